@@ -1,0 +1,38 @@
+// Arrays that come from Python: NumPy, anything with the buffer protocol, and DLPack on the CPU.
+// Nothing here copies or casts what is to be updated in place.
+#pragma once
+
+#include <pybind11/numpy.h>
+
+#include <string>
+#include <vector>
+
+#include "bindings/bindings.hpp"
+#include "engine/backend.hpp"
+
+namespace pyoptim::bindings {
+
+/// The object's memory as a NumPy array. `name` is what errors call it.
+py::array as_array(py::handle object, const std::string& name);
+
+/// Whether as_array would take the object.
+bool is_array(py::handle object);
+
+/// The dtype, or TypeError if it is not one that parameters may have.
+DType dtype_of(const py::array& array, const std::string& name);
+
+/// ValueError unless the array can be updated in place: writable, aligned, C-contiguous.
+void check_updatable(const py::array& array, const std::string& name);
+
+/// ValueError unless the shapes are the same.
+void check_shape(const py::array& array, const py::array& like, const std::string& name);
+
+/// Whether its elements follow each other in memory, aligned.
+bool is_plain(const py::array& array);
+
+/// "(2, 3)"
+std::string shape_text(const py::array& array);
+
+py::dtype numpy_dtype(DType dtype);
+
+}  // namespace pyoptim::bindings

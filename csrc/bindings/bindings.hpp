@@ -1,0 +1,16 @@
+// The pybind11 face: each file binds one concept, and none has logic beyond checking arguments.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace pyoptim::bindings {
+
+namespace py = pybind11;
+
+void bind_config(py::module_& module);
+void bind_layers(py::module_& module);
+void bind_memory(py::module_& module);
+void bind_optimizer(py::module_& module);
+void bind_rules(py::module_& module);
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,48 @@
+// The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1.
+#pragma once
+
+#include <cstdint>
+
+namespace pyoptim::bindings::dlpack {
+
+struct Device {
+  std::int32_t type;
+  std::int32_t id;
+};
+
+struct DataType {
+  std::uint8_t code;
+  std::uint8_t bits;
+  std::uint16_t lanes;
+};
+
+struct Tensor {
+  void* data;
+  Device device;
+  std::int32_t dimensions;
+  DataType dtype;
+  std::int64_t* shape;
+  std::int64_t* strides;  // in elements; nullptr: row-major
+  std::uint64_t byte_offset;
+};
+
+struct Managed {
+  Tensor tensor;
+  void* manager;
+  void (*deleter)(Managed*);
+};
+
+struct ManagedVersioned {
+  std::uint32_t major;
+  std::uint32_t minor;
+  void* manager;
+  void (*deleter)(ManagedVersioned*);
+  std::uint64_t flags;
+  Tensor tensor;
+};
+
+inline constexpr int cpu = 1;
+inline constexpr std::uint8_t code_float = 2, code_bfloat = 4;
+inline constexpr std::uint64_t read_only = 1;
+
+}  // namespace pyoptim::bindings::dlpack

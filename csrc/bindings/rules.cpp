@@ -1,0 +1,54 @@
+#include <string_view>
+
+#include "bindings/bindings.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/optimizer.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+py::tuple fields(const RuleInfo& rule) {
+  py::list fields;
+  for (std::size_t i = 0; i < rule.field_count; ++i) {
+    const FieldInfo& field = rule.fields[i];
+    const py::object initial =
+        field.range.flag ? py::object(py::bool_(field.initial != 0)) : py::float_(field.initial);
+    fields.append(py::make_tuple(field.name, initial, describe(field.range), field.range.flag,
+                                 field.doc));
+  }
+  return py::tuple(fields);
+}
+
+/// Every public name once, with the states of each of its variants.
+py::list rules() {
+  const Backend& backend = active_backend();
+  py::list all;
+  std::string_view before;
+  for (std::size_t i = 0; i < backend.rule_count; ++i) {
+    const RuleInfo& rule = backend.rules[i];
+    if (rule.name != before) {
+      py::dict entry;
+      entry["name"] = rule.name;
+      entry["doc"] = rule.doc;
+      entry["lr"] = rule.defaults.lr;
+      entry["weight_decay"] = rule.defaults.weight_decay;
+      entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
+      entry["fields"] = fields(rule);
+      entry["states"] = py::list();
+      all.append(entry);
+    }
+    before = rule.name;
+    py::list states;
+    for (std::size_t k = 0; k < rule.state_count; ++k) states.append(rule.states[k]);
+    all[all.size() - 1]["states"].cast<py::list>().append(py::tuple(states));
+  }
+  return all;
+}
+
+}  // namespace
+
+void bind_rules(py::module_& module) {
+  module.def("rules", &rules, "The optimizers, as plain dicts.");
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,144 @@
+// The types that cross the border between code compiled for one instruction set and the rest of
+// the library. Plain data and function pointers only: nothing here is inline code that two
+// differently compiled files could both emit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pyoptim {
+
+enum class DType : std::uint8_t { float32, float64, bfloat16 };
+
+inline constexpr std::size_t dtype_count = 3;
+inline constexpr std::size_t max_states = 4;
+inline constexpr std::size_t max_scalars = 2;
+
+/// A run of consecutive elements: where its parameters, gradients and states lie.
+struct Span {
+  void* param;
+  const void* grad;
+  void* state[max_states];
+  std::size_t size;
+};
+
+/// The moment of an update: `count` is 1 at a tensor's first step, `scalars` are what the rule
+/// remembers beside its arrays (NAdam's product of momenta).
+struct Step {
+  std::int64_t count;
+  double lr;
+  const double* scalars;
+};
+
+/// What the engine does to an element before the rule sees it:
+/// g <- clamp(g * scale, -bound, bound) + l2 * p, and p <- keep * p.
+struct Shaping {
+  double scale;
+  double bound;
+  double l2;
+  double keep;
+};
+
+/// The allowed values of a hyper-parameter: an interval, or the two values of a flag.
+struct Range {
+  double low;
+  double high;
+  bool open_low;
+  bool open_high;
+  bool flag;
+
+  [[nodiscard]] constexpr bool contains(double x) const {
+    if (flag) return x == 0 || x == 1;
+    return (open_low ? x > low : x >= low) && (open_high ? x < high : x <= high);
+  }
+};
+
+struct FieldInfo {
+  const char* name;
+  const char* doc;
+  Range range;
+  double initial;
+};
+
+/// The settings that every optimizer has; a rule chooses their defaults.
+struct Defaults {
+  double lr = 1e-3;
+  double weight_decay = 0;
+  bool decoupled_weight_decay = false;
+};
+
+using Update = void (*)(const double* hyper, const Step&, const Shaping&, const Span*,
+                        std::size_t count);
+
+/// One variant of an optimizer, as the engine sees it. Variants of one name follow each other.
+struct RuleInfo {
+  const char* name;
+  const char* doc;
+  Defaults defaults;
+  const FieldInfo* fields;
+  std::size_t field_count;
+  const char* const* states;
+  std::size_t state_count;
+  const char* const* scalars;
+  std::size_t scalar_count;
+  /// Whether this variant serves these hyper-parameters.
+  bool (*applies)(const double* hyper);
+  /// What is wrong with the hyper-parameters taken together, or nullptr.
+  const char* (*conflict)(const double* hyper);
+  /// The value state `index` starts from at a tensor's first step.
+  double (*initial_state)(const double* hyper, double lr, std::size_t index);
+  void (*initial_scalars)(const double* hyper, double lr, double* scalars);
+  /// Moves the scalars on after the step they were used in.
+  void (*advance)(const double* hyper, const Step&, double* scalars);
+  /// By dtype, then without and with l2 decay.
+  Update update[dtype_count][2];
+};
+
+enum class Activation : std::uint8_t { identity, relu, tanh, sigmoid, gelu };
+inline constexpr std::size_t activation_count = 5;
+
+/// The layers of a network, over float32 or float64 values, `columns` consecutive ones a row.
+struct LayerKernels {
+  /// z <- z + bias, a <- activation(z); a may be z.
+  void (*forward[activation_count])(void* z, const void* bias, void* a, std::size_t rows,
+                                    std::size_t columns);
+  /// d <- d * activation'(z), written with a = activation(z) where that is enough;
+  /// bias_sums <- bias_sums + the column sums of d.
+  void (*backward[activation_count])(void* d, const void* z, const void* a, double* bias_sums,
+                                     std::size_t rows, std::size_t columns);
+  /// Sum of l1 |w| + l2/2 w^2; its slope is added to `grad`.
+  double (*penalty)(const void* param, void* grad, double l1, double l2, std::size_t size);
+  /// Rows of scores become rows of probabilities.
+  void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
+};
+
+/// A loss: sum of its values over rows. Where `slope` is not nullptr, its slope by the scores,
+/// times scale, is written there; it may be `scores` itself.
+using Loss = double (*)(const void* scores, const void* targets, void* slope, double scale,
+                        std::size_t rows, std::size_t columns);
+
+struct LossInfo {
+  const char* name;
+  const char* doc;
+  bool labels;  ///< Targets are one int64 class a row, not a value a score.
+  Loss evaluate[2];
+};
+
+struct LossTable {
+  const LossInfo* item;
+  std::size_t size;
+};
+
+/// Everything compiled for one instruction set.
+struct Backend {
+  const char* name;
+  const RuleInfo* rules;
+  std::size_t rule_count;
+  /// Sum of squares of a block, in 16 lanes of double.
+  double (*square_sum[dtype_count])(const void* values, std::size_t size);
+  double (*largest[dtype_count])(const void* values, std::size_t size);
+  const LayerKernels* layers;  ///< for float32, float64
+  const LossTable* losses;
+};
+
+}  // namespace pyoptim

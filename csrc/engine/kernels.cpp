@@ -1,0 +1,207 @@
+// The update loops of every rule. Compiled once for each instruction set, in a namespace of its
+// own (PYOPTIM_ISA); nothing else of the library is compiled with instruction-set flags.
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include "engine/backend.hpp"
+#include "engine/dtype.hpp"
+#include "engine/rule.hpp"
+#include "engine/sum.hpp"
+#include "layers/kernels.hpp"
+#include "losses/kernels.hpp"
+#include "rules/all.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+namespace {
+
+template <class R>
+R from_values(const double* hyper) {
+  R rule;
+  for (std::size_t i = 0; i < R::fields.size; ++i)
+    if (R::fields.item[i].member != nullptr) rule.*R::fields.item[i].member = hyper[i];
+  return rule;
+}
+
+/// One pass over the spans. All states of an element are read before any is written: a store to
+/// one array between loads of others stalls where their addresses agree modulo 4096.
+template <class R, class T, bool Penalised, std::size_t... K>
+void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
+                  std::size_t count, std::index_sequence<K...>) {
+  using F = Arithmetic<T>;
+  const auto update = rule.template step<F>(step);
+  const F scale = F(shaping.scale), bound = F(shaping.bound), keep = F(shaping.keep);
+  const F l2 = F(shaping.l2);
+  for (const Span* span = spans; span != spans + count; ++span) {
+    T* const p = static_cast<T*>(span->param);
+    const T* const g = static_cast<const T*>(span->grad);
+    F* const state[sizeof...(K) + 1] = {static_cast<F*>(span->state[K])...};
+    const std::size_t size = span->size;
+#pragma omp simd
+    for (std::size_t i = 0; i < size; ++i) {
+      F param = load(p[i]);
+      F grad = smaller(bound, larger(-bound, load(g[i]) * scale));
+      F local[sizeof...(K) + 1] = {state[K][i]...};
+      if constexpr (Penalised) grad += l2 * param;
+      param *= keep;
+      update(param, grad, local[K]...);
+      store(p[i], param);
+      ((state[K][i] = local[K]), ...);
+    }
+  }
+}
+
+template <class R, class T, bool Penalised>
+void update(const double* hyper, const Step& step, const Shaping& shaping, const Span* spans,
+            std::size_t count) {
+  update_spans<R, T, Penalised>(from_values<R>(hyper), step, shaping, spans, count,
+                                std::make_index_sequence<R::states.size>());
+}
+
+template <class R>
+bool applies(const double* hyper) {
+  for (std::size_t i = 0; i < R::fields.size; ++i) {
+    const auto& field = R::fields.item[i];
+    if (field.member == nullptr && (hyper[i] != 0) != field.chosen) return false;
+  }
+  if constexpr (requires(R rule) { R::applies(rule); })
+    return R::applies(from_values<R>(hyper));
+  else
+    return true;
+}
+
+template <class R>
+const char* conflict(const double* hyper) {
+  if constexpr (requires(R rule) { R::conflict(rule); })
+    return R::conflict(from_values<R>(hyper));
+  else
+    return nullptr;
+}
+
+template <class R>
+double initial_state(const double* hyper, double lr, std::size_t index) {
+  if constexpr (requires(R rule) { rule.initial(lr, index); })
+    return from_values<R>(hyper).initial(lr, index);
+  else
+    return 0;
+}
+
+template <class R>
+void initial_scalars(const double* hyper, double lr, double* scalars) {
+  if constexpr (requires(R rule) { rule.initial_scalars(lr, scalars); })
+    from_values<R>(hyper).initial_scalars(lr, scalars);
+}
+
+template <class R>
+void advance(const double* hyper, const Step& step, double* scalars) {
+  if constexpr (requires(R rule) { rule.advance(step, scalars); })
+    from_values<R>(hyper).advance(step, scalars);
+}
+
+template <class Fields>
+struct FieldInfos {
+  FieldInfo item[Fields::size > 0 ? Fields::size : 1];
+};
+
+/// A rule's fields without their members' type.
+template <class R>
+constexpr auto field_infos = [] {
+  FieldInfos<decltype(R::fields)> infos{};
+  for (std::size_t i = 0; i < R::fields.size; ++i) {
+    const auto& field = R::fields.item[i];
+    infos.item[i] = {field.name, field.doc, field.range,
+                     field.member != nullptr ? R{}.*field.member : 0.0};
+  }
+  return infos;
+}();
+
+/// The type whose updates are compiled: rules that differ only in defaults share one.
+template <class R>
+struct FormulaOf {
+  using type = R;
+};
+template <class R>
+  requires requires { typename R::Formula; }
+struct FormulaOf<R> {
+  using type = typename R::Formula;
+};
+
+template <Rule R>
+constexpr RuleInfo info() {
+  using Formula = typename FormulaOf<R>::type;
+  static_assert(sizeof(Formula) == (stored_fields<R>() > 0 ? stored_fields<R>() : 1) *
+                                       (stored_fields<R>() > 0 ? sizeof(double) : 1),
+                "every member of a rule stands in its field table");
+  static_assert(R::states.size <= max_states);
+  RuleInfo rule{};
+  rule.name = R::name;
+  rule.doc = R::doc;
+  rule.defaults = R::defaults;
+  rule.fields = field_infos<R>.item;
+  rule.field_count = R::fields.size;
+  rule.states = R::states.item;
+  rule.state_count = R::states.size;
+  if constexpr (requires { R::scalars.size; }) {
+    static_assert(R::scalars.size <= max_scalars);
+    rule.scalars = R::scalars.item;
+    rule.scalar_count = R::scalars.size;
+  }
+  rule.applies = applies<R>;
+  rule.conflict = conflict<R>;
+  rule.initial_state = initial_state<R>;
+  rule.initial_scalars = initial_scalars<R>;
+  rule.advance = advance<R>;
+  rule.update[int(DType::float32)][0] = update<Formula, float, false>;
+  rule.update[int(DType::float32)][1] = update<Formula, float, true>;
+  rule.update[int(DType::float64)][0] = update<Formula, double, false>;
+  rule.update[int(DType::float64)][1] = update<Formula, double, true>;
+  rule.update[int(DType::bfloat16)][0] = update<Formula, bfloat16, false>;
+  rule.update[int(DType::bfloat16)][1] = update<Formula, bfloat16, true>;
+  return rule;
+}
+
+template <class List>
+struct Rules;
+template <class... R>
+struct Rules<RuleList<R...>> {
+  static constexpr RuleInfo item[] = {info<R>()...};
+};
+
+template <class T>
+double square_sum(const void* values, std::size_t size) {
+  const T* const x = static_cast<const T*>(values);
+  return sum_in_lanes(size, [=](std::size_t i) {
+    const auto value = double(load(x[i]));
+    return value * value;
+  });
+}
+
+/// The largest magnitude; NaN where there is one.
+template <class T>
+double largest(const void* values, std::size_t size) {
+  const T* const x = static_cast<const T*>(values);
+  double most = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const double value = magnitude(double(load(x[i])));
+    most = most != most || value <= most ? most : value;
+  }
+  return most;
+}
+
+}  // namespace
+
+#define PYOPTIM_NAME_OF(isa) #isa
+#define PYOPTIM_NAME(isa) PYOPTIM_NAME_OF(isa)
+
+extern const Backend backend;
+constinit const Backend backend = {
+    .name = PYOPTIM_NAME(PYOPTIM_ISA),
+    .rules = Rules<AllRules>::item,
+    .rule_count = AllRules::size,
+    .square_sum = {square_sum<float>, square_sum<double>, square_sum<bfloat16>},
+    .largest = {largest<float>, largest<double>, largest<bfloat16>},
+    .layers = layer_kernels,
+    .losses = &loss_table,
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

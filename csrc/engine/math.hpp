@@ -1,0 +1,38 @@
+// Arithmetic on one element, written so that loops over it vectorise. Every function is plain
+// IEEE arithmetic in a fixed order, so all instruction sets give the same bits. Standard headers
+// with inline functions are kept out: a copy compiled for one CPU could be linked into all.
+#pragma once
+
+#include <cstdint>
+
+#ifndef PYOPTIM_ISA
+#define PYOPTIM_ISA baseline
+#endif
+
+namespace pyoptim::PYOPTIM_ISA {
+
+inline float square_root(float x) { return __builtin_sqrtf(x); }
+inline double square_root(double x) { return __builtin_sqrt(x); }
+inline float magnitude(float x) { return __builtin_fabsf(x); }
+inline double magnitude(double x) { return __builtin_fabs(x); }
+inline double power(double x, double y) { return __builtin_pow(x, y); }
+
+/// The larger number; a NaN in b is kept.
+template <class F>
+F larger(F a, F b) {
+  return a > b ? a : b;
+}
+
+/// The smaller number; a NaN in b is kept.
+template <class F>
+F smaller(F a, F b) {
+  return a < b ? a : b;
+}
+
+/// -1, 0 or 1, and NaN for NaN.
+template <class F>
+F sign(F x) {
+  return x > 0 ? F(1) : x < 0 ? F(-1) : x;
+}
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,302 @@
+#include "engine/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <sstream>
+#include <stdexcept>
+
+#include "engine/dispatch.hpp"
+#include "engine/threads.hpp"
+
+namespace pyoptim {
+namespace {
+
+constexpr double unlimited = HUGE_VAL;
+constexpr Range non_negative{0, unlimited, false, true, false};
+constexpr Range flag{0, 1, false, false, true};
+
+/// The shortest text that reads back as x.
+std::string text(double x) {
+  for (int digits = 6; digits < 17; ++digits) {
+    std::ostringstream out;
+    out.precision(digits);
+    out << x;
+    if (std::stod(out.str()) == x || x != x) return out.str();
+  }
+  return std::to_string(x);
+}
+
+void check_range(const std::string& what, const Range& range, double value) {
+  if (!range.contains(value))
+    throw std::invalid_argument(what + " must be " + describe(range) + ", got " + text(value));
+}
+
+}  // namespace
+
+std::size_t item_size(DType dtype) {
+  switch (dtype) {
+    case DType::float32:
+      return 4;
+    case DType::float64:
+      return 8;
+    case DType::bfloat16:
+      return 2;
+  }
+  return 0;
+}
+
+DType state_dtype(DType dtype) {
+  return dtype == DType::float64 ? DType::float64 : DType::float32;
+}
+
+std::string describe(const Range& range) {
+  if (range.flag) return "True or False";
+  if (range.high == unlimited) {
+    if (range.low == -unlimited) return "a finite number";
+    return (range.open_low ? "above " : "at least ") + text(range.low) + " and finite";
+  }
+  return std::string("in ") + (range.open_low ? "(" : "[") + text(range.low) + ", " +
+         text(range.high) + (range.open_high ? ")" : "]");
+}
+
+Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups,
+                     const Options& options)
+    : backend_(&active_backend()), first_variant_(nullptr), options_(options) {
+  for (std::size_t i = 0; i < backend_->rule_count; ++i) {
+    if (rule != backend_->rules[i].name) continue;
+    if (variant_count_++ == 0) first_variant_ = &backend_->rules[i];
+  }
+  if (variant_count_ == 0)
+    throw std::invalid_argument("there is no optimizer '" + std::string(rule) + "'");
+  if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
+  check_range("clip_norm", non_negative, options.clip_norm);
+  check_range("clip_value", non_negative, options.clip_value);
+  if (options.threads < 0) throw std::invalid_argument("num_threads must be at least 1");
+
+  for (const GroupSpec& spec : groups) {
+    Group group;
+    const Defaults& defaults = first_variant_->defaults;
+    group.lr = defaults.lr;
+    group.weight_decay = defaults.weight_decay;
+    group.decoupled_weight_decay = defaults.decoupled_weight_decay ? 1 : 0;
+    for (std::size_t i = 0; i < first_variant_->field_count; ++i)
+      group.hyper.push_back(first_variant_->fields[i].initial);
+    for (const auto& [name, value] : spec.settings) assign(group, name, value);
+    group.rule = variant(group);
+    for (const TensorSpec& tensor : spec.tensors) {
+      Tensor made;
+      made.param = tensor.data;
+      made.size = tensor.size;
+      made.dtype = tensor.dtype;
+      made.group = groups_.size();
+      group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
+      tensors_.push_back(made);
+    }
+    groups_.push_back(std::move(group));
+  }
+  check_overlap(groups);
+  allocate_states();
+}
+
+const double* Optimizer::find(const Group& group, std::string_view name) const {
+  if (name == "lr") return &group.lr;
+  if (name == "weight_decay") return &group.weight_decay;
+  if (name == "decoupled_weight_decay") return &group.decoupled_weight_decay;
+  if (name == "maximize") return &group.maximize;
+  for (std::size_t i = 0; i < first_variant_->field_count; ++i)
+    if (name == first_variant_->fields[i].name) return &group.hyper[i];
+  std::string known = "lr, weight_decay, decoupled_weight_decay, maximize";
+  for (std::size_t i = 0; i < first_variant_->field_count; ++i)
+    known += std::string(", ") + first_variant_->fields[i].name;
+  throw std::invalid_argument(std::string(first_variant_->name) + " has no setting '" +
+                              std::string(name) + "'; it has " + known);
+}
+
+void Optimizer::assign(Group& group, std::string_view name, double value) const {
+  auto* const slot = const_cast<double*>(find(group, name));
+  const bool is_flag = name == "decoupled_weight_decay" || name == "maximize";
+  Range range = is_flag ? flag : non_negative;
+  if (slot >= group.hyper.data() && slot < group.hyper.data() + group.hyper.size())
+    range = first_variant_->fields[slot - group.hyper.data()].range;
+  check_range(std::string(first_variant_->name) + ": " + std::string(name), range, value);
+  *slot = value;
+}
+
+const RuleInfo* Optimizer::variant(const Group& group) const {
+  const double* const hyper = group.hyper.data();
+  const auto* const end = first_variant_ + variant_count_;
+  const auto* const found = std::find_if(
+      first_variant_, end, [&](const RuleInfo& rule) { return rule.applies(hyper); });
+  if (const char* wrong = first_variant_->conflict(hyper); wrong != nullptr)
+    throw std::invalid_argument(std::string(first_variant_->name) + ": " + wrong);
+  return found;
+}
+
+double Optimizer::get(std::size_t group, std::string_view name) const {
+  return *find(groups_.at(group), name);
+}
+
+void Optimizer::set(std::size_t group, std::string_view name, double value) {
+  Group changed = groups_.at(group);
+  assign(changed, name, value);
+  if (variant(changed) != changed.rule)
+    throw std::invalid_argument(std::string(first_variant_->name) + ": " + std::string(name) +
+                                " decides which states are kept, so it cannot change from " +
+                                text(get(group, name)) + " to " + text(value) +
+                                "; make a new optimizer");
+  groups_[group] = std::move(changed);
+}
+
+void Optimizer::check_overlap(const std::vector<GroupSpec>& specs) {
+  std::vector<const TensorSpec*> all;
+  for (const GroupSpec& group : specs)
+    for (const TensorSpec& tensor : group.tensors) all.push_back(&tensor);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(all[i]->data);
+    const std::size_t bytes = all[i]->size * item_size(all[i]->dtype);
+    if (bytes > 0) extents_.push_back({begin, begin + bytes, i});
+  }
+  std::sort(extents_.begin(), extents_.end(),
+            [](const Extent& a, const Extent& b) { return a.begin < b.begin; });
+  for (std::size_t i = 1; i < extents_.size(); ++i) {
+    if (extents_[i].begin >= extents_[i - 1].end) continue;
+    const auto [first, second] = std::minmax(extents_[i - 1].tensor, extents_[i].tensor);
+    throw std::invalid_argument(all[first]->name + " and " + all[second]->name +
+                                " overlap in memory; every parameter must have its own");
+  }
+}
+
+bool Optimizer::overlaps(const void* data, std::size_t bytes) const {
+  if (bytes == 0) return false;
+  const auto begin = reinterpret_cast<std::uintptr_t>(data), end = begin + bytes;
+  const auto states = reinterpret_cast<std::uintptr_t>(memory_->data());
+  if (begin < states + memory_->size() && states < end) return true;
+  const auto after = std::upper_bound(
+      extents_.begin(), extents_.end(), begin,
+      [](std::uintptr_t address, const Extent& extent) { return address < extent.end; });
+  return after != extents_.end() && after->begin < end;
+}
+
+void Optimizer::allocate_states() {
+  Layout layout;
+  struct Place {
+    std::size_t tensor;
+    std::size_t state;
+    std::size_t offset;
+  };
+  std::vector<Place> places;
+  for (std::size_t first = 0; first < tensors_.size();) {
+    // Parameters that follow each other in memory get states that do so too.
+    std::size_t last = first + 1, elements = tensors_[first].size;
+    const Tensor& head = tensors_[first];
+    const std::size_t item = item_size(head.dtype), state_item = item_size(state_dtype(head.dtype));
+    while (last < tensors_.size() && tensors_[last].group == head.group &&
+           tensors_[last].dtype == head.dtype &&
+           tensors_[last].param == static_cast<std::byte*>(head.param) + elements * item)
+      elements += tensors_[last++].size;
+    layout.next_loop();
+    layout.beside(reinterpret_cast<std::uintptr_t>(head.param));
+    for (std::size_t k = 0; k < groups_[head.group].rule->state_count; ++k) {
+      std::size_t offset = layout.place(elements * state_item);
+      for (std::size_t i = first; i < last; offset += tensors_[i++].size * state_item)
+        places.push_back({i, k, offset});
+    }
+    first = last;
+  }
+  memory_ = std::make_shared<Arena>(layout.size());
+  for (const Place& place : places)
+    tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
+}
+
+void Optimizer::first_step(Tensor& tensor) const {
+  const Group& group = groups_[tensor.group];
+  const RuleInfo& rule = *group.rule;
+  rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
+  for (std::size_t k = 0; k < rule.state_count; ++k) {
+    const double value = rule.initial_state(group.hyper.data(), group.lr, k);
+    if (value == 0) continue;
+    if (state_dtype(tensor.dtype) == DType::float64)
+      std::fill_n(static_cast<double*>(tensor.state[k]), tensor.size, value);
+    else
+      std::fill_n(static_cast<float*>(tensor.state[k]), tensor.size, float(value));
+  }
+}
+
+double Optimizer::norm(const void* const* grads) const {
+  std::vector<Values> values;
+  std::size_t elements = 0;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr) continue;
+    values.push_back({grads[i], tensors_[i].size, tensors_[i].dtype});
+    elements += tensors_[i].size;
+  }
+  return euclidean_norm(*backend_, values, threads_for(elements, options_.threads));
+}
+
+void Optimizer::plan(const void* const* grads, double scale) {
+  plan_.clear();
+  const Tensor* before = nullptr;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr) continue;
+    Tensor& tensor = tensors_[i];
+    if (tensor.steps == 0) first_step(tensor);
+    const Group& group = groups_[tensor.group];
+    const RuleInfo& rule = *group.rule;
+    const bool same_run = before != nullptr && before->group == tensor.group &&
+                          before->dtype == tensor.dtype && before->steps == tensor.steps &&
+                          std::memcmp(before->scalars, tensor.scalars,
+                                      rule.scalar_count * sizeof(double)) == 0;
+    if (!same_run) {
+      const bool decoupled = group.decoupled_weight_decay != 0;
+      const Shaping shaping{.scale = group.maximize != 0 ? -scale : scale,
+                            .bound = options_.clip_value > 0 ? options_.clip_value : unlimited,
+                            .l2 = decoupled ? 0 : group.weight_decay,
+                            .keep = decoupled ? 1 - group.lr * group.weight_decay : 1};
+      plan_.start_run({.update = rule.update[int(tensor.dtype)][shaping.l2 != 0 ? 1 : 0],
+                       .hyper = group.hyper.data(),
+                       .step = {tensor.steps + 1, group.lr, tensor.scalars},
+                       .shaping = shaping,
+                       .dtype = tensor.dtype,
+                       .first_span = 0,
+                       .span_count = 0,
+                       .elements = 0});
+    }
+    plan_.add(tensor, grads[i], rule.state_count);
+    before = &tensor;
+  }
+}
+
+StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
+  const FloatEnvironment environment;
+  StepInfo info;
+  double scale = grad_scale;
+  if (options_.clip_norm > 0 || options_.skip_nonfinite) {
+    info.measured = true;
+    info.grad_norm = norm(grads) * std::fabs(grad_scale);
+    if (options_.skip_nonfinite && !std::isfinite(info.grad_norm)) {
+      info.step = steps_;
+      info.skipped = true;
+      return info;
+    }
+    if (options_.clip_norm > 0) {
+      // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
+      const double ratio = options_.clip_norm / (info.grad_norm + 1e-6);
+      scale *= ratio >= 1 ? 1 : ratio;
+    }
+  }
+  plan(grads, scale);
+  plan_.execute(threads_for(plan_.elements(), options_.threads));
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr) continue;
+    Tensor& tensor = tensors_[i];
+    const Group& group = groups_[tensor.group];
+    ++tensor.steps;
+    group.rule->advance(group.hyper.data(), {tensor.steps, group.lr, tensor.scalars},
+                        tensor.scalars);
+  }
+  info.step = ++steps_;
+  return info;
+}
+
+}  // namespace pyoptim

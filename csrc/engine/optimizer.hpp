@@ -1,0 +1,122 @@
+// An optimizer over buffers that the caller owns: which rule, which parameters in which groups,
+// their states, and the step.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/arena.hpp"
+#include "engine/backend.hpp"
+#include "engine/export.hpp"
+#include "engine/plan.hpp"
+
+namespace pyoptim {
+
+/// A parameter buffer. `name` is how errors call it.
+struct TensorSpec {
+  std::string name;
+  void* data = nullptr;
+  std::size_t size = 0;
+  DType dtype = DType::float32;
+};
+
+/// Parameters that share settings; settings not given take the rule's defaults.
+struct GroupSpec {
+  std::vector<std::pair<std::string, double>> settings;
+  std::vector<TensorSpec> tensors;
+};
+
+/// What is the same for all groups. 0 means: not used, or for threads the default.
+struct Options {
+  double clip_norm = 0;
+  double clip_value = 0;
+  bool skip_nonfinite = false;
+  int threads = 0;
+};
+
+struct StepInfo {
+  std::int64_t step = 0;  ///< Steps made so far.
+  double grad_norm = 0;   ///< Norm of all gradients, scaled and not yet clipped, if `measured`.
+  bool measured = false;
+  bool skipped = false;  ///< A gradient was not finite, and nothing was changed.
+};
+
+/// Bytes of one element of a parameter, and of its states.
+PYOPTIM_API std::size_t item_size(DType dtype);
+PYOPTIM_API DType state_dtype(DType dtype);
+
+/// "in [0, 1)", "above 0", "True or False"
+PYOPTIM_API std::string describe(const Range& range);
+
+class PYOPTIM_API Optimizer {
+ public:
+  /// Throws std::invalid_argument for an unknown rule or setting, one out of range, or tensors
+  /// that overlap.
+  Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups, const Options& options);
+
+  /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
+  /// as it is. Gradients are multiplied by grad_scale, clipped, and never written.
+  StepInfo step(const void* const* grads, double grad_scale = 1);
+
+  /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor.
+  [[nodiscard]] double get(std::size_t group, std::string_view name) const;
+  void set(std::size_t group, std::string_view name, double value);
+
+  [[nodiscard]] const Options& options() const { return options_; }
+  [[nodiscard]] const char* rule_name() const { return groups_.front().rule->name; }
+  [[nodiscard]] const RuleInfo& rule(std::size_t group) const { return *groups_[group].rule; }
+  [[nodiscard]] std::size_t group_count() const { return groups_.size(); }
+  [[nodiscard]] std::size_t tensor_count() const { return tensors_.size(); }
+  [[nodiscard]] const Tensor& tensor(std::size_t index) const { return tensors_[index]; }
+  [[nodiscard]] Tensor& tensor(std::size_t index) { return tensors_[index]; }
+  [[nodiscard]] std::int64_t steps() const { return steps_; }
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+  /// The memory the states lie in.
+  [[nodiscard]] const std::shared_ptr<Arena>& memory() const { return memory_; }
+
+  /// Whether these bytes overlap a parameter or a state.
+  [[nodiscard]] bool overlaps(const void* data, std::size_t bytes) const;
+
+ private:
+  struct Group {
+    const RuleInfo* rule = nullptr;
+    std::vector<double> hyper;
+    double lr = 0;
+    double weight_decay = 0;
+    double decoupled_weight_decay = 0;
+    double maximize = 0;
+  };
+  struct Extent {
+    std::uintptr_t begin;
+    std::uintptr_t end;
+    std::size_t tensor;
+  };
+
+  [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
+  void assign(Group& group, std::string_view name, double value) const;
+  [[nodiscard]] const RuleInfo* variant(const Group& group) const;
+  void check_overlap(const std::vector<GroupSpec>& specs);
+  void allocate_states();
+  void first_step(Tensor& tensor) const;
+  [[nodiscard]] double norm(const void* const* grads) const;
+  void plan(const void* const* grads, double scale);
+
+  const Backend* backend_;
+  const RuleInfo* first_variant_;
+  std::size_t variant_count_ = 0;
+  Options options_;
+  std::vector<Group> groups_;
+  std::vector<Tensor> tensors_;
+  std::vector<Extent> extents_;
+  std::shared_ptr<Arena> memory_;
+  std::int64_t steps_ = 0;
+  Plan plan_;
+};
+
+}  // namespace pyoptim

@@ -1,0 +1,149 @@
+#include "engine/plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/optimizer.hpp"
+#include "engine/parallel.hpp"
+
+namespace pyoptim {
+namespace {
+
+constexpr std::size_t grain = 1024;         // elements; a multiple of every SIMD width and unrolling
+constexpr std::size_t sum_block = 1 << 14;  // elements
+
+template <class Pointer>
+Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
+  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<Pointer>>, const std::byte,
+                                  std::byte>;
+  return static_cast<Byte*>(pointer) + bytes;
+}
+
+/// The elements [begin, end) of a span.
+Span cut(Span span, DType dtype, std::size_t begin, std::size_t end) {
+  const std::size_t item = item_size(dtype), state_item = item_size(state_dtype(dtype));
+  span.param = advance_bytes(span.param, begin * item);
+  span.grad = advance_bytes(span.grad, begin * item);
+  for (void*& state : span.state)
+    if (state != nullptr) state = advance_bytes(state, begin * state_item);
+  span.size = end - begin;
+  return span;
+}
+
+}  // namespace
+
+void Plan::clear() {
+  runs_.clear();
+  spans_.clear();
+  elements_ = 0;
+}
+
+void Plan::start_run(const Run& run) {
+  runs_.push_back(run);
+  runs_.back().first_span = spans_.size();
+  runs_.back().span_count = 0;
+  runs_.back().elements = 0;
+}
+
+void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) {
+  Run& run = runs_.back();
+  run.elements += tensor.size;
+  elements_ += tensor.size;
+  if (run.span_count > 0) {
+    Span& last = spans_.back();
+    const Span next = cut(last, run.dtype, last.size, last.size);
+    bool goes_on = next.param == tensor.param && next.grad == grad;
+    for (std::size_t k = 0; k < state_count; ++k)
+      goes_on = goes_on && next.state[k] == tensor.state[k];
+    if (goes_on) {
+      last.size += tensor.size;
+      return;
+    }
+  }
+  Span span{tensor.param, grad, {}, tensor.size};
+  std::copy_n(tensor.state, state_count, span.state);
+  spans_.push_back(span);
+  ++run.span_count;
+}
+
+void Plan::execute(int threads) const {
+  if (threads == 1) {
+    for (const Run& run : runs_)
+      run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count);
+    return;
+  }
+  parallel(threads, [this](int thread, int count) {
+    const Share part = share_of(elements_, grain, thread, count);
+    std::size_t start = 0;
+    for (const Run& run : runs_) {
+      const std::size_t stop = start + run.elements;
+      const std::size_t begin = std::max(start, part.begin), end = std::min(stop, part.end);
+      if (begin < end) execute_part(run, begin - start, end - start);
+      start = stop;
+    }
+  });
+}
+
+void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {
+  const Span* span = &spans_[run.first_span];
+  std::size_t start = 0;
+  while (start + span->size <= begin) start += (span++)->size;
+  while (start < end) {
+    if (start < begin || start + span->size > end) {
+      const Span part = cut(*span, run.dtype, std::max(begin, start) - start,
+                            std::min(end - start, span->size));
+      run.update(run.hyper, run.step, run.shaping, &part, 1);
+      start += (span++)->size;
+    } else {
+      const Span* const first = span;
+      const Span* const last = &spans_[run.first_span] + run.span_count;
+      while (span != last && start + span->size <= end) start += (span++)->size;
+      run.update(run.hyper, run.step, run.shaping, first, std::size_t(span - first));
+    }
+  }
+}
+
+double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads) {
+  const FloatEnvironment environment;
+  std::vector<Values> blocks;
+  for (const Values& tensor : values) {
+    const std::size_t item = item_size(tensor.dtype);
+    for (std::size_t at = 0; at < tensor.size; at += sum_block)
+      blocks.push_back({advance_bytes(tensor.data, at * item),
+                        std::min(sum_block, tensor.size - at), tensor.dtype});
+  }
+  std::vector<double> part(blocks.size());
+  const auto over_blocks = [&](const auto& measure) {
+    parallel(threads, [&](int thread, int count) {
+      const Share mine = share_of(blocks.size(), 1, thread, count);
+      for (std::size_t i = mine.begin; i < mine.end; ++i) part[i] = measure(blocks[i]);
+    });
+  };
+
+  over_blocks([&](const Values& block) {
+    return backend.square_sum[int(block.dtype)](block.data, block.size);
+  });
+  double sum = 0;
+  for (const double value : part) sum += value;
+  if (std::isfinite(sum) && (sum == 0 || sum >= 1e-280)) return std::sqrt(sum);
+
+  // Squares overflowed, underflowed, or a value is not finite: bring the largest near 1 first.
+  over_blocks([&](const Values& block) {
+    return backend.largest[int(block.dtype)](block.data, block.size);
+  });
+  double largest = 0;
+  for (const double value : part)
+    largest = std::isnan(largest) || value <= largest ? largest : value;
+  if (!std::isfinite(largest) || largest == 0) return largest;
+  const double shrink = std::ldexp(1.0, -std::ilogb(largest));
+  sum = 0;
+  for (const Values& block : blocks)
+    if (block.dtype == DType::float64)
+      for (std::size_t i = 0; i < block.size; ++i) {
+        const double value = static_cast<const double*>(block.data)[i] * shrink;
+        sum += value * value;
+      }
+  return std::sqrt(sum) / shrink;
+}
+
+}  // namespace pyoptim

@@ -1,0 +1,67 @@
+// One step's work, cut over threads by elements, whatever tensors they belong to.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/backend.hpp"
+
+namespace pyoptim {
+
+/// A parameter, what the rule keeps for it, and how many steps it has made.
+struct Tensor {
+  void* param = nullptr;
+  std::size_t size = 0;
+  DType dtype = DType::float32;
+  std::size_t group = 0;
+  void* state[max_states] = {};
+  double scalars[max_scalars] = {};
+  std::int64_t steps = 0;
+};
+
+/// Spans that one call of a kernel can update: same rule, settings, type and step.
+struct Run {
+  Update update;
+  const double* hyper;
+  Step step;
+  Shaping shaping;
+  DType dtype;
+  std::size_t first_span;
+  std::size_t span_count;
+  std::size_t elements;
+};
+
+class Plan {
+ public:
+  void clear();
+  void start_run(const Run& run);
+  /// Adds a tensor to the last run; memory that goes on where the last span ends lengthens it.
+  void add(const Tensor& tensor, const void* grad, std::size_t state_count);
+
+  [[nodiscard]] bool empty() const { return runs_.empty(); }
+  [[nodiscard]] std::size_t elements() const { return elements_; }
+
+  /// Does the work in one parallel region.
+  void execute(int threads) const;
+
+ private:
+  void execute_part(const Run& run, std::size_t begin, std::size_t end) const;
+
+  std::vector<Run> runs_;
+  std::vector<Span> spans_;
+  std::size_t elements_ = 0;
+};
+
+/// A gradient to be measured.
+struct Values {
+  const void* data;
+  std::size_t size;
+  DType dtype;
+};
+
+/// The Euclidean norm of all values together: blocks of fixed size, added in order, so the same
+/// for every number of threads. Does not overflow where the norm itself does not.
+double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads);
+
+}  // namespace pyoptim

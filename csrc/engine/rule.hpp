@@ -1,0 +1,84 @@
+// How an optimizer is written down. A rule is a struct of hyper-parameters with
+//   name, doc, defaults, states, fields     tables, below
+//   step<F>(t)                              the scalars of step t, and the update of one element
+// and, where it needs them, applies(), conflict(), initial(), scalars and advance().
+// See adam.hpp for one. The engine supplies everything else: types, decay, clipping, threads.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "engine/backend.hpp"
+#include "engine/math.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+/// A fixed list that may be empty.
+template <class T, std::size_t N>
+struct Table {
+  T item[N > 0 ? N : 1];
+  static constexpr std::size_t size = N;
+};
+
+template <class T, std::size_t N, std::size_t M>
+consteval Table<T, N + M> operator+(const Table<T, N>& a, const Table<T, M>& b) {
+  Table<T, N + M> all{};
+  for (std::size_t i = 0; i < N; ++i) all.item[i] = a.item[i];
+  for (std::size_t i = 0; i < M; ++i) all.item[N + i] = b.item[i];
+  return all;
+}
+
+template <class... Names>
+consteval Table<const char*, sizeof...(Names)> names(Names... name) {
+  return {{name...}};
+}
+
+/// A hyper-parameter: its name, where it is kept, what it may be, and one sentence on it.
+/// A field without a member is a flag that picks the variant: `chosen` is its value here.
+template <class R>
+struct Field {
+  const char* name;
+  double R::* member;
+  Range range;
+  const char* doc;
+  bool chosen = false;
+};
+
+template <class R, class... Fields>
+consteval Table<Field<R>, sizeof...(Fields)> fields_of(Fields... field) {
+  return {{field...}};
+}
+
+inline constexpr double unlimited = __builtin_huge_val();
+inline constexpr Range flag{0, 1, false, false, true};
+inline constexpr Range positive{0, unlimited, true, true, false};
+inline constexpr Range non_negative{0, unlimited, false, true, false};
+inline constexpr Range fraction{0, 1, false, true, false};          // [0, 1)
+inline constexpr Range closed_fraction{0, 1, false, false, false};  // [0, 1]
+inline constexpr Range above_one{1, unlimited, true, true, false};
+inline constexpr Range between_zero_and_one{0, 1, true, true, false};
+inline constexpr Range any_number{-unlimited, unlimited, true, true, false};
+
+template <class R>
+consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const char* doc) {
+  return {{Field<R>{name, nullptr, flag, doc, chosen}}};
+}
+
+template <class R>
+concept Rule = requires {
+  R::name;
+  R::doc;
+  R::defaults;
+  R::states.size;
+  R::fields.size;
+};
+
+/// The number of fields that are kept in the struct.
+template <class R>
+consteval std::size_t stored_fields() {
+  std::size_t stored = 0;
+  for (std::size_t i = 0; i < R::fields.size; ++i) stored += R::fields.item[i].member != nullptr;
+  return stored;
+}
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,94 @@
+#include "engine/threads.hpp"
+
+#include <omp.h>
+#include <pthread.h>
+#ifdef PYOPTIM_X86
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+namespace pyoptim {
+namespace {
+
+std::atomic<int> set_count = 0;
+std::atomic<bool> forked = false;
+
+/// The processors a cgroup quota amounts to, rounded up; 0 if there is none.
+int quota_processors() {
+  std::string quota;
+  double period = 0;
+  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period) {
+    if (quota == "max") return 0;
+  } else {
+    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+    std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (!(quota_file >> quota) || !(period_file >> period)) return 0;
+  }
+  const double share = std::atof(quota.c_str()) / std::max(period, 1.0);
+  const int whole = int(share);
+  return share <= 0 ? 0 : whole + (share > whole ? 1 : 0);
+}
+
+struct ForkWatch {
+  ForkWatch() {
+    pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+  }
+};
+const ForkWatch fork_watch;
+
+}  // namespace
+
+int usable_processors() {
+  static const int quota = quota_processors();
+  const int allowed = omp_get_num_procs();
+  return quota > 0 ? std::min(quota, allowed) : allowed;
+}
+
+int thread_count() {
+  const int count = set_count.load(std::memory_order_relaxed);
+  if (count > 0) return count;
+  // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all speak through the same setting.
+  const int wanted = omp_get_max_threads();
+  static const bool set_outside = std::getenv("OMP_NUM_THREADS") != nullptr;
+  return set_outside ? wanted : std::min(wanted, usable_processors());
+}
+
+void set_thread_count(int count) { set_count.store(count, std::memory_order_relaxed); }
+
+bool in_forked_child() { return forked.load(std::memory_order_relaxed); }
+
+int threads_for(std::size_t elements, int wanted) {
+  if (elements < serial_below || in_forked_child() || omp_in_parallel() != 0) return 1;
+  return wanted > 0 ? wanted : thread_count();
+}
+
+#if defined(PYOPTIM_X86)
+
+FloatEnvironment::FloatEnvironment() : before_(_mm_getcsr()) {
+  constexpr unsigned masked = 0x1F80, flush_to_zero = 0x8000, denormals_are_zero = 0x0040;
+  _mm_setcsr(masked | flush_to_zero | denormals_are_zero);
+}
+FloatEnvironment::~FloatEnvironment() { _mm_setcsr(unsigned(before_)); }
+
+#elif defined(__aarch64__)
+
+FloatEnvironment::FloatEnvironment() : before_(0) {
+  constexpr unsigned long flush_to_zero = 1UL << 24;
+  asm volatile("mrs %0, fpcr" : "=r"(before_));
+  asm volatile("msr fpcr, %0" : : "r"(flush_to_zero));
+}
+FloatEnvironment::~FloatEnvironment() { asm volatile("msr fpcr, %0" : : "r"(before_)); }
+
+#else
+
+FloatEnvironment::FloatEnvironment() : before_(0) {}
+FloatEnvironment::~FloatEnvironment() = default;
+
+#endif
+
+}  // namespace pyoptim

@@ -1,0 +1,12 @@
+// The table of layer kernels of one instruction set.
+#pragma once
+
+#include "engine/backend.hpp"
+#include "engine/math.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+/// For float32, then float64.
+extern const LayerKernels layer_kernels[2];
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,49 @@
+#pragma once
+
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+struct ASGD {
+  double lambd = 1e-4;
+  double alpha = 0.75;
+  double t0 = 1e6;
+
+  static constexpr const char* name = "ASGD";
+  static constexpr const char* doc =
+      "Averaged stochastic gradient descent: the running mean of the parameters from step t0 on is\n"
+      "kept as state `ax`.\n\n"
+      "    p = p (1 - lambd eta) - eta g\n"
+      "    ax = ax + mu (p - ax)\n"
+      "    then eta = lr / (1 + lambd lr t)^alpha,  mu = 1 / max(1, t - t0)\n\n"
+      "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.";
+  static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr auto states = names("ax");
+  static constexpr auto scalars = names("eta", "mu");
+  static constexpr auto fields = fields_of<ASGD>(
+      Field<ASGD>{"lambd", &ASGD::lambd, non_negative, "Decay of parameters and of the rate."},
+      Field<ASGD>{"alpha", &ASGD::alpha, non_negative, "Power of the rate's decay."},
+      Field<ASGD>{"t0", &ASGD::t0, non_negative, "The step at which averaging starts."});
+
+  static constexpr void initial_scalars(double lr, double* scalars) {
+    scalars[0] = lr;
+    scalars[1] = 1;
+  }
+  void advance(const Step& t, double* scalars) const {
+    const double now = double(t.count);
+    scalars[0] = t.lr / power(1 + lambd * t.lr * now, alpha);
+    scalars[1] = 1 / larger(1.0, now - t0);
+  }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const F eta = F(t.scalars[0]), kept = F(1 - lambd * t.scalars[0]), mu = F(t.scalars[1]);
+    const bool averaging = t.scalars[1] != 1;
+    return [=](F& p, F g, F& mean) {
+      p = p * kept - eta * g;
+      mean = averaging ? mean + (p - mean) * mu : p;
+    };
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+template <bool Centered, bool Momentum>
+struct RMSprop {
+  double alpha = 0.99;
+  double eps = 1e-8;
+  double momentum = 0;
+
+  static constexpr const char* name = "RMSprop";
+  static constexpr const char* doc =
+      "RMSprop: the gradient over the root of its mean square.\n\n"
+      "    v = alpha v + (1 - alpha) g^2\n"
+      "    d = g / (sqrt(v) + eps)         (centered: sqrt(v - a^2), a the mean of g)\n"
+      "    p = p - lr d                    (momentum: b = momentum b + d, p - lr b)\n\n"
+      "Hinton, Neural Networks for Machine Learning, lecture 6, 2012; centered: Graves,\n"
+      "arXiv:1308.0850. As in torch, eps stands outside the root.";
+  static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr auto states = [] {
+    if constexpr (Centered && Momentum)
+      return names("square_avg", "grad_avg", "momentum_buffer");
+    else if constexpr (Centered)
+      return names("square_avg", "grad_avg");
+    else if constexpr (Momentum)
+      return names("square_avg", "momentum_buffer");
+    else
+      return names("square_avg");
+  }();
+  static constexpr auto fields =
+      fields_of<RMSprop>(
+          Field<RMSprop>{"alpha", &RMSprop::alpha, fraction, "Decay of the mean square."},
+          Field<RMSprop>{"eps", &RMSprop::eps, non_negative, "Added to the root."},
+          Field<RMSprop>{"momentum", &RMSprop::momentum, non_negative,
+                         "Share of the last step kept."}) +
+      variant_flag<RMSprop>("centered", Centered, "Divide by the deviation, not the mean square.");
+
+  static constexpr bool applies(const RMSprop& h) { return (h.momentum != 0) == Momentum; }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const F lr = F(t.lr), b = F(alpha), a = F(1 - alpha), tiny = F(eps), mu = F(momentum);
+    const auto direction = [=](F g, F v) { return g / (square_root(v) + tiny); };
+    const auto move = [=](F& p, F d, auto&... buffer) {
+      ((d = buffer = mu * buffer + d), ...);
+      p -= lr * d;
+    };
+    if constexpr (Centered) {
+      return [=](F& p, F g, F& v, F& mean, auto&... buffer) {
+        v = b * v + a * g * g;
+        mean = b * mean + a * g;
+        move(p, direction(g, larger(F(0), v - mean * mean)), buffer...);
+      };
+    } else {
+      return [=](F& p, F g, F& v, auto&... buffer) {
+        v = b * v + a * g * g;
+        move(p, direction(g, v), buffer...);
+      };
+    }
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

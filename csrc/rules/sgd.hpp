@@ -1,0 +1,54 @@
+#pragma once
+
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+template <bool Momentum>
+struct SGD {
+  double momentum = 0;
+  double dampening = 0;
+  double nesterov = 0;
+
+  static constexpr const char* name = "SGD";
+  static constexpr const char* doc =
+      "Stochastic gradient descent, with momentum where it is not zero.\n\n"
+      "    b = momentum b + (1 - dampening) g        (b = g at the first step)\n"
+      "    p = p - lr b                              (nesterov: p - lr (g + momentum b))\n\n"
+      "Robbins and Monro, A Stochastic Approximation Method, 1951; Sutskever et al., On the\n"
+      "importance of initialization and momentum in deep learning, 2013.";
+  static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr auto states = [] {
+    if constexpr (Momentum)
+      return names("momentum_buffer");
+    else
+      return names();
+  }();
+  static constexpr auto fields = fields_of<SGD>(
+      Field<SGD>{"momentum", &SGD::momentum, non_negative, "Share of the last step kept."},
+      Field<SGD>{"dampening", &SGD::dampening, any_number, "Share of the gradient left out."},
+      Field<SGD>{"nesterov", &SGD::nesterov, flag, "Look ahead along the momentum."});
+
+  static constexpr bool applies(const SGD& h) { return (h.momentum != 0) == Momentum; }
+  static constexpr const char* conflict(const SGD& h) {
+    return h.nesterov != 0 && (h.momentum == 0 || h.dampening != 0)
+               ? "nesterov needs momentum above 0 and dampening 0"
+               : nullptr;
+  }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const F lr = F(t.lr), mu = F(momentum), share = F(t.count == 1 ? 1 : 1 - dampening);
+    if constexpr (Momentum) {
+      const bool ahead = nesterov != 0;
+      return [=](F& p, F g, F& b) {
+        b = mu * b + share * g;
+        p -= lr * (ahead ? g + mu * b : b);
+      };
+    } else {
+      return [=](F& p, F g) { p -= lr * g; };
+    }
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

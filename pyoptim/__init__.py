@@ -1,0 +1,57 @@
+"""pyoptim: optimizers for CPUs, in C++ at the speed of memory.
+
+>>> import numpy as np, pyoptim as po
+>>> w = np.array([3.0, -4.0], dtype=np.float32)
+>>> opt = po.AdamW([w], lr=0.1, weight_decay=0.0)
+>>> for _ in range(300):
+...     info = opt.step([2 * w])  # the gradient of |w|^2
+>>> bool(abs(w).max() < 1e-2)
+True
+
+`pyoptim.rules()` lists the optimizers, `pyoptim.schedules` has learning rates, `pyoptim.models`
+and `pyoptim.train` train, `pyoptim.show_config()` tells what it runs on.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from pyoptim._core import StepInfo, __version__
+from pyoptim.catalog import Field, Rule, rules
+from pyoptim.config import config, get_num_threads, set_num_threads, show_config
+from pyoptim.optim import *
+from pyoptim.optim import __all__ as _optimizers
+from pyoptim.optimizer import Optimizer, ParamGroup
+from pyoptim.parameters import Parameters
+
+if TYPE_CHECKING:
+    from pyoptim import losses, models, plots, schedules, train
+
+_LAZY = ("losses", "models", "plots", "schedules", "train")
+
+__all__ = [
+    "Field",
+    "Optimizer",
+    "ParamGroup",
+    "Parameters",
+    "Rule",
+    "StepInfo",
+    "__version__",
+    "config",
+    "get_num_threads",
+    "rules",
+    "set_num_threads",
+    "show_config",
+    *_optimizers,
+    *_LAZY,
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a submodule when it is first used."""
+    if name in _LAZY:
+        return import_module(f"pyoptim.{name}")
+    raise AttributeError(f"module 'pyoptim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

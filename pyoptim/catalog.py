@@ -1,0 +1,79 @@
+"""The catalog of optimizers, as the compiled engine lists them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from pyoptim import _core
+
+
+@dataclass(frozen=True)
+class Field:
+    """A hyper-parameter of a rule."""
+
+    name: str
+    default: float | bool
+    range: str
+    is_flag: bool
+    doc: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An optimizer: its name, what it does, its hyper-parameters and states.
+
+    Attributes
+    ----------
+    states : tuple of str
+        What is kept for every element with the default hyper-parameters.
+    variants : tuple of tuple of str
+        The states of every variant (momentum or not, amsgrad or not ...).
+    lr, weight_decay, decoupled_weight_decay
+        The defaults of the settings that all optimizers have.
+    """
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+    states: tuple[str, ...]
+    variants: tuple[tuple[str, ...], ...]
+    lr: float
+    weight_decay: float
+    decoupled_weight_decay: bool
+
+    @property
+    def bytes_per_parameter(self) -> int:
+        """Bytes a step must move for a float32 parameter: read p and g, write p, both for states.
+
+        >>> import pyoptim as po
+        >>> {rule.name: rule.bytes_per_parameter for rule in po.rules()}["Adam"]
+        28
+        """
+        return 4 * (3 + 2 * len(self.states))
+
+
+@cache
+def rules() -> tuple[Rule, ...]:
+    r"""List every optimizer.
+
+    >>> import pyoptim as po
+    >>> [rule.name for rule in po.rules()][:4]
+    ['SGD', 'SignSGD', 'Signum', 'Lion']
+    >>> po.rules()[0].fields[0]
+    Field(name='momentum', default=0.0, range='at least 0 and finite', is_flag=False, \
+doc='Share of the last step kept.')
+    """
+    return tuple(
+        Rule(
+            name=entry["name"],
+            doc=entry["doc"],
+            fields=tuple(Field(*field) for field in entry["fields"]),
+            states=entry["states"][0],
+            variants=tuple(entry["states"]),
+            lr=entry["lr"],
+            weight_decay=entry["weight_decay"],
+            decoupled_weight_decay=entry["decoupled_weight_decay"],
+        )
+        for entry in _core.rules()
+    )

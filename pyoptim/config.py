@@ -1,0 +1,63 @@
+"""What the library runs on: version, instruction set, threads."""
+
+from __future__ import annotations
+
+import os
+
+from pyoptim import _core
+
+
+def set_num_threads(count: int | None) -> None:
+    """Set how many threads a step uses, for the whole process.
+
+    Parameters
+    ----------
+    count : int or None
+        None goes back to the automatic choice: OMP_NUM_THREADS if set, else the processors that
+        affinity and cgroup quota leave to the process.
+
+    Raises
+    ------
+    ValueError
+        If `count` is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> po.set_num_threads(1)
+    >>> po.get_num_threads()
+    1
+    >>> po.set_num_threads(None)
+    """
+    if count is None:
+        _core.set_num_threads(0)
+        return
+    if not isinstance(count, int) or count < 1:
+        raise ValueError(f"count must be a whole number of at least 1, or None, got {count!r}")
+    _core.set_num_threads(count)
+
+
+def get_num_threads() -> int:
+    """Return how many threads a step uses where nothing else is said."""
+    return _core.num_threads()
+
+
+def config() -> dict[str, str | int]:
+    """Return version, instruction sets and threads as a dict."""
+    return {
+        "version": _core.__version__,
+        "compiler": _core.compiler,
+        "instruction set": _core.instruction_set(),
+        "available": ", ".join(_core.instruction_sets()),
+        "PYOPTIM_ISA": os.environ.get("PYOPTIM_ISA", "not set"),
+        "threads": _core.num_threads(),
+        "usable processors": _core.usable_processors(),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
+        "forked child (serial)": str(_core.in_forked_child()),
+    }
+
+
+def show_config() -> None:
+    """Print version, instruction set in use and available, and threads."""
+    for name, value in config().items():
+        print(f"{name + ':':<24}{value}")

@@ -1,0 +1,131 @@
+"""A class for each optimizer of the catalog, with its signature and documentation.
+
+The classes are made from the engine's list of rules; `optim.pyi` spells them out for editors and
+type checkers.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pyoptim.catalog import Rule, rules
+from pyoptim.optimizer import Optimizer, signature_settings
+
+_SHARED_DOC = """\
+    weight_decay : float
+        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
+        parameter itself if decoupled.
+    decoupled_weight_decay : bool
+        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+    maximize : bool
+        Go up the gradient instead of down.
+    clip_norm : float, optional
+        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+    clip_value : float, optional
+        Bound every element of the gradients by this magnitude, after clip_norm.
+    skip_nonfinite : bool
+        Leave everything as it is where a gradient has NaN or infinity.
+    num_threads : int, optional
+        Threads of a step; by default those of `pyoptim.set_num_threads`.
+"""
+
+_OPTIONS: dict[str, Any] = {
+    "clip_norm": None,
+    "clip_value": None,
+    "skip_nonfinite": False,
+    "num_threads": None,
+}
+
+
+def _signature(rule: Rule) -> inspect.Signature:
+    parameter = inspect.Parameter
+    keywords = {**signature_settings(rule), **_OPTIONS}
+    return inspect.Signature(
+        [
+            parameter("self", parameter.POSITIONAL_OR_KEYWORD),
+            parameter("params", parameter.POSITIONAL_OR_KEYWORD),
+            parameter("lr", parameter.POSITIONAL_OR_KEYWORD, default=rule.lr),
+            *(
+                parameter(name, parameter.KEYWORD_ONLY, default=default)
+                for name, default in keywords.items()
+            ),
+        ]
+    )
+
+
+def _document(rule: Rule) -> str:
+    fields = "".join(
+        f"    {field.name} : {'bool' if field.is_flag else f'float, {field.range}'}\n"
+        f"        {field.doc}\n"
+        for field in rule.fields
+    )
+    lines = rule.doc.replace("\n", "\n    ").replace("\n    \n", "\n\n")
+    return f"""{lines}
+
+    Parameters
+    ----------
+    params : array, list or mapping of arrays, Parameters, or list of groups
+        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
+        is a dict with "params" and settings of its own.
+    lr : float or schedule
+        Learning rate; a schedule is called with the step, counted from 0.
+{fields}{_SHARED_DOC}
+    Raises
+    ------
+    ValueError
+        If a setting is out of range, or arrays overlap or cannot be updated in place.
+    TypeError
+        If a setting or an array has the wrong type.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = po.{rule.name}([w])
+    >>> opt.step([2 * w]).step  # the gradient of |w|^2
+    1
+    """
+
+
+def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
+    name = min(names)
+    close = difflib.get_close_matches(name, list(known.parameters), n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    settings = ", ".join(list(known.parameters)[1:])
+    return TypeError(f"{rule.name}() has no argument {name!r}{hint} It takes {settings}")
+
+
+def _initializer(rule: Rule) -> Callable[..., None]:
+    signature = _signature(rule)
+
+    def __init__(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:
+        unknown = keywords.keys() - signature.parameters.keys()
+        if unknown:
+            raise _unexpected(rule, signature, unknown)
+        options = {name: keywords.pop(name) for name in _OPTIONS if name in keywords}
+        Optimizer.__init__(self, params, {"lr": lr, **keywords}, **options)
+
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    __init__.__qualname__ = f"{rule.name}.__init__"
+    return __init__
+
+
+def _make_class(rule: Rule) -> type[Optimizer]:
+    return type(
+        rule.name,
+        (Optimizer,),
+        {
+            "__doc__": _document(rule),
+            "__init__": _initializer(rule),
+            "__module__": __name__,
+            "rule": rule.name,
+            "_rule": rule,
+        },
+    )
+
+
+globals().update({rule.name: _make_class(rule) for rule in rules()})
+__all__ = [rule.name for rule in rules()]  # noqa: PLE0604

@@ -1,0 +1,405 @@
+"""What all optimizers share: groups, the step, and the state as a plain dict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from pyoptim import _core
+from pyoptim.catalog import Rule, rules
+from pyoptim.parameters import Array, Parameters
+
+LearningRate: TypeAlias = float | Callable[[int], float]
+"""A number, or a function from the step, counted from 0, to a number."""
+
+Params: TypeAlias = Any
+"""An array, a list of arrays, a mapping of names to arrays, Parameters, or a list of groups."""
+
+StateDict: TypeAlias = dict[str, Any]
+
+_SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
+_FLAGS = ("decoupled_weight_decay", "maximize")
+_OPTIONS = ("clip_norm", "clip_value", "skip_nonfinite", "num_threads")
+
+
+class ParamGroup(MutableMapping[str, Any]):
+    """Parameters that share settings: ``group["lr"] = 0.1`` takes effect at the next step.
+
+    ``group["params"]`` is the list of its arrays. An ``lr`` may be a number or a schedule.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        native: _core.Optimizer,
+        index: int,
+        params: list[Array],
+        schedule: Callable[[int], float] | None,
+    ) -> None:
+        self._native = native
+        self._index = index
+        self._params = params
+        self._flags = {*_FLAGS, *(field.name for field in rule.fields if field.is_flag)}
+        self._names = (*_SHARED_SETTINGS, *(field.name for field in rule.fields))
+        self.schedule = schedule
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "params":
+            return self._params
+        if name == "lr" and self.schedule is not None:
+            return self.schedule
+        if name not in self._names:
+            raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
+        value = self._native.get(self._index, name)
+        return bool(value) if name in self._flags else value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == "params":
+            raise ValueError("the params of a group cannot change; make a new optimizer")
+        if name not in self._names:
+            raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
+        if name == "lr":
+            number, schedule = _split_rate(value, self._native.steps)
+            self._native.set(self._index, "lr", number)
+            self.schedule = schedule
+        else:
+            self._native.set(self._index, name, _number(name, value))
+
+    def __delitem__(self, name: str) -> None:
+        raise TypeError(f"a group's settings cannot be removed, {name!r} neither")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("params", *self._names))
+
+    def __len__(self) -> int:
+        return 1 + len(self._names)
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={self[name]!r}" for name in self._names)
+        return f"ParamGroup({len(self._params)} arrays, {settings})"
+
+
+def _number(name: str, value: object) -> float:
+    """Return the value of a setting as the engine takes it."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+
+
+def _split_rate(lr: object, step: int) -> tuple[float, Callable[[int], float] | None]:
+    """Return the rate at this step, and the schedule it comes from, if there is one."""
+    if callable(lr):
+        return _number("lr", lr(step)), lr
+    return _number("lr", lr), None
+
+
+class Optimizer:
+    """Base class of all optimizers; make one of its subclasses, such as `pyoptim.AdamW`."""
+
+    rule: ClassVar[str] = ""
+    """The name of the update rule in `pyoptim.rules()`."""
+
+    _rule: ClassVar[Rule]
+
+    def __init__(
+        self,
+        params: Params,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None:
+        if not self.rule:
+            raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+        options = {
+            "clip_norm": clip_norm,
+            "clip_value": clip_value,
+            "skip_nonfinite": skip_nonfinite,
+            "num_threads": num_threads,
+        }
+        self._build(_as_groups(params, settings or {}), options)
+
+    def _build(self, groups: list[dict[str, Any]], options: dict[str, Any]) -> None:
+        """Check everything and make the engine's optimizer; `groups` have named params each."""
+        schedules = []
+        native_groups = []
+        self._keys: list[str] = []
+        for group in groups:
+            settings = {name: value for name, value in group.items() if name != "params"}
+            rate, schedule = _split_rate(settings.pop("lr", self._rule.lr), 0)
+            schedules.append(schedule)
+            named = group["params"]
+            labels = [f"params[{key!r}]" for key in named]
+            native_groups.append(
+                (
+                    [("lr", rate), *((key, _number(key, value)) for key, value in settings.items())],
+                    list(zip(labels, named.values(), strict=True)),
+                )
+            )
+            self._keys += map(str, named)
+        for key in self._keys:
+            if self._keys.count(key) > 1:
+                raise ValueError(f"two parameters are called {key!r}")
+        self._options = options
+        self._native = _core.Optimizer(self.rule, native_groups, **_native_options(options))
+        arrays = iter(self._native.params)
+        self.param_groups = [
+            ParamGroup(
+                self._rule, self._native, i, [next(arrays) for _ in group["params"]], schedules[i]
+            )
+            for i, group in enumerate(groups)
+        ]
+        self._groups = [group["params"] for group in groups]
+        if all(isinstance(params, Parameters) for params in self._groups):
+            self._native.bind([grad for params in self._groups for grad in params.grads.values()])
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the learning rate of a group is a schedule."""
+        return any(group.schedule is not None for group in self.param_groups)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps made."""
+        return self._native.steps
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, Any]]:
+        """The state of every parameter, by its name or number: read-only views and numbers."""
+        return MappingProxyType(
+            {
+                key: MappingProxyType(self._native.state(index))
+                for index, key in enumerate(self._keys)
+            }
+        )
+
+    def step(
+        self,
+        grads: Sequence[Any] | Mapping[str, Any] | Array | None = None,
+        *,
+        grad_scale: float = 1.0,
+    ) -> _core.StepInfo:
+        """Update the parameters in place.
+
+        Parameters
+        ----------
+        grads : list or mapping of arrays, or array, optional
+            A gradient for each parameter, of its dtype and shape, in the parameters' order or by
+            their names; None in place of one leaves its parameter as it is. Strided arrays are
+            taken too (slower). Without `grads` an optimizer over Parameters uses their `grads`.
+        grad_scale : float
+            What gradients are multiplied by first, 1 / (loss scale) for example.
+
+        Returns
+        -------
+        StepInfo
+            ``step``, the steps made so far; ``grad_norm``, the norm of all gradients before
+            clipping (None unless clip_norm or skip_nonfinite is on); ``skipped``.
+
+        Raises
+        ------
+        ValueError
+            If the count, a shape or a name does not fit, or a gradient overlaps a parameter.
+        TypeError
+            If a gradient is not an array, or of another dtype than its parameter.
+        """
+        for group in self.param_groups:
+            if group.schedule is not None:
+                rate = group.schedule(self._native.steps)
+                self._native.set(group._index, "lr", _number("lr", rate))
+        if isinstance(grads, Mapping):
+            grads = self._in_order(grads)
+        return self._native.step(grads, grad_scale)
+
+    def _in_order(self, grads: Mapping[str, Any]) -> list[Any]:
+        missing = [key for key in self._keys if key not in grads]
+        unknown = [str(key) for key in grads if key not in self._keys]
+        if missing or unknown:
+            raise ValueError(
+                f"grads: expected the names {', '.join(self._keys)}"
+                + (f"; missing {', '.join(missing)}" if missing else "")
+                + (f"; unknown {', '.join(unknown)}" if unknown else "")
+            )
+        return [grads[key] for key in self._keys]
+
+    def state_dict(self) -> StateDict:
+        """Return all that a later optimizer needs to go on, as a plain dict of copies.
+
+        Keys are ``rule``, ``step``, ``groups.0.lr`` ..., and ``params.NAME.exp_avg`` ... with the
+        state names of torch.optim; values are arrays and numbers (the rule's name is a string).
+        A schedule is not in it: its rate at this moment is.
+        """
+        state: StateDict = {"rule": self.rule, "step": self.steps}
+        for index, group in enumerate(self.param_groups):
+            for name in group:
+                if name != "params":
+                    value = self._native.get(index, name)
+                    state[f"groups.{index}.{name}"] = (
+                        bool(value) if name in group._flags else value
+                    )
+        for key, parameter in self.state.items():
+            for name, value in parameter.items():
+                copied = value.copy() if isinstance(value, np.ndarray) else value
+                state[f"params.{key}.{name}"] = copied
+        return state
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
+
+        Settings are taken over too, but for a learning rate that is a schedule here.
+
+        Raises
+        ------
+        ValueError
+            If it is of another rule, has other parameters or groups, or a shape differs.
+        TypeError
+            If a dtype differs.
+        """
+        self._check_fits(state_dict)
+        for index, group in enumerate(self.param_groups):
+            for name in group:
+                if name != "params" and not (name == "lr" and group.schedule is not None):
+                    self._native.set(index, name, float(state_dict[f"groups.{index}.{name}"]))
+        for index, (key, parameter) in enumerate(self.state.items()):
+            self._native.load_state(
+                index, {name: state_dict[f"params.{key}.{name}"] for name in parameter}
+            )
+        self._native.steps = int(state_dict["step"])
+
+    def _check_fits(self, state_dict: Mapping[str, Any]) -> None:
+        own = self.state_dict()
+        rule = state_dict.get("rule")
+        if rule != self.rule:
+            raise ValueError(f"the state is of {rule}, this optimizer is {self.rule}")
+        missing = sorted(own.keys() - state_dict.keys())
+        unknown = sorted(map(str, state_dict.keys() - own.keys()))
+        if missing or unknown:
+            raise ValueError(
+                f"the state does not fit the parameters and settings of this {self.rule}"
+                + (f"; it lacks {', '.join(missing)}" if missing else "")
+                + (f"; it has beside {', '.join(unknown)}" if unknown else "")
+            )
+        for key, mine in own.items():
+            value = state_dict[key]
+            if isinstance(mine, np.ndarray):
+                theirs = np.asarray(value)
+                if theirs.shape != mine.shape:
+                    raise ValueError(
+                        f"{key}: the state has shape {theirs.shape}, this optimizer {mine.shape}"
+                    )
+                if theirs.dtype != mine.dtype:
+                    raise TypeError(
+                        f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}"
+                    )
+            elif key.endswith("step") and not (float(value).is_integer() and value >= 0):
+                raise ValueError(f"{key} must be a whole number of at least 0, got {value!r}")
+        # The settings' ranges, and that they keep the same states, are checked by an optimizer
+        # over nothing.
+        for index, group in enumerate(self.param_groups):
+            settings = [
+                (name, _number(name, state_dict[f"groups.{index}.{name}"]))
+                for name in group
+                if name != "params"
+            ]
+            trial = _core.Optimizer(self.rule, [(settings, [])], **_native_options({}))
+            if trial.state_names(0) != self._native.state_names(index):
+                raise ValueError(
+                    f"group {index}: the state keeps {trial.state_names(0)}, "
+                    f"this optimizer {self._native.state_names(index)}"
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        groups = []
+        for params, group in zip(self._groups, self.param_groups, strict=True):
+            named = (
+                params
+                if isinstance(params, Parameters)
+                else dict(zip(params, group["params"], strict=True))
+            )
+            groups.append({**group, "params": named})
+        return {"groups": groups, "options": self._options, "state": self.state_dict()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._build(state["groups"], state["options"])
+        self.load_state_dict(state["state"])
+
+    def __repr__(self) -> str:
+        groups = ", ".join(map(repr, self.param_groups))
+        return f"{type(self).__name__}({groups}; {self.steps} steps)"
+
+
+def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as the engine takes them, 0 for None."""
+    for name in ("clip_norm", "clip_value"):
+        value = options.get(name)
+        if value is not None and not _number(name, value) > 0:
+            raise ValueError(f"{name} must be above 0 and finite, or None, got {value}")
+    threads = options.get("num_threads")
+    if threads is not None and not (isinstance(threads, int) and threads >= 1):
+        raise ValueError(f"num_threads must be a whole number of at least 1, got {threads!r}")
+    return {
+        "clip_norm": options.get("clip_norm") or 0.0,
+        "clip_value": options.get("clip_value") or 0.0,
+        "skip_nonfinite": bool(options.get("skip_nonfinite")),
+        "num_threads": threads or 0,
+    }
+
+
+def _as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Bring any form of `params` to groups that each map keys to arrays.
+
+    Arrays in lists are called by their number, counted over all groups.
+    """
+    if isinstance(params, Mapping):
+        given: list[Any] = [{"params": params}]
+    elif _core.is_array(params):
+        given = [{"params": [params]}]
+    elif isinstance(params, Iterable):
+        given = list(params)
+        if not given:
+            raise ValueError("an optimizer needs at least one parameter, got none")
+        if not all(isinstance(group, Mapping) for group in given):
+            given = [{"params": given}]
+    else:
+        raise TypeError(
+            "params: expected an array, a list or mapping of arrays, Parameters, or a list of "
+            f"groups, got {type(params).__name__}"
+        )
+    groups = []
+    count = 0
+    for index, group in enumerate(given):
+        if "params" not in group:
+            raise ValueError(f"group {index} has no 'params'; it has {', '.join(group)}")
+        held = group["params"]
+        if not isinstance(held, Mapping):
+            arrays = [held] if _core.is_array(held) else list(held)
+            held = {count + i: array for i, array in enumerate(arrays)}
+        count += len(held)
+        groups.append({**settings, **group, "params": held})
+    return groups
+
+
+def signature_settings(rule: Rule) -> dict[str, Any]:
+    """Return the settings of a rule with their defaults, in the order of the signature."""
+    return {
+        **{field.name: field.default for field in rule.fields},
+        "weight_decay": rule.weight_decay,
+        "decoupled_weight_decay": rule.decoupled_weight_decay,
+        "maximize": False,
+    }
+
+
+def find_rule(name: str) -> Rule:
+    """Return the rule of this name, case ignored; ValueError lists the names."""
+    for rule in rules():
+        if rule.name.lower() == name.lower():
+            return rule
+    raise ValueError(
+        f"there is no optimizer {name!r}; there are {', '.join(rule.name for rule in rules())}"
+    )
