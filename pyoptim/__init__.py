@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pyoptim._core import StepInfo, __version__
 from pyoptim.catalog import Field, Rule, rules
 from pyoptim.config import config, get_num_threads, set_num_threads, show_config
+from pyoptim.errors import CheckpointError
 from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
 from pyoptim.optimizer import Optimizer, ParamGroup
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _LAZY = ("losses", "models", "plots", "schedules", "train")
 
 __all__ = [
+    "CheckpointError",
     "Field",
     "Optimizer",
     "ParamGroup",

@@ -1,0 +1,5 @@
+"""Errors of pyoptim that are not about arguments."""
+
+
+class CheckpointError(Exception):
+    """A file of a model or of a training run cannot be used; the message names file and fault."""

@@ -1,0 +1,111 @@
+"""Models in safetensors files: parameters as tensors, configuration as metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from pyoptim.errors import CheckpointError
+from pyoptim.models.dense import MLP, Linear, Softmax
+from pyoptim.models.model import Model
+
+_CONFIG_KEY = "pyoptim.model"
+_KINDS: dict[str, type[Model]] = {cls.kind: cls for cls in (MLP, Linear, Softmax)}
+
+
+def save(
+    model: Model, path: str | PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a model to a safetensors file; an existing file is replaced in one move.
+
+    Parameters
+    ----------
+    model : Model
+    path : path
+    metadata : mapping of str to str, optional
+        Kept in the file beside the configuration; `read_metadata` returns it.
+    """
+    from safetensors.numpy import save as to_bytes
+
+    config = json.dumps({"kind": model.kind, **model.config()})
+    content = to_bytes(dict(model.params), metadata={**(metadata or {}), _CONFIG_KEY: config})
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | PathLike[str]) -> Any:
+    """Read a model that `Model.save` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not a model of this library, or damaged.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import pyoptim as po
+    >>> model = po.models.MLP([4, 8, 3])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(os.path.join(folder, "model.safetensors"))
+    ...     again = po.models.load(os.path.join(folder, "model.safetensors"))
+    >>> again, bool((again.params.flat == model.params.flat).all())
+    (MLP([4, 8, 3], activation='relu', loss='softmax', dtype='float32'), True)
+    """
+    tensors, metadata = _read(path)
+    if _CONFIG_KEY not in metadata:
+        raise CheckpointError(f"{path}: not a model of pyoptim (no {_CONFIG_KEY!r} in metadata)")
+    try:
+        config = json.loads(metadata[_CONFIG_KEY])
+        model = _KINDS[config.pop("kind")](**config)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: unknown model configuration ({error})") from error
+    expected = {name: (array.shape, array.dtype) for name, array in model.params.items()}
+    found = {name: (array.shape, array.dtype) for name, array in tensors.items()}
+    if expected != found:
+        wrong = sorted(
+            name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+        )
+        raise CheckpointError(f"{path}: tensors do not fit the model's configuration: {wrong}")
+    for name, array in tensors.items():
+        model.params[name] = array
+    return model
+
+
+def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
+    """Return what `Model.save` was given as metadata."""
+    _, metadata = _read(path)
+    metadata.pop(_CONFIG_KEY, None)
+    return metadata
+
+
+def _read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error

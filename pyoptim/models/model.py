@@ -1,0 +1,68 @@
+"""What the training loop needs of a model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy.typing as npt
+
+from pyoptim.losses import Loss
+from pyoptim.parameters import Array, Parameters
+
+
+class Model(ABC):
+    """Parameters, and a loss of them with its gradient.
+
+    A subclass sets `params` and `loss`, and implements `scores` and `loss_and_grad`.
+
+    Attributes
+    ----------
+    params : Parameters
+    loss : Loss
+        What `loss_and_grad` minimises unless told otherwise.
+    weights : tuple of str
+        The parameters that penalties act on (not the biases).
+    """
+
+    kind: ClassVar[str]
+    params: Parameters
+    loss: Loss
+    weights: tuple[str, ...] = ()
+
+    @abstractmethod
+    def scores(self, x: npt.ArrayLike) -> Array:
+        """Return the outputs for rows `x`, one row each, before any softmax."""
+
+    @abstractmethod
+    def loss_and_grad(self, x: Array, y: npt.ArrayLike, loss: Loss | None = None) -> float:
+        """Return the mean loss of a batch and write its gradient to ``params.grads``."""
+
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON can hold them."""
+
+    def predict(self, x: npt.ArrayLike) -> Array:
+        """Return the most likely class of each row, or the predicted value(s)."""
+        scores = self.scores(x)
+        if self.loss.labels:
+            best: Array = scores.argmax(axis=1)
+            return best
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
+        """Return the mean loss over all rows, and the accuracy where `y` are class labels."""
+        scores = self.scores(x)
+        targets = self.loss.as_targets(y, scores)
+        found = {"loss": self.loss(scores, targets)}
+        if self.loss.labels:
+            found["accuracy"] = float((scores.argmax(axis=1) == targets).mean())
+        return found
+
+    def save(self, path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+        """Write parameters and configuration to a safetensors file; see `pyoptim.models.load`."""
+        from pyoptim.models.files import save
+
+        save(self, path, metadata)

@@ -1,0 +1,75 @@
+"""What happened in each epoch of a training run."""
+
+from __future__ import annotations
+
+import csv
+from enum import StrEnum
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class StopReason(StrEnum):
+    """Why training ended."""
+
+    FINISHED = "finished"
+    EARLY_STOP = "early stop"
+
+
+class History:
+    """A small table: one row an epoch, with its losses, metrics, learning rate and duration.
+
+    ``history["loss"]`` is a column, ``history.rows`` the rows as dicts.
+
+    Attributes
+    ----------
+    rows : list of dict
+    stop_reason : StopReason or None
+        None while training goes on.
+    best_epoch : int or None
+        The epoch whose weights the model has, where early stopping brought them back.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self.stop_reason: StopReason | None = None
+        self.best_epoch: int | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.rows[0]) if self.rows else []
+
+    def __getitem__(self, column: str) -> list[float]:
+        if column not in self.columns:
+            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
+        return [row[column] for row in self.rows]
+
+    def __contains__(self, column: object) -> bool:
+        return column in self.columns
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def to_csv(self, path: str | PathLike[str]) -> None:
+        """Write the table as comma-separated values with a header."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw the curves; see `pyoptim.plots.history`."""
+        from pyoptim import plots
+
+        return plots.history(self, path)
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1:][0].items()) if (
+            self.rows
+        ) else "no epochs"
+        reason = f"; {self.stop_reason}" if self.stop_reason else ""
+        return f"History({len(self)} epochs{reason}; {last})"
