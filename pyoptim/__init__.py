@@ -25,7 +25,11 @@ from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Parameters
 
 if TYPE_CHECKING:
-    from pyoptim import losses, models, plots, schedules, train
+    from pyoptim import losses as losses
+    from pyoptim import models as models
+    from pyoptim import plots as plots
+    from pyoptim import schedules as schedules
+    from pyoptim import train as train
 
 _LAZY = ("losses", "models", "plots", "schedules", "train")
 

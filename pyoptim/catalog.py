@@ -55,14 +55,13 @@ class Rule:
 
 @cache
 def rules() -> tuple[Rule, ...]:
-    r"""List every optimizer.
+    """List every optimizer.
 
     >>> import pyoptim as po
     >>> [rule.name for rule in po.rules()][:4]
     ['SGD', 'SignSGD', 'Signum', 'Lion']
-    >>> po.rules()[0].fields[0]
-    Field(name='momentum', default=0.0, range='at least 0 and finite', is_flag=False, \
-doc='Share of the last step kept.')
+    >>> po.rules()[0].fields[0].name, po.rules()[0].fields[0].range
+    ('momentum', 'at least 0 and finite')
     """
     return tuple(
         Rule(

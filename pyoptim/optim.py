@@ -101,16 +101,17 @@ def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeEr
 def _initializer(rule: Rule) -> Callable[..., None]:
     signature = _signature(rule)
 
-    def __init__(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:
+    def initialize(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:
         unknown = keywords.keys() - signature.parameters.keys()
         if unknown:
             raise _unexpected(rule, signature, unknown)
         options = {name: keywords.pop(name) for name in _OPTIONS if name in keywords}
         Optimizer.__init__(self, params, {"lr": lr, **keywords}, **options)
 
-    __init__.__signature__ = signature  # type: ignore[attr-defined]
-    __init__.__qualname__ = f"{rule.name}.__init__"
-    return __init__
+    initialize.__signature__ = signature  # type: ignore[attr-defined]
+    initialize.__name__ = "__init__"
+    initialize.__qualname__ = f"{rule.name}.__init__"
+    return initialize
 
 
 def _make_class(rule: Rule) -> type[Optimizer]:
@@ -128,4 +129,4 @@ def _make_class(rule: Rule) -> type[Optimizer]:
 
 
 globals().update({rule.name: _make_class(rule) for rule in rules()})
-__all__ = [rule.name for rule in rules()]  # noqa: PLE0604
+__all__ = [rule.name for rule in rules()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
@@ -127,37 +128,26 @@ class Optimizer:
 
     def _build(self, groups: list[dict[str, Any]], options: dict[str, Any]) -> None:
         """Check everything and make the engine's optimizer; `groups` have named params each."""
+        self._options = options
+        self._groups = [group["params"] for group in groups]
+        self._keys = [str(key) for params in self._groups for key in params]
+        name, count = Counter(self._keys).most_common(1)[0] if self._keys else ("", 0)
+        if count > 1:
+            raise ValueError(f"two parameters are called {name!r}")
         schedules = []
         native_groups = []
-        self._keys: list[str] = []
         for group in groups:
             settings = {name: value for name, value in group.items() if name != "params"}
             rate, schedule = _split_rate(settings.pop("lr", self._rule.lr), 0)
             schedules.append(schedule)
-            named = group["params"]
-            labels = [f"params[{key!r}]" for key in named]
-            native_groups.append(
-                (
-                    [("lr", rate), *((key, _number(key, value)) for key, value in settings.items())],
-                    list(zip(labels, named.values(), strict=True)),
-                )
-            )
-            self._keys += map(str, named)
-        for key in self._keys:
-            if self._keys.count(key) > 1:
-                raise ValueError(f"two parameters are called {key!r}")
-        self._options = options
+            numbers = [("lr", rate), *((name, _number(name, settings[name])) for name in settings)]
+            native_groups.append((numbers, _with_grads(group["params"])))
         self._native = _core.Optimizer(self.rule, native_groups, **_native_options(options))
         arrays = iter(self._native.params)
         self.param_groups = [
-            ParamGroup(
-                self._rule, self._native, i, [next(arrays) for _ in group["params"]], schedules[i]
-            )
-            for i, group in enumerate(groups)
+            ParamGroup(self._rule, self._native, i, [next(arrays) for _ in params], schedules[i])
+            for i, params in enumerate(self._groups)
         ]
-        self._groups = [group["params"] for group in groups]
-        if all(isinstance(params, Parameters) for params in self._groups):
-            self._native.bind([grad for params in self._groups for grad in params.grads.values()])
 
     @property
     def scheduled(self) -> bool:
@@ -213,7 +203,7 @@ class Optimizer:
             if group.schedule is not None:
                 rate = group.schedule(self._native.steps)
                 self._native.set(group._index, "lr", _number("lr", rate))
-        if isinstance(grads, Mapping):
+        if grads is not None and isinstance(grads, Mapping):
             grads = self._in_order(grads)
         return self._native.step(grads, grad_scale)
 
@@ -240,9 +230,7 @@ class Optimizer:
             for name in group:
                 if name != "params":
                     value = self._native.get(index, name)
-                    state[f"groups.{index}.{name}"] = (
-                        bool(value) if name in group._flags else value
-                    )
+                    state[f"groups.{index}.{name}"] = bool(value) if name in group._flags else value
         for key, parameter in self.state.items():
             for name, value in parameter.items():
                 copied = value.copy() if isinstance(value, np.ndarray) else value
@@ -332,6 +320,12 @@ class Optimizer:
     def __repr__(self) -> str:
         groups = ", ".join(map(repr, self.param_groups))
         return f"{type(self).__name__}({groups}; {self.steps} steps)"
+
+
+def _with_grads(params: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
+    """Return what the engine takes: each array with its name in errors and its own gradient."""
+    grads = params.grads if isinstance(params, Parameters) else {}
+    return [(f"params[{key!r}]", array, grads.get(key)) for key, array in params.items()]
 
 
 def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     if isinstance(dtype, str) and dtype == "bfloat16":
         from ml_dtypes import bfloat16
 
-        return np.dtype(bfloat16)
+        found: np.dtype[Any] = np.dtype(bfloat16)
+        return found
     found = np.dtype(dtype)
     if str(found) not in _DTYPES:
         raise TypeError(f"dtype must be float32, float64 or bfloat16, got {found}")
@@ -70,7 +71,7 @@ class Parameters(Mapping[str, Array]):
     """
 
     def __init__(
-        self, spec: Mapping[str, int | Shape | npt.ArrayLike], *, dtype: npt.DTypeLike = None
+        self, spec: Mapping[str, int | Shape | npt.ArrayLike], *, dtype: npt.DTypeLike | None = None
     ) -> None:
         given: dict[str, Array] = {}
         shapes: dict[str, Shape] = {}

@@ -150,7 +150,8 @@ class polynomial(Schedule):
 
     def __call__(self, step: int) -> float:
         left = 1 - min(step, self.steps) / self.steps
-        return self.end + (self.lr - self.end) * left**self.power
+        scale: float = left**self.power
+        return self.end + (self.lr - self.end) * scale
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 #include "bindings/arrays.hpp"
 
+#include <bit>
+
 #include "bindings/dlpack.hpp"
 
 namespace pyoptim::bindings {
@@ -106,7 +108,8 @@ py::array as_array(py::handle object, const std::string& name) {
 DType dtype_of(const py::array& array, const std::string& name) {
   const py::dtype dtype = array.dtype();
   const int number = dtype.num();
-  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  constexpr char own_order = std::endian::native == std::endian::little ? '<' : '>';
+  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == own_order;
   if (native && number == numpy_float32) return DType::float32;
   if (native && number == numpy_float64) return DType::float64;
   if (is_bfloat16(dtype)) return DType::bfloat16;

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -18,7 +19,8 @@ namespace pyoptim::bindings {
 namespace {
 
 using Settings = std::vector<std::pair<std::string, double>>;
-using NamedArrays = std::vector<std::pair<std::string, py::object>>;
+/// Name, parameter, and the gradient that is its own, or None.
+using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>;
 
 /// An engine's optimizer with the arrays it updates. One thread at a time works on it.
 class BoundOptimizer {
@@ -38,29 +40,30 @@ class BoundOptimizer {
                  const std::vector<std::pair<Settings, NamedArrays>>& groups,
                  const Options& options) {
     std::vector<GroupSpec> specs;
+    std::vector<py::object> own_grads;
     for (const auto& [settings, params] : groups) {
       GroupSpec& spec = specs.emplace_back();
       spec.settings = settings;
-      for (const auto& [name, object] : params) {
+      for (const auto& [name, object, own_grad] : params) {
         const py::array array = as_array(object, name);
         const DType dtype = dtype_of(array, name);
         check_updatable(array, name);
+        const void* const grad =
+            own_grad.is_none() ? nullptr : as_array(own_grad, "gradient of " + name).data();
         // The engine only reads the pointer here; the array was found writable above.
         spec.tensors.push_back(
-            {name, const_cast<void*>(array.data()), std::size_t(array.size()), dtype});
+            {name, const_cast<void*>(array.data()), std::size_t(array.size()), dtype, grad});
         elements_ += std::size_t(array.size());
         params_.push_back(array);
         names_.push_back(name);
+        if (grad != nullptr) own_grads.push_back(own_grad);
       }
     }
     engine_ = std::make_unique<Optimizer>(rule, specs, options);
-  }
-
-  /// Makes these the gradients of every step() without arguments.
-  void bind(const std::vector<py::object>& grads) {
-    bound_ = checked_grads(grads);
-    bound_pointers_.clear();
-    for (const py::array& grad : bound_) bound_pointers_.push_back(grad.data());
+    if (own_grads.size() == params_.size()) {
+      bound_ = checked_grads(own_grads);
+      for (const py::array& grad : bound_) bound_pointers_.push_back(grad.data());
+    }
   }
 
   /// The gradients as arrays that a step can read where they lie; the bound ones for None.
@@ -263,7 +266,6 @@ void bind_optimizer(py::module_& module) {
            }),
            py::arg("rule"), py::arg("groups"), py::kw_only(), py::arg("clip_norm"),
            py::arg("clip_value"), py::arg("skip_nonfinite"), py::arg("num_threads"))
-      .def("bind", &BoundOptimizer::bind, py::arg("grads"))
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))

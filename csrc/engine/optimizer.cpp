@@ -96,7 +96,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
     groups_.push_back(std::move(group));
   }
   check_overlap(groups);
-  allocate_states();
+  allocate_states(groups);
 }
 
 const double* Optimizer::find(const Group& group, std::string_view name) const {
@@ -178,7 +178,10 @@ bool Optimizer::overlaps(const void* data, std::size_t bytes) const {
   return after != extents_.end() && after->begin < end;
 }
 
-void Optimizer::allocate_states() {
+void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
+  std::vector<const void*> grads;
+  for (const GroupSpec& group : specs)
+    for (const TensorSpec& tensor : group.tensors) grads.push_back(tensor.grad);
   Layout layout;
   struct Place {
     std::size_t tensor;
@@ -197,6 +200,7 @@ void Optimizer::allocate_states() {
       elements += tensors_[last++].size;
     layout.next_loop();
     layout.beside(reinterpret_cast<std::uintptr_t>(head.param));
+    if (grads[first] != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(grads[first]));
     for (std::size_t k = 0; k < groups_[head.group].rule->state_count; ++k) {
       std::size_t offset = layout.place(elements * state_item);
       for (std::size_t i = first; i < last; offset += tensors_[i++].size * state_item)

@@ -17,12 +17,14 @@
 
 namespace pyoptim {
 
-/// A parameter buffer. `name` is how errors call it.
+/// A parameter buffer. `name` is how errors call it; `grad`, where its gradients will mostly lie,
+/// if that is known, so that the states are not placed in its way.
 struct TensorSpec {
   std::string name;
   void* data = nullptr;
   std::size_t size = 0;
   DType dtype = DType::float32;
+  const void* grad = nullptr;
 };
 
 /// Parameters that share settings; settings not given take the rule's defaults.
@@ -102,7 +104,7 @@ class PYOPTIM_API Optimizer {
   void assign(Group& group, std::string_view name, double value) const;
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
   void check_overlap(const std::vector<GroupSpec>& specs);
-  void allocate_states();
+  void allocate_states(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
   void plan(const void* const* grads, double scale);

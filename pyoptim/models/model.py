@@ -52,12 +52,15 @@ class Model(ABC):
             return best
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def evaluate(self, x: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
+    def evaluate(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, loss: Loss | None = None
+    ) -> dict[str, float]:
         """Return the mean loss over all rows, and the accuracy where `y` are class labels."""
+        loss = loss or self.loss
         scores = self.scores(x)
-        targets = self.loss.as_targets(y, scores)
-        found = {"loss": self.loss(scores, targets)}
-        if self.loss.labels:
+        targets = loss.as_targets(y, scores)
+        found = {"loss": loss(scores, targets)}
+        if loss.labels:
             found["accuracy"] = float((scores.argmax(axis=1) == targets).mean())
         return found
 

@@ -68,8 +68,10 @@ class History:
         return plots.history(self, path)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1:][0].items()) if (
-            self.rows
-        ) else "no epochs"
+        last = (
+            ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1:][0].items())
+            if (self.rows)
+            else "no epochs"
+        )
         reason = f"; {self.stop_reason}" if self.stop_reason else ""
         return f"History({len(self)} epochs{reason}; {last})"

@@ -176,7 +176,7 @@ class Trainer:
             progress.step_done()
         row: dict[str, float] = {"epoch": epoch, "loss": total / len(rows)}
         if held_out is not None:
-            for name, value in self.model.evaluate(*held_out).items():
+            for name, value in self.model.evaluate(*held_out, self.loss).items():
                 row[f"val_{name}"] = value
         row["lr"] = self._rate()
         row["seconds"] = time.perf_counter() - started

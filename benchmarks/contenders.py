@@ -1,0 +1,174 @@
+"""Those who take part: pyoptim over its own memory and over separate arrays, torch, optax."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+from collections.abc import Iterator
+from functools import cache, partial
+from importlib import import_module
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+import pyoptim as po
+from benchmarks.compare import Contender, Step
+from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
+
+# Small, so that parameters stay what they are however many steps are made.
+LR = 1e-6
+
+PARAMETERS, ARRAYS = "pyoptim", "pyoptim, arrays"
+
+
+def is_installed(module: str) -> bool:
+    """Whether a peer can be imported; it is not imported to know."""
+    return importlib.util.find_spec(module) is not None
+
+
+def ours(rule: str, **settings: Any) -> Contender:
+    """Return an optimizer of ours over Parameters, which bring their gradients."""
+
+    def make(shapes: ShapeSet) -> Step:
+        params = po.Parameters({str(i): shape for i, shape in enumerate(shapes.shapes)})
+        fill_normal(params.flat, seed=0)
+        fill_normal(params.flat_grad, seed=1)
+        optimizer = getattr(po, rule)(params, lr=LR, **settings)
+        return optimizer.step  # type: ignore[no-any-return]
+
+    return Contender(PARAMETERS, make)
+
+
+def ours_on_arrays(rule: str, **settings: Any) -> Contender:
+    """Return an optimizer of ours over separate arrays, with gradients in a list."""
+
+    def make(shapes: ShapeSet) -> Step:
+        params = normal_arrays(shapes.shapes, seed=0)
+        grads = normal_arrays(shapes.shapes, seed=1)
+        return partial(getattr(po, rule)(params, lr=LR, **settings).step, grads)
+
+    return Contender(ARRAYS, make)
+
+
+def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+    """Yield, for every set of states a rule can keep, settings that choose it.
+
+    They are found by trying: all flags, and 0.9 for numbers that are 0 by default, which is how
+    an optional part such as momentum is off.
+    """
+    switches = [
+        (field.name, (field.default, True if field.is_flag else 0.9))
+        for field in rule.fields
+        if field.is_flag or field.default == 0
+    ]
+    names = [name for name, _ in switches]
+    choices = product(*(values for _, values in switches))
+    wanted = set(rule.variants)
+    for values in sorted(choices, key=lambda values: sum(value != 0 for value in values)):
+        settings = {name: value for name, value in zip(names, values, strict=True) if value != 0}
+        try:
+            optimizer = getattr(po, rule.name)([np.zeros(1, np.float32)], lr=LR, **settings)
+        except ValueError:
+            continue  # settings that exclude each other
+        (state,) = optimizer.state.values()
+        found = tuple(name for name, value in state.items() if isinstance(value, np.ndarray))
+        if found in wanted:
+            wanted.remove(found)
+            yield settings, found
+    if wanted:
+        raise RuntimeError(f"no settings of {rule.name} lead to the states {wanted}")
+
+
+@cache
+def _torch() -> Any:
+    torch = import_module("torch")
+    torch.set_num_threads(po.get_num_threads())
+    return torch
+
+
+def _torch_parameters(shapes: ShapeSet) -> list[Any]:
+    torch = _torch()
+
+    def tensors(seed: int) -> Iterator[Any]:
+        for array in normal_arrays(shapes.shapes, seed):
+            yield torch.empty(array.shape).copy_(torch.from_numpy(array))
+
+    params = [torch.nn.Parameter(tensor) for tensor in tensors(0)]
+    for param, grad in zip(params, tensors(1), strict=True):
+        param.grad = grad
+    return params
+
+
+def torch_peers(rule: str) -> list[Contender]:
+    """Return torch's optimizer of this name in every form it has: fused, foreach, default."""
+    if not is_installed("torch"):
+        return []
+    offered = inspect.signature(getattr(_torch().optim, rule)).parameters
+    forms = [form for form in ("fused", "foreach") if form in offered]
+
+    def contender(name: str, chosen: str) -> Contender:
+        settings = {form: form == chosen for form in forms}
+
+        def make(shapes: ShapeSet) -> Step:
+            optimizer = getattr(_torch().optim, rule)(_torch_parameters(shapes), lr=LR, **settings)
+            return optimizer.step  # type: ignore[no-any-return]
+
+        return Contender(name, make)
+
+    return [contender(f"torch {form}", form) for form in forms] + [contender("torch default", "")]
+
+
+def torch_clipped(clip_norm: float) -> list[Contender]:
+    """Return torch's clip_grad_norm_ and fused AdamW, one after the other.
+
+    torch writes the clipped gradients. That they are within the norm from the second step on
+    saves it nothing: it multiplies them by 1.
+    """
+    if not is_installed("torch"):
+        return []
+
+    def make(shapes: ShapeSet) -> Step:
+        params = _torch_parameters(shapes)
+        optimizer = _torch().optim.AdamW(params, lr=LR, fused=True)
+        clip = _torch().nn.utils.clip_grad_norm_
+
+        def step() -> None:
+            clip(params, clip_norm)
+            optimizer.step()
+
+        return step
+
+    return [Contender("torch clip, fused", make)]
+
+
+def optax_adamw() -> list[Contender]:
+    """Return optax's adamw under jax.jit, parameters and state donated."""
+    if not (is_installed("optax") and is_installed("jax")):
+        return []
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    jax, optax = import_module("jax"), import_module("optax")
+    rule = optax.adamw(LR, weight_decay=0.01)
+
+    @partial(jax.jit, donate_argnums=(0, 1))
+    def update(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
+        updates, state = rule.update(grads, state, params)
+        return optax.apply_updates(params, updates), state
+
+    def on_device(arrays: list[Array]) -> Any:
+        # Copied, as jax may keep NumPy's memory where it lies.
+        return [jax.numpy.array(array, copy=True) for array in arrays]
+
+    def make(shapes: ShapeSet) -> Step:
+        params = on_device(normal_arrays(shapes.shapes, seed=0))
+        grads = on_device(normal_arrays(shapes.shapes, seed=1))
+        state = rule.init(params)
+
+        def step() -> None:
+            nonlocal params, state
+            params, state = jax.block_until_ready(update(params, state, grads))
+
+        return step
+
+    return [Contender("optax", make)]

@@ -1,0 +1,241 @@
+"""What a step costs, beside the floor and beside torch and optax.
+
+Run ``python -m benchmarks.step --help`` in the repository's root; see benchmarks/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyoptim as po
+from benchmarks import contenders, floor
+from benchmarks.compare import Contender, compare
+from benchmarks.contenders import ARRAYS, PARAMETERS, ours, ours_on_arrays
+from benchmarks.report import (
+    Measurement,
+    Target,
+    summary,
+    table_of_contenders,
+    table_of_rules,
+)
+from benchmarks.sets import Sets, ShapeSet, make_sets
+
+_CLIP_NORM = 1.0  # below the norm of millions of normal numbers, so that it clips
+
+_OTHERS = ("RMSprop", "NAdam", "RAdam", "Adamax", "Adadelta", "Rprop")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all sections share."""
+
+    sets: Sets
+    repeats: int
+
+    def measure(
+        self, label: str, shapes: ShapeSet, taking_part: Sequence[Contender], *targets: Target
+    ) -> Measurement:
+        """Compare these contenders on one set."""
+        if sys.stderr.isatty():
+            print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
+        comparison = compare(taking_part, shapes, self.repeats)
+        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS))
+        return Measurement(label, shapes, comparison, own, targets)
+
+
+def _floors(states: int) -> list[Contender]:
+    return [floor.floor(states)] if floor.is_available() else []
+
+
+def measure_floor(bench: Bench) -> Iterator[Measurement]:
+    """Measure every variant of every rule against a loop with its reads and writes."""
+    for rule in po.rules():
+        for settings, states in contenders.variants(rule):
+            chosen = ", ".join(f"{name}={value}" for name, value in settings.items())
+            yield bench.measure(
+                f"{rule.name}({chosen})" if chosen else rule.name,
+                bench.sets.large,
+                [ours(rule.name, **settings), *_floors(len(states))],
+                Target(0.90, PARAMETERS, "floor"),
+            )
+
+
+def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
+    everyone = [
+        ours("AdamW"),
+        ours_on_arrays("AdamW"),
+        *_floors(2),
+        *contenders.torch_peers("AdamW"),
+        *contenders.optax_adamw(),
+    ]
+    return bench.measure("AdamW", shapes, everyone, *targets)
+
+
+def measure_adamw(bench: Bench) -> Iterator[Measurement]:
+    """Measure AdamW on all sets against everyone."""
+    sets = bench.sets
+    yield _adamw(
+        bench,
+        sets.large,
+        Target(1.15, PARAMETERS, "torch fused"),
+        Target(1.60, PARAMETERS, "optax"),
+        Target(5.00, PARAMETERS, "torch default"),
+    )
+    yield _adamw(bench, sets.squares, Target(5.00, PARAMETERS, "torch fused"))
+    for shapes in (sets.gpt2, sets.resnet18, sets.mlp):
+        yield _adamw(bench, shapes)
+
+
+def measure_small(bench: Bench) -> Iterator[Measurement]:
+    """Measure what calling a step from Python costs."""
+    yield _adamw(
+        bench,
+        bench.sets.tiny,
+        Target(15.0, PARAMETERS, "torch fused"),
+        Target(5.00, ARRAYS, "torch fused"),
+    )
+
+
+def measure_clip(bench: Bench) -> Iterator[Measurement]:
+    """Measure clipping by the norm together with the step."""
+    yield bench.measure(
+        "AdamW, clipped",
+        bench.sets.large,
+        [ours("AdamW", clip_norm=_CLIP_NORM), *contenders.torch_clipped(_CLIP_NORM)],
+        Target(1.50, PARAMETERS),
+    )
+
+
+def measure_others(bench: Bench) -> Iterator[Measurement]:
+    """Measure rules for which torch has no fused kernel against the best it has."""
+    for rule in _OTHERS:
+        everyone = [ours(rule), *contenders.torch_peers(rule)]
+        yield bench.measure(rule, bench.sets.medium, everyone, Target(4.00, PARAMETERS))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report."""
+
+    title: str
+    measure: Callable[[Bench], Iterator[Measurement]]
+    table: Callable[[Sequence[Measurement]], str]
+
+
+SECTIONS = {
+    "floor": Section("Every rule / its floor", measure_floor, table_of_rules),
+    "adamw": Section("AdamW", measure_adamw, table_of_contenders),
+    "small": Section("A step from Python", measure_small, table_of_contenders),
+    "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
+    "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print tables, and write JSON if asked."""
+    options = _parser().parse_args(arguments)
+    _use_threads(options.threads)
+    # With the JSON on stdout, the tables go to stderr.
+    out = sys.stderr if options.json == "-" else sys.stdout
+    environment = _environment()
+    print("\n".join(f"{name}: {value}" for name, value in environment.items()), file=out)
+    for missing in _missing():
+        print(f"left out: {missing}", file=out)
+    if options.quick:
+        print("quick: the sizes are small, the targets are those of full size", file=out)
+    bench = Bench(make_sets(quick=options.quick), options.repeats)
+    results: dict[str, list[Measurement]] = {}
+    for name in options.only:
+        section = SECTIONS[name]
+        results[name] = list(section.measure(bench))
+        print(f"\n== {section.title}\n{section.table(results[name])}", file=out, flush=True)
+    print(f"\n{summary([m for found in results.values() for m in found])}", file=out)
+    if options.json is not None:
+        figures = {
+            "environment": environment,
+            "quick": options.quick,
+            "repeats": options.repeats,
+            "sections": {name: [m.as_json() for m in found] for name, found in results.items()},
+        }
+        text = json.dumps(figures, indent=1) + "\n"
+        if options.json == "-":
+            sys.stdout.write(text)
+        else:
+            Path(options.json).write_text(text, encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
+    parser.add_argument(
+        "--only",
+        type=_sections,
+        default=list(SECTIONS),
+        metavar="SECTION,...",
+        help=f"of {', '.join(SECTIONS)}",
+    )
+    parser.add_argument("--repeats", type=_count, default=15, help="rounds (default 15)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the program")
+    parser.add_argument("--threads", type=_count, help="threads of everyone")
+    parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
+    return parser
+
+
+def _sections(text: str) -> list[str]:
+    names = text.split(",")
+    for name in names:
+        if name not in SECTIONS:
+            raise argparse.ArgumentTypeError(f"no section {name!r}; of {', '.join(SECTIONS)}")
+    return names
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _use_threads(count: int | None) -> None:
+    """Limit everyone to so many threads; jax only knows the processors it may run on."""
+    if count is None:
+        return
+    po.set_num_threads(count)
+    allowed = sorted(os.sched_getaffinity(0))
+    if count < len(allowed):
+        os.sched_setaffinity(0, allowed[:count])
+
+
+def _missing() -> Iterator[str]:
+    for module in ("torch", "optax", "jax"):
+        if not contenders.is_installed(module):
+            yield f"{module} is not installed"
+    if not floor.is_available():
+        yield "the floor: there is no C++ compiler"
+
+
+def _environment() -> dict[str, Any]:
+    """Return what the figures depend on."""
+    installed = filter(contenders.is_installed, ("numpy", "torch", "jax", "optax"))
+    cpu = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*:\s*(.*)", cpu.read_text()) if cpu.exists() else []
+    return {
+        "pyoptim": po.__version__,
+        "instruction set": po.config()["instruction set"],
+        "threads": po.get_num_threads(),
+        "processor": models[0] if models else platform.processor(),
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        **{module: importlib.metadata.version(module) for module in installed},
+    }
+
+
+if __name__ == "__main__":
+    main()

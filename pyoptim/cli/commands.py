@@ -1,0 +1,228 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import click
+
+import pyoptim as po
+from pyoptim.cli.errors import UserError, files_checked, settings_checked
+from pyoptim.optimizer import find_rule
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+_EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_COUNT = click.IntRange(min=1)
+_SEED = click.IntRange(min=0)
+_FRACTION = click.FloatRange(min=0, max=1, max_open=True)
+_PENALTY = click.FloatRange(min=0)
+_NAME_WIDTH = 12
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(po.__version__, prog_name="pyoptim")
+def pyoptim() -> None:
+    """Train and use models with the optimizers of pyoptim."""
+
+
+@pyoptim.command()
+@click.option("--out", type=_FOLDER, default=Path("pyoptim-demo"), show_default=True)
+@click.option("--seed", type=_SEED, default=0, show_default=True)
+@click.option("--epochs", type=_COUNT, default=30, show_default=True)
+def demo(out: Path, seed: int, epochs: int) -> None:
+    """Train a small network on handwritten digits (scikit-learn's), in seconds.
+
+    Prints the accuracy on digits held out, and writes model.safetensors, metrics.csv and loss.png.
+    """
+    import pyarrow as pa
+    from sklearn.datasets import load_digits
+
+    from pyoptim.cli.training import Question, Settings, train_table
+
+    digits = load_digits()
+    columns = dict(zip(digits.feature_names, digits.data.T, strict=True))
+    table = pa.table({**columns, "digit": digits.target})
+    settings = Settings(epochs=epochs, batch_size=32, validation=0.2, seed=seed)
+    with files_checked():
+        train_table(table, "handwritten digits", Question("digit"), settings, out)
+
+
+@pyoptim.command()
+@click.argument("data", type=_FILE)
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    help="The column to predict, or a yes/no question about one, such as 'delay > 15' (also >=, <,"
+    " <=, ==, !=). By default y, for NPZ and svmlight files.",
+)
+@click.option(
+    "--task",
+    type=click.Choice(["auto", "classification", "regression"]),
+    default="auto",
+    show_default=True,
+    help="auto: text, true or false, and up to 20 different whole numbers are classes, other"
+    " numbers amounts.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["linear", "softmax", "mlp"]),
+    default="mlp",
+    show_default=True,
+    help="linear is for regression, softmax for classification, mlp for both.",
+)
+@click.option("--hidden", metavar="SIZES", help="Units of each hidden layer.  [default: 128,64]")
+@click.option(
+    "--activation",
+    type=click.Choice(["relu", "tanh", "sigmoid", "gelu"]),
+    help="Of the hidden layers.  [default: relu]",
+)
+@click.option(
+    "--optimizer", default="adamw", show_default=True, help="One of those pyoptim info lists."
+)
+@click.option("--lr", type=float, help="Learning rate.  [default: the optimizer's own]")
+@click.option("--epochs", type=_COUNT, default=20, show_default=True)
+@click.option("--batch-size", type=_COUNT, default=256, show_default=True, help="Rows a step.")
+@click.option(
+    "--validation",
+    type=_FRACTION,
+    default=0.1,
+    show_default=True,
+    help="Share of the rows to hold out and measure on.",
+)
+@click.option("--l1", type=_PENALTY, default=0.0, help="Penalty on the size of weights.")
+@click.option("--l2", type=_PENALTY, default=0.0, help="Penalty on the square of weights.")
+@click.option(
+    "--early-stop",
+    type=_COUNT,
+    metavar="PATIENCE",
+    help="Stop after so many epochs without a smaller validation loss, and keep the best weights.",
+)
+@click.option("--seed", type=_SEED, default=0, show_default=True)
+@click.option("--drop", metavar="COLUMN", multiple=True, help="Do not use a column; repeatable.")
+@click.option("--drop-missing", is_flag=True, help="Leave out rows that have no target.")
+@click.option(
+    "--out", type=_FOLDER, default=Path("pyoptim-model"), show_default=True, metavar="DIR"
+)
+def train(
+    data: Path,
+    target: str | None,
+    task: str,
+    drop: tuple[str, ...],
+    drop_missing: bool,
+    out: Path,
+    **options: Any,
+) -> None:
+    """Train a model on a table: DATA is a .csv, .csv.gz, .parquet, .npz or .svmlight file.
+
+    Numbers are standardised (missing ones become the mean), dates and times become numbers, text
+    becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
+    """
+    from pyoptim.cli.training import Question, train_table
+    from pyoptim.tabular import read_table
+
+    settings = _settings(**options)
+    with files_checked():
+        table = read_table(data)
+        question = Question(_target(target, data, table), task, drop, drop_missing)
+        train_table(table, data.name, question, settings, out)
+
+
+def _target(target: str | None, data: Path, table: Any) -> str:
+    if target is not None:
+        return target
+    if data.suffix.lower() != ".csv" and "y" in table.column_names:
+        return "y"
+    from pyoptim.tabular.errors import listing
+
+    raise UserError(
+        f"say what to predict by --target; the columns are {listing(table.column_names)}"
+    )
+
+
+def _settings(hidden: str | None, activation: str | None, **options: Any) -> Any:
+    """Return the Settings that the options mean, checked before any file is read."""
+    from pyoptim.cli.training import Settings
+
+    for name, value in (("hidden", hidden), ("activation", activation)):
+        if value is not None and options["model"] != "mlp":
+            raise UserError(f"--{name} is for --model mlp; {options['model']} has no hidden layers")
+    if options["early_stop"] is not None and options["validation"] == 0:
+        raise UserError("--early-stop needs rows held out: --validation above 0")
+    with settings_checked():
+        find_rule(options["optimizer"])
+    if hidden is not None:
+        options["hidden"] = _sizes(hidden)
+    if activation is not None:
+        options["activation"] = activation
+    return Settings(**options)
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise UserError(
+            f"--hidden: expected whole numbers of at least 1 such as 128,64, got {text!r}"
+        )
+    return sizes
+
+
+@pyoptim.command()
+@click.argument("directory", type=_EXISTING_FOLDER, metavar="DIR")
+@click.argument("data", type=_FILE)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write the predictions.  [default: stdout]",
+)
+@click.option("--proba", is_flag=True, help="Write the probability of each class too.")
+def predict(directory: Path, data: Path, out: Path | None, proba: bool) -> None:
+    """Predict the rows of DATA with the model that pyoptim train wrote to DIR.
+
+    Writes CSV with one prediction a row. If DATA has the target, its metric goes to stderr.
+    """
+    from pyoptim.cli.prediction import predict_table
+
+    with files_checked():
+        predict_table(directory, data, out, proba)
+
+
+@pyoptim.command()
+@click.argument("name", required=False)
+def info(name: str | None) -> None:
+    """Show version, instruction sets, threads and the optimizers, or all about the one of NAME."""
+    if name is not None:
+        with settings_checked():
+            _show_rule(find_rule(name))
+        return
+    po.show_config()
+    click.echo("\nOptimizers (pyoptim info NAME tells more):")
+    for rule in po.rules():
+        settings = [f"lr={rule.lr:g}"]
+        settings += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
+        settings += [f"weight_decay={rule.weight_decay:g}"]
+        click.echo(f"  {rule.name:<{_NAME_WIDTH}}{_wrapped(' '.join(settings))}")
+
+
+def _show_rule(rule: po.Rule) -> None:
+    click.echo(f"{rule.name}\n\n{rule.doc}\n\nSettings:")
+    click.echo(f"  lr = {rule.lr:g}\n      Learning rate, or a schedule.")
+    for field in rule.fields:
+        click.echo(f"  {field.name} = {_shown(field.default)}, {field.range}\n      {field.doc}")
+    kind = "decoupled" if rule.decoupled_weight_decay else "added to the gradient"
+    click.echo(f"  weight_decay = {rule.weight_decay:g}\n      Decay of the weights, {kind}.")
+    click.echo(f"\nState: {', '.join(rule.states) or 'none'}")
+
+
+def _shown(value: float | bool) -> str:
+    return str(value) if isinstance(value, bool) else f"{value:g}"
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, width=76 - _NAME_WIDTH).replace("\n", "\n" + " " * (2 + _NAME_WIDTH))

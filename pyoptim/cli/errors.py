@@ -1,0 +1,41 @@
+"""Errors a user makes, as one line on stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from pyoptim.errors import CheckpointError
+
+
+class UserError(click.ClickException):
+    """Something the user can mend; the command ends with status 2."""
+
+    exit_code = 2
+
+
+@contextmanager
+def settings_checked() -> Iterator[None]:
+    """Turn the library's errors about arguments, which are here the user's, into UserError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+@contextmanager
+def files_checked() -> Iterator[None]:
+    """Turn errors about files and tables into UserError."""
+    from pyoptim.tabular import TableError
+
+    try:
+        yield
+    except (TableError, CheckpointError) as error:
+        raise UserError(str(error)) from None
+    except BrokenPipeError:
+        raise  # click ends quietly then
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise UserError(f"{where}{error.strerror or error}") from None

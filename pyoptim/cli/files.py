@@ -1,0 +1,51 @@
+"""The files of a trained model's directory, and reading them back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyoptim as po
+from pyoptim.errors import CheckpointError
+from pyoptim.tabular import Amount, Columns, Labels, target_from_json
+
+MODEL_FILE = "model.safetensors"
+METRICS_FILE = "metrics.csv"
+PICTURE_FILE = "loss.png"
+
+COLUMNS_KEY = "pyoptim.columns"
+TARGET_KEY = "pyoptim.target"
+
+
+class Trained(NamedTuple):
+    """A model, and what its inputs and outputs mean."""
+
+    model: Any
+    columns: Columns
+    target: Labels | Amount
+
+
+def read_trained(directory: Path) -> Trained:
+    """Read what `pyoptim train` wrote.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such model, or it was not written by `pyoptim train`.
+    """
+    path = directory / MODEL_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{directory} has no {MODEL_FILE}: not a directory of pyoptim train")
+    model = po.models.load(path)
+    metadata = po.models.read_metadata(path)
+    if COLUMNS_KEY not in metadata or TARGET_KEY not in metadata:
+        raise CheckpointError(f"{path}: its columns are not known: not written by pyoptim train")
+    try:
+        columns = Columns.from_json(json.loads(metadata[COLUMNS_KEY]))
+        target = target_from_json(json.loads(metadata[TARGET_KEY]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: its columns cannot be read ({error!r})") from None
+    if (columns.width, target.outputs) != (model.sizes[0], model.sizes[-1]):
+        raise CheckpointError(f"{path}: its columns do not fit its weights")
+    return Trained(model, columns, target)

@@ -1,0 +1,64 @@
+"""From a trained model and a table to predictions as CSV."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+import numpy as np
+from pyarrow import compute
+
+from pyoptim.cli.errors import UserError
+from pyoptim.cli.files import Trained, read_trained
+from pyoptim.cli.metrics import held_out_metrics
+from pyoptim.parameters import Array
+from pyoptim.tabular import Labels, TableError, read_table
+
+
+def predict_table(directory: Path, data: Path, out: Path | None, probabilities: bool) -> None:
+    """Write a prediction a row, and on stderr how good they are if the table has the target."""
+    trained = read_trained(directory)
+    if probabilities and not isinstance(trained.target, Labels):
+        raise UserError("--proba is for classification; this model predicts amounts")
+    table = read_table(data, expected=trained.columns.names)
+    inputs = trained.columns.encode(table)
+    predicted = trained.model.predict(inputs)
+    shares = trained.model.predict_proba(inputs) if probabilities else None
+    with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as file:
+        _write(file, trained, predicted, shares)
+    if trained.target.target.column in table.column_names:
+        click.echo(_quality(trained, table, predicted), err=True)
+
+
+def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | None) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    if isinstance(trained.target, Labels):
+        columns: list[Iterable[Any]] = [trained.target.decode(predicted)]
+    else:
+        columns = [[f"{amount:.7g}" for amount in trained.target.decode(predicted)]]
+    header = ["prediction"]
+    if shares is not None and isinstance(trained.target, Labels):
+        header += [f"P({label})" for label in trained.target.values]
+        columns += [[f"{share:.6f}" for share in column] for column in np.transpose(shares)]
+    writer.writerow(header)
+    writer.writerows(zip(*columns, strict=True))
+
+
+def _quality(trained: Trained, table: Any, predicted: Array) -> str:
+    """Say how good predictions are on the rows that have a target."""
+    try:
+        truth = trained.target.target.read(table)
+        present = compute.is_valid(truth)
+        truth = truth.filter(present)
+        predicted = predicted[present.to_numpy()]
+        if len(truth) == 0:
+            return f"{trained.target.target}: missing in all rows"
+        found = held_out_metrics(trained.target, truth, predicted)
+    except TableError as error:
+        return f"no metric: {error}"
+    return f"{trained.target.target}: {len(truth)} rows: {found}"

@@ -1,0 +1,284 @@
+"""From a table to a trained model on disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+import pyoptim as po
+from pyoptim.cli.errors import UserError, settings_checked
+from pyoptim.cli.files import COLUMNS_KEY, METRICS_FILE, MODEL_FILE, PICTURE_FILE, TARGET_KEY
+from pyoptim.cli.metrics import held_out_metrics
+from pyoptim.optimizer import find_rule
+from pyoptim.parameters import Array
+from pyoptim.tabular import (
+    Amount,
+    Columns,
+    FitReport,
+    Labels,
+    TableError,
+    Target,
+    find_target,
+    fit_target,
+    guess_task,
+)
+from pyoptim.tabular.errors import listing, no_such_column
+from pyoptim.tabular.target import Task
+from pyoptim.train.data import split_rows
+
+_TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
+_SHOWN_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train, as the options of `pyoptim train` say it."""
+
+    model: str = "mlp"
+    hidden: tuple[int, ...] = (128, 64)
+    activation: str = "relu"
+    optimizer: str = "adamw"
+    lr: float | None = None
+    epochs: int = 20
+    batch_size: int = 256
+    validation: float = 0.1
+    l1: float = 0.0
+    l2: float = 0.0
+    early_stop: int | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to learn from a table."""
+
+    target: str
+    task: str = "auto"
+    drop: tuple[str, ...] = ()
+    drop_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A table as a model sees it, in two parts: rows to train on, and rows held out."""
+
+    columns: Columns
+    target: Labels | Amount
+    report: FitReport
+    classes: Array  # of all rows; empty for regression
+    dropped_rows: int
+    inputs: tuple[Array, Array]
+    targets: tuple[Any, Any]  # encoded
+    held_out_target: Any  # as it stands in the table
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that are used."""
+        return len(self.inputs[0]) + len(self.inputs[1])
+
+
+def train_table(table: Any, name: str, question: Question, settings: Settings, out: Path) -> None:
+    """Train on a table, write model, metrics and picture to a directory, and print a summary."""
+    problem = prepare(table, question, settings)
+    with settings_checked():
+        model = _make_model(problem, settings)
+        trainer = _make_trainer(model, problem, settings)
+    out.mkdir(parents=True, exist_ok=True)
+    _print_problem(name, problem)
+    _print_model(model, trainer, settings)
+
+    with np.errstate(over="ignore", invalid="ignore"):
+        history = trainer.fit(problem.inputs[0], problem.targets[0])
+    _check_finite(history)
+
+    files = _write(out, model, problem, history)
+    _print_result(model, problem, history)
+    _print("files", ", ".join(map(str, files)))
+
+
+def prepare(table: Any, question: Question, settings: Settings) -> Problem:
+    """Choose target and columns, split the rows, and encode both parts."""
+    target = find_target(question.target, table.column_names)
+    for name in question.drop:
+        if name not in table.column_names:
+            raise no_such_column(name, table.column_names)
+    answers = target.read(table)
+    table, answers, dropped_rows = _without_missing(table, answers, target, question.drop_missing)
+    task = _choose_task(question.task, settings.model, answers)
+    train, held_out = _split(len(answers), settings)
+    encoded_target = fit_target(target, task, answers, train)
+    features = [c for c in table.column_names if c != target.column and c not in question.drop]
+    columns, report = Columns.fit(table.select(features), train)
+    inputs, targets = columns.encode(table), encoded_target.encode(answers)
+    return Problem(
+        columns,
+        encoded_target,
+        report,
+        classes=targets if task == "classification" else targets[:0],
+        dropped_rows=dropped_rows,
+        inputs=(inputs[train], inputs[held_out]),
+        targets=(targets[train], targets[held_out]),
+        held_out_target=answers.take(pa.array(held_out)),
+    )
+
+
+def _without_missing(
+    table: Any, answers: Any, target: Target, drop_missing: bool
+) -> tuple[Any, Any, int]:
+    missing = answers.null_count
+    if missing == 0:
+        return table, answers, 0
+    if missing == len(answers):
+        raise TableError(f"the target {str(target)!r} is missing in all {missing} rows")
+    if not drop_missing:
+        raise TableError(
+            f"the target {str(target)!r} is missing in {missing} of {len(answers)} rows; "
+            "--drop-missing leaves them out"
+        )
+    present = compute.is_valid(answers)
+    return table.filter(present), answers.filter(present), missing
+
+
+def _choose_task(wanted: str, model: str, answers: Any) -> Task:
+    of_model = _TASK_OF_MODEL.get(model)
+    if wanted == "auto":
+        return of_model or guess_task(answers)
+    task: Task = "classification" if wanted == "classification" else "regression"
+    if of_model not in (None, task):
+        raise UserError(f"--model {model} is for {of_model}, not for {task}; --model mlp does both")
+    return task
+
+
+def _split(rows: int, settings: Settings) -> tuple[Array, Array]:
+    if settings.validation == 0:
+        return np.arange(rows), np.arange(0)
+    with settings_checked():
+        return split_rows(rows, settings.validation, settings.seed)
+
+
+def _make_model(problem: Problem, settings: Settings) -> Any:
+    inputs, outputs = problem.columns.width, problem.target.outputs
+    if settings.model == "linear":
+        return po.models.Linear(inputs, outputs)
+    if settings.model == "softmax":
+        return po.models.Softmax(inputs, outputs)
+    return po.models.MLP(
+        [inputs, *settings.hidden, outputs],
+        activation=settings.activation,
+        loss="softmax" if isinstance(problem.target, Labels) else "squared",
+        seed=settings.seed,
+    )
+
+
+def _make_trainer(model: Any, problem: Problem, settings: Settings) -> po.train.Trainer:
+    rule = find_rule(settings.optimizer)
+    optimizer: Callable[..., po.Optimizer] = getattr(po, rule.name)
+    stopping = None
+    if settings.early_stop is not None:
+        stopping = po.train.EarlyStopping(patience=settings.early_stop)
+    return po.train.Trainer(
+        model,
+        optimizer=optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        validation=(problem.inputs[1], problem.targets[1]) if settings.validation else None,
+        l1=settings.l1,
+        l2=settings.l2,
+        early_stopping=stopping,
+    )
+
+
+def _check_finite(history: po.train.History) -> None:
+    if not np.isfinite(history["loss"][-1]):
+        raise UserError(
+            f"training diverged: the loss of epoch {len(history)} is {history['loss'][-1]}; "
+            "a smaller --lr may help; nothing was written"
+        )
+
+
+def _write(out: Path, model: Any, problem: Problem, history: po.train.History) -> list[Path]:
+    files = [out / MODEL_FILE, out / METRICS_FILE, out / PICTURE_FILE]
+    metadata = {
+        COLUMNS_KEY: json.dumps(problem.columns.to_json()),
+        TARGET_KEY: json.dumps(problem.target.to_json()),
+    }
+    model.save(files[0], metadata)
+    history.to_csv(files[1])
+    po.plots.history(history, files[2])
+    return files
+
+
+# The summary
+
+
+def _print(label: str, text: str) -> None:
+    click.echo(f"{label:<10}{text}")
+
+
+def _print_problem(name: str, problem: Problem) -> None:
+    without = f" ({problem.dropped_rows} without a target left out)" if problem.dropped_rows else ""
+    _print(
+        "data",
+        f"{name}: {problem.rows} rows{without}, {len(problem.columns.names)} columns, "
+        f"{problem.columns.width} inputs",
+    )
+    _print("target", f"{problem.target.target}, {_target_text(problem)}")
+    report = problem.report
+    if report.dropped:
+        why = [f"{column} ({reason})" for column, reason in report.dropped.items()]
+        _print("left out", listing(why))
+    if report.missing:
+        counts = [f"{column} {count}" for column, count in report.missing.items()]
+        _print("missing", f"{listing(counts)}; the mean is taken for them")
+
+
+def _target_text(problem: Problem) -> str:
+    target = problem.target
+    if isinstance(target, Amount):
+        return f"regression: mean {target.mean:.6g}, standard deviation {target.scale:.6g}"
+    counts = np.bincount(problem.classes, minlength=target.outputs)
+    shares = [
+        f"{label} {count / problem.rows:.1%}"
+        for label, count in zip(target.values, counts, strict=True)
+    ]
+    return f"classification: {target.outputs} classes, {_first(shares)}"
+
+
+def _first(texts: Sequence[str]) -> str:
+    more = " ..." if len(texts) > _SHOWN_CLASSES else ""
+    return ", ".join(texts[:_SHOWN_CLASSES]) + more
+
+
+def _print_model(model: Any, trainer: po.train.Trainer, settings: Settings) -> None:
+    sizes = "-".join(map(str, model.sizes))
+    activation = f" {settings.activation}" if len(model.sizes) > 2 else ""
+    optimizer = trainer.optimizer
+    rate = optimizer.param_groups[0]["lr"]
+    _print("model", f"{model.kind} {sizes}{activation}, {optimizer.rule} with lr {rate:g}")
+
+
+def _print_result(model: Any, problem: Problem, history: po.train.History) -> None:
+    last = history.rows[-1]
+    if history.best_epoch is not None:
+        _print(
+            "training",
+            f"{len(history)} epochs ({history.stop_reason}), weights of epoch {history.best_epoch}",
+        )
+    else:
+        _print("training", f"{len(history)} epochs, last loss {last['loss']:.4g}")
+    if len(problem.inputs[1]):
+        found = held_out_metrics(
+            problem.target,
+            problem.held_out_target,
+            model.predict(problem.inputs[1]),
+        )
+        _print("held out", f"{len(problem.inputs[1])} rows: {found}")

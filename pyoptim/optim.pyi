@@ -1,0 +1,347 @@
+# Written by tools/write_stubs.py from the engine's list of rules; do not edit.
+from typing import ClassVar
+
+from pyoptim.optimizer import LearningRate, Optimizer, Params
+
+__all__ = [
+    "SGD",
+    "SignSGD",
+    "Signum",
+    "Lion",
+    "Adagrad",
+    "RMSprop",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "AMSGrad",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Rprop",
+    "ASGD",
+    "AdaBelief",
+    "Yogi",
+]
+
+class SGD(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class SignSGD(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0001,
+        *,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Signum(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0001,
+        *,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Lion(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Adagrad(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        lr_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class RMSprop(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        alpha: float = 0.99,
+        eps: float = 1e-08,
+        momentum: float = 0.0,
+        centered: bool = False,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Adadelta(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1.0,
+        *,
+        rho: float = 0.9,
+        eps: float = 1e-06,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Adam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        amsgrad: bool = False,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class AdamW(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        amsgrad: bool = False,
+        weight_decay: float = 0.01,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class AMSGrad(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Adamax(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.002,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class NAdam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.002,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        momentum_decay: float = 0.004,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class RAdam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Rprop(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        eta_minus: float = 0.5,
+        eta_plus: float = 1.2,
+        step_size_min: float = 1e-06,
+        step_size_max: float = 50.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class ASGD(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        lambd: float = 0.0001,
+        alpha: float = 0.75,
+        t0: float = 1000000.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class AdaBelief(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-16,
+        eps_root: float = 1e-16,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Yogi(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 0.001,
+        initial_accumulator_value: float = 1e-06,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...

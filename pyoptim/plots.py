@@ -1,0 +1,109 @@
+"""Pictures of a training run, by matplotlib without a window and without its global state."""
+
+from __future__ import annotations
+
+import math
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from pyoptim.train import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_TRAINING = "#1f77b4"
+_VALIDATION = "#d95f02"
+_NOT_METRICS = ("epoch", "loss", "val_loss", "lr", "seconds")
+_LOG_FROM = 30  # a loss that falls by this factor is drawn on a logarithmic axis
+
+
+def history(history: History, path: str | PathLike[str] | None = None) -> Figure:
+    """Draw the losses of each epoch and, in a second panel, the metrics if there are any.
+
+    Parameters
+    ----------
+    history : History
+        What `pyoptim.train.Trainer.fit` returned.
+    path : path, optional
+        Where to save the picture; its extension says what kind (png, svg, pdf).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If the history has no epochs.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.linspace(-1, 1, 50).reshape(-1, 1)
+    >>> trainer = po.train.Trainer(po.models.Linear(1), epochs=3, progress=False)
+    >>> figure = po.plots.history(trainer.fit(x, x[:, 0]))
+    >>> figure.axes[0].get_ylabel()
+    'loss'
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if len(history) == 0:
+        raise ValueError("the history has no epochs to draw")
+    metrics = [name for name in history.columns if name not in _NOT_METRICS]
+    panels = 2 if metrics else 1
+    figure = Figure(figsize=(1 + 5 * panels, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _draw_losses(axes[0], history)
+    if metrics:
+        _draw_metrics(axes[1], history, metrics)
+    for panel in axes:
+        _finish(panel, history)
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
+def _draw_losses(axes: Axes, history: History) -> None:
+    _draw_curve(axes, history, "loss", "training", _TRAINING)
+    if "val_loss" in history:
+        _draw_curve(axes, history, "val_loss", "validation", _VALIDATION)
+    losses = [value for name in ("loss", "val_loss") if name in history for value in history[name]]
+    if min(losses) > 0 and max(losses) >= _LOG_FROM * min(losses) and math.isfinite(max(losses)):
+        axes.set_yscale("log")
+    axes.set_ylabel("loss")
+
+
+def _draw_metrics(axes: Axes, history: History, metrics: list[str]) -> None:
+    for name in metrics:
+        label = name.replace("_", " ").replace("val ", "validation ")
+        _draw_curve(axes, history, name, label, None if len(metrics) > 1 else _VALIDATION)
+    axes.set_ylabel("accuracy" if metrics == ["val_accuracy"] else "metric")
+
+
+def _draw_curve(axes: Axes, history: History, column: str, label: str, color: str | None) -> None:
+    marker = "o" if len(history) <= 30 else ""
+    axes.plot(
+        history["epoch"],
+        history[column],
+        label=label,
+        color=color,
+        marker=marker,
+        markersize=3.5,
+        linewidth=1.6,
+    )
+
+
+def _finish(axes: Axes, history: History) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    if history.best_epoch is not None:
+        axes.axvline(history.best_epoch, color="0.45", linestyle=":", label="best epoch")
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)

@@ -1,0 +1,185 @@
+"""Models: gradients, predictions, files."""
+
+import copy
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import pyoptim as po
+from pyoptim.models import MLP, Linear, Softmax
+
+ACTIVATIONS = ["relu", "tanh", "sigmoid", "gelu"]
+
+
+def rows_and_targets(model: MLP, rows: int = 11) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, model.sizes[0]))
+    outputs = model.sizes[-1]
+    return x, rng.integers(0, outputs, rows) if model.loss.labels else rng.normal(
+        size=(rows, outputs)
+    )
+
+
+@pytest.mark.parametrize("loss", ["softmax", "squared"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (7,), (6, 5, 4)])
+def test_the_gradient_is_that_of_the_loss(hidden: tuple, activation: str, loss: str) -> None:
+    model = MLP([4, *hidden, 3], activation=activation, loss=loss, dtype="float64", seed=3)
+    x, y = rows_and_targets(model)
+    value = model.loss_and_grad(x, y)
+    assert value == pytest.approx(model.evaluate(x, y)["loss"], rel=1e-14)
+    grad, h = model.params.flat_grad.copy(), 1e-6
+    flat = model.params.flat
+    for i in range(flat.size):
+        kept = flat[i]
+        flat[i] = kept + h
+        above = model.evaluate(x, y)["loss"]
+        flat[i] = kept - h
+        below = model.evaluate(x, y)["loss"]
+        flat[i] = kept
+        assert grad[i] == pytest.approx((above - below) / (2 * h), abs=1e-8)
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_torch_has_the_same_gradient(activation: str) -> None:
+    torch = pytest.importorskip("torch")
+    model = MLP([5, 8, 7, 3], activation=activation, dtype="float64", seed=1)
+    x, y = rows_and_targets(model, 20)
+    function = {
+        "relu": torch.relu,
+        "tanh": torch.tanh,
+        "sigmoid": torch.sigmoid,
+        "gelu": lambda z: torch.nn.functional.gelu(z, approximate="tanh"),
+    }[activation]
+    values = {name: torch.tensor(array, requires_grad=True) for name, array in model.params.items()}
+    a = torch.tensor(x)
+    for i in range(3):
+        a = a @ values[f"layers.{i}.weight"] + values[f"layers.{i}.bias"]
+        a = function(a) if i < 2 else a
+    loss = torch.nn.functional.cross_entropy(a, torch.tensor(y))
+    loss.backward()
+    assert model.loss_and_grad(x, y) == pytest.approx(loss.item(), rel=1e-12)
+    for name, value in values.items():
+        np.testing.assert_allclose(model.params.grads[name], value.grad, rtol=1e-9, atol=1e-14)
+
+
+def test_batches_of_changing_size_share_buffers() -> None:
+    model = MLP([4, 6, 3], dtype="float64")
+    x, y = rows_and_targets(model, 50)
+    whole = model.loss_and_grad(x, y)
+    grad = model.params.flat_grad.copy()
+    parts = [model.loss_and_grad(x[:1], y[:1]), model.loss_and_grad(x[1:], y[1:])]
+    assert parts[0] / 50 + parts[1] * 49 / 50 == pytest.approx(whole)
+    assert model.loss_and_grad(x, y) == whole
+    assert np.array_equal(grad, model.params.flat_grad)
+
+
+def test_predictions() -> None:
+    model = MLP([4, 6, 3], seed=2)
+    x = np.random.default_rng(0).normal(size=(9001, 4))
+    probability = model.predict_proba(x)
+    assert probability.shape == (9001, 3)
+    assert probability.sum(axis=1) == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(model.predict(x), probability.argmax(axis=1))
+    regression = Linear(4)
+    assert regression.predict(x).shape == (9001,)
+    assert Linear(4, 2).predict(x).shape == (9001, 2)
+    assert model.predict(x[:0]).shape == (0,)
+    with pytest.raises(AttributeError, match="'squared' has no probabilities"):
+        regression.predict_proba(x)
+
+
+def test_rows_of_any_layout_and_type() -> None:
+    model = MLP([4, 6, 3], dtype="float64")
+    x, y = rows_and_targets(model)
+    expected = model.loss_and_grad(x, y)
+    assert model.loss_and_grad(np.asfortranarray(x), y.astype(np.uint8)) == expected
+    assert model.loss_and_grad(np.repeat(x, 2, axis=0)[::2], y.tolist()) == expected
+    assert model.loss_and_grad(x.tolist(), y) == expected
+
+
+def test_errors_name_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match="sizes must be two or more"):
+        MLP([4])
+    with pytest.raises(ValueError, match="activation must be one of relu, tanh, sigmoid, gelu"):
+        MLP([4, 3], activation="swish")
+    with pytest.raises(TypeError, match="float32 or float64, got bfloat16"):
+        MLP([4, 3], dtype="bfloat16")
+    model = MLP([4, 3])
+    with pytest.raises(ValueError, match=r"x: expected shape \(rows, 4\), got \(2, 5\)"):
+        model.loss_and_grad(np.zeros((2, 5)), np.zeros(2, int))
+    with pytest.raises(ValueError, match="at least one row"):
+        model.loss_and_grad(np.zeros((0, 4)), np.zeros(0, int))
+    with pytest.raises(ValueError, match="labels from 0 to 2, got 3 at row 1"):
+        model.loss_and_grad(np.zeros((2, 4)), np.array([0, 3]))
+
+
+def test_initial_weights_depend_on_the_seed_alone() -> None:
+    first, again, other = MLP([8, 16, 2], seed=1), MLP([8, 16, 2], seed=1), MLP([8, 16, 2], seed=2)
+    assert np.array_equal(first.params.flat, again.params.flat)
+    assert not np.array_equal(first.params.flat, other.params.flat)
+    assert not first.params["layers.0.bias"].any()
+    wide = MLP([1000, 1000, 1], seed=0).params["layers.0.weight"]
+    assert wide.std() == pytest.approx((2 / 1000) ** 0.5, rel=0.01)
+    assert not Softmax(3, 2).params.flat.any()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLP([4, 5, 3], activation="gelu", dtype="float64", seed=7),
+        MLP([4, 5, 1], loss="squared"),
+        Linear(3, 2),
+        Softmax(4, 3),
+    ],
+    ids=repr,
+)
+def test_saved_and_loaded(model: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    model.params.flat[...] = rng.normal(size=model.params.flat.size)
+    path = tmp_path / "model.safetensors"
+    model.save(path, {"note": "a word"})
+    again = po.models.load(path)
+    assert type(again) is type(model)
+    assert again.config() == model.config()
+    assert np.array_equal(again.params.flat, model.params.flat)
+    assert po.models.read_metadata(path) == {"note": "a word"}
+    assert load_file(path).keys() == dict(model.params).keys()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.safetensors"]
+    for clone in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        x = rng.normal(size=(5, model.sizes[0]))
+        assert np.array_equal(clone.scores(x), model.scores(x))
+        clone.params.flat[...] = 0
+        assert model.params.flat.any()
+
+
+def test_files_that_are_not_models_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        po.models.load(path)
+    path.write_bytes(b"not safetensors at all")
+    with pytest.raises(po.CheckpointError, match=r"model\.safetensors: not a whole safetensors"):
+        po.models.load(path)
+    save_file({"w": np.zeros(3)}, path)
+    with pytest.raises(po.CheckpointError, match="not a model of pyoptim"):
+        po.models.load(path)
+    MLP([4, 3]).save(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(po.CheckpointError, match="not a whole safetensors file"):
+        po.models.load(path)
+    config = json.dumps({"kind": "MLP", "sizes": [4, 3]})
+    tensors = {"layers.0.weight": np.zeros((4, 2), np.float32),
+               "layers.0.bias": np.zeros(3, np.float32)}  # fmt: skip
+    save_file(tensors, path, {"pyoptim.model": config})
+    with pytest.raises(po.CheckpointError, match=r"do not fit .* \['layers.0.weight'\]"):
+        po.models.load(path)
+    for config in ("{", '{"kind": "Forest"}', '{"kind": "MLP", "depth": 3}', "[]"):
+        save_file(tensors, path, {"pyoptim.model": config})
+        with pytest.raises(po.CheckpointError, match="unknown model configuration"):
+            po.models.load(path)

@@ -1,0 +1,151 @@
+"""Threads, forks, and the neighbours in the process."""
+
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim import _core
+
+LARGE = 5 * _core.serial_below
+
+
+def steps_of_adam(size: int, steps: int, seed: int = 0, threads: int | None = None) -> np.ndarray:
+    """Return the parameters after so many steps on given gradients."""
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=size).astype(np.float32)
+    grads = rng.normal(size=(steps, size)).astype(np.float32)
+    opt = po.Adam([w], clip_norm=1.0, num_threads=threads)
+    for grad in grads:
+        opt.step([grad])
+    return w
+
+
+def run_python(code: str, **environment: str) -> str:
+    """Return what a fresh interpreter prints, started outside of the source tree."""
+    variables = {**os.environ, **environment}
+    for name, value in environment.items():
+        if not value:
+            del variables[name]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code], env=variables, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_number_of_threads_can_be_set() -> None:
+    automatic = po.get_num_threads()
+    try:
+        po.set_num_threads(3)
+        assert po.get_num_threads() == 3
+        assert po.config()["threads"] == 3
+    finally:
+        po.set_num_threads(None)
+    assert po.get_num_threads() == automatic
+    for bad in (0, -1, 1.5):
+        with pytest.raises(ValueError, match="count must be a whole number of at least 1, or None"):
+            po.set_num_threads(bad)  # type: ignore[arg-type]
+
+
+def test_omp_num_threads_is_heeded() -> None:
+    code = "import pyoptim as po; print(po.get_num_threads())"
+    assert run_python(code, OMP_NUM_THREADS="3") == "3"
+    assert run_python(code, OMP_NUM_THREADS="1") == "1"
+    processors = run_python("import os; print(len(os.sched_getaffinity(0)))")
+    assert 1 <= int(run_python(code, OMP_NUM_THREADS="")) <= int(processors)
+
+
+def test_affinity_is_heeded() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
+        "import pyoptim as po; print(po.get_num_threads(), po.config()['usable processors'])"
+    )
+    assert run_python(code, OMP_NUM_THREADS="") == "1 1"
+
+
+def test_threadpoolctl_limits_our_threads() -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    assert any(pool["user_api"] == "openmp" for pool in threadpoolctl.threadpool_info())
+    with threadpoolctl.threadpool_limits(1, user_api="openmp"):
+        assert po.get_num_threads() == 1
+
+
+def test_an_instruction_set_can_be_forced() -> None:
+    code = "import pyoptim as po; print(po.config()['instruction set'])"
+    for name in _core.instruction_sets():
+        assert run_python(code, PYOPTIM_ISA=name) == name
+    assert run_python(code, PYOPTIM_ISA="") == _core.instruction_sets()[-1]
+    failed = subprocess.run(
+        [sys.executable, "-P", "-c", "import pyoptim"],
+        env={**os.environ, "PYOPTIM_ISA": "mmx"},
+        capture_output=True,
+        text=True,
+    )
+    assert failed.returncode != 0
+    assert "PYOPTIM_ISA: instruction set 'mmx' is not available here; available: baseline" in (
+        failed.stderr
+    )
+
+
+def test_show_config_prints_it_all(capsys: pytest.CaptureFixture[str]) -> None:
+    po.show_config()
+    printed = capsys.readouterr().out
+    for name, value in po.config().items():
+        assert f"{name}:" in printed
+        assert str(value) in printed
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_steps_right() -> None:
+    expected = steps_of_adam(LARGE, 3, threads=4)  # the parent's threads are running now
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ok = False
+        try:
+            ok = np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected)
+            ok = ok and _core.in_forked_child()
+        finally:
+            os.write(writer, b"right" if ok else b"wrong")
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        assert pipe.read() == b"right"
+    os.waitpid(child, 0)
+    assert not _core.in_forked_child()
+    assert np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected)
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_eight_threads_step_optimizers_of_their_own(size: int) -> None:
+    expected = [steps_of_adam(size, 10, seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: steps_of_adam(size, 10, seed), range(8)))
+    assert all(map(np.array_equal, found, expected))
+
+
+@pytest.mark.parametrize("size", [1000, LARGE])
+def test_threads_that_share_an_optimizer_take_turns(size: int) -> None:
+    w = np.zeros(size)
+    opt = po.SGD([w], lr=1.0)
+    grad = -np.ones(size)
+    barrier = threading.Barrier(4)
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(50):
+            opt.step([grad])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert opt.steps == 200
+    assert (w == 200).all()

@@ -1,0 +1,244 @@
+"""The training loop."""
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, load_iris
+from sklearn.linear_model import LogisticRegression, Ridge
+
+import pyoptim as po
+from pyoptim.models import MLP, Linear, Softmax
+from pyoptim.parameters import Array
+from pyoptim.train import EarlyStopping, History, StopReason, Trainer
+from pyoptim.train.data import batches, split_rows
+from pyoptim.train.progress import Progress
+
+
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    x, y = load_digits(return_X_y=True)
+    return x / 16, y
+
+
+def test_an_mlp_learns_digits() -> None:
+    x, y = digits()
+    model = MLP([64, 64, 10])
+    opt = po.AdamW(model.params, lr=po.schedules.cosine(3e-3, steps=20 * 45))
+    history = Trainer(model, optimizer=opt, epochs=20, validation=0.2, progress=False).fit(x, y)
+    assert history["val_accuracy"][-1] > 0.95
+    assert history["loss"][-1] < 0.1 * history["loss"][0]
+    assert history.columns == ["epoch", "loss", "val_loss", "val_accuracy", "lr", "seconds"]
+    assert history["epoch"] == list(range(1, 21))
+    assert history["lr"][-1] < 1e-4 < history["lr"][0]
+    assert history.stop_reason is StopReason.FINISHED
+
+
+def test_full_batches_reach_the_minimum_that_scikit_learn_finds() -> None:
+    x, y = load_iris(return_X_y=True)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    strength = 0.05
+    reference = LogisticRegression(C=1 / (strength * len(x)), tol=1e-10, max_iter=1000).fit(x, y)
+    model = Softmax(4, 3, dtype="float64")
+    opt = po.SGD(model.params, lr=0.5, momentum=0.9)
+    Trainer(
+        model, None, opt, epochs=600, batch_size=150, shuffle=False, l2=strength, progress=False
+    ).fit(x, y)
+    np.testing.assert_allclose(model.params["layers.0.weight"].T, reference.coef_, atol=1e-5)
+    np.testing.assert_allclose(model.predict_proba(x), reference.predict_proba(x), atol=1e-5)
+
+
+def test_ridge_regression() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3))
+    y = x @ [1.0, -2.0, 0.5] + 3 + 0.1 * rng.normal(size=100)
+    model = Linear(3, dtype="float64")
+    opt = po.SGD(model.params, lr=0.2)
+    Trainer(model, None, opt, epochs=400, batch_size=100, l2=0.1, progress=False).fit(x, y)
+    reference = Ridge(alpha=0.1 * 100 / 2, tol=1e-12).fit(x, y)
+    np.testing.assert_allclose(model.params["layers.0.weight"][:, 0], reference.coef_, atol=1e-8)
+    assert model.params["layers.0.bias"][0] == pytest.approx(reference.intercept_, abs=1e-8)
+
+
+def test_the_lasso_makes_weights_small_but_leaves_the_bias() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 5))
+    y = 2 * x[:, 0] + 3
+    model = Linear(5, dtype="float64")
+    opt = po.SGD(model.params, lr=po.schedules.linear(0.1, 2000))
+    Trainer(model, None, opt, epochs=2000, batch_size=200, l1=0.5, progress=False).fit(x, y)
+    weight = model.params["layers.0.weight"][:, 0]
+    assert np.abs(weight[1:]).max() < 0.01
+    assert weight[0] == pytest.approx(2 - 0.25, abs=0.1)
+    assert model.params["layers.0.bias"][0] == pytest.approx(3, abs=0.1)
+
+
+def test_a_seed_fixes_the_run_to_the_bit() -> None:
+    x, y = digits()
+
+    def run(seed: int) -> Array:
+        model = MLP([64, 16, 10])
+        Trainer(model, epochs=2, seed=seed, validation=0.1, progress=False).fit(x[:300], y[:300])
+        return model.params.flat
+
+    assert np.array_equal(run(1), run(1))
+    assert not np.array_equal(run(1), run(2))
+
+
+def test_each_epoch_sees_every_row_once_in_an_order_of_its_own() -> None:
+    x = np.arange(25).reshape(-1, 1)
+    orders = []
+    for epoch in (1, 2):
+        parts = list(batches(x, x[:, 0], 10, shuffle=True, seed=3, epoch=epoch))
+        assert [len(part) for part, _ in parts] == [10, 10, 5]
+        assert all((part[:, 0] == target).all() for part, target in parts)
+        orders.append(np.concatenate([target for _, target in parts]))
+        assert sorted(orders[-1]) == list(range(25))
+    assert orders[0].tolist() != orders[1].tolist()
+    plain = list(batches(x, x[:, 0], 10, shuffle=False, seed=3, epoch=1))
+    assert np.concatenate([target for _, target in plain]).tolist() == list(range(25))
+
+
+def test_validation_rows_are_not_trained_on() -> None:
+    train, held = split_rows(50, 0.2, seed=1)
+    assert len(held) == 10
+    assert sorted([*train, *held]) == list(range(50))
+    assert held.tolist() != split_rows(50, 0.2, seed=2)[1].tolist()
+    with pytest.raises(ValueError, match=r"validation=0.001 of 50 rows leaves 50 .* and 0"):
+        split_rows(50, 0.001, seed=1)
+
+
+class Scripted(MLP):
+    """A model whose validation losses are given."""
+
+    def __init__(self, losses: list[float]) -> None:
+        super().__init__([1, 1], loss="squared")
+        self.params.flat[...] = 0
+        self.left = list(losses)
+
+    def loss_and_grad(self, x: Any, y: Any, loss: Any = None) -> float:
+        self.params.flat[...] += 1  # tells the epochs apart
+        return 0.0
+
+    def evaluate(self, x: Any, y: Any, loss: Any = None) -> dict[str, float]:
+        return {"loss": self.left.pop(0)}
+
+
+def run(losses: list[float], **stopping: Any) -> tuple[History, float]:
+    model = Scripted(losses)
+    x = np.zeros((2, 1))
+    history = Trainer(
+        model,
+        optimizer=po.SGD(model.params, lr=0.0),
+        epochs=len(losses),
+        validation=(x, x),
+        early_stopping=EarlyStopping(**stopping),
+        progress=False,
+    ).fit(x, x)
+    return history, float(model.params.flat[0])
+
+
+def test_early_stopping_brings_back_the_best_epoch() -> None:
+    history, weight = run([5, 4, 3, 3.5, 3.2, 9], patience=2)
+    assert history.stop_reason is StopReason.EARLY_STOP
+    assert (len(history), history.best_epoch, weight) == (5, 3, 3)
+    assert "early stop" in repr(history)
+
+
+def test_the_best_epoch_comes_back_without_an_early_stop_too() -> None:
+    history, weight = run([5, 1, 2], patience=9)
+    assert history.stop_reason is StopReason.FINISHED
+    assert (history.best_epoch, weight) == (2, 2)
+
+
+def test_nan_is_never_an_improvement() -> None:
+    history, weight = run([math.nan, 4, math.nan, 5, 6], patience=3)
+    assert (len(history), history.best_epoch, weight) == (5, 2, 2)
+    history, weight = run([math.nan] * 4, patience=2)
+    assert (len(history), history.best_epoch, weight) == (2, None, 2)
+
+
+def test_a_small_gain_is_none() -> None:
+    history, _ = run([5, 4.9, 4.8, 4.7], patience=2, min_delta=0.5)
+    assert (len(history), history.best_epoch) == (3, 1)
+
+
+def test_accuracy_is_to_rise() -> None:
+    stopping = EarlyStopping("val_accuracy", patience=1)
+    history = History()
+    for epoch, value in enumerate([0.5, 0.7, 0.6], 1):
+        history.rows.append({"epoch": epoch, "val_accuracy": value})
+        stop = stopping.should_stop(history, np.array([float(epoch)]))
+        assert stop == (value == 0.6)
+    assert stopping.best_epoch == 2
+
+
+def test_a_metric_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
+    model = Linear(1)
+    x = np.zeros((4, 1))
+    trainer = Trainer(model, early_stopping=EarlyStopping("val_loss"), progress=False)
+    with pytest.raises(ValueError, match="no such metric; there are epoch, loss, lr, seconds"):
+        trainer.fit(x, x)
+
+
+def test_errors_name_what_is_wrong() -> None:
+    model = Linear(2)
+    for keywords, message in [
+        ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number"),
+        ({"l1": -1}, "l1 must be at least 0 and finite, got -1"),
+        ({"l2": math.inf}, "l2 must be at least 0 and finite"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            Trainer(model, **keywords)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="x has 3 rows, y 2"):
+        Trainer(model, progress=False).fit(np.zeros((3, 2)), np.zeros(2))
+    with pytest.raises(ValueError, match="at least one row"):
+        Trainer(model, progress=False).fit(np.zeros((0, 2)), np.zeros(0))
+    with pytest.raises(TypeError, match="whole-number class labels"):
+        Trainer(Softmax(2, 2), progress=False).fit(np.zeros((3, 2)), np.zeros(3))
+    with pytest.raises(KeyError, match="no column 'accuracy'"):
+        Trainer(model, epochs=1, progress=False).fit(np.zeros((3, 2)), np.zeros(3))["accuracy"]
+
+
+def test_a_loss_of_ones_own_choice() -> None:
+    x, y = digits()
+    model = MLP([64, 10], loss="squared")
+    opt = po.Adam(model.params, lr=0.01)
+    trainer = Trainer(model, "softmax", opt, epochs=3, validation=0.2, progress=False)
+    assert trainer.fit(x, y)["val_accuracy"][-1] > 0.9
+
+
+def test_the_history_is_a_table(tmp_path: Path) -> None:
+    history, _ = run([3, 2], patience=5)
+    history.to_csv(tmp_path / "metrics.csv")
+    lines = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert lines[0] == "epoch,loss,val_loss,lr,seconds"
+    assert lines[2].startswith("2,0.0,2,0.0,")
+    assert "val_loss" in history
+    assert "val_accuracy" not in history
+    assert repr(History()) == "History(0 epochs; no epochs)"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
+    for stream, wanted in ((io.StringIO(), None), (Terminal(), None), (Terminal(), False)):
+        with Progress(wanted, 4, stream) as progress:
+            for epoch in (1, 2):
+                progress.step_done()
+                progress.step_done()
+                progress.epoch_done({"epoch": epoch, "loss": 0.5, "lr": 1, "seconds": 9}, 2)
+        text = stream.getvalue()
+        if wanted is False:
+            assert text == ""
+        elif isinstance(stream, Terminal):
+            assert "4/4" in text
+            assert "loss=0.5" in text
+        else:
+            assert text == "epoch 1/2  loss 0.5\nepoch 2/2  loss 0.5\n"
