@@ -15,7 +15,8 @@ MODULES = [
     for _, name, _ in pkgutil.walk_packages(pyoptim.__path__, "pyoptim.")
     if name not in ("pyoptim._core", "pyoptim.libpyoptim")
 ]
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("name", ["pyoptim", *MODULES])
@@ -36,9 +37,15 @@ def test_examples_of_optimizers(rule: pyoptim.Rule) -> None:
     assert runner.failures == 0
 
 
-def test_readme_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+def test_examples_of_the_documentation(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {})
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
+        exec(compile(block, text.name, "exec"), names)
+
+
+def test_the_readme_has_an_example() -> None:
+    assert "```python" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -18,20 +19,35 @@ namespace {
 std::atomic<int> set_count = 0;
 std::atomic<bool> forked = false;
 
-/// The processors a cgroup quota amounts to, rounded up; 0 if there is none.
+/// Processors that so much time a period amounts to, rounded up; 0 if there is no limit.
+int whole_processors(double quota, double period) {
+  return quota > 0 && period > 0 ? int(std::ceil(quota / period)) : 0;
+}
+
+/// The processors that the quota of this process's control group, or of one above it, amounts to;
+/// 0 if there is none.
 int quota_processors() {
-  std::string quota;
-  double period = 0;
-  if (std::ifstream v2("/sys/fs/cgroup/cpu.max"); v2 >> quota >> period) {
-    if (quota == "max") return 0;
-  } else {
-    std::ifstream quota_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-    std::ifstream period_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-    if (!(quota_file >> quota) || !(period_file >> period)) return 0;
+  std::string group;
+  for (std::ifstream lines("/proc/self/cgroup"); std::getline(lines, group);)
+    if (group.starts_with("0::")) break;
+  std::string path = group.starts_with("0::") ? group.substr(3) : "";
+  int least = 0;
+  while (true) {
+    std::ifstream limit("/sys/fs/cgroup" + path + "/cpu.max");  // "max 100000" or "150000 100000"
+    double quota = 0, period = 0;
+    if (limit >> quota >> period) {
+      const int here = whole_processors(quota, period);
+      if (here > 0 && (least == 0 || here < least)) least = here;
+    }
+    if (path.empty()) break;
+    path.resize(path.find_last_of('/'));
   }
-  const double share = std::atof(quota.c_str()) / std::max(period, 1.0);
-  const int whole = int(share);
-  return share <= 0 ? 0 : whole + (share > whole ? 1 : 0);
+  std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
+  std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+  double quota = 0, period = 0;
+  if (least == 0 && quota_v1 >> quota && period_v1 >> period)
+    least = whole_processors(quota, period);
+  return least;
 }
 
 struct ForkWatch {

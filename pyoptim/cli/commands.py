@@ -45,7 +45,7 @@ def demo(out: Path, seed: int, epochs: int) -> None:
     digits = load_digits()
     columns = dict(zip(digits.feature_names, digits.data.T, strict=True))
     table = pa.table({**columns, "digit": digits.target})
-    settings = Settings(epochs=epochs, batch_size=32, validation=0.2, seed=seed)
+    settings = Settings(epochs=epochs, batch_size=32, validation=0.2, l2=1e-3, seed=seed)
     with files_checked():
         train_table(table, "handwritten digits", Question("digit"), settings, out)
 

@@ -1,0 +1,195 @@
+// Layers: right against naive loops, and the same bits for every instruction set and number of
+// threads.
+#include <doctest.h>
+
+#include "engine/threads.hpp"
+#include "layers/layers.hpp"
+#include "support.hpp"
+
+using namespace pyoptim;
+using namespace pyoptim::test;
+
+namespace {
+
+struct Shape {
+  std::size_t rows, columns;
+};
+constexpr Shape shapes[] = {{0, 3}, {1, 1}, {7, 1}, {3, 17}, {5, 16}, {33, 67}, {2, 9000},
+                            {301, 257}};
+static_assert(301 * 257 > serial_below);
+
+constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::tanh,
+                                      Activation::sigmoid, Activation::gelu};
+static_assert(std::size(activations) == activation_count);
+
+double naive_value(Activation activation, double z) {
+  switch (activation) {
+    case Activation::identity:
+      return z;
+    case Activation::relu:
+      return z > 0 ? z : 0;
+    case Activation::tanh:
+      return std::tanh(z);
+    case Activation::sigmoid:
+      return 1 / (1 + std::exp(-z));
+    case Activation::gelu:
+      return 0.5 * z * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (z + 0.044715 * z * z * z)));
+  }
+  return 0;
+}
+
+/// Differences of the value, 4th order.
+double naive_slope(Activation activation, double z) {
+  if (activation == Activation::relu) return z > 0 ? 1 : 0;
+  constexpr double h = 1e-3;
+  const auto f = [=](double x) { return naive_value(activation, x); };
+  return (8 * (f(z + h) - f(z - h)) - (f(z + 2 * h) - f(z - 2 * h))) / (12 * h);
+}
+
+double tolerance(DType dtype) { return dtype == DType::float64 ? 1e-13 : 3e-6; }
+
+/// What the layer functions leave behind.
+struct Outcome {
+  Array z, a, in_place, d, bias_grad, penalty_grad, probabilities;
+  double penalty;
+};
+
+constexpr double l1 = 0.25, l2 = 0.5;
+
+Outcome run(Activation activation, DType dtype, Shape shape) {
+  const std::size_t size = shape.rows * shape.columns;
+  const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2);
+  const auto matrix = [&](Array& array) {
+    return Matrix{array.at(0), shape.rows, shape.columns, dtype};
+  };
+  Outcome out{z, Array(dtype, size), z, random_array(dtype, size, 3), Array(dtype, shape.columns),
+              random_array(dtype, size, 4), z, 0};
+  layer_forward(activation, matrix(out.z), bias.at(0), out.a.at(0));
+  layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));
+  layer_backward(activation, matrix(out.d), out.z.at(0), out.a.at(0), out.bias_grad.at(0));
+  Array param = z;
+  out.penalty = add_penalty(matrix(param), out.penalty_grad.at(0), l1, l2);
+  softmax(matrix(out.probabilities));
+  return out;
+}
+
+std::string difference(const Outcome& got, const Outcome& expected) {
+  constexpr std::pair<const char*, Array Outcome::*> parts[] = {
+      {"z", &Outcome::z},
+      {"a", &Outcome::a},
+      {"in place", &Outcome::in_place},
+      {"d", &Outcome::d},
+      {"bias", &Outcome::bias_grad},
+      {"penalty's slope", &Outcome::penalty_grad},
+      {"probabilities", &Outcome::probabilities}};
+  for (const auto& [name, part] : parts)
+    if (const std::string text = difference(got.*part, expected.*part); !text.empty())
+      return std::string(name) + ": " + text;
+  return got.penalty == expected.penalty ? "" : "penalty";
+}
+
+}  // namespace
+
+TEST_CASE("layers have the same bits for every instruction set and number of threads") {
+  for (const Activation activation : activations)
+    for (const DType dtype : layer_dtypes)
+      for (const Shape shape : shapes) {
+        CAPTURE(int(activation));
+        CAPTURE(name_of(dtype));
+        CAPTURE(shape.rows);
+        CAPTURE(shape.columns);
+        use_backend("baseline");
+        set_thread_count(1);
+        const Outcome expected = run(activation, dtype, shape);
+        for (const Backend* backend : available_backends())
+          for (const int threads : {1, 2, 3, 8}) {
+            use_backend(backend->name);
+            set_thread_count(threads);
+            CHECK(difference(run(activation, dtype, shape), expected) == "");
+          }
+      }
+}
+
+TEST_CASE("layers are right") {
+  for (const Activation activation : activations)
+    for (const DType dtype : layer_dtypes)
+      for (const Shape shape : shapes) {
+        CAPTURE(int(activation));
+        CAPTURE(name_of(dtype));
+        CAPTURE(shape.rows);
+        CAPTURE(shape.columns);
+        const std::size_t size = shape.rows * shape.columns;
+        const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2),
+                    d = random_array(dtype, size, 3), grad = random_array(dtype, size, 4);
+        const Outcome out = run(activation, dtype, shape);
+        const double near = tolerance(dtype);
+        double worst_forward = 0, worst_backward = 0, worst_bias = 0, worst_penalty = 0;
+        std::vector<double> sums(shape.columns);
+        double penalty = 0;
+        for (std::size_t i = 0; i < size; ++i) {
+          const double x = z[i] + bias[i % shape.columns];
+          const auto off = [](double got, double expected) {
+            return std::fabs(got - expected) / (1 + std::fabs(expected));
+          };
+          worst_forward = std::max({worst_forward, off(out.z[i], x),
+                                    off(out.a[i], naive_value(activation, out.z[i]))});
+          worst_backward = std::max(
+              worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
+          sums[i % shape.columns] += out.d[i];
+          const double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : 0;
+          worst_penalty =
+              std::max(worst_penalty, off(out.penalty_grad[i], grad[i] + l1 * sign + l2 * z[i]));
+          penalty += l1 * std::fabs(z[i]) + l2 / 2 * z[i] * z[i];
+        }
+        for (std::size_t j = 0; j < shape.columns; ++j)
+          worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
+        CHECK(worst_forward <= near);
+        CHECK(worst_backward <= std::max(near, 1e-11));
+        CHECK(worst_bias <= 10 * near);
+        CHECK(worst_penalty <= near);
+        CHECK(close(out.penalty, penalty, 1e-13));
+        CHECK(difference(out.in_place, out.a) == "");
+      }
+}
+
+TEST_CASE("softmax is right, also for scores that are far apart") {
+  for (const DType dtype : layer_dtypes)
+    for (const double spread : {1.0, 50.0, 1e30}) {
+      CAPTURE(name_of(dtype));
+      CAPTURE(spread);
+      constexpr std::size_t rows = 40, columns = 23;
+      Array scores = random_array(dtype, rows * columns, 1);
+      for (std::size_t i = 0; i < scores.size(); ++i) scores.set(i, spread * scores[i]);
+      Array got = scores;
+      softmax({got.at(0), rows, columns, dtype});
+      for (std::size_t i = 0; i < rows; ++i) {
+        double top = scores[i * columns], sum = 0, total = 0;
+        for (std::size_t j = 0; j < columns; ++j) top = std::max(top, scores[i * columns + j]);
+        for (std::size_t j = 0; j < columns; ++j) sum += std::exp(scores[i * columns + j] - top);
+        for (std::size_t j = 0; j < columns; ++j) {
+          const double expected = std::exp(scores[i * columns + j] - top) / sum;
+          CHECK(std::fabs(got[i * columns + j] - expected) <= tolerance(dtype));
+          total += got[i * columns + j];
+        }
+        CHECK(std::fabs(total - 1) <= tolerance(dtype));
+      }
+    }
+}
+
+TEST_CASE("NaN and infinity go through layers") {
+  for (const DType dtype : layer_dtypes)
+    for (const Activation activation : activations) {
+      CAPTURE(int(activation));
+      Array z(dtype, 3), a(dtype, 3);
+      const Array bias(dtype, 3);
+      z.set(0, std::nan(""));
+      z.set(1, HUGE_VAL);
+      z.set(2, 1);
+      layer_forward(activation, {z.at(0), 1, 3, dtype}, bias.at(0), a.at(0));
+      CHECK(std::isnan(a[0]));
+      CHECK(a[1] == naive_value(activation, HUGE_VAL));
+      CHECK(std::isfinite(a[2]));
+      softmax({z.at(0), 1, 3, dtype});
+      for (std::size_t j = 0; j < 3; ++j) CHECK(std::isnan(z[j]));
+    }
+}

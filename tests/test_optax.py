@@ -1,0 +1,126 @@
+"""Agreement with optax, for the rules that torch does not have.
+
+optax runs in a process of its own, this file run as a script: JAX forbids os.fork() from where it
+is imported on, and other tests fork.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from reference import Array, some_numbers
+
+import pyoptim as po
+
+pytestmark = [
+    pytest.mark.peers,
+    pytest.mark.skipif(importlib.util.find_spec("optax") is None, reason="needs optax"),
+]
+
+# For each of our rules: our settings, optax's function, and its settings.
+PEERS: dict[str, list[tuple[dict[str, float], str, dict[str, float]]]] = {
+    "AdaBelief": [
+        ({}, "adabelief", {}),
+        (
+            {"beta1": 0.8, "beta2": 0.95, "eps": 1e-4, "eps_root": 1e-3},
+            "adabelief",
+            {"b1": 0.8, "b2": 0.95, "eps": 1e-4, "eps_root": 1e-3},
+        ),
+    ],
+    "Yogi": [
+        ({}, "yogi", {}),
+        (
+            {"beta1": 0.7, "beta2": 0.9, "eps": 1e-2, "initial_accumulator_value": 0.3},
+            "scale_by_yogi",
+            {"b1": 0.7, "b2": 0.9, "eps": 1e-2, "initial_accumulator_value": 0.3},
+        ),
+    ],
+    "Lion": [
+        ({}, "lion", {"weight_decay": 0.0}),
+        (
+            {"beta1": 0.7, "beta2": 0.95, "weight_decay": 0.1},
+            "lion",
+            {"b1": 0.7, "b2": 0.95, "weight_decay": 0.1},
+        ),
+    ],
+    "SignSGD": [({}, "sign_sgd", {})],
+    "Signum": [({}, "signum", {}), ({"momentum": 0.6}, "signum", {"beta": 0.6})],
+}
+CASES = [(rule, *case) for rule, cases in PEERS.items() for case in cases]
+RATE = po.schedules.exponential(0.05, factor=0.95)
+
+
+def start() -> Array:
+    return some_numbers(1, 40, "float64").copy()
+
+
+def gradient(t: int) -> Array:
+    return some_numbers(2 + t, 40, "float64", zeros=True)
+
+
+def run_optax() -> tuple[set[str], list[Array]]:
+    """Return what optax has, and for every case the parameters after each of 50 steps."""
+    import jax
+    import optax
+
+    jax.config.update("jax_enable_x64", True)
+    rates = jax.numpy.asarray([RATE(t) for t in range(50)])
+    paths = []
+    for _, _, name, settings in CASES:
+        if name.startswith("scale_by"):
+            direction = getattr(optax, name)(**settings)
+            peer = optax.chain(direction, optax.scale_by_learning_rate(rates.__getitem__))
+        else:
+            peer = getattr(optax, name)(rates.__getitem__, **settings)
+        params = jax.numpy.asarray(start())
+        state, update, path = peer.init(params), jax.jit(peer.update), []
+        for t in range(50):
+            updates, state = update(jax.numpy.asarray(gradient(t)), state, params)
+            params = optax.apply_updates(params, updates)
+            path.append(np.asarray(params))
+        paths.append(np.array(path))
+    return set(vars(optax)), paths
+
+
+@pytest.fixture(scope="module")
+def theirs() -> tuple[set[str], list[Array]]:
+    done = subprocess.run([sys.executable, __file__], capture_output=True, check=True)
+    answer: tuple[set[str], list[Array]] = pickle.loads(done.stdout)
+    return answer
+
+
+def test_every_rule_of_optax_is_covered(theirs: tuple[set[str], list[Array]]) -> None:
+    """What torch has, too, is compared with torch, whose meaning we follow there."""
+    torch = pytest.importorskip("torch")
+    names = {name.replace("_", "") for name in theirs[0]}
+    shared = {rule.name for rule in po.rules() if rule.name.lower() in names}
+    assert shared - {*vars(torch.optim), "AMSGrad"} == PEERS.keys()
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("index", range(len(CASES)), ids=lambda i: f"{CASES[i][0]}-{i}")
+def test_agrees_over_50_steps(
+    theirs: tuple[set[str], list[Array]], index: int, maximize: bool
+) -> None:
+    """With a rate that falls; to 1e-12 of the largest magnitude that an element has had."""
+    rule, settings, *_ = CASES[index]
+    mine = start()
+    options: dict[str, Any] = {**settings, "maximize": maximize}
+    optimizer = getattr(po, rule)([mine], lr=RATE, **options)
+    size = abs(mine)
+    for t, expected in enumerate(theirs[1][index]):
+        before = mine.copy()
+        optimizer.step([-gradient(t) if maximize else gradient(t)])
+        assert np.count_nonzero(mine - before) > mine.size / 2
+        size = np.maximum(size, abs(expected))
+        assert (abs(mine - expected) <= 1e-12 * size).all(), t
+
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(pickle.dumps(run_optax()))
