@@ -12,14 +12,13 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.catalog import Rule, rules
 from pyoptim.parameters import Array, Parameters
+from pyoptim.state_dict import StateDict, fitting
 
 LearningRate: TypeAlias = float | Callable[[int], float]
 """A number, or a function from the step, counted from 0, to a number."""
 
 Params: TypeAlias = Any
 """An array, a list of arrays, a mapping of names to arrays, Parameters, or a list of groups."""
-
-StateDict: TypeAlias = dict[str, Any]
 
 _SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
 _FLAGS = ("decoupled_weight_decay", "maximize")
@@ -68,6 +67,11 @@ class ParamGroup(MutableMapping[str, Any]):
             self.schedule = schedule
         else:
             self._native.set(self._index, name, _number(name, value))
+
+    def numbers(self) -> dict[str, float | bool]:
+        """Return the settings as they are now; of a schedule, the rate of the last step."""
+        values = {name: self._native.get(self._index, name) for name in self._names}
+        return {name: bool(x) if name in self._flags else x for name, x in values.items()}
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"a group's settings cannot be removed, {name!r} neither")
@@ -227,10 +231,8 @@ class Optimizer:
         """
         state: StateDict = {"rule": self.rule, "step": self.steps}
         for index, group in enumerate(self.param_groups):
-            for name in group:
-                if name != "params":
-                    value = self._native.get(index, name)
-                    state[f"groups.{index}.{name}"] = bool(value) if name in group._flags else value
+            for name, value in group.numbers().items():
+                state[f"groups.{index}.{name}"] = value
         for key, parameter in self.state.items():
             for name, value in parameter.items():
                 copied = value.copy() if isinstance(value, np.ndarray) else value
@@ -240,67 +242,35 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
 
-        Settings are taken over too, but for a learning rate that is a schedule here.
+        Settings are taken over too; a learning rate that is a schedule here stays one.
 
         Raises
         ------
         ValueError
-            If it is of another rule, has other parameters or groups, or a shape differs.
+            If it is of another rule, has other parameters or groups, or a shape or number differs.
         TypeError
             If a dtype differs.
         """
-        self._check_fits(state_dict)
-        for index, group in enumerate(self.param_groups):
-            for name in group:
-                if name != "params" and not (name == "lr" and group.schedule is not None):
-                    self._native.set(index, name, float(state_dict[f"groups.{index}.{name}"]))
-        for index, (key, parameter) in enumerate(self.state.items()):
-            self._native.load_state(
-                index, {name: state_dict[f"params.{key}.{name}"] for name in parameter}
-            )
-        self._native.steps = int(state_dict["step"])
-
-    def _check_fits(self, state_dict: Mapping[str, Any]) -> None:
-        own = self.state_dict()
-        rule = state_dict.get("rule")
-        if rule != self.rule:
-            raise ValueError(f"the state is of {rule}, this optimizer is {self.rule}")
-        missing = sorted(own.keys() - state_dict.keys())
-        unknown = sorted(map(str, state_dict.keys() - own.keys()))
-        if missing or unknown:
-            raise ValueError(
-                f"the state does not fit the parameters and settings of this {self.rule}"
-                + (f"; it lacks {', '.join(missing)}" if missing else "")
-                + (f"; it has beside {', '.join(unknown)}" if unknown else "")
-            )
-        for key, mine in own.items():
-            value = state_dict[key]
-            if isinstance(mine, np.ndarray):
-                theirs = np.asarray(value)
-                if theirs.shape != mine.shape:
-                    raise ValueError(
-                        f"{key}: the state has shape {theirs.shape}, this optimizer {mine.shape}"
-                    )
-                if theirs.dtype != mine.dtype:
-                    raise TypeError(
-                        f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}"
-                    )
-            elif key.endswith("step") and not (float(value).is_integer() and value >= 0):
-                raise ValueError(f"{key} must be a whole number of at least 0, got {value!r}")
-        # The settings' ranges, and that they keep the same states, are checked by an optimizer
-        # over nothing.
-        for index, group in enumerate(self.param_groups):
-            settings = [
-                (name, _number(name, state_dict[f"groups.{index}.{name}"]))
-                for name in group
-                if name != "params"
-            ]
-            trial = _core.Optimizer(self.rule, [(settings, [])], **_native_options({}))
+        state = fitting(state_dict, self.state_dict())
+        settings = [
+            [(name, float(state[f"groups.{index}.{name}"])) for name in group.numbers()]
+            for index, group in enumerate(self.param_groups)
+        ]
+        for index, values in enumerate(settings):
+            # Ranges, and that the same states are kept, are tried on an optimizer over nothing.
+            trial = _core.Optimizer(self.rule, [(values, [])], **_native_options({}))
             if trial.state_names(0) != self._native.state_names(index):
                 raise ValueError(
                     f"group {index}: the state keeps {trial.state_names(0)}, "
                     f"this optimizer {self._native.state_names(index)}"
                 )
+        for index, values in enumerate(settings):
+            self._native.set_all(index, values)
+        for index, (key, parameter) in enumerate(self.state.items()):
+            self._native.load_state(
+                index, {name: state[f"params.{key}.{name}"] for name in parameter}
+            )
+        self._native.steps = state["step"]
 
     def __getstate__(self) -> dict[str, Any]:
         groups = []

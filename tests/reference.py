@@ -275,7 +275,7 @@ class Reference:
     def __init__(
         self, rule: str, settings: dict[str, Any], states: Sequence[str], param: Array
     ) -> None:
-        self.F = np.float64 if param.dtype == np.float64 else np.float32
+        self.F: type[Any] = np.float64 if param.dtype == np.float64 else np.float32
         self.rule = REFERENCES[rule]
         shared = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
         self.shared = {name: settings[name] for name in shared}

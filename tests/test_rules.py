@@ -222,7 +222,7 @@ def run(
 
 def assert_equal_runs(runs: Sequence[list[Array]]) -> None:
     for other in runs[1:]:
-        assert all(map(same_bits, runs[0], other))
+        assert all(same_bits(a, b) for a, b in zip(runs[0], other, strict=True))
 
 
 def whole(flat: Array) -> list[Array]:
@@ -433,3 +433,20 @@ def test_norm(dtype: str, sizes: tuple[int, ...], instruction_sets: list[str]) -
             params = [np.zeros_like(grad) for grad in grads]
             optimizer = po.SGD(params, clip_norm=1, num_threads=threads)
             assert optimizer.step(grads).grad_norm == norm(grads)
+
+
+@pytest.mark.parametrize("magnitude", [1e-320, 1e-200, 1e-160, 1e-150, 1.0, 1e150, 1e200, 1e307])
+def test_norm_neither_overflows_nor_vanishes(magnitude: float) -> None:
+    optimizer = po.SGD([np.zeros(4)], clip_norm=1)
+    wanted = 2 * magnitude if magnitude > np.finfo(np.float64).tiny else 0  # denormals are 0
+    assert optimizer.step([np.full(4, magnitude)]).grad_norm == pytest.approx(
+        wanted, rel=1e-14, abs=0
+    )
+
+
+@all_dtypes
+@pytest.mark.parametrize("magnitude", [1e-30, 1.0, 1e30, 1e38])
+def test_clipped_gradients_have_the_norm_asked_for(dtype: str, magnitude: float) -> None:
+    param = np.zeros(4, DTYPES[dtype])
+    po.SGD([param], lr=1, clip_norm=1e-3).step([np.full_like(param, magnitude)])
+    assert norm([param]) == pytest.approx(min(1e-3, 2 * magnitude), rel=1e-2, abs=0)

@@ -18,7 +18,6 @@
 namespace pyoptim::bindings {
 namespace {
 
-using Settings = std::vector<std::pair<std::string, double>>;
 /// Name, parameter, and the gradient that is its own, or None.
 using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>;
 
@@ -120,6 +119,10 @@ class BoundOptimizer {
   }
   void set(std::size_t group, const std::string& name, double value) {
     locked([&] { engine_->set(group, name, value); });
+  }
+
+  void set_all(std::size_t group, const Settings& settings) {
+    locked([&] { engine_->set(group, settings); });
   }
 
   std::int64_t steps() {
@@ -271,6 +274,7 @@ void bind_optimizer(py::module_& module) {
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
       .def("get", &BoundOptimizer::get, py::arg("group"), py::arg("name"))
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
+      .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))
       .def("state", &BoundOptimizer::state, py::arg("index"))
       .def("load_state", &BoundOptimizer::load_state, py::arg("index"), py::arg("state"))
       .def("state_names", &BoundOptimizer::state_names, py::arg("group"))

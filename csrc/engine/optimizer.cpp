@@ -138,13 +138,21 @@ double Optimizer::get(std::size_t group, std::string_view name) const {
 }
 
 void Optimizer::set(std::size_t group, std::string_view name, double value) {
+  set(group, Settings{{std::string(name), value}});
+}
+
+void Optimizer::set(std::size_t group, const Settings& settings) {
   Group changed = groups_.at(group);
-  assign(changed, name, value);
-  if (variant(changed) != changed.rule)
-    throw std::invalid_argument(std::string(first_variant_->name) + ": " + std::string(name) +
-                                " decides which states are kept, so it cannot change from " +
-                                text(get(group, name)) + " to " + text(value) +
-                                "; make a new optimizer");
+  for (const auto& [name, value] : settings) assign(changed, name, value);
+  if (variant(changed) != changed.rule) {
+    std::string change;
+    for (const auto& [name, value] : settings)
+      if (value != get(group, name))
+        change += (change.empty() ? "" : ", ") + name + " from " + text(get(group, name)) + " to " +
+                  text(value);
+    throw std::invalid_argument(std::string(first_variant_->name) + ": changing " + change +
+                                " changes which states are kept; make a new optimizer");
+  }
   groups_[group] = std::move(changed);
 }
 

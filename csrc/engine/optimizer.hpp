@@ -27,9 +27,12 @@ struct TensorSpec {
   const void* grad = nullptr;
 };
 
+/// Hyper-parameters and the settings that all optimizers have, by name.
+using Settings = std::vector<std::pair<std::string, double>>;
+
 /// Parameters that share settings; settings not given take the rule's defaults.
 struct GroupSpec {
-  std::vector<std::pair<std::string, double>> settings;
+  Settings settings;
   std::vector<TensorSpec> tensors;
 };
 
@@ -68,6 +71,8 @@ class PYOPTIM_API Optimizer {
   /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor.
   [[nodiscard]] double get(std::size_t group, std::string_view name) const;
   void set(std::size_t group, std::string_view name, double value);
+  /// Sets several at once: all of them, or none.
+  void set(std::size_t group, const Settings& settings);
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] const char* rule_name() const { return groups_.front().rule->name; }

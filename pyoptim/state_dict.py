@@ -1,0 +1,75 @@
+"""Whether a saved state fits an optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+
+StateDict: TypeAlias = dict[str, Any]
+
+_LARGEST_STEP = 2**63 - 1
+
+
+def fitting(state: Mapping[str, Any], own: StateDict) -> StateDict:
+    """Return a saved state with values of the same types as an optimizer's own.
+
+    Raises
+    ------
+    ValueError
+        If the rule, the keys, a shape or a number does not fit.
+    TypeError
+        If a dtype differs, or a number is none.
+    """
+    if state.get("rule") != own["rule"]:
+        raise ValueError(f"the state is of {state.get('rule')}, this optimizer is {own['rule']}")
+    missing = sorted(own.keys() - state.keys())
+    unknown = sorted(map(str, state.keys() - own.keys()))
+    if missing or unknown:
+        raise ValueError(
+            f"the state does not fit the parameters and settings of this {own['rule']}"
+            + (f"; it lacks {', '.join(missing)}" if missing else "")
+            + (f"; it has beside {', '.join(unknown)}" if unknown else "")
+        )
+    return {key: _fitting_value(key, state[key], mine) for key, mine in own.items()}
+
+
+def _fitting_value(key: str, value: Any, mine: Any) -> Any:
+    if isinstance(mine, np.ndarray):
+        return _fitting_array(key, np.asarray(value), mine)
+    if isinstance(mine, str):
+        return value
+    if key == "step" or key.endswith(".step"):
+        return _as_count(key, value)
+    number = _as_number(key, value)
+    if not key.startswith("groups.") and not math.isfinite(number):
+        raise ValueError(f"{key} must be finite, got {value!r}")
+    return number  # the ranges of settings are the engine's to check
+
+
+def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray) -> np.ndarray:
+    if theirs.shape != mine.shape:
+        raise ValueError(f"{key}: the state has shape {theirs.shape}, this optimizer {mine.shape}")
+    if theirs.dtype != mine.dtype:
+        raise TypeError(f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}")
+    return theirs
+
+
+def _as_number(key: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{key} must be a number, got {value!r}") from None
+
+
+def _as_count(key: str, value: Any) -> int:
+    try:
+        whole = int(value)
+        fits = whole == value and 0 <= whole <= _LARGEST_STEP
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise ValueError(f"{key} must be a whole number of at least 0, got {value!r}")
+    return whole
