@@ -23,7 +23,20 @@ bool is_bfloat16(const py::dtype& dtype) {
   return true;
 }
 
-/// An array over memory that `release` gives back when the array is gone.
+py::array read_only(py::array array) {
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+/// A view by the buffer protocol, or nothing if the object does not offer it.
+py::object memory_view(py::handle object) {
+  if (PyObject_CheckBuffer(object.ptr()) == 0 || py::isinstance<py::bytes>(object)) return {};
+  auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
+  if (!view) PyErr_Clear();  // JAX has it for some types only
+  return view;
+}
+
+/// An array over memory that is given back when the array is gone.
 template <class Managed>
 py::array take(py::capsule capsule, const char* used_name, const std::string& name,
                bool writable) {
@@ -59,14 +72,17 @@ py::array take(py::capsule capsule, const char* used_name, const std::string& na
     if (mine->deleter != nullptr) mine->deleter(mine);
   });
   py::array array(numpy, shape, strides, data, owner);
-  if (!writable) array.attr("flags").attr("writeable") = false;
-  return array;
+  return writable ? array : read_only(array);
 }
 
 py::array from_dlpack(py::handle object, const std::string& name) {
   py::object source = py::reinterpret_borrow<py::object>(object);
   if (py::getattr(source, "requires_grad", py::bool_(false)).cast<bool>())
     source = source.attr("detach")();  // a torch parameter: its memory, outside of autograd
+  // JAX takes its arrays for constant, but does not say so in DLPack.
+  const bool constant = py::str(py::type::of(object).attr("__module__"))
+                            .cast<std::string>()
+                            .starts_with("jax");
   py::object capsule;
   try {
     capsule = source.attr("__dlpack__")(py::arg("max_version") = py::make_tuple(1, 0));
@@ -78,11 +94,11 @@ py::array from_dlpack(py::handle object, const std::string& name) {
     auto owned = py::reinterpret_borrow<py::capsule>(capsule);
     const auto flags = owned.get_pointer<dlpack::ManagedVersioned>()->flags;
     return take<dlpack::ManagedVersioned>(std::move(owned), "used_dltensor_versioned", name,
-                                          (flags & dlpack::read_only) == 0);
+                                          !constant && (flags & dlpack::read_only) == 0);
   }
   if (PyCapsule_IsValid(capsule.ptr(), "dltensor") != 0)
     return take<dlpack::Managed>(py::reinterpret_borrow<py::capsule>(capsule), "used_dltensor",
-                                 name, true);
+                                 name, !constant);
   throw py::type_error(name + ": __dlpack__ of " + type_name(object) + " gave no tensor");
 }
 
@@ -95,14 +111,18 @@ bool is_array(py::handle object) {
 
 py::array as_array(py::handle object, const std::string& name) {
   if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
-  if (py::hasattr(object, "__dlpack__")) return from_dlpack(object, name);
-  if (PyObject_CheckBuffer(object.ptr()) != 0 && !py::isinstance<py::bytes>(object)) {
-    const auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
-    if (!view) throw py::error_already_set();
-    return py::module_::import("numpy").attr("asarray")(view);
-  }
-  throw py::type_error(name + ": expected an array (NumPy, buffer protocol or DLPack), got " +
-                       type_name(object));
+  const py::module_ numpy = py::module_::import("numpy");
+  py::array array;
+  if (py::isinstance(object, numpy.attr("generic")))
+    array = read_only(numpy.attr("asarray")(object));  // a NumPy number: it has no memory to share
+  else if (const py::object view = memory_view(object); view)
+    array = numpy.attr("asarray")(view);
+  else if (py::hasattr(object, "__dlpack__"))
+    array = from_dlpack(object, name);
+  else
+    throw py::type_error(name + ": expected an array (NumPy, buffer protocol or DLPack), got " +
+                         type_name(object));
+  return array;
 }
 
 DType dtype_of(const py::array& array, const std::string& name) {

@@ -16,6 +16,8 @@ constexpr std::size_t line = 64;
 constexpr std::size_t page = 4096;
 constexpr std::size_t huge_page = std::size_t{2} << 20;
 constexpr std::size_t huge_from = std::size_t{4} << 20;
+constexpr std::size_t spread = huge_page;  // the period over which very large buffers are spread
+constexpr std::size_t spread_from = 16 * spread;
 
 constexpr std::size_t round_up(std::size_t size, std::size_t unit) {
   return (size + unit - 1) / unit * unit;
@@ -40,25 +42,31 @@ Arena::Arena(std::size_t bytes) : bytes_(bytes) {
 
 void Arena::Free::operator()(std::byte* memory) const { std::free(memory); }
 
-std::size_t Layout::place(std::size_t bytes) {
-  std::size_t offset = round_up(end_, line);
-  if (bytes >= 4 * page && !taken_.empty()) {
-    // Of the lines of a page, the one farthest from every neighbour, counted around the page.
-    std::size_t best_gap = 0;
-    const std::size_t start = offset;
-    for (std::size_t candidate = start; candidate < start + page; candidate += line) {
-      std::size_t gap = page;
-      for (const std::size_t other : taken_) {
-        const std::size_t ahead = (candidate % page + page - other) % page;
-        gap = std::min({gap, ahead, page - ahead});
-      }
-      if (gap > best_gap) {
-        best_gap = gap;
-        offset = candidate;
-      }
+/// Of start, start + unit, ... below start + period: the one farthest from every neighbour, counted
+/// around the period.
+std::size_t Layout::farthest(std::size_t start, std::size_t period, std::size_t unit) const {
+  std::size_t best = start, best_gap = 0;
+  for (std::size_t candidate = start; candidate < start + period; candidate += unit) {
+    std::size_t gap = period;
+    for (const std::size_t other : taken_) {
+      const std::size_t ahead = (candidate % period + period - other % period) % period;
+      gap = std::min({gap, ahead, period - ahead});
+    }
+    if (gap > best_gap) {
+      best_gap = gap;
+      best = candidate;
     }
   }
-  taken_.push_back(offset % page);
+  return best;
+}
+
+std::size_t Layout::place(std::size_t bytes) {
+  std::size_t offset = round_up(end_, line);
+  if (!taken_.empty()) {
+    if (bytes >= spread_from) offset = farthest(offset, spread, spread / 32);
+    if (bytes >= 4 * page) offset = farthest(offset, page, line);
+  }
+  taken_.push_back(offset);
   end_ = offset + bytes;
   return offset;
 }

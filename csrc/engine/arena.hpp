@@ -28,20 +28,21 @@ class PYOPTIM_API Arena {
 };
 
 /// Where to put buffers that one loop walks side by side. A load that follows a store to the same
-/// address modulo 4096 waits for it, so large buffers start at offsets that differ in that sense.
+/// address modulo 4096 waits for it, and streams that agree modulo larger powers of two share cache
+/// sets and memory banks: large buffers start at offsets that differ in both senses.
 class PYOPTIM_API Layout {
  public:
   /// Tells of a buffer that lies elsewhere and is walked beside those placed next.
-  void beside(std::uintptr_t address) { taken_.push_back(address % page); }
+  void beside(std::uintptr_t address) { taken_.push_back(address); }
   /// Forgets the neighbours: what is placed next belongs to another loop.
   void next_loop() { taken_.clear(); }
-  /// Reserves `bytes` and returns their offset in an arena whose data is page-aligned or smaller
-  /// than a page.
+  /// Reserves `bytes` and returns their offset in an arena.
   std::size_t place(std::size_t bytes);
   [[nodiscard]] std::size_t size() const { return end_; }
 
  private:
-  static constexpr std::size_t page = 4096;
+  [[nodiscard]] std::size_t farthest(std::size_t start, std::size_t period, std::size_t unit) const;
+
   std::vector<std::size_t> taken_;
   std::size_t end_ = 0;
 };

@@ -31,12 +31,13 @@ struct Step {
 };
 
 /// What the engine does to an element before the rule sees it:
-/// g <- clamp(g * scale, -bound, bound) + l2 * p, and p <- keep * p.
+/// g <- clamp(g * scale * rest, -bound, bound) + l2 * p, and p <- keep * p.
 struct Shaping {
-  double scale;
-  double bound;
-  double l2;
-  double keep;
+  double scale = 1;
+  double rest = 1;  ///< Another factor, for scales that the element's type cannot hold in one.
+  double bound = __builtin_huge_val();
+  double l2 = 0;
+  double keep = 1;
 };
 
 /// The allowed values of a hyper-parameter: an interval, or the two values of a flag.
@@ -90,7 +91,7 @@ struct RuleInfo {
   void (*initial_scalars)(const double* hyper, double lr, double* scalars);
   /// Moves the scalars on after the step they were used in.
   void (*advance)(const double* hyper, const Step&, double* scalars);
-  /// By dtype, then without and with l2 decay.
+  /// By dtype; then for `rest` 1 and `l2` 0, and for any.
   Update update[dtype_count][2];
 };
 

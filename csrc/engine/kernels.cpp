@@ -25,13 +25,13 @@ R from_values(const double* hyper) {
 
 /// One pass over the spans. All states of an element are read before any is written: a store to
 /// one array between loads of others stalls where their addresses agree modulo 4096.
-template <class R, class T, bool Penalised, std::size_t... K>
+template <class R, class T, bool General, std::size_t... K>
 void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
                   std::size_t count, std::index_sequence<K...>) {
   using F = Arithmetic<T>;
   const auto update = rule.template step<F>(step);
   const F scale = F(shaping.scale), bound = F(shaping.bound), keep = F(shaping.keep);
-  const F l2 = F(shaping.l2);
+  const F rest = F(shaping.rest), l2 = F(shaping.l2);
   for (const Span* span = spans; span != spans + count; ++span) {
     T* const p = static_cast<T*>(span->param);
     const T* const g = static_cast<const T*>(span->grad);
@@ -40,9 +40,11 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
 #pragma omp simd
     for (std::size_t i = 0; i < size; ++i) {
       F param = load(p[i]);
-      F grad = smaller(bound, larger(-bound, load(g[i]) * scale));
+      F grad = load(g[i]) * scale;
+      if constexpr (General) grad *= rest;
+      grad = smaller(bound, larger(-bound, grad));
       F local[sizeof...(K) + 1] = {state[K][i]...};
-      if constexpr (Penalised) grad += l2 * param;
+      if constexpr (General) grad += l2 * param;
       param *= keep;
       update(param, grad, local[K]...);
       store(p[i], param);
@@ -51,10 +53,10 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
   }
 }
 
-template <class R, class T, bool Penalised>
+template <class R, class T, bool General>
 void update(const double* hyper, const Step& step, const Shaping& shaping, const Span* spans,
             std::size_t count) {
-  update_spans<R, T, Penalised>(from_values<R>(hyper), step, shaping, spans, count,
+  update_spans<R, T, General>(from_values<R>(hyper), step, shaping, spans, count,
                                 std::make_index_sequence<R::states.size>());
 }
 

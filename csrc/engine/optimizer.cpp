@@ -1,6 +1,7 @@
 #include "engine/optimizer.hpp"
 
 #include <algorithm>
+#include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <sstream>
@@ -25,6 +26,15 @@ std::string text(double x) {
     if (std::stod(out.str()) == x || x != x) return out.str();
   }
   return std::to_string(x);
+}
+
+/// A scale as two factors that are normal numbers of the type, where one is not.
+void set_scale(Shaping& shaping, double scale, DType dtype) {
+  const bool is_float64 = dtype == DType::float64;
+  const double least = is_float64 ? DBL_MIN : FLT_MIN, shift = is_float64 ? 0x1p-512 : 0x1p-100;
+  const bool small = scale != 0 && std::fabs(scale) < least;
+  shaping.scale = small ? scale / shift : scale;
+  shaping.rest = small ? shift : 1;
 }
 
 void check_range(const std::string& what, const Range& range, double value) {
@@ -89,6 +99,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       made.param = tensor.data;
       made.size = tensor.size;
       made.dtype = tensor.dtype;
+      if (tensor.dtype != DType::float64) largest_finite_ = FLT_MAX;
       made.group = groups_.size();
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
@@ -261,11 +272,15 @@ void Optimizer::plan(const void* const* grads, double scale) {
                                       rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
       const bool decoupled = group.decoupled_weight_decay != 0;
-      const Shaping shaping{.scale = group.maximize != 0 ? -scale : scale,
-                            .bound = options_.clip_value > 0 ? options_.clip_value : unlimited,
-                            .l2 = decoupled ? 0 : group.weight_decay,
-                            .keep = decoupled ? 1 - group.lr * group.weight_decay : 1};
-      plan_.start_run({.update = rule.update[int(tensor.dtype)][shaping.l2 != 0 ? 1 : 0],
+      Shaping shaping;
+      if (options_.clip_value > 0) shaping.bound = options_.clip_value;
+      if (decoupled)
+        shaping.keep = 1 - group.lr * group.weight_decay;
+      else
+        shaping.l2 = group.weight_decay;
+      set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
+      const bool general = shaping.l2 != 0 || shaping.rest != 1;
+      plan_.start_run({.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
                        .hyper = group.hyper.data(),
                        .step = {tensor.steps + 1, group.lr, tensor.scalars},
                        .shaping = shaping,
@@ -286,15 +301,19 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (options_.clip_norm > 0 || options_.skip_nonfinite) {
     info.measured = true;
     info.grad_norm = norm(grads) * std::fabs(grad_scale);
-    if (options_.skip_nonfinite && !std::isfinite(info.grad_norm)) {
-      info.step = steps_;
-      info.skipped = true;
-      return info;
-    }
+    double clip = 1;
     if (options_.clip_norm > 0) {
       // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
       const double ratio = options_.clip_norm / (info.grad_norm + 1e-6);
-      scale *= ratio >= 1 ? 1 : ratio;
+      clip = ratio >= 1 ? 1 : ratio;
+    }
+    scale *= clip;
+    // No element is larger than the norm; one that the scale takes past its type counts, too.
+    const bool fits = info.grad_norm * clip <= largest_finite_;
+    if (options_.skip_nonfinite && !(fits && std::isfinite(info.grad_norm))) {
+      info.step = steps_;
+      info.skipped = true;
+      return info;
     }
   }
   plan(grads, scale);

@@ -2,6 +2,7 @@
 // their states, and the step.
 #pragma once
 
+#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -123,6 +124,7 @@ class PYOPTIM_API Optimizer {
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
   std::int64_t steps_ = 0;
+  double largest_finite_ = DBL_MAX;  // of the smallest range among the parameters' types
   Plan plan_;
 };
 

@@ -125,9 +125,9 @@ double euclidean_norm(const Backend& backend, const std::vector<Values>& values,
   });
   double sum = 0;
   for (const double value : part) sum += value;
-  if (std::isfinite(sum) && (sum == 0 || sum >= 1e-280)) return std::sqrt(sum);
+  if (std::isfinite(sum) && sum >= 1e-280) return std::sqrt(sum);
 
-  // Squares overflowed, underflowed, or a value is not finite: bring the largest near 1 first.
+  // Squares overflowed or underflowed, or a value is not finite: bring the largest near 1 first.
   over_blocks([&](const Values& block) {
     return backend.largest[int(block.dtype)](block.data, block.size);
   });
