@@ -66,7 +66,7 @@ def test_value_and_slope(loss: Any, shape: tuple[int, int], dtype: Any) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_same_bits_on_every_instruction_set_and_thread_count(loss: Any, dtype: Any) -> None:
-    scores, targets = problem(loss, 9000, 13, dtype)
+    scores, targets = problem(loss, 21000, 13, dtype)
     results = set()
     before = _core.instruction_set()
     try:

@@ -12,6 +12,10 @@ namespace {
 
 constexpr std::size_t block_elements = 8192;
 
+// A layer's work lies between matrix products whose own threads are still about: waking ours for
+// less than this costs more than it saves, and much more on a busy machine.
+constexpr std::size_t threads_from = std::size_t{1} << 18;
+
 const LayerKernels& kernels(DType dtype) {
   return active_backend().layers[dtype == DType::float64 ? 1 : 0];
 }
@@ -44,8 +48,10 @@ template <class Work>
 void over_blocks(const Matrix& matrix, const Work& work) {
   const std::size_t rows = block_rows(matrix), blocks = block_count(matrix);
   const std::size_t row_bytes = matrix.columns * item_size(matrix.dtype);
-  parallel(threads_for(matrix.rows * matrix.columns, 0), [&](int thread, int threads) {
-    const Share mine = share_of(blocks, 1, thread, threads);
+  const std::size_t elements = matrix.rows * matrix.columns;
+  const int threads = elements < threads_from ? 1 : threads_for(elements, 0);
+  parallel(threads, [&](int thread, int count) {
+    const Share mine = share_of(blocks, 1, thread, count);
     for (std::size_t i = mine.begin; i < mine.end; ++i)
       work(Block{i, i * rows, std::min(rows, matrix.rows - i * rows), i * rows * row_bytes});
   });

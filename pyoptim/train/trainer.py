@@ -15,6 +15,7 @@ from pyoptim.models.model import Model
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
+from pyoptim.train.blas import product_threads
 from pyoptim.train.data import batches, split_rows
 from pyoptim.train.early_stopping import EarlyStopping
 from pyoptim.train.history import History, StopReason
@@ -120,8 +121,9 @@ class Trainer:
             stopping.start()
         stop_reason = StopReason.FINISHED
         steps = self.epochs * -(-len(rows) // self.batch_size)
+        threads = product_threads(self.batch_size * self.model.params.flat.size)
         try:
-            with Progress(self.progress, steps, sys.stderr) as progress:
+            with threads, Progress(self.progress, steps, sys.stderr) as progress:
                 for epoch in range(1, self.epochs + 1):
                     history.rows.append(self._epoch(epoch, rows, targets, held_out, progress))
                     progress.epoch_done(history.rows[-1], self.epochs)
@@ -169,9 +171,10 @@ class Trainer:
     ) -> dict[str, float]:
         started = time.perf_counter()
         total = 0.0
-        for x, y in batches(
+        parts = batches(
             rows, targets, self.batch_size, shuffle=self.shuffle, seed=self.seed, epoch=epoch
-        ):
+        )
+        for x, y in parts:
             total += self._step(x, y) * len(x)
             progress.step_done()
         row: dict[str, float] = {"epoch": epoch, "loss": total / len(rows)}
