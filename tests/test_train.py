@@ -222,6 +222,26 @@ def test_the_history_is_a_table(tmp_path: Path) -> None:
     assert repr(History()) == "History(0 epochs; no epochs)"
 
 
+def test_small_products_stay_on_one_thread() -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+
+    def blas_threads() -> set[int]:
+        pools = threadpoolctl.threadpool_info()
+        return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
+
+    seen = []
+
+    class Watched(Linear):
+        def loss_and_grad(self, x: Any, y: Any, loss: Any = None) -> float:
+            seen.append(blas_threads())
+            return super().loss_and_grad(x, y, loss)
+
+    before = blas_threads()
+    Trainer(Watched(1), epochs=1, progress=False).fit(np.zeros((3, 1)), np.zeros(3))
+    assert seen == [{1}]
+    assert blas_threads() == before
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

@@ -26,8 +26,7 @@ double error_in_ulp(F got, long double exact) {
   const long double size = std::fabs(exact);
   if (size > static_cast<long double>(std::numeric_limits<F>::max()) && std::isinf(got)) return 0;
   long double unit = smallest<F>;
-  if (size >= unit)
-    unit = std::ldexp(1.0L, std::ilogb(size) - std::numeric_limits<F>::digits + 1);
+  if (size >= unit) unit = std::ldexp(1.0L, std::ilogb(size) - std::numeric_limits<F>::digits + 1);
   const auto error = double(std::fabs(static_cast<long double>(got) - exact) / unit);
   return std::isnan(error) ? HUGE_VAL : error;
 }
@@ -44,7 +43,8 @@ std::vector<F> evenly(F low, F high) {
 template <class F>
 std::vector<F> by_bits(F low, F high) {
   using Bits = std::conditional_t<sizeof(F) == 4, std::uint32_t, std::uint64_t>;
-  const auto first = std::bit_cast<Bits>(low), stride = (std::bit_cast<Bits>(high) - first) / samples;
+  const auto first = std::bit_cast<Bits>(low),
+             stride = (std::bit_cast<Bits>(high) - first) / samples;
   std::vector<F> values;
   for (Bits i = 0; i <= samples; ++i) values.push_back(std::bit_cast<F>(Bits(first + i * stride)));
   return values;

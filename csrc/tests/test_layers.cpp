@@ -14,8 +14,8 @@ namespace {
 struct Shape {
   std::size_t rows, columns;
 };
-constexpr Shape shapes[] = {{0, 3}, {1, 1}, {7, 1}, {3, 17}, {5, 16}, {33, 67}, {2, 9000},
-                            {301, 257}};
+constexpr Shape shapes[] = {{0, 3},  {1, 1},   {7, 1},    {3, 17},
+                            {5, 16}, {33, 67}, {2, 9000}, {301, 257}};
 static_assert(301 * 257 > serial_below);
 
 constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::tanh,
@@ -62,8 +62,14 @@ Outcome run(Activation activation, DType dtype, Shape shape) {
   const auto matrix = [&](Array& array) {
     return Matrix{array.at(0), shape.rows, shape.columns, dtype};
   };
-  Outcome out{z, Array(dtype, size), z, random_array(dtype, size, 3), Array(dtype, shape.columns),
-              random_array(dtype, size, 4), z, 0};
+  Outcome out{z,
+              Array(dtype, size),
+              z,
+              random_array(dtype, size, 3),
+              Array(dtype, shape.columns),
+              random_array(dtype, size, 4),
+              z,
+              0};
   layer_forward(activation, matrix(out.z), bias.at(0), out.a.at(0));
   layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));
   layer_backward(activation, matrix(out.d), out.z.at(0), out.a.at(0), out.bias_grad.at(0));
@@ -131,10 +137,10 @@ TEST_CASE("layers are right") {
           const auto off = [](double got, double expected) {
             return std::fabs(got - expected) / (1 + std::fabs(expected));
           };
-          worst_forward = std::max({worst_forward, off(out.z[i], x),
-                                    off(out.a[i], naive_value(activation, out.z[i]))});
-          worst_backward = std::max(
-              worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
+          worst_forward = std::max(
+              {worst_forward, off(out.z[i], x), off(out.a[i], naive_value(activation, out.z[i]))});
+          worst_backward =
+              std::max(worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
           sums[i % shape.columns] += out.d[i];
           const double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : 0;
           worst_penalty =

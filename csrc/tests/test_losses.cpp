@@ -130,7 +130,8 @@ TEST_CASE("squared is the mean square, softmax the mean of log-sums minus the la
           squares += (z - y) * (z - y);
           sum += std::exp(z);
         }
-        entropy += std::log(sum) - problem.scores[i * shape.columns + std::size_t(problem.labels[i])];
+        entropy +=
+            std::log(sum) - problem.scores[i * shape.columns + std::size_t(problem.labels[i])];
       }
       const auto rows = double(shape.rows), count = double(shape.rows * shape.columns);
       CHECK(close(problem.evaluate("squared", nullptr), squares / count, tolerance));

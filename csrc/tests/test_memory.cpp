@@ -17,10 +17,10 @@ constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 std::uintptr_t address(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 
-/// How far apart two addresses are, counted around a page.
-std::size_t gap(std::uintptr_t a, std::uintptr_t b) {
-  const std::size_t ahead = (a % page + page - b % page) % page;
-  return std::min(ahead, page - ahead);
+/// How far apart two addresses are, counted around a period.
+std::size_t gap(std::uintptr_t a, std::uintptr_t b, std::size_t period = page) {
+  const std::size_t ahead = (a % period + period - b % period) % period;
+  return std::min(ahead, period - ahead);
 }
 
 }  // namespace
@@ -33,7 +33,9 @@ TEST_CASE("an arena is aligned and zeroed, also where memory is used again") {
       CAPTURE(bytes);
       const Arena arena(bytes);
       CHECK(arena.size() == bytes);
-      const std::size_t alignment = bytes >= 4 * mebibyte ? 2 * mebibyte : bytes >= page ? page : 64;
+      const std::size_t alignment = bytes >= 4 * mebibyte ? 2 * mebibyte
+                                    : bytes >= page       ? page
+                                                          : 64;
       CHECK(address(arena.data()) % alignment == 0);
       CHECK(std::all_of(arena.data(), arena.data() + bytes,
                         [](std::byte value) { return value == std::byte{0}; }));
@@ -84,6 +86,18 @@ TEST_CASE("large buffers of one loop start far apart modulo a page") {
         for (std::size_t j = 0; j < i; ++j) CHECK(gap(starts[i], starts[j]) >= 384);
     }
   }
+}
+
+TEST_CASE("very large buffers of one loop start far apart modulo a huge page, too") {
+  Layout layout;
+  layout.beside(12345 * 64);
+  std::vector<std::size_t> starts{12345 * 64};
+  for (std::size_t k = 0; k < max_states; ++k) starts.push_back(layout.place(64 * mebibyte));
+  for (std::size_t i = 0; i < starts.size(); ++i)
+    for (std::size_t j = 0; j < i; ++j) {
+      CHECK(gap(starts[i], starts[j]) >= 384);
+      CHECK(gap(starts[i], starts[j], 2 * mebibyte) >= mebibyte / 8);
+    }
 }
 
 TEST_CASE("an optimizer's states start apart from each other and from the parameter") {

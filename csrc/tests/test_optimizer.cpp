@@ -50,7 +50,8 @@ TEST_CASE("errors name what is wrong, what was expected and what came") {
         "Adam: eps must be at least 0 and finite, got nan");
   CHECK(refusal("Adam", {{{{"amsgrad", 0.5}}, {}}}) ==
         "Adam: amsgrad must be True or False, got 0.5");
-  CHECK(refusal("Adam", {{{{"maximize", 2}}, {}}}) == "Adam: maximize must be True or False, got 2");
+  CHECK(refusal("Adam", {{{{"maximize", 2}}, {}}}) ==
+        "Adam: maximize must be True or False, got 2");
   CHECK(refusal("Rprop", {{{{"eta_plus", 1}}, {}}}) ==
         "Rprop: eta_plus must be above 1 and finite, got 1");
   CHECK(refusal("Lion", {{{{"momentum", 0.5}}, {}}}) ==
@@ -98,7 +99,7 @@ TEST_CASE("tensors that overlap are refused by name, neighbours are not") {
         "a and b overlap in memory; every parameter must have its own");
   CHECK(refusal("SGD", {{{}, {at("a", 20, 5)}}, {{}, {at("b", 0, 21)}}}).starts_with("a and b "));
   CHECK(refusal("SGD", {{{}, {at("a", 3, 4), at("b", 3, 4)}}}).starts_with("a and b overlap"));
-  CHECK(refusal("SGD", {{{}, {at("a", 0, 30), at("b", 7, 1), at("c", 9, 1)}}}) != //
+  CHECK(refusal("SGD", {{{}, {at("a", 0, 30), at("b", 7, 1), at("c", 9, 1)}}}) !=  //
         "nothing was thrown");
   CHECK(refusal("SGD", {{{}, {at("a", 10, 10), at("b", 0, 10), at("c", 20, 10)}}}) ==
         "nothing was thrown");
@@ -128,11 +129,18 @@ TEST_CASE("settings can be read and changed, but not to another variant") {
         "Adam: lr must be at least 0 and finite, got -1");
   CHECK(optimizer.get(0, "lr") == 0.5);
   CHECK(message_of([&] { optimizer.set(0, "amsgrad", 1); }) ==
-        "Adam: amsgrad decides which states are kept, so it cannot change from 0 to 1; make a new "
-        "optimizer");
+        "Adam: changing amsgrad from 0 to 1 changes which states are kept; make a new optimizer");
   CHECK(optimizer.get(0, "amsgrad") == 0);
-  CHECK(message_of([&] { static_cast<void>(optimizer.get(0, "rho")); })
-            .starts_with("Adam has no setting 'rho'; it has lr, "));
+  CHECK(message_of([&] {
+          optimizer.set(0, {{"lr", 0.25}, {"beta2", 7}});
+        }) == "Adam: beta2 must be in [0, 1), got 7");
+  CHECK(optimizer.get(0, "lr") == 0.5);
+  optimizer.set(0, {{"lr", 0.25}, {"beta2", 0.75}});
+  CHECK(optimizer.get(0, "lr") == 0.25);
+  CHECK(optimizer.get(0, "beta2") == 0.75);
+  CHECK(message_of([&] {
+          static_cast<void>(optimizer.get(0, "rho"));
+        }).starts_with("Adam has no setting 'rho'; it has lr, "));
 }
 
 TEST_CASE("no number of steps and settings leads a rule to another variant's states") {
@@ -212,9 +220,29 @@ TEST_CASE("gradients are scaled, clipped by norm, clipped by value, turned, and 
     CHECK(close(moved({}, {.clip_value = 0.7}, 2, i), std::clamp(2 * g, -0.7, 0.7), 1e-12));
     const double l2 = moved({{"weight_decay", 0.1}}, {}, 1, i);
     CHECK(close(l2, g + 0.1 * start[i], 1e-11));
-    const double decoupled = moved({{"weight_decay", 0.1}, {"decoupled_weight_decay", 1}}, {}, 1, i);
+    const double decoupled =
+        moved({{"weight_decay", 0.1}, {"decoupled_weight_decay", 1}}, {}, 1, i);
     CHECK(close(decoupled, g + 0.1 * start[i], 1e-11));
   }
+}
+
+TEST_CASE("a scale may be smaller than the parameters' type can hold") {
+  Array param(DType::float32, 1), grad(DType::float32, 1);
+  grad.set(0, 1e30);
+  Optimizer optimizer("SGD", {{{{"lr", 1}}, {{"p", param.at(0), 1, DType::float32}}}}, {});
+  const void* grads[] = {grad.at(0)};
+  optimizer.step(grads, 1e-60);
+  CHECK(close(param[0], -1e-30, 1e-6));
+}
+
+TEST_CASE("a gradient that its scale takes past the type's range is not finite") {
+  Array param(DType::float32, 1), grad(DType::float32, 1);
+  grad.set(0, 1e30);
+  Optimizer optimizer("SGD", {{{}, {{"p", param.at(0), 1, DType::float32}}}},
+                      {.skip_nonfinite = true});
+  const void* grads[] = {grad.at(0)};
+  CHECK(optimizer.step(grads, 1e10).skipped);
+  CHECK_FALSE(optimizer.step(grads, 1e-10).skipped);
 }
 
 TEST_CASE("a null gradient leaves its tensor and its count as they are") {

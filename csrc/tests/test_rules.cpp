@@ -16,7 +16,10 @@ constexpr std::size_t offsets[] = {0, 1, 3};
 constexpr std::size_t room = longest + 5;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr Shaping shapings[] = {{1, infinity, 0, 1}, {-0.5, 0.75, 0, 0.999}, {2, 1e30, 0.01, 1}};
+constexpr Shaping shapings[] = {{},
+                                {.scale = -0.5, .bound = 0.75, .keep = 0.999},
+                                {.scale = 2, .bound = 1e30, .l2 = 0.01},
+                                {.scale = 0x1p-30, .rest = 0x1p-100}};
 
 /// What an update reads and writes.
 struct Problem {
@@ -64,11 +67,10 @@ std::string difference(const Problem& got, const Problem& updated, const Problem
 
 /// The first difference between one element at a time on the baseline and whole spans on `isa`.
 std::string try_rule(const RuleInfo& baseline, const RuleInfo& isa, DType dtype,
-                     const std::vector<double>& hyper, const Shaping& shaping,
-                     const Step& step) {
-  const int penalised = shaping.l2 != 0 ? 1 : 0;
-  const Update one = baseline.update[int(dtype)][penalised];
-  const Update many = isa.update[int(dtype)][penalised];
+                     const std::vector<double>& hyper, const Shaping& shaping, const Step& step) {
+  const int general = shaping.l2 != 0 || shaping.rest != 1 ? 1 : 0;
+  const Update one = baseline.update[int(dtype)][general];
+  const Update many = isa.update[int(dtype)][general];
   const Problem before(dtype, baseline.state_count);
   Problem updated = before;
   for (std::size_t i = 0; i < room; ++i) updated.update(one, hyper, step, shaping, i, 1);

@@ -29,13 +29,14 @@ def pyoptim() -> None:
 
 
 @pyoptim.command()
-@click.option("--out", type=_FOLDER, default=Path("pyoptim-demo"), show_default=True)
+@click.option("--out", type=_FOLDER, default=Path("pyoptim-demo"), show_default=True, metavar="DIR")
 @click.option("--seed", type=_SEED, default=0, show_default=True)
 @click.option("--epochs", type=_COUNT, default=30, show_default=True)
 def demo(out: Path, seed: int, epochs: int) -> None:
-    """Train a small network on handwritten digits (scikit-learn's), in seconds.
+    """Train a network on handwritten digits.
 
-    Prints the accuracy on digits held out, and writes model.safetensors, metrics.csv and loss.png.
+    They are scikit-learn's, and it takes some seconds. Prints the accuracy on digits held out, and
+    writes model.safetensors, metrics.csv and loss.png to DIR.
     """
     import pyarrow as pa
     from sklearn.datasets import load_digits
@@ -115,7 +116,9 @@ def train(
     out: Path,
     **options: Any,
 ) -> None:
-    """Train a model on a table: DATA is a .csv, .csv.gz, .parquet, .npz or .svmlight file.
+    """Train a model on a table.
+
+    DATA is a .csv, .csv.gz, .parquet, .npz, .svm, .svmlight or .libsvm file.
 
     Numbers are standardised (missing ones become the mean), dates and times become numbers, text
     becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
@@ -183,9 +186,10 @@ def _sizes(text: str) -> tuple[int, ...]:
 )
 @click.option("--proba", is_flag=True, help="Write the probability of each class too.")
 def predict(directory: Path, data: Path, out: Path | None, proba: bool) -> None:
-    """Predict the rows of DATA with the model that pyoptim train wrote to DIR.
+    """Predict the rows of a table.
 
-    Writes CSV with one prediction a row. If DATA has the target, its metric goes to stderr.
+    DIR is what pyoptim train wrote, DATA a file with the same columns. Writes CSV with one
+    prediction a row. If DATA has the target, its metric goes to stderr.
     """
     from pyoptim.cli.prediction import predict_table
 
@@ -196,7 +200,10 @@ def predict(directory: Path, data: Path, out: Path | None, proba: bool) -> None:
 @pyoptim.command()
 @click.argument("name", required=False)
 def info(name: str | None) -> None:
-    """Show version, instruction sets, threads and the optimizers, or all about the one of NAME."""
+    """Show version and optimizers.
+
+    Also instruction sets and threads. With the NAME of an optimizer, shows all about it.
+    """
     if name is not None:
         with settings_checked():
             _show_rule(find_rule(name))

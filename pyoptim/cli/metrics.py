@@ -8,10 +8,11 @@ import numpy as np
 
 from pyoptim.parameters import Array
 from pyoptim.tabular import Labels
+from pyoptim.tabular.errors import count
 from pyoptim.tabular.target import Amount
 
 
-def held_out_metrics(target: Labels | Amount, truth: Any, predicted: Array) -> str:
+def quality(target: Labels | Amount, truth: Any, predicted: Array) -> str:
     """Compare a model's outputs with a column of the table, which has no missing values."""
     if isinstance(target, Labels):
         return _accuracy(target, truth, predicted)
@@ -25,7 +26,7 @@ def _accuracy(target: Labels, truth: Any, predicted: Array) -> str:
     majority = np.bincount(known).max() / len(classes) if len(known) else 0.0
     text = f"accuracy {(classes == predicted).mean():.4f}, always the majority class {majority:.4f}"
     unknown = len(classes) - len(known)
-    return f"{text}; {unknown} labels the model does not know" if unknown else text
+    return f"{text}; {count(unknown, 'label')} the model does not know" if unknown else text
 
 
 def _errors(amounts: Array, predicted: Array) -> str:

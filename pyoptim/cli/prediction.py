@@ -15,9 +15,10 @@ from pyarrow import compute
 
 from pyoptim.cli.errors import UserError
 from pyoptim.cli.files import Trained, read_trained
-from pyoptim.cli.metrics import held_out_metrics
+from pyoptim.cli.metrics import quality
 from pyoptim.parameters import Array
 from pyoptim.tabular import Labels, TableError, read_table
+from pyoptim.tabular.errors import count
 
 
 def predict_table(directory: Path, data: Path, out: Path | None, probabilities: bool) -> None:
@@ -32,7 +33,7 @@ def predict_table(directory: Path, data: Path, out: Path | None, probabilities: 
     with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as file:
         _write(file, trained, predicted, shares)
     if trained.target.target.column in table.column_names:
-        click.echo(_quality(trained, table, predicted), err=True)
+        click.echo(_measure(trained, table, predicted), err=True)
 
 
 def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | None) -> None:
@@ -49,7 +50,7 @@ def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | Non
     writer.writerows(zip(*columns, strict=True))
 
 
-def _quality(trained: Trained, table: Any, predicted: Array) -> str:
+def _measure(trained: Trained, table: Any, predicted: Array) -> str:
     """Say how good predictions are on the rows that have a target."""
     try:
         truth = trained.target.target.read(table)
@@ -58,7 +59,7 @@ def _quality(trained: Trained, table: Any, predicted: Array) -> str:
         predicted = predicted[present.to_numpy()]
         if len(truth) == 0:
             return f"{trained.target.target}: missing in all rows"
-        found = held_out_metrics(trained.target, truth, predicted)
+        found = quality(trained.target, truth, predicted)
     except TableError as error:
         return f"no metric: {error}"
-    return f"{trained.target.target}: {len(truth)} rows: {found}"
+    return f"{trained.target.target}: {count(len(truth), 'row')}: {found}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pyarrow import compute
 import pyoptim as po
 from pyoptim.cli.errors import UserError, settings_checked
 from pyoptim.cli.files import COLUMNS_KEY, METRICS_FILE, MODEL_FILE, PICTURE_FILE, TARGET_KEY
-from pyoptim.cli.metrics import held_out_metrics
+from pyoptim.cli.metrics import quality
 from pyoptim.optimizer import find_rule
 from pyoptim.parameters import Array
 from pyoptim.tabular import (
@@ -30,12 +31,12 @@ from pyoptim.tabular import (
     fit_target,
     guess_task,
 )
-from pyoptim.tabular.errors import listing, no_such_column
+from pyoptim.tabular.errors import count, listing, no_such_column
 from pyoptim.tabular.target import Task
 from pyoptim.train.data import split_rows
 
 _TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
-_SHOWN_CLASSES = 8
+_SHOWN_CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ class Problem:
 
 def train_table(table: Any, name: str, question: Question, settings: Settings, out: Path) -> None:
     """Train on a table, write model, metrics and picture to a directory, and print a summary."""
+    _check_writable(out)
     problem = prepare(table, question, settings)
     with settings_checked():
         model = _make_model(problem, settings)
         trainer = _make_trainer(model, problem, settings)
-    out.mkdir(parents=True, exist_ok=True)
     _print_problem(name, problem)
-    _print_model(model, trainer, settings)
+    _print_model(model, trainer)
 
     with np.errstate(over="ignore", invalid="ignore"):
         history = trainer.fit(problem.inputs[0], problem.targets[0])
@@ -197,8 +198,17 @@ def _make_trainer(model: Any, problem: Problem, settings: Settings) -> po.train.
     )
 
 
+def _check_writable(out: Path) -> None:
+    """Refuse a directory that cannot be written, before and not after a long training."""
+    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"--out {out}: {existing} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--out {out}: {existing} may not be written to")
+
+
 def _check_finite(history: po.train.History) -> None:
-    if not np.isfinite(history["loss"][-1]):
+    if history.best_epoch is None and not np.isfinite(history["loss"][-1]):
         raise UserError(
             f"training diverged: the loss of epoch {len(history)} is {history['loss'][-1]}; "
             "a smaller --lr may help; nothing was written"
@@ -211,6 +221,7 @@ def _write(out: Path, model: Any, problem: Problem, history: po.train.History) -
         COLUMNS_KEY: json.dumps(problem.columns.to_json()),
         TARGET_KEY: json.dumps(problem.target.to_json()),
     }
+    out.mkdir(parents=True, exist_ok=True)
     model.save(files[0], metadata)
     history.to_csv(files[1])
     po.plots.history(history, files[2])
@@ -228,8 +239,8 @@ def _print_problem(name: str, problem: Problem) -> None:
     without = f" ({problem.dropped_rows} without a target left out)" if problem.dropped_rows else ""
     _print(
         "data",
-        f"{name}: {problem.rows} rows{without}, {len(problem.columns.names)} columns, "
-        f"{problem.columns.width} inputs",
+        f"{name}: {count(problem.rows, 'row')}{without}, "
+        f"{count(len(problem.columns.names), 'column')}, {count(problem.columns.width, 'input')}",
     )
     _print("target", f"{problem.target.target}, {_target_text(problem)}")
     report = problem.report
@@ -237,7 +248,7 @@ def _print_problem(name: str, problem: Problem) -> None:
         why = [f"{column} ({reason})" for column, reason in report.dropped.items()]
         _print("left out", listing(why))
     if report.missing:
-        counts = [f"{column} {count}" for column, count in report.missing.items()]
+        counts = [f"{column} {missing}" for column, missing in report.missing.items()]
         _print("missing", f"{listing(counts)}; the mean is taken for them")
 
 
@@ -246,39 +257,33 @@ def _target_text(problem: Problem) -> str:
     if isinstance(target, Amount):
         return f"regression: mean {target.mean:.6g}, standard deviation {target.scale:.6g}"
     counts = np.bincount(problem.classes, minlength=target.outputs)
-    shares = [
-        f"{label} {count / problem.rows:.1%}"
-        for label, count in zip(target.values, counts, strict=True)
-    ]
-    return f"classification: {target.outputs} classes, {_first(shares)}"
+    order: Iterable[int] = range(target.outputs)
+    intro = ""
+    if target.outputs > _SHOWN_CLASSES:
+        order = counts.argsort(kind="stable")[::-1][:_SHOWN_CLASSES]
+        intro = "most are "
+    shares = [f"{target.values[i]} {counts[i] / problem.rows:.1%}" for i in order]
+    return f"classification: {target.outputs} classes, {intro}{', '.join(shares)}"
 
 
-def _first(texts: Sequence[str]) -> str:
-    more = " ..." if len(texts) > _SHOWN_CLASSES else ""
-    return ", ".join(texts[:_SHOWN_CLASSES]) + more
-
-
-def _print_model(model: Any, trainer: po.train.Trainer, settings: Settings) -> None:
+def _print_model(model: Any, trainer: po.train.Trainer) -> None:
     sizes = "-".join(map(str, model.sizes))
-    activation = f" {settings.activation}" if len(model.sizes) > 2 else ""
+    activation = f" {model.activation}" if len(model.sizes) > 2 else ""
     optimizer = trainer.optimizer
     rate = optimizer.param_groups[0]["lr"]
     _print("model", f"{model.kind} {sizes}{activation}, {optimizer.rule} with lr {rate:g}")
 
 
 def _print_result(model: Any, problem: Problem, history: po.train.History) -> None:
-    last = history.rows[-1]
+    epochs = count(len(history), "epoch")
     if history.best_epoch is not None:
         _print(
             "training",
-            f"{len(history)} epochs ({history.stop_reason}), weights of epoch {history.best_epoch}",
+            f"{epochs} ({history.stop_reason}), weights of epoch {history.best_epoch}",
         )
     else:
-        _print("training", f"{len(history)} epochs, last loss {last['loss']:.4g}")
-    if len(problem.inputs[1]):
-        found = held_out_metrics(
-            problem.target,
-            problem.held_out_target,
-            model.predict(problem.inputs[1]),
-        )
-        _print("held out", f"{len(problem.inputs[1])} rows: {found}")
+        _print("training", f"{epochs}, last loss {history['loss'][-1]:.4g}")
+    inputs = problem.inputs[1]
+    if len(inputs):
+        found = quality(problem.target, problem.held_out_target, model.predict(inputs))
+        _print("held out", f"{count(len(inputs), 'row')}: {found}")

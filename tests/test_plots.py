@@ -1,0 +1,74 @@
+"""Pictures of a training run."""
+
+import sys
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from pyoptim import plots
+from pyoptim.train import History
+
+
+def make_history(**columns):
+    history = History()
+    epochs = len(next(iter(columns.values())))
+    for i in range(epochs):
+        row = {name: values[i] for name, values in columns.items()}
+        history.rows.append({"epoch": i + 1, **row, "lr": 0.1, "seconds": 0.5})
+    return history
+
+
+def labels(axes):
+    return [line.get_label() for line in axes.lines]
+
+
+def test_losses_and_accuracy_have_a_panel_each(tmp_path):
+    history = make_history(loss=[3.0, 2.0], val_loss=[3.5, 2.5], val_accuracy=[0.5, 0.75])
+    figure = plots.history(history, tmp_path / "a.png")
+    losses, metrics = figure.axes
+    assert labels(losses) == ["training", "validation"]
+    assert list(losses.lines[1].get_xdata()) == [1, 2]
+    assert list(losses.lines[1].get_ydata()) == [3.5, 2.5]
+    assert (losses.get_xlabel(), losses.get_ylabel()) == ("epoch", "loss")
+    assert labels(metrics) == ["validation accuracy"]
+    assert list(metrics.lines[0].get_ydata()) == [0.5, 0.75]
+    assert metrics.get_ylabel() == "accuracy"
+    assert losses.get_legend() is not None
+    assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_without_metric_there_is_one_panel():
+    (axes,) = plots.history(make_history(loss=[1.0])).axes
+    assert labels(axes) == ["training"]
+
+
+def test_a_loss_that_falls_far_is_drawn_on_a_logarithmic_axis():
+    assert plots.history(make_history(loss=[1.0, 0.5])).axes[0].get_yscale() == "linear"
+    assert plots.history(make_history(loss=[1.0, 0.01])).axes[0].get_yscale() == "log"
+    assert plots.history(make_history(loss=[1.0, -0.1])).axes[0].get_yscale() == "linear"
+
+
+def test_a_diverged_run_can_be_drawn(tmp_path):
+    loss = [1.0, 1e30, float("inf"), float("nan")]
+    plots.history(make_history(loss=loss), tmp_path / "a.png")
+    plots.history(make_history(loss=[float("nan")] * 2), tmp_path / "a.png")
+
+
+def test_the_best_epoch_is_marked():
+    history = make_history(loss=[2.0, 1.0, 3.0], val_loss=[2.0, 1.0, 3.0])
+    history.best_epoch = 2
+    (axes,) = plots.history(history).axes
+    assert labels(axes) == ["training", "validation", "best epoch"]
+    assert list(axes.lines[2].get_xdata()) == [2, 2]
+
+
+def test_an_empty_history_is_refused():
+    with pytest.raises(ValueError, match="the history has no epochs to draw"):
+        plots.history(History())
+
+
+def test_pyplot_is_not_touched():
+    plots.history(make_history(loss=[1.0]))
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()

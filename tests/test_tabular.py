@@ -1,0 +1,448 @@
+"""Tables: reading files, encoding columns, targets."""
+
+import datetime
+import decimal
+import gzip
+import json
+import re
+
+import numpy as np
+import pytest
+
+pa = pytest.importorskip("pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+from pyoptim.tabular import (  # noqa: E402
+    Columns,
+    TableError,
+    Target,
+    find_target,
+    fit_target,
+    guess_task,
+    read_table,
+    target_from_json,
+)
+from pyoptim.tabular.errors import listing, no_such_column  # noqa: E402
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a file and returns its path."""
+
+    def write(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def fit(table):
+    return Columns.fit(table, np.arange(table.num_rows))
+
+
+def encode(**columns):
+    table = pa.table(columns)
+    return fit(table)[0].encode(table)
+
+
+# CSV
+
+
+def test_csv_reads_types_and_missing_values(write):
+    path = write("a.csv", 'n,t,d\n1,x,2013-01-01\n,NA,2013-01-02\n3,"a,b",\n')
+    table = read_table(path)
+    assert table.to_pydict() == {
+        "n": [1, None, 3],
+        "t": ["x", None, "a,b"],
+        "d": [datetime.date(2013, 1, 1), datetime.date(2013, 1, 2), None],
+    }
+
+
+def test_csv_may_be_compressed(write):
+    path = write("a.csv.gz", gzip.compress(b"a,b\n1,2\n"))
+    assert read_table(path).to_pydict() == {"a": [1], "b": [2]}
+
+
+RAGGED = [
+    ("a,b\n1,2\n3\n4,5\n", "line 3: 1 field, the header has 2 (3)"),
+    ("a,b\n1,2\n3,4,5\n", "line 3: 3 fields, the header has 2 (3,4,5)"),
+    ("a,b\r\n1,2\r\n3\r\n", "line 3: 1 field"),
+    ('a,b\n"x\ny",2\n3\n', "line 4: 1 field"),
+    ('a,b\n1,2\n\n"p\nq"\n', r"the record on lines 4 to 5: 1 field, the header has 2 (p\nq)"),
+    ('"a\nb",c\n1,2\n3\n', "line 4: 1 field"),
+    ("a,b\n1,2\n\n\n3\n", "line 5: 1 field"),
+    ("a,b\n1,2\n" + "x" * 100 + "\n", "x" * 60 + "..."),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), RAGGED)
+def test_ragged_csv_names_the_line(write, text, message):
+    for path in (write("a.csv", text), write("a.csv.gz", gzip.compress(text.encode()))):
+        with pytest.raises(TableError, match=re.escape(message)) as caught:
+            read_table(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_ragged_csv_names_the_line_beyond_the_first_block(write, monkeypatch):
+    monkeypatch.setattr("pyoptim.tabular.read._CSV_BLOCK_BYTES", 1 << 12)
+    good = '1,"two\nlines"\n' * 5000
+    path = write("a.csv", f"a,b\n{good}1,2,3\n{good}")
+    with pytest.raises(TableError, match="line 10002: 3 fields"):
+        read_table(path)
+
+
+def test_csv_with_quoted_newlines_in_many_blocks_is_whole(write, monkeypatch):
+    monkeypatch.setattr("pyoptim.tabular.read._CSV_BLOCK_BYTES", 1 << 12)
+    rows = [f"{i},line\n{i}" for i in range(3000)]
+    text = "a,b\n" + "".join(f'{i},"line\n{i}"\n' for i in range(3000))
+    table = read_table(write("a.csv", text))
+    assert [f"{a},{b}" for a, b in zip(*table.to_pydict().values(), strict=True)] == rows
+
+
+def test_csv_with_a_quote_left_open(write):
+    path = write("a.csv", 'a,b\n1,2\n3,"x\n' + "4,5\n" * 10)
+    with pytest.raises(TableError, match=r"a quote opened in the record of line 3 is never closed"):
+        read_table(path)
+
+
+def test_csv_with_a_quote_inside_an_unquoted_field(write):
+    assert read_table(write("a.csv", 'a,b\n5" pipe,2\n'))["a"].to_pylist() == ['5" pipe']
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "", "a.csv is empty"),
+        ("a.csv", "\n\n", "is empty"),
+        ("a.csv", "a,b\n", "has no rows"),
+        ("a.csv", "a,b,a\n1,2,3\n", "2 columns are called 'a'"),
+        ("a.csv", b"caf\xe9,b\n1,2\n", "the header is not UTF-8 text"),
+        ("a.csv.gz", b"a,b\n1,2\n", "a.csv.gz"),
+        ("a.parquet", "no", "not a Parquet file"),
+        ("a.npz", "no", "not an NPZ file"),
+        ("a.svm", "1 a:b\n", "not an svmlight file"),
+        ("a.xlsx", "no", "unknown kind of file; known extensions are .csv, .csv.gz, .parquet"),
+    ],
+)
+def test_files_that_cannot_be_read(write, name, content, message):
+    with pytest.raises(TableError, match=re.escape(message)) as caught:
+        read_table(write(name, content))
+    assert "\n" not in str(caught.value)
+
+
+# Parquet, NPZ, svmlight
+
+
+def test_parquet(tmp_path):
+    table = pa.table({"a": [1, 2], "b": ["x", None]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert read_table(tmp_path / "a.parquet").equals(table)
+
+
+def test_npz_with_x_and_y(tmp_path):
+    x = np.arange(12, dtype="f4").reshape(3, 2, 2)
+    np.savez(tmp_path / "a.npz", X=x, y=np.array([b"a", b"b", b"a"]), w=np.ones(3, ">i4"))
+    table = read_table(tmp_path / "a.npz")
+    assert table.column_names == ["X[0]", "X[1]", "X[2]", "X[3]", "y", "w"]
+    assert table["X[2]"].to_pylist() == [2, 6, 10]
+    assert table["y"].to_pylist() == ["a", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"X": np.zeros((3, 2)), "y": np.zeros(2)}, "differ in length: 'y' 2, 'X[0]' 3"),
+        ({"a": np.zeros((3, 2))}, "the array 'a' has the shape (3, 2); only X"),
+        ({"a": np.array([{}, 1])}, "the array 'a' cannot be read (Python objects are not read)"),
+        ({"a": np.zeros(2, complex)}, "the array 'a' has the type complex128"),
+        ({"X": np.zeros((0, 3)), "y": np.zeros(0)}, "has no rows"),
+    ],
+)
+def test_npz_that_is_no_table(tmp_path, arrays, message):
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(TableError, match=re.escape(message)):
+        read_table(tmp_path / "a.npz")
+
+
+def test_svmlight_columns_are_called_by_their_numbers(write):
+    path = write("a.svm", "1 1:0.5 3:2\n-1 2:1\n")
+    assert read_table(path).to_pydict() == {
+        "f1": [0.5, 0],
+        "f2": [0, 1],
+        "f3": [2, 0],
+        "y": [1, -1],
+    }
+    short = read_table(write("b.libsvm", "1 1:7\n"), expected=["f0", "f1", "f3"])
+    assert short.to_pydict() == {"f0": [0], "f1": [7], "f3": [0], "y": [1]}
+    assert read_table(write("c.svm", "1 0:7\n")).column_names == ["f0", "y"]
+
+
+def test_a_matrix_larger_than_memory_is_refused(write, monkeypatch):
+    monkeypatch.setattr("os.sysconf", lambda name: 1 << 16)  # pages of 64 KiB, as many of them
+    path = write("a.svm", "1 100000000:1\n" * 200)
+    with pytest.raises(TableError, match=r"200 rows of 100000001 numbers need 149 GiB of memory"):
+        read_table(path)
+
+
+# Columns
+
+
+def test_numbers_are_standardised_and_missing_ones_the_mean():
+    encoded = encode(a=[1.0, None, 3.0, np.nan], b=[True, False, True, False])
+    np.testing.assert_array_equal(encoded, [[-1, 1], [0, -1], [1, 1], [0, -1]])
+    assert encoded.dtype == np.float32
+
+
+def test_mean_scale_and_categories_come_from_the_training_rows_alone():
+    table = pa.table({"a": [1.0, 3.0, 100.0], "t": ["x", "y", "new"]})
+    columns, _ = Columns.fit(table, np.array([0, 1]))
+    np.testing.assert_array_equal(columns.encode(table), [[-1, 1, 0], [1, 0, 1], [98, 0, 0]])
+
+
+def test_text_is_one_input_a_value_and_unknown_or_missing_none():
+    columns, _ = fit(pa.table({"t": ["b", "a", None]}))
+    encoded = columns.encode(pa.table({"t": ["a", None, "c", "b"]}))
+    np.testing.assert_array_equal(encoded, [[1, 0], [0, 0], [0, 0], [0, 1]])
+
+
+def test_dictionaries_are_categories_whatever_they_hold():
+    numbers = pa.array([10, 7, 10]).dictionary_encode()
+    columns, _ = fit(pa.table({"c": numbers}))
+    for column in (numbers, pa.array([10, 7, 10]), pa.array([10.0, 7.0, 10.0]), ["10", "7", "10"]):
+        np.testing.assert_array_equal(
+            columns.encode(pa.table({"c": column})), [[1, 0], [0, 1], [1, 0]]
+        )
+
+
+TIMES = {
+    "date": [datetime.date(2020, 1, 1), datetime.date(2020, 1, 3)],
+    "timestamp": [datetime.datetime(2020, 1, 1, 6), datetime.datetime(2020, 1, 3, 6)],
+    "zone": pa.array([0, 3600], pa.timestamp("ns", "Europe/Berlin")),
+    "time": [datetime.time(1, 0), datetime.time(3, 0)],
+    "duration": [datetime.timedelta(1), datetime.timedelta(3)],
+    "time32": pa.array([1, 3], pa.time32("ms")),
+    "date64": pa.array([0, 2 * 86_400_000], pa.date64()),
+    "decimal": [decimal.Decimal("1.5"), decimal.Decimal("3.5")],
+    "half": pa.array(np.array([1, 3], "f2")),
+    "large": pa.array([2**60, 2**61], pa.uint64()),
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+def test_everything_with_an_order_becomes_a_number(name):
+    np.testing.assert_array_equal(encode(a=TIMES[name]), [[-1], [1]])
+
+
+def test_dates_and_timestamps_agree():
+    columns, _ = fit(pa.table({"d": TIMES["date"]}))
+    later = pa.table({"d": [datetime.datetime(2020, 1, 2)]})
+    np.testing.assert_array_equal(columns.encode(later), [[0]])
+
+
+def test_columns_that_say_nothing_are_dropped_with_a_reason():
+    rows = 1100
+    table = pa.table(
+        {
+            "a": np.arange(rows),
+            "same": np.ones(rows),
+            "same text": ["x"] * rows,
+            "id": [f"id{i}" for i in range(rows)],
+            "none": pa.nulls(rows),
+            "no text": pa.nulls(rows, pa.string()),
+            "no number": pa.nulls(rows, pa.float64()),
+            "list": [[1]] * rows,
+            "bytes": [b"\xff"] * rows,
+            "sometimes": ["x", None] * (rows // 2),
+        }
+    )
+    columns, report = fit(table)
+    assert columns.names == ["a", "sometimes"]
+    assert report.dropped == {
+        "same": "constant",
+        "same text": "constant",
+        "id": "1100 different values",
+        "none": "empty",
+        "no text": "empty",
+        "no number": "empty",
+        "list": "of type list<item: int64>",
+        "bytes": "not UTF-8 text",
+    }
+
+
+def test_missing_numbers_are_counted():
+    _, report = fit(pa.table({"a": [1, None, 2, None], "b": [1.0, np.nan, 2.0, 3.0]}))
+    assert report.missing == {"a": 2, "b": 1}
+
+
+def test_no_column_left():
+    with pytest.raises(TableError, match=r"no column is left to learn from \(a: constant\)"):
+        fit(pa.table({"a": [1, 1]}))
+
+
+def test_infinite_numbers_are_refused():
+    table = pa.table({"a": [1.0, np.inf, -np.inf]})
+    message = r"column 'a': 2 values are infinite, the first in row 2 of the table"
+    with pytest.raises(TableError, match=message):
+        fit(table)
+    with pytest.raises(TableError, match="1 value is infinite or far too large"):
+        fit(pa.table({"a": [1.0, 1e200]}))
+    columns, _ = fit(pa.table({"a": [1.0, 2.0]}))
+    with pytest.raises(TableError, match=message):
+        columns.encode(table)
+    with pytest.raises(TableError, match="far too large"):
+        columns.encode(pa.table({"a": [1.0, 1e40]}))
+
+
+def test_columns_are_found_by_name():
+    columns, _ = fit(pa.table({"a": [0.0, 2.0], "b": [0.0, 4.0]}))
+    np.testing.assert_array_equal(
+        columns.encode(pa.table({"z": [9], "b": [4], "a": [1]})), [[0, 1]]
+    )
+    with pytest.raises(TableError, match="missing: a, b; there are z"):
+        columns.encode(pa.table({"z": [1]}))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["1", "x"], r"column 'a': was number when the model was trained, now it has text \(.*'x'"),
+        (TIMES["date"], "was number when the model was trained, now it is date"),
+        ([[1], [2]], "now it is of type list"),
+    ],
+)
+def test_a_column_that_holds_something_else_now(column, message):
+    columns, _ = fit(pa.table({"a": [0.0, 2.0]}))
+    with pytest.raises(TableError, match=message):
+        columns.encode(pa.table({"a": column}))
+
+
+def test_numbers_may_come_as_text_or_truth_or_not_at_all():
+    columns, _ = fit(pa.table({"a": [0.0, 2.0]}))
+    for column, expected in ((["2", "1"], [1, 0]), ([True, False], [0, -1]), ([None] * 2, [0, 0])):
+        np.testing.assert_array_equal(columns.encode(pa.table({"a": column}))[:, 0], expected)
+
+
+def test_columns_survive_json():
+    table = pa.table({"a": [0.1, 0.7], "d": TIMES["date"], "t": ["é", '"']})
+    columns, _ = fit(table)
+    again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    assert again == columns
+    np.testing.assert_array_equal(again.encode(table), columns.encode(table))
+
+
+# Targets
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("delay", Target("delay")),
+        ("delay > 15", Target("delay", ">", 15)),
+        (" delay>=-1.5e1 ", Target("delay", ">=", -15)),
+        ("delay != 0", Target("delay", "!=", 0)),
+        ("a > 1", Target("a > 1")),
+    ],
+)
+def test_find_target(text, target):
+    assert find_target(text, ["delay", "a > 1", "a"]) == target
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Delya", "there is no column 'Delya' (did you mean 'delay'?); the columns are delay, x"),
+        ("dely > 3", "there is no column 'dely' (did you mean 'delay'?)"),
+        ("delay > soon", "the target 'delay > soon' compares with 'soon', which is not a number"),
+        ("delay > nan", "compares with 'nan', which is not a number"),
+        ("qqq", "there is no column 'qqq'; the columns are"),
+    ],
+)
+def test_find_target_refuses(text, message):
+    with pytest.raises(TableError, match=re.escape(message)):
+        find_target(text, ["delay", "x"])
+
+
+def test_long_lists_of_columns_are_cut():
+    names = [f"c{i}" for i in range(500)]
+    assert str(no_such_column("q", names)).endswith("c19 and 480 more")
+    assert listing(["a", "b"]) == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("sign", "answers"),
+    [
+        (">", ["no", "no", "yes", None]),
+        (">=", ["no", "yes", "yes", None]),
+        ("<", ["yes", "no", "no", None]),
+        ("<=", ["yes", "yes", "no", None]),
+        ("==", ["no", "yes", "no", None]),
+        ("!=", ["yes", "no", "yes", None]),
+    ],
+)
+def test_comparisons(sign, answers):
+    for missing in (None, np.nan):
+        table = pa.table({"a": [1.0, 2.0, 3.0, missing]})
+        assert Target("a", sign, 2.0).read(table).to_pylist() == answers
+
+
+def test_targets_of_the_wrong_kind():
+    table = pa.table({"t": ["x"], "d": [datetime.date(2020, 1, 1)], "l": [[1]], "n": [1]})
+    with pytest.raises(TableError, match="'t > 1' compares column 't', which is text"):
+        Target("t", ">", 1).read(table)
+    with pytest.raises(TableError, match="the target 'd' is a date; it must be text, true or"):
+        Target("d").read(table)
+    with pytest.raises(TableError, match="the target 'l' is of type list"):
+        Target("l").read(table)
+    rows = np.arange(1)
+    with pytest.raises(TableError, match="regression needs a target of numbers; 't' is text"):
+        fit_target(Target("t"), "regression", table["t"], rows)
+    with pytest.raises(TableError, match="the target 'n' has one value only, 1"):
+        fit_target(Target("n"), "regression", table["n"], rows)
+    with pytest.raises(TableError, match="the target 't' has one value only, x"):
+        fit_target(Target("t"), "classification", table["t"], rows)
+    many = pa.chunked_array([np.arange(1500)])
+    with pytest.raises(TableError, match="has 1500 different values, too many for classes"):
+        fit_target(Target("n"), "classification", many, rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "task"),
+    [
+        (["a", "b"], "classification"),
+        ([True, False], "classification"),
+        ([3, 1, 2], "classification"),
+        ([3.0, 1.0, 2.0], "classification"),
+        ([0.5, 1.0], "regression"),
+        (list(range(21)), "regression"),
+    ],
+)
+def test_guess_task(column, task):
+    assert guess_task(pa.chunked_array([column])) == task
+
+
+def test_labels_are_in_order_and_survive_json():
+    for column, values in (
+        ([10, 9, 10], ("9", "10")),
+        ([10.0, -1.0], ("-1", "10")),
+        (["b", "a"], ("a", "b")),
+        ([True, False], ("false", "true")),
+    ):
+        chunked = pa.chunked_array([column])
+        labels = fit_target(Target("y"), "classification", chunked, np.arange(2))
+        assert labels.values == values
+        numbers = labels.encode(chunked)
+        assert numbers.dtype == np.int64
+        assert labels.decode(numbers) == [str(v).lower().replace(".0", "") for v in column]
+        assert target_from_json(json.loads(json.dumps(labels.to_json()))) == labels
+    assert labels.encode(pa.chunked_array([["maybe"]])).tolist() == [-1]
+
+
+def test_amounts_are_standardised_by_the_training_rows():
+    column = pa.chunked_array([[100, 300, 1000]])
+    amount = fit_target(Target("y"), "regression", column, np.array([0, 1]))
+    assert amount.encode(column).tolist() == [-1, 1, 8]
+    assert amount.decode(np.array([-1, 8], dtype="f4")).tolist() == [100, 1000]
+    assert target_from_json(json.loads(json.dumps(amount.to_json()))) == amount
+    with pytest.raises(TableError, match="column 'y': 1 value is infinite"):
+        fit_target(Target("y"), "regression", pa.chunked_array([[1.0, np.inf]]), np.arange(2))
