@@ -9,9 +9,7 @@ namespace {
 
 constexpr int numpy_float32 = 11, numpy_float64 = 12;  // NPY_FLOAT, NPY_DOUBLE
 
-std::string type_name(py::handle object) {
-  return py::str(py::type::of(object).attr("__name__"));
-}
+std::string type_name(py::handle object) { return py::str(py::type::of(object).attr("__name__")); }
 
 /// NumPy's number of ml_dtypes.bfloat16, which exists once something has registered it.
 bool is_bfloat16(const py::dtype& dtype) {
@@ -38,8 +36,7 @@ py::object memory_view(py::handle object) {
 
 /// An array over memory that is given back when the array is gone.
 template <class Managed>
-py::array take(py::capsule capsule, const char* used_name, const std::string& name,
-               bool writable) {
+py::array take(py::capsule capsule, const char* used_name, const std::string& name, bool writable) {
   auto* const managed = capsule.get_pointer<Managed>();
   const dlpack::Tensor& tensor = managed->tensor;
   if (tensor.device.type != dlpack::cpu)
@@ -80,9 +77,8 @@ py::array from_dlpack(py::handle object, const std::string& name) {
   if (py::getattr(source, "requires_grad", py::bool_(false)).cast<bool>())
     source = source.attr("detach")();  // a torch parameter: its memory, outside of autograd
   // JAX takes its arrays for constant, but does not say so in DLPack.
-  const bool constant = py::str(py::type::of(object).attr("__module__"))
-                            .cast<std::string>()
-                            .starts_with("jax");
+  const bool constant =
+      py::str(py::type::of(object).attr("__module__")).cast<std::string>().starts_with("jax");
   py::object capsule;
   try {
     capsule = source.attr("__dlpack__")(py::arg("max_version") = py::make_tuple(1, 0));
@@ -138,8 +134,7 @@ DType dtype_of(const py::array& array, const std::string& name) {
 }
 
 bool is_plain(const py::array& array) {
-  constexpr int wanted =
-      int(py::array::c_style) | int(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
+  constexpr int wanted = int(py::array::c_style) | int(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
   return (array.flags() & wanted) == wanted;
 }
 
@@ -147,8 +142,9 @@ std::string shape_text(const py::array& array) { return py::str(array.attr("shap
 
 void check_updatable(const py::array& array, const std::string& name) {
   if (!array.writeable())
-    throw py::value_error(name + ": expected a writable array to update in place, got a read-only "
-                                 "one");
+    throw py::value_error(name +
+                          ": expected a writable array to update in place, got a read-only "
+                          "one");
   if ((array.flags() & py::array::c_style) == 0)
     throw py::value_error(name + ": expected a C-contiguous array to update in place, got shape " +
                           shape_text(array) + " with strides " +

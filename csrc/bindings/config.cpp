@@ -13,8 +13,8 @@ void bind_config(py::module_& module) {
   module.attr("__version__") = PYOPTIM_VERSION;
   module.attr("compiler") = __VERSION__;
   module.attr("serial_below") = serial_below;
-  module.def("instruction_set", [] { return active_backend().name; },
-             "The instruction set in use.");
+  module.def(
+      "instruction_set", [] { return active_backend().name; }, "The instruction set in use.");
   module.def(
       "instruction_sets",
       [] {

@@ -16,9 +16,8 @@ std::vector<py::array> allocate(const std::vector<std::size_t>& sizes) {
   for (const std::size_t size : sizes) offsets.push_back(layout.place(size));
   auto owner = std::make_unique<std::shared_ptr<Arena>>(std::make_shared<Arena>(layout.size()));
   std::byte* const data = (*owner)->data();
-  const py::capsule base(owner.release(), [](void* arena) {
-    delete static_cast<std::shared_ptr<Arena>*>(arena);
-  });
+  const py::capsule base(owner.release(),
+                         [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
   std::vector<py::array> arrays;
   for (std::size_t i = 0; i < sizes.size(); ++i)
     arrays.emplace_back(py::dtype::of<std::uint8_t>(), std::vector<std::size_t>{sizes[i]},

@@ -83,7 +83,9 @@ class BoundOptimizer {
   }
 
   /// The engine's optimizer, for compiled code.
-  [[nodiscard]] py::capsule engine() const { return py::capsule(engine_.get(), "pyoptim.Optimizer"); }
+  [[nodiscard]] py::capsule engine() const {
+    return py::capsule(engine_.get(), "pyoptim.Optimizer");
+  }
 
   StepInfo step(py::handle grads, double grad_scale) {
     if (grads.is_none()) {
@@ -96,8 +98,8 @@ class BoundOptimizer {
                              " arrays, got one array");
       return step(py::make_tuple(grads), grad_scale);
     }
-    const auto sequence = py::reinterpret_steal<py::object>(PySequence_Fast(
-        grads.ptr(), "grads: expected a list of arrays, one for each parameter"));
+    const auto sequence = py::reinterpret_steal<py::object>(
+        PySequence_Fast(grads.ptr(), "grads: expected a list of arrays, one for each parameter"));
     if (!sequence) throw py::error_already_set();
     const auto count = std::size_t(PySequence_Fast_GET_SIZE(sequence.ptr()));
     check_count(count);
@@ -140,9 +142,8 @@ class BoundOptimizer {
     const Tensor& tensor = engine_->tensor(index);
     const RuleInfo& rule = engine_->rule(tensor.group);
     auto owner = std::make_unique<std::shared_ptr<Arena>>(engine_->memory());
-    const py::capsule base(owner.release(), [](void* arena) {
-      delete static_cast<std::shared_ptr<Arena>*>(arena);
-    });
+    const py::capsule base(owner.release(),
+                           [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
     py::dict state;
     state["step"] = tensor.steps;
     for (std::size_t k = 0; k < rule.state_count; ++k) {
@@ -150,8 +151,7 @@ class BoundOptimizer {
       view.attr("flags").attr("writeable") = false;
       state[rule.states[k]] = view;
     }
-    for (std::size_t k = 0; k < rule.scalar_count; ++k)
-      state[rule.scalars[k]] = tensor.scalars[k];
+    for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
     return state;
   }
 
@@ -239,7 +239,8 @@ class BoundOptimizer {
 };
 
 std::string text(const StepInfo& info) {
-  const std::string norm = info.measured ? std::string(py::str(py::float_(info.grad_norm))) : "None";
+  const std::string norm =
+      info.measured ? std::string(py::str(py::float_(info.grad_norm))) : "None";
   return "StepInfo(step=" + std::to_string(info.step) + ", grad_norm=" + norm +
          ", skipped=" + (info.skipped ? "True" : "False") + ")";
 }

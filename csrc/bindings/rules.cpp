@@ -13,8 +13,8 @@ py::tuple fields(const RuleInfo& rule) {
     const FieldInfo& field = rule.fields[i];
     const py::object initial =
         field.range.flag ? py::object(py::bool_(field.initial != 0)) : py::float_(field.initial);
-    fields.append(py::make_tuple(field.name, initial, describe(field.range), field.range.flag,
-                                 field.doc));
+    fields.append(
+        py::make_tuple(field.name, initial, describe(field.range), field.range.flag, field.doc));
   }
   return py::tuple(fields);
 }

@@ -37,15 +37,14 @@ inline double exponential(double x) {
   const double k = shifted - magic;
   const double r = x - k * 6.93145751953125e-1 - k * 1.42860682030941723212e-6;
   const double z = r * r;
-  const double p =
-      r * ((1.26177193074810590878e-4 * z + 3.02994407707441961300e-2) * z + 1.0);
+  const double p = r * ((1.26177193074810590878e-4 * z + 3.02994407707441961300e-2) * z + 1.0);
   const double q = ((3.00198505138664455042e-6 * z + 2.52448340349684104192e-3) * z +
                     2.27265548208155028766e-1) *
                        z +
                    2.0;
   const double y = 1 + 2 * (p / (q - p));
-  const std::uint64_t exponent = __builtin_bit_cast(std::uint64_t, shifted) -
-                                 __builtin_bit_cast(std::uint64_t, magic) + 1022U;
+  const std::uint64_t exponent =
+      __builtin_bit_cast(std::uint64_t, shifted) - __builtin_bit_cast(std::uint64_t, magic) + 1022U;
   return y * __builtin_bit_cast(double, exponent << 52) * 2;
 }
 
@@ -55,8 +54,7 @@ inline double logarithm(double x) {
   const auto bits = __builtin_bit_cast(std::uint64_t, x);
   const std::uint64_t offset = bits - 0x3FE6A09E667F3BCDU;
   const auto k = double(static_cast<std::int64_t>(offset) >> 52);
-  const double f =
-      __builtin_bit_cast(double, bits - (offset & 0xFFF0000000000000U)) - 1;
+  const double f = __builtin_bit_cast(double, bits - (offset & 0xFFF0000000000000U)) - 1;
   const double s = f / (2 + f), z = s * s, half = 0.5 * f * f;
   double r = 1.479819860511658591e-01;
   r = r * z + 1.531383769920937332e-01;
@@ -66,8 +64,8 @@ inline double logarithm(double x) {
   r = r * z + 3.999999999940941908e-01;
   r = r * z + 6.666666666666735130e-01;
   r *= z;
-  const double y =
-      k * 6.93147180369123816490e-01 - ((half - (s * (half + r) + k * 1.90821492927058770002e-10)) - f);
+  const double y = k * 6.93147180369123816490e-01 -
+                   ((half - (s * (half + r) + k * 1.90821492927058770002e-10)) - f);
   return x == x ? y : x;
 }
 

@@ -57,7 +57,7 @@ template <class R, class T, bool General>
 void update(const double* hyper, const Step& step, const Shaping& shaping, const Span* spans,
             std::size_t count) {
   update_spans<R, T, General>(from_values<R>(hyper), step, shaping, spans, count,
-                                std::make_index_sequence<R::states.size>());
+                              std::make_index_sequence<R::states.size>());
 }
 
 template <class R>

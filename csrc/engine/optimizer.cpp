@@ -56,9 +56,7 @@ std::size_t item_size(DType dtype) {
   return 0;
 }
 
-DType state_dtype(DType dtype) {
-  return dtype == DType::float64 ? DType::float64 : DType::float32;
-}
+DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
 
 std::string describe(const Range& range) {
   if (range.flag) return "True or False";
@@ -137,8 +135,8 @@ void Optimizer::assign(Group& group, std::string_view name, double value) const 
 const RuleInfo* Optimizer::variant(const Group& group) const {
   const double* const hyper = group.hyper.data();
   const auto* const end = first_variant_ + variant_count_;
-  const auto* const found = std::find_if(
-      first_variant_, end, [&](const RuleInfo& rule) { return rule.applies(hyper); });
+  const auto* const found =
+      std::find_if(first_variant_, end, [&](const RuleInfo& rule) { return rule.applies(hyper); });
   if (const char* wrong = first_variant_->conflict(hyper); wrong != nullptr)
     throw std::invalid_argument(std::string(first_variant_->name) + ": " + wrong);
   return found;
@@ -266,10 +264,10 @@ void Optimizer::plan(const void* const* grads, double scale) {
     if (tensor.steps == 0) first_step(tensor);
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
-    const bool same_run = before != nullptr && before->group == tensor.group &&
-                          before->dtype == tensor.dtype && before->steps == tensor.steps &&
-                          std::memcmp(before->scalars, tensor.scalars,
-                                      rule.scalar_count * sizeof(double)) == 0;
+    const bool same_run =
+        before != nullptr && before->group == tensor.group && before->dtype == tensor.dtype &&
+        before->steps == tensor.steps &&
+        std::memcmp(before->scalars, tensor.scalars, rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
       const bool decoupled = group.decoupled_weight_decay != 0;
       Shaping shaping;

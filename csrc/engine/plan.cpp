@@ -9,7 +9,7 @@
 namespace pyoptim {
 namespace {
 
-constexpr std::size_t grain = 1024;         // elements; a multiple of every SIMD width and unrolling
+constexpr std::size_t grain = 1024;  // elements; a multiple of every SIMD width and unrolling
 constexpr std::size_t sum_block = 1 << 14;  // elements
 
 template <class Pointer>
@@ -90,8 +90,8 @@ void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) cons
   while (start + span->size <= begin) start += (span++)->size;
   while (start < end) {
     if (start < begin || start + span->size > end) {
-      const Span part = cut(*span, run.dtype, std::max(begin, start) - start,
-                            std::min(end - start, span->size));
+      const Span part =
+          cut(*span, run.dtype, std::max(begin, start) - start, std::min(end - start, span->size));
       run.update(run.hyper, run.step, run.shaping, &part, 1);
       start += (span++)->size;
     } else {

@@ -38,7 +38,7 @@ consteval Table<const char*, sizeof...(Names)> names(Names... name) {
 template <class R>
 struct Field {
   const char* name;
-  double R::* member;
+  double R::*member;
   Range range;
   const char* doc;
   bool chosen = false;

@@ -70,8 +70,8 @@ template <class F>
 constexpr LayerKernels table = {
     .forward = {forward<Identity, F>, forward<Relu, F>, forward<Tanh, F>, forward<Sigmoid, F>,
                 forward<Gelu, F>},
-    .backward = {backward<Identity, F>, backward<Relu, F>, backward<Tanh, F>,
-                 backward<Sigmoid, F>, backward<Gelu, F>},
+    .backward = {backward<Identity, F>, backward<Relu, F>, backward<Tanh, F>, backward<Sigmoid, F>,
+                 backward<Gelu, F>},
     .penalty = penalty<F>,
     .softmax = softmax<F>,
 };

@@ -119,9 +119,9 @@ double mean_loss(const LossInfo& loss, const Matrix& scores, const void* targets
   const auto kernel = loss.evaluate[scores.dtype == DType::float64 ? 1 : 0];
   const auto count = double(loss.labels ? scores.rows : scores.rows * scores.columns);
   const double sum = sum_over_blocks(scores, [&](const Block& block) {
-    const void* const target =
-        loss.labels ? static_cast<const std::int64_t*>(targets) + block.first_row
-                    : block.in(targets);
+    const void* const target = loss.labels
+                                   ? static_cast<const std::int64_t*>(targets) + block.first_row
+                                   : block.in(targets);
     return kernel(block.in(static_cast<const void*>(scores.data)), target, block.in(slope),
                   1 / count, block.rows, scores.columns);
   });

@@ -11,7 +11,9 @@ namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
 template <class L, class F>
-concept ByScore = requires(F z, F y) { L::value(z, y); };
+concept ByScore = requires(F z, F y) {
+  L::value(z, y);
+};
 
 template <class L, class F>
 double evaluate(const void* scores, const void* targets, void* slopes, double scale,

@@ -4,8 +4,7 @@ namespace pyoptim::PYOPTIM_ISA {
 
 struct Squared {
   static constexpr const char* name = "squared";
-  static constexpr const char* doc =
-      "Mean squared error: the mean over all scores of (z - y)^2.";
+  static constexpr const char* doc = "Mean squared error: the mean over all scores of (z - y)^2.";
 
   template <class F>
   static F value(F z, F y) {

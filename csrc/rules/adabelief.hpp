@@ -16,7 +16,8 @@ struct AdaBelief {
       "    m = beta1 m + (1 - beta1) g\n"
       "    s = beta2 s + (1 - beta2) (g - m)^2 + eps_root\n"
       "    p = p - lr (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)\n\n"
-      "Zhuang et al., AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients,\n"
+      "Zhuang et al., AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed "
+      "Gradients,\n"
       "2020, arXiv:2010.07468. As in optax, eps_root is added at every step.";
   static constexpr Defaults defaults{.lr = 1e-3};
   static constexpr auto states = names("exp_avg", "exp_avg_var");

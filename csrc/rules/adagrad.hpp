@@ -20,8 +20,8 @@ struct Adagrad {
   static constexpr auto states = names("sum");
   static constexpr auto fields = fields_of<Adagrad>(
       Field<Adagrad>{"lr_decay", &Adagrad::lr_decay, non_negative, "Decay of the rate by steps."},
-      Field<Adagrad>{"initial_accumulator_value", &Adagrad::initial_accumulator_value,
-                     non_negative, "The value G starts from."},
+      Field<Adagrad>{"initial_accumulator_value", &Adagrad::initial_accumulator_value, non_negative,
+                     "The value G starts from."},
       Field<Adagrad>{"eps", &Adagrad::eps, non_negative, "Added to the root of G."});
 
   [[nodiscard]] constexpr double initial(double /*lr*/, std::size_t /*state*/) const {

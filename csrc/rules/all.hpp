@@ -24,23 +24,25 @@ struct RuleList {
   static constexpr std::size_t size = sizeof...(R);
 };
 
-using AllRules = RuleList<                                                           //
-    SGD<false>, SGD<true>,                                                           //
-    SignSGD,                                                                         //
-    Signum,                                                                          //
-    Lion,                                                                            //
-    Adagrad,                                                                         //
-    RMSprop<false, false>, RMSprop<false, true>, RMSprop<true, false>, RMSprop<true, true>,  //
-    Adadelta,                                                                        //
-    Adam<false>, Adam<true>,                                                         //
-    AdamW<false>, AdamW<true>,                                                       //
-    AMSGrad,                                                                         //
-    Adamax,                                                                          //
-    NAdam,                                                                           //
-    RAdam,                                                                           //
-    Rprop,                                                                           //
-    ASGD,                                                                            //
-    AdaBelief,                                                                       //
+// clang-format off
+using AllRules = RuleList<
+    SGD<false>, SGD<true>,
+    SignSGD,
+    Signum,
+    Lion,
+    Adagrad,
+    RMSprop<false, false>, RMSprop<false, true>, RMSprop<true, false>, RMSprop<true, true>,
+    Adadelta,
+    Adam<false>, Adam<true>,
+    AdamW<false>, AdamW<true>,
+    AMSGrad,
+    Adamax,
+    NAdam,
+    RAdam,
+    Rprop,
+    ASGD,
+    AdaBelief,
     Yogi>;
+// clang-format on
 
 }  // namespace pyoptim::PYOPTIM_ISA

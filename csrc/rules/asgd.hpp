@@ -11,7 +11,8 @@ struct ASGD {
 
   static constexpr const char* name = "ASGD";
   static constexpr const char* doc =
-      "Averaged stochastic gradient descent: the running mean of the parameters from step t0 on is\n"
+      "Averaged stochastic gradient descent: the running mean of the parameters from step t0 on "
+      "is\n"
       "kept as state `ax`.\n\n"
       "    p = p (1 - lambd eta) - eta g\n"
       "    ax = ax + mu (p - ax)\n"

@@ -32,10 +32,9 @@ struct RAdam {
     const double now = double(t.count), decayed = power(beta2, now), c2 = 1 - decayed;
     const double limit = 2 / (1 - beta2) - 1, length = limit - 2 * now * decayed / c2;
     const bool rectified = length > 5;
-    const double rectifier =
-        rectified ? square_root((length - 4) * (length - 2) * limit /
-                                ((limit - 4) * (limit - 2) * length) * c2)
-                  : 1;
+    const double rectifier = rectified ? square_root((length - 4) * (length - 2) * limit /
+                                                     ((limit - 4) * (limit - 2) * length) * c2)
+                                       : 1;
     const F rate = F(t.lr * rectifier / (1 - power(beta1, now))), tiny = F(eps);
     const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {

@@ -17,7 +17,8 @@ struct Yogi {
       "    m = beta1 m + (1 - beta1) g\n"
       "    v = v - (1 - beta2) sign(v - g^2) g^2\n"
       "    p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)\n\n"
-      "Zaheer et al., Adaptive Methods for Nonconvex Optimization, NeurIPS 2018. As in optax, m and\n"
+      "Zaheer et al., Adaptive Methods for Nonconvex Optimization, NeurIPS 2018. As in optax, m "
+      "and\n"
       "v start from initial_accumulator_value.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
