@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TRAINING = "#1f77b4"
 _VALIDATION = "#d95f02"
 _NOT_METRICS = ("epoch", "loss", "val_loss", "lr", "seconds")
-_LOG_FROM = 30  # a loss that falls by this factor is drawn on a logarithmic axis
+_LOG_FROM = 10  # a loss that falls by this factor is drawn on a logarithmic axis
 
 
 def history(history: History, path: str | PathLike[str] | None = None) -> Figure:

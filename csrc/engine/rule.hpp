@@ -33,6 +33,12 @@ consteval Table<const char*, sizeof...(Names)> names(Names... name) {
   return {{name...}};
 }
 
+/// A list of this name, or of none.
+template <bool Present>
+consteval Table<const char*, Present ? 1 : 0> name_if(const char* name) {
+  return {{Present ? name : nullptr}};
+}
+
 /// A hyper-parameter: its name, where it is kept, what it may be, and one sentence on it.
 /// A field without a member is a flag that picks the variant: `chosen` is its value here.
 template <class R>

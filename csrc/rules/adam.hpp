@@ -22,12 +22,8 @@ struct Adam {
       "With amsgrad, the largest v so far takes the place of v.\n\n"
       "Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.";
   static constexpr Defaults defaults{.lr = 1e-3};
-  static constexpr auto states = [] {
-    if constexpr (Amsgrad)
-      return names("exp_avg", "exp_avg_sq", "max_exp_avg_sq");
-    else
-      return names("exp_avg", "exp_avg_sq");
-  }();
+  static constexpr auto states =
+      names("exp_avg", "exp_avg_sq") + name_if<Amsgrad>("max_exp_avg_sq");
   static constexpr auto numbers = fields_of<Adam>(
       Field<Adam>{"beta1", &Adam::beta1, fraction, "Decay of the mean of gradients."},
       Field<Adam>{"beta2", &Adam::beta2, fraction, "Decay of the mean of squared gradients."},

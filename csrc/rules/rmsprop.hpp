@@ -19,16 +19,8 @@ struct RMSprop {
       "Hinton, Neural Networks for Machine Learning, lecture 6, 2012; centered: Graves,\n"
       "arXiv:1308.0850. As in torch, eps stands outside the root.";
   static constexpr Defaults defaults{.lr = 1e-2};
-  static constexpr auto states = [] {
-    if constexpr (Centered && Momentum)
-      return names("square_avg", "grad_avg", "momentum_buffer");
-    else if constexpr (Centered)
-      return names("square_avg", "grad_avg");
-    else if constexpr (Momentum)
-      return names("square_avg", "momentum_buffer");
-    else
-      return names("square_avg");
-  }();
+  static constexpr auto states =
+      names("square_avg") + name_if<Centered>("grad_avg") + name_if<Momentum>("momentum_buffer");
   static constexpr auto fields =
       fields_of<RMSprop>(
           Field<RMSprop>{"alpha", &RMSprop::alpha, fraction, "Decay of the mean square."},

@@ -18,12 +18,7 @@ struct SGD {
       "Robbins and Monro, A Stochastic Approximation Method, 1951; Sutskever et al., On the\n"
       "importance of initialization and momentum in deep learning, 2013.";
   static constexpr Defaults defaults{.lr = 1e-3};
-  static constexpr auto states = [] {
-    if constexpr (Momentum)
-      return names("momentum_buffer");
-    else
-      return names();
-  }();
+  static constexpr auto states = name_if<Momentum>("momentum_buffer");
   static constexpr auto fields = fields_of<SGD>(
       Field<SGD>{"momentum", &SGD::momentum, non_negative, "Share of the last step kept."},
       Field<SGD>{"dampening", &SGD::dampening, any_number, "Share of the gradient left out."},
