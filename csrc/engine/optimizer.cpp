@@ -252,7 +252,8 @@ double Optimizer::norm(const void* const* grads) const {
     values.push_back({grads[i], tensors_[i].size, tensors_[i].dtype});
     elements += tensors_[i].size;
   }
-  return euclidean_norm(*backend_, values, threads_for(elements, options_.threads));
+  const Team team(elements, options_.threads);
+  return euclidean_norm(*backend_, values, team.threads());
 }
 
 void Optimizer::plan(const void* const* grads, double scale) {
@@ -315,7 +316,10 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     }
   }
   plan(grads, scale);
-  plan_.execute(threads_for(plan_.elements(), options_.threads));
+  {
+    const Team team(plan_.elements(), options_.threads);
+    plan_.execute(team.threads());
+  }
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
     Tensor& tensor = tensors_[i];

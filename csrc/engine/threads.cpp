@@ -50,6 +50,8 @@ int quota_processors() {
   return least;
 }
 
+BusyWatch busy_watch;
+
 struct ForkWatch {
   ForkWatch() {
     pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
@@ -81,6 +83,41 @@ bool in_forked_child() { return forked.load(std::memory_order_relaxed); }
 int threads_for(std::size_t elements, int wanted) {
   if (elements < serial_below || in_forked_child() || omp_in_parallel() != 0) return 1;
   return wanted > 0 ? wanted : thread_count();
+}
+
+void BusyWatch::report(std::size_t elements, double seconds, double now) {
+  // No processor is this slow at any rule.
+  constexpr double least = 200e-6, each = 4e-9;
+  constexpr double first_pause = 0.05, longest_pause = 1.6;
+  if (seconds <= least + each * double(elements)) {
+    pause_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  const double before = pause_.load(std::memory_order_relaxed);
+  const double pause = std::clamp(2 * before, first_pause, longest_pause);
+  pause_.store(pause, std::memory_order_relaxed);
+  busy_until_.store(now + pause, std::memory_order_relaxed);
+}
+
+bool BusyWatch::is_busy(double now) const {
+  return now < busy_until_.load(std::memory_order_relaxed);
+}
+
+Team::Team(std::size_t elements, int wanted)
+    : elements_(elements), threads_(threads_for(elements, wanted)) {
+  watched_ = threads_ > 1 && wanted == 0 && elements < BusyWatch::short_below;
+  if (!watched_) return;
+  start_ = omp_get_wtime();
+  if (busy_watch.is_busy(start_)) {
+    threads_ = 1;
+    watched_ = false;
+  }
+}
+
+Team::~Team() {
+  if (!watched_) return;
+  const double now = omp_get_wtime();
+  busy_watch.report(elements_, now - start_, now);
 }
 
 #if defined(PYOPTIM_X86)

@@ -1,6 +1,7 @@
 // How many threads a piece of work gets, and what they do to the floating-point environment.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 
 #include "engine/export.hpp"
@@ -26,6 +27,42 @@ PYOPTIM_API bool in_forked_child();
 /// The threads that `elements` of work get: 1 if it is small, inside a parallel region, or in a
 /// forked child; else `wanted`, or the default if that is 0.
 PYOPTIM_API int threads_for(std::size_t elements, int wanted);
+
+/// Remembers whether the processors are busy with other work. Threads of OpenMP wait for each other
+/// by spinning; where one of them does not get a processor, a region of microseconds takes
+/// milliseconds. After one that did, the next short ones stay serial for a while, twice as long
+/// each time. Results do not depend on it: they are the same for every number of threads.
+class PYOPTIM_API BusyWatch {
+ public:
+  /// Longer work is worth its threads on a busy machine too.
+  static constexpr std::size_t short_below = std::size_t{1} << 21;
+
+  /// Tells how many seconds a region over so many elements took, and when it ended.
+  void report(std::size_t elements, double seconds, double now);
+  [[nodiscard]] bool is_busy(double now) const;
+
+ private:
+  std::atomic<double> busy_until_ = 0;
+  std::atomic<double> pause_ = 0;
+};
+
+/// The threads for a piece of work: threads_for(), but 1 for short work on a busy machine, unless
+/// the caller wants a number. Lives as long as the work takes.
+class PYOPTIM_API Team {
+ public:
+  Team(std::size_t elements, int wanted);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  [[nodiscard]] int threads() const { return threads_; }
+
+ private:
+  std::size_t elements_;
+  int threads_;
+  bool watched_;
+  double start_ = 0;
+};
 
 /// The default floating-point environment with denormals read and written as zero, so that
 /// decaying states do not slow down; the caller's is restored.

@@ -49,8 +49,8 @@ void over_blocks(const Matrix& matrix, const Work& work) {
   const std::size_t rows = block_rows(matrix), blocks = block_count(matrix);
   const std::size_t row_bytes = matrix.columns * item_size(matrix.dtype);
   const std::size_t elements = matrix.rows * matrix.columns;
-  const int threads = elements < threads_from ? 1 : threads_for(elements, 0);
-  parallel(threads, [&](int thread, int count) {
+  const Team team(elements < threads_from ? 0 : elements, 0);
+  parallel(team.threads(), [&](int thread, int count) {
     const Share mine = share_of(blocks, 1, thread, count);
     for (std::size_t i = mine.begin; i < mine.end; ++i)
       work(Block{i, i * rows, std::min(rows, matrix.rows - i * rows), i * rows * row_bytes});

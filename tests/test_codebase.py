@@ -1,0 +1,155 @@
+"""What holds for the code as a whole: the length of files, where names stand, what is imported."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import pyoptim as po
+from pyoptim.cli.commands import pyoptim as command
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("benchmarks", "cmake", "csrc", "docs", "examples", "pyoptim", "tests", "tools")
+KINDS = (".py", ".pyi", ".pyx", ".pxd", ".cpp", ".hpp", ".h", ".cmake", ".txt", ".md", ".toml")
+LONGEST = 500  # lines
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def files(*folders: str) -> list[Path]:
+    found = [path for folder in folders for path in sorted((ROOT / folder).rglob("*"))]
+    return [path for path in found if path.suffix in KINDS]
+
+
+def generated(path: Path) -> bool:
+    return "do not edit" in read(path).partition("\n")[0]
+
+
+@pytest.mark.parametrize("folder", [".", *FOLDERS])
+def test_files_are_short(folder: str) -> None:
+    found = files(folder) if folder != "." else [p for p in ROOT.iterdir() if p.suffix in KINDS]
+    lengths = {path: read(path).count("\n") for path in found if not generated(path)}
+    assert [f"{path}: {n} lines" for path, n in lengths.items() if n > LONGEST] == []
+
+
+@pytest.mark.parametrize("folder", ["rules", "losses"])
+def test_every_rule_and_loss_is_listed(folder: str) -> None:
+    place = ROOT / "csrc" / folder
+    listed = re.findall(rf'#include "{folder}/(\w+\.hpp)"', read(place / "all.hpp"))
+    there = {path.name for path in place.glob("*.hpp")} - {"all.hpp", "kernels.hpp"}
+    assert listed == sorted(there)
+
+
+def cpp_words(path: Path) -> Iterator[str]:
+    """Yield the identifiers of a C++ file, and what stands in its strings if it is one word."""
+    code = re.sub(r"//[^\n]*|/\*.*?\*/", "", read(path), flags=re.DOTALL)
+    for string, word in re.findall(r'"((?:[^"\\\n]|\\.)*)"|(\w+)', code):
+        yield string or word
+
+
+def python_words(path: Path) -> Iterator[str]:
+    """Yield the names of a Python file, and its strings that are no docstrings."""
+    for node in ast.walk(ast.parse(read(path))):
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                yield name
+            case ast.Constant(value=str(text)):
+                yield text
+
+
+def cython_words(path: Path) -> Iterator[str]:
+    yield from re.findall(r"\w+", re.sub(r'#[^\n]*|""".*?"""', "", read(path), flags=re.DOTALL))
+
+
+def words(path: Path) -> Iterator[str]:
+    if path.suffix == ".py":
+        return python_words(path)
+    return cython_words(path) if path.suffix in (".pyx", ".pxd") else cpp_words(path)
+
+
+def test_a_rule_is_named_in_its_file_and_in_the_list_only() -> None:
+    """So a new optimizer is one new file and one line.
+
+    The default of trainers and of the command line may be named, too.
+    """
+    names = {rule.name.lower(): rule.name for rule in po.rules()}
+    default = po.AdamW.__name__.lower()
+    home = {
+        name: path
+        for path in (ROOT / "csrc" / "rules").glob("*.hpp")
+        for name in re.findall(r'\bname = "(\w+)"', read(path))
+    }
+    assert sorted(home) == sorted(names.values())
+    everywhere = [ROOT / "CMakeLists.txt", *files("csrc", "pyoptim", "cmake", "tools")]
+    named = [
+        f"{path}: {names[word.lower()]}"
+        for path in everywhere
+        if path.suffix != ".md" and ROOT / "csrc" / "tests" not in path.parents
+        if path.name != "all.hpp" and not generated(path)
+        for word in set(words(path))
+        if word.lower() in names and home[names[word.lower()]] != path
+        if not (word.lower() == default and path.suffix == ".py")
+    ]
+    assert named == []
+
+
+def test_the_list_names_every_rule_once() -> None:
+    listed = read(ROOT / "csrc" / "rules" / "all.hpp").partition("AllRules =")[2]
+    in_order = re.findall(r"\b[A-Z]\w+(?=[<,> ])", listed.replace("RuleList", ""))
+    assert list(dict.fromkeys(in_order)) == [rule.name for rule in po.rules()]
+
+
+def test_importing_takes_numpy_and_nothing_heavier() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import pyoptim;"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    run = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c", code], capture_output=True, text=True
+    )
+    assert run.stderr == ""
+    imported = set(run.stdout.split()) - sys.stdlib_module_names
+    assert {name for name in imported if not re.match(r"_?cython", name)} == {"numpy", "pyoptim"}
+
+
+def test_versions_agree() -> None:
+    project = re.search(r"project\(pyoptim VERSION (\S+)", read(ROOT / "CMakeLists.txt"))
+    changes = re.search(r"^## (\S+)", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    assert project is not None
+    assert changes is not None
+    assert project[1] == changes[1] == po.__version__
+
+
+def test_no_compiler_flag_depends_on_the_building_cpu() -> None:
+    scripts = [ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", *files("cmake")]
+    scripts += [path for path in files("csrc") if path.name == "CMakeLists.txt"]
+    assert len(scripts) >= 5
+    for path in scripts:
+        assert re.findall(r"-m(?:arch|tune|cpu)=\S*|-f\w*fast-math|-Ofast", read(path)) == []
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    readme = read(ROOT / "README.md")
+    for line in ("pip install '.[all]' && pyoptim demo", "pip install '.[test]' && pytest"):
+        assert line in readme
+    project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
+    assert {"all", "test"} <= project["optional-dependencies"].keys()
+    assert project["scripts"] == {"pyoptim": "pyoptim.cli:main"}
+    named = set(re.findall(r"(?:^|&& )pyoptim (\w+)", readme, re.MULTILINE))
+    assert named >= {"demo", "train", "predict", "info"}
+    assert named <= set(command.commands)
+
+
+@pytest.mark.parametrize("text", ["README.md", *(f"docs/{p.name}" for p in files("docs"))])
+def test_links_between_documents_lead_somewhere(text: str) -> None:
+    document = ROOT / text
+    for link in re.findall(r"\]\(([^)#\s]+)\)", read(document)):
+        if "://" not in link:
+            assert (document.parent / link).exists(), f"{text} links {link}"
