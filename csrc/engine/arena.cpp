@@ -34,9 +34,9 @@ Arena::Arena(std::size_t bytes) : bytes_(bytes) {
 #ifdef MADV_HUGEPAGE
   if (alignment == huge_page) madvise(memory_.get(), rounded, MADV_HUGEPAGE);
 #endif
-  parallel(threads_for(rounded / sizeof(float), 0), [&](int thread, int threads) {
-    const Share part = share_of(rounded, page, thread, threads);
-    std::memset(memory_.get() + part.begin, 0, part.end - part.begin);
+  const int threads = threads_for(rounded / sizeof(float), 0);
+  parallel_for(threads, rounded, page, huge_page, [&](std::size_t begin, std::size_t end) {
+    std::memset(memory_.get() + begin, 0, end - begin);
   });
 }
 

@@ -9,8 +9,9 @@
 namespace pyoptim {
 namespace {
 
-constexpr std::size_t grain = 1024;  // elements; a multiple of every SIMD width and unrolling
-constexpr std::size_t sum_block = 1 << 14;  // elements
+constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
+constexpr std::size_t chunk = 1 << 16;  // what a thread takes at a time
+constexpr std::size_t sum_block = 1 << 14;  // what one sum runs over
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -72,12 +73,11 @@ void Plan::execute(int threads) const {
       run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count);
     return;
   }
-  parallel(threads, [this](int thread, int count) {
-    const Share part = share_of(elements_, grain, thread, count);
+  parallel_for(threads, elements_, grain, chunk, [this](std::size_t first, std::size_t last) {
     std::size_t start = 0;
     for (const Run& run : runs_) {
       const std::size_t stop = start + run.elements;
-      const std::size_t begin = std::max(start, part.begin), end = std::min(stop, part.end);
+      const std::size_t begin = std::max(start, first), end = std::min(stop, last);
       if (begin < end) execute_part(run, begin - start, end - start);
       start = stop;
     }
@@ -114,10 +114,10 @@ double euclidean_norm(const Backend& backend, const std::vector<Values>& values,
   }
   std::vector<double> part(blocks.size());
   const auto over_blocks = [&](const auto& measure) {
-    parallel(threads, [&](int thread, int count) {
-      const Share mine = share_of(blocks.size(), 1, thread, count);
-      for (std::size_t i = mine.begin; i < mine.end; ++i) part[i] = measure(blocks[i]);
-    });
+    parallel_for(threads, blocks.size(), 1, chunk / sum_block,
+                 [&](std::size_t begin, std::size_t end) {
+                   for (std::size_t i = begin; i < end; ++i) part[i] = measure(blocks[i]);
+                 });
   };
 
   over_blocks([&](const Values& block) {

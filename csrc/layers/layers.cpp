@@ -50,9 +50,8 @@ void over_blocks(const Matrix& matrix, const Work& work) {
   const std::size_t row_bytes = matrix.columns * item_size(matrix.dtype);
   const std::size_t elements = matrix.rows * matrix.columns;
   const Team team(elements < threads_from ? 0 : elements, 0);
-  parallel(team.threads(), [&](int thread, int count) {
-    const Share mine = share_of(blocks, 1, thread, count);
-    for (std::size_t i = mine.begin; i < mine.end; ++i)
+  parallel_for(team.threads(), blocks, 1, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i)
       work(Block{i, i * rows, std::min(rows, matrix.rows - i * rows), i * rows * row_bytes});
   });
 }

@@ -3,8 +3,11 @@
 #include <doctest.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <thread>
+#include <vector>
 
 #include "engine/parallel.hpp"
 #include "engine/threads.hpp"
@@ -201,18 +204,19 @@ TEST_CASE("a step inside of a parallel region stays on its thread") {
   }
 }
 
-TEST_CASE("shares cover all elements once and are cut at grains") {
+TEST_CASE("the pieces of parallel work cover all of it once and are cut at grains") {
   for (const std::size_t size : {0U, 1U, 1023U, 1024U, 1025U, 40'007U})
     for (int threads = 1; threads <= 8; ++threads) {
-      std::size_t end = 0;
-      for (int thread = 0; thread < threads; ++thread) {
-        const Share share = share_of(size, 1024, thread, threads);
-        CHECK(share.begin == end);
-        CHECK(share.end >= share.begin);
-        CHECK((share.end == size || share.end % 1024 == 0));
-        end = share.end;
-      }
-      CHECK(end == size);
+      std::vector<std::atomic<int>> visits(size);
+      std::atomic<bool> cut_at_grains = true;
+      parallel_for(threads, size, 1024, 4096, [&](std::size_t begin, std::size_t end) {
+        if (begin % 1024 != 0 || (end % 1024 != 0 && end != size)) cut_at_grains = false;
+        if (threads > 1 && end - begin > 4096) cut_at_grains = false;
+        for (std::size_t i = begin; i < end; ++i) ++visits[i];
+      });
+      CHECK(cut_at_grains);
+      CHECK(
+          std::all_of(visits.begin(), visits.end(), [](const auto& count) { return count == 1; }));
     }
 }
 
