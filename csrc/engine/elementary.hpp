@@ -10,13 +10,27 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
+/// y 2^k for a whole k from -126 to 128, by two factors: 2^128 itself is no float.
+inline float times_power_of_two(float y, std::uint32_t k) {
+  const std::uint32_t half = ((k + 256) >> 1) - 128;
+  return y * __builtin_bit_cast(float, (half + 127) << 23) *
+         __builtin_bit_cast(float, (k - half + 127) << 23);
+}
+
+inline double times_power_of_two(double y, std::uint64_t k) {
+  const std::uint64_t half = ((k + 2048) >> 1) - 1024;
+  return y * __builtin_bit_cast(double, (half + 1023) << 52) *
+         __builtin_bit_cast(double, (k - half + 1023) << 52);
+}
+
 /// e^x.
 inline float exponential(float x) {
-  constexpr float magic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  x = smaller(89.0F, larger(-87.3F, x));
-  const float shifted = x * 1.44269504F + magic;
+  constexpr float magic = 12582912.0F;    // 1.5 * 2^23: adding it rounds to an integer
+  constexpr float least = -87.33654475F;  // the logarithm of the smallest normal number
+  const float bounded = smaller(89.0F, larger(least, x));
+  const float shifted = bounded * 1.44269504F + magic;
   const float k = shifted - magic;
-  const float r = x - k * 0.693359375F + k * 2.12194440e-4F;
+  const float r = bounded - k * 0.693359375F + k * 2.12194440e-4F;
   float y = 1.9875691500e-4F;
   y = y * r + 1.3981999507e-3F;
   y = y * r + 8.3334519073e-3F;
@@ -24,28 +38,28 @@ inline float exponential(float x) {
   y = y * r + 1.6666665459e-1F;
   y = y * r + 5.0000001201e-1F;
   y = y * (r * r) + r + 1;
-  // 2^(k - 1) from its exponent bits, then doubled, so that k = 128 overflows to infinity.
-  const std::uint32_t exponent =
-      __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, magic) + 126U;
-  return y * __builtin_bit_cast(float, exponent << 23) * 2;
+  y = times_power_of_two(
+      y, __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, magic));
+  return x < least ? 0 : y;
 }
 
 inline double exponential(double x) {
   constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52
-  x = smaller(710.0, larger(-708.4, x));
-  const double shifted = x * 1.4426950408889634 + magic;
+  constexpr double least = -708.3964185322641;
+  const double bounded = smaller(710.0, larger(least, x));
+  const double shifted = bounded * 1.4426950408889634 + magic;
   const double k = shifted - magic;
-  const double r = x - k * 6.93145751953125e-1 - k * 1.42860682030941723212e-6;
+  const double r = bounded - k * 6.93145751953125e-1 - k * 1.42860682030941723212e-6;
   const double z = r * r;
   const double p = r * ((1.26177193074810590878e-4 * z + 3.02994407707441961300e-2) * z + 1.0);
   const double q = ((3.00198505138664455042e-6 * z + 2.52448340349684104192e-3) * z +
                     2.27265548208155028766e-1) *
                        z +
                    2.0;
-  const double y = 1 + 2 * (p / (q - p));
-  const std::uint64_t exponent =
-      __builtin_bit_cast(std::uint64_t, shifted) - __builtin_bit_cast(std::uint64_t, magic) + 1022U;
-  return y * __builtin_bit_cast(double, exponent << 52) * 2;
+  const double y =
+      times_power_of_two(1 + 2 * (p / (q - p)), __builtin_bit_cast(std::uint64_t, shifted) -
+                                                    __builtin_bit_cast(std::uint64_t, magic));
+  return x < least ? 0 : y;
 }
 
 /// The natural logarithm of a positive, finite, normal x; NaN for NaN.

@@ -294,12 +294,25 @@ void Optimizer::plan(const void* const* grads, double scale) {
 }
 
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
-  const FloatEnvironment environment;
   StepInfo info;
+  info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
+  if (info.measured) info.grad_norm = norm(grads);
+  // Threads started under another environment would keep it: it is ours only outside of teams.
+  info.skipped = !prepare(grads, grad_scale, info);
+  if (!info.skipped) {
+    const Team team(plan_.elements(), options_.threads);
+    plan_.execute(team.threads());
+  }
+  if (!info.skipped) finish(grads);
+  info.step = steps_;
+  return info;
+}
+
+bool Optimizer::prepare(const void* const* grads, double grad_scale, StepInfo& info) {
+  const FloatEnvironment environment;
   double scale = grad_scale;
-  if (options_.clip_norm > 0 || options_.skip_nonfinite) {
-    info.measured = true;
-    info.grad_norm = norm(grads) * std::fabs(grad_scale);
+  if (info.measured) {
+    info.grad_norm *= std::fabs(grad_scale);
     double clip = 1;
     if (options_.clip_norm > 0) {
       // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
@@ -309,17 +322,14 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     scale *= clip;
     // No element is larger than the norm; one that the scale takes past its type counts, too.
     const bool fits = info.grad_norm * clip <= largest_finite_;
-    if (options_.skip_nonfinite && !(fits && std::isfinite(info.grad_norm))) {
-      info.step = steps_;
-      info.skipped = true;
-      return info;
-    }
+    if (options_.skip_nonfinite && !(fits && std::isfinite(info.grad_norm))) return false;
   }
   plan(grads, scale);
-  {
-    const Team team(plan_.elements(), options_.threads);
-    plan_.execute(team.threads());
-  }
+  return true;
+}
+
+void Optimizer::finish(const void* const* grads) {
+  const FloatEnvironment environment;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
     Tensor& tensor = tensors_[i];
@@ -328,8 +338,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     group.rule->advance(group.hyper.data(), {tensor.steps, group.lr, tensor.scalars},
                         tensor.scalars);
   }
-  info.step = ++steps_;
-  return info;
+  ++steps_;
 }
 
 }  // namespace pyoptim

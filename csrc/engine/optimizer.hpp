@@ -113,7 +113,11 @@ class PYOPTIM_API Optimizer {
   void allocate_states(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
+  /// Makes the plan of a step; false if it is to be skipped.
+  bool prepare(const void* const* grads, double grad_scale, StepInfo& info);
   void plan(const void* const* grads, double scale);
+  /// Moves on what the step used.
+  void finish(const void* const* grads);
 
   const Backend* backend_;
   const RuleInfo* first_variant_;

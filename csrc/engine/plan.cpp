@@ -69,6 +69,7 @@ void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) 
 
 void Plan::execute(int threads) const {
   if (threads == 1) {
+    const FloatEnvironment environment;
     for (const Run& run : runs_)
       run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count);
     return;
@@ -103,8 +104,23 @@ void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) cons
   }
 }
 
-double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads) {
+namespace {
+
+double sum_in_order(const std::vector<double>& values) {
   const FloatEnvironment environment;
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum;
+}
+
+double square_root(double x) {
+  const FloatEnvironment environment;
+  return std::sqrt(x);
+}
+
+}  // namespace
+
+double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads) {
   std::vector<Values> blocks;
   for (const Values& tensor : values) {
     const std::size_t item = item_size(tensor.dtype);
@@ -123,9 +139,8 @@ double euclidean_norm(const Backend& backend, const std::vector<Values>& values,
   over_blocks([&](const Values& block) {
     return backend.square_sum[int(block.dtype)](block.data, block.size);
   });
-  double sum = 0;
-  for (const double value : part) sum += value;
-  if (std::isfinite(sum) && sum >= 1e-280) return std::sqrt(sum);
+  const double sum = sum_in_order(part);
+  if (std::isfinite(sum) && sum >= 1e-280) return square_root(sum);
 
   // Squares overflowed or underflowed, or a value is not finite: bring the largest near 1 first.
   over_blocks([&](const Values& block) {
@@ -135,15 +150,16 @@ double euclidean_norm(const Backend& backend, const std::vector<Values>& values,
   for (const double value : part)
     largest = std::isnan(largest) || value <= largest ? largest : value;
   if (!std::isfinite(largest) || largest == 0) return largest;
-  const double shrink = std::ldexp(1.0, -std::ilogb(largest));
-  sum = 0;
-  for (const Values& block : blocks)
-    if (block.dtype == DType::float64)
-      for (std::size_t i = 0; i < block.size; ++i) {
-        const double value = static_cast<const double*>(block.data)[i] * shrink;
-        sum += value * value;
-      }
-  return std::sqrt(sum) / shrink;
+  const double shrink = std::ldexp(1.0, -std::clamp(std::ilogb(largest), -1000, 1000));
+  over_blocks([&](const Values& block) {
+    double squares = 0;
+    for (std::size_t i = 0; i < block.size && block.dtype == DType::float64; ++i) {
+      const double value = static_cast<const double*>(block.data)[i] * shrink;
+      squares += value * value;
+    }
+    return squares;
+  });
+  return square_root(sum_in_order(part)) / shrink;
 }
 
 }  // namespace pyoptim

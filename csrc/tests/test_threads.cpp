@@ -172,6 +172,27 @@ TEST_CASE("tensors whose steps are counted apart are cut over threads all the sa
   for (int threads = 2; threads <= 8; ++threads) CHECK(difference(walk(threads), expected) == "");
 }
 
+TEST_CASE("long tensors are handed out in pieces") {
+  constexpr std::size_t size = 400'003;
+  const auto* const rule = all_rules().back();
+  for (const DType dtype : all_dtypes) {
+    const Array start = random_array(dtype, size, 1), grad = random_array(dtype, size, 2);
+    const auto walk = [&](int threads) {
+      Array param = start;
+      const std::size_t cut = 150'001;
+      GroupSpec group;
+      group.tensors.push_back({"p", param.at(0), cut, dtype});
+      group.tensors.push_back({"q", param.at(cut), size - cut, dtype});
+      Optimizer optimizer(rule->name, {group}, {.threads = threads});
+      const void* grads[] = {grad.at(0), grad.at(cut)};
+      for (int step = 0; step < 2; ++step) optimizer.step(grads);
+      return param;
+    };
+    const Array expected = walk(1);
+    for (const int threads : {2, 3, 8}) CHECK(difference(walk(threads), expected) == "");
+  }
+}
+
 TEST_CASE("eight threads each step an optimizer of their own") {
   const auto rules = all_rules();
   std::vector<Outcome> expected, got(8, Outcome{Array(DType::float32, 0), {}});
