@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pyoptim import _core
+from pyoptim.checks import as_count
 
 
 def set_num_threads(count: int | None) -> None:
@@ -19,7 +20,7 @@ def set_num_threads(count: int | None) -> None:
     Raises
     ------
     ValueError
-        If `count` is not a whole number of at least 1.
+        If `count` is not a whole number from 1 to 512.
 
     Examples
     --------
@@ -32,9 +33,7 @@ def set_num_threads(count: int | None) -> None:
     if count is None:
         _core.set_num_threads(0)
         return
-    if not isinstance(count, int) or count < 1:
-        raise ValueError(f"count must be a whole number of at least 1, or None, got {count!r}")
-    _core.set_num_threads(count)
+    _core.set_num_threads(as_count("count", count, most=_core.most_threads))
 
 
 def get_num_threads() -> int:

@@ -18,7 +18,8 @@ cdef class Stepper:
     cdef const void **_grads
     cdef Py_ssize_t _count
     cdef readonly object optimizer
-    cdef readonly list grads
+    cdef object _native
+    cdef tuple _arrays
 
     cdef int step(self) except -1 nogil
     cdef int step_scaled(self, double grad_scale) except -1 nogil

@@ -33,7 +33,8 @@ cdef class Stepper:
     Parameters
     ----------
     optimizer : pyoptim.Optimizer
-        Its learning rates must be numbers; change them with `set`.
+        Its learning rates must be numbers; change them with `set`. A schedule that is set later
+        is not followed.
     grads : list of arrays, optional
         What step() reads, one array a parameter, of its dtype and shape, C-contiguous. Needed
         unless the optimizer is over Parameters, which have gradients of their own.
@@ -55,8 +56,9 @@ cdef class Stepper:
             raise ValueError("Stepper needs learning rates that are numbers, not schedules; "
                              "set them with Stepper.set")
         self.optimizer = optimizer
-        self.grads = native.checked_grads(grads)
-        addresses = [array.ctypes.data for array in self.grads]
+        self._native = native
+        self._arrays = tuple(native.checked_grads(grads))
+        addresses = [array.ctypes.data for array in self._arrays]
         self._count = len(addresses)
         self._grads = <const void **> PyMem_Malloc(max(1, self._count) * sizeof(void *))
         if self._grads == NULL:
@@ -65,6 +67,11 @@ cdef class Stepper:
             self._grads[i] = <const void *> <size_t> addresses[i]
         self._grad_norm = NAN
         self._engine = PyCapsule_GetPointer(native.engine(), b"pyoptim.Optimizer")
+
+    @property
+    def grads(self):
+        """The gradients that step() reads."""
+        return list(self._arrays)
 
     def __dealloc__(self):
         PyMem_Free(self._grads)

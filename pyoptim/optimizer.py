@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
-import numpy as np
-
 from pyoptim import _core
 from pyoptim.catalog import Rule, rules
+from pyoptim.checks import as_count, check_positive
 from pyoptim.parameters import Array, Parameters
 from pyoptim.state_dict import StateDict, fitting
 
@@ -153,6 +152,10 @@ class Optimizer:
             for i, params in enumerate(self._groups)
         ]
 
+    def updates(self, params: Parameters) -> bool:
+        """Whether these are the parameters that `step` updates without arguments."""
+        return len(self._groups) == 1 and self._groups[0] is params
+
     @property
     def scheduled(self) -> bool:
         """Whether the learning rate of a group is a schedule."""
@@ -212,15 +215,17 @@ class Optimizer:
         return self._native.step(grads, grad_scale)
 
     def _in_order(self, grads: Mapping[str, Any]) -> list[Any]:
-        missing = [key for key in self._keys if key not in grads]
-        unknown = [str(key) for key in grads if key not in self._keys]
+        given = {str(key): grad for key, grad in grads.items()}
+        known = set(self._keys)
+        missing = [key for key in self._keys if key not in given]
+        unknown = [key for key in given if key not in known]
         if missing or unknown:
             raise ValueError(
                 f"grads: expected the names {', '.join(self._keys)}"
                 + (f"; missing {', '.join(missing)}" if missing else "")
                 + (f"; unknown {', '.join(unknown)}" if unknown else "")
             )
-        return [grads[key] for key in self._keys]
+        return [given[key] for key in self._keys]
 
     def state_dict(self) -> StateDict:
         """Return all that a later optimizer needs to go on, as a plain dict of copies.
@@ -229,14 +234,13 @@ class Optimizer:
         state names of torch.optim; values are arrays and numbers (the rule's name is a string).
         A schedule is not in it: its rate at this moment is.
         """
-        state: StateDict = {"rule": self.rule, "step": self.steps}
+        steps, states = self._native.snapshot()
+        state: StateDict = {"rule": self.rule, "step": steps}
         for index, group in enumerate(self.param_groups):
             for name, value in group.numbers().items():
                 state[f"groups.{index}.{name}"] = value
-        for key, parameter in self.state.items():
-            for name, value in parameter.items():
-                copied = value.copy() if isinstance(value, np.ndarray) else value
-                state[f"params.{key}.{name}"] = copied
+        for key, parameter in zip(self._keys, states, strict=True):
+            state.update({f"params.{key}.{name}": value for name, value in parameter.items()})
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -302,16 +306,18 @@ def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as the engine takes them, 0 for None."""
     for name in ("clip_norm", "clip_value"):
         value = options.get(name)
-        if value is not None and not _number(name, value) > 0:
-            raise ValueError(f"{name} must be above 0 and finite, or None, got {value}")
+        if value is not None:
+            check_positive(name, _number(name, value))
     threads = options.get("num_threads")
-    if threads is not None and not (isinstance(threads, int) and threads >= 1):
-        raise ValueError(f"num_threads must be a whole number of at least 1, got {threads!r}")
+    if threads is not None:
+        threads = as_count("num_threads", threads, _core.most_threads)
     return {
         "clip_norm": options.get("clip_norm") or 0.0,
         "clip_value": options.get("clip_value") or 0.0,
         "skip_nonfinite": bool(options.get("skip_nonfinite")),
-        "num_threads": threads or 0,
+        "num_threads": 0
+        if threads is None
+        else as_count("num_threads", threads, _core.most_threads),
     }
 
 
@@ -344,6 +350,8 @@ def _as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, An
         if not isinstance(held, Mapping):
             arrays = [held] if _core.is_array(held) else list(held)
             held = {count + i: array for i, array in enumerate(arrays)}
+        elif not isinstance(held, Parameters):
+            held = dict(held)
         count += len(held)
         groups.append({**settings, **group, "params": held})
     return groups

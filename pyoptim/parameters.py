@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -92,10 +93,12 @@ class Parameters(Mapping[str, Array]):
         self.dtype = to_dtype(dtype)
         sizes = [math.prod(shape) for shape in shapes.values()]
         nbytes = sum(sizes) * self.dtype.itemsize
+        if nbytes > sys.maxsize // 4:
+            raise MemoryError(f"{sum(sizes)} parameters are more than any memory holds")
         flat, flat_grad = _core.allocate([nbytes, nbytes])
-        self.flat: Array = flat.view(self.dtype)
-        self.flat_grad: Array = flat_grad.view(self.dtype)
-        ends = np.cumsum(sizes)
+        self._flat: Array = flat.view(self.dtype)
+        self._flat_grad: Array = flat_grad.view(self.dtype)
+        ends = np.cumsum(sizes, dtype=np.int64)
         self._arrays = {
             name: self.flat[end - size : end].reshape(shape)
             for (name, shape), size, end in zip(shapes.items(), sizes, ends, strict=True)
@@ -108,6 +111,16 @@ class Parameters(Mapping[str, Array]):
         )
         for name, array in given.items():
             self._arrays[name][...] = array.astype(self.dtype, copy=False)
+
+    @property
+    def flat(self) -> Array:
+        """All parameters as one array."""
+        return self._flat
+
+    @property
+    def flat_grad(self) -> Array:
+        """All gradients as one array."""
+        return self._flat_grad
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -144,9 +157,10 @@ def _restore(arrays: dict[str, Array], dtype: np.dtype[Any], flat_grad: Array) -
 
 def _as_shape(value: object) -> Shape | None:
     """Return the shape that a whole number or a tuple of them means; None for anything else."""
-    sizes = (value,) if isinstance(value, int) else value
-    if not isinstance(sizes, tuple) or not all(isinstance(size, int) for size in sizes):
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(number, int | np.integer) for number in numbers):
         return None
+    sizes = tuple(map(int, numbers))
     if any(size < 0 for size in sizes):
         raise ValueError(f"a shape must not have negative sizes, got {value}")
     return sizes

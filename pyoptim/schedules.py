@@ -20,6 +20,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyoptim.checks import as_count, check_not_negative, check_positive
+
 __all__ = [
     "Schedule",
     "constant",
@@ -45,21 +47,6 @@ class Schedule(ABC):
         """Return the learning rate of this step."""
 
 
-def _check_rate(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"{name} must be at least 0 and finite, got {value}")
-
-
-def _check_count(name: str, value: int) -> None:
-    if not (isinstance(value, int) and value >= 1):
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-
-
-def _check_factor(name: str, value: float) -> None:
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be above 0 and finite, got {value}")
-
-
 def _check_schedule(name: str, value: object) -> None:
     if not callable(value):
         raise TypeError(f"{name} must be a schedule, got {type(value).__name__}")
@@ -72,7 +59,7 @@ class constant(Schedule):
     lr: float
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
+        check_not_negative("lr", self.lr)
 
     def __call__(self, step: int) -> float:
         return self.lr
@@ -87,9 +74,9 @@ class step(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_count("every", self.every)
-        _check_factor("factor", self.factor)
+        check_not_negative("lr", self.lr)
+        as_count("every", self.every)
+        check_positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return self.lr * self.factor ** (step // self.every)
@@ -107,10 +94,10 @@ class multi_step(Schedule):
         object.__setattr__(self, "lr", lr)
         object.__setattr__(self, "milestones", tuple(milestones))
         object.__setattr__(self, "factor", factor)
-        _check_rate("lr", lr)
-        _check_factor("factor", factor)
+        check_not_negative("lr", lr)
+        check_positive("factor", factor)
         for milestone in self.milestones:
-            _check_count("milestones", milestone)
+            as_count("milestones", milestone)
         if list(self.milestones) != sorted(self.milestones):
             raise ValueError(f"milestones must not fall, got {self.milestones}")
 
@@ -126,8 +113,8 @@ class exponential(Schedule):
     factor: float
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_factor("factor", self.factor)
+        check_not_negative("lr", self.lr)
+        check_positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return self.lr * self.factor**step
@@ -143,10 +130,10 @@ class polynomial(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_count("steps", self.steps)
-        _check_factor("power", self.power)
-        _check_rate("end", self.end)
+        check_not_negative("lr", self.lr)
+        as_count("steps", self.steps)
+        check_positive("power", self.power)
+        check_not_negative("end", self.end)
 
     def __call__(self, step: int) -> float:
         left = 1 - min(step, self.steps) / self.steps
@@ -163,9 +150,9 @@ class linear(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_count("steps", self.steps)
-        _check_rate("end", self.end)
+        check_not_negative("lr", self.lr)
+        as_count("steps", self.steps)
+        check_not_negative("end", self.end)
 
     def __call__(self, step: int) -> float:
         return self.lr + (self.end - self.lr) * (min(step, self.steps) / self.steps)
@@ -179,8 +166,8 @@ class inverse_time(Schedule):
     rate: float
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_rate("rate", self.rate)
+        check_not_negative("lr", self.lr)
+        check_not_negative("rate", self.rate)
 
     def __call__(self, step: int) -> float:
         return self.lr / (1 + self.rate * step)
@@ -203,9 +190,9 @@ class cosine(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_count("steps", self.steps)
-        _check_rate("end", self.end)
+        check_not_negative("lr", self.lr)
+        as_count("steps", self.steps)
+        check_not_negative("end", self.end)
 
     def __call__(self, step: int) -> float:
         return _half_cosine(self.lr, self.end, min(step, self.steps) / self.steps)
@@ -229,10 +216,10 @@ class cosine_restarts(Schedule):
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_count("T0", self.T0)
-        _check_count("T_mult", self.T_mult)
-        _check_rate("end", self.end)
+        check_not_negative("lr", self.lr)
+        as_count("T0", self.T0)
+        as_count("T_mult", self.T_mult)
+        check_not_negative("end", self.end)
 
     def __call__(self, step: int) -> float:
         length = self.T0
@@ -257,9 +244,9 @@ class geometric_restarts(Schedule):
     T: int
 
     def __post_init__(self) -> None:
-        _check_rate("lr", self.lr)
-        _check_factor("lr_max", self.lr_max)
-        _check_count("T", self.T)
+        check_not_negative("lr", self.lr)
+        check_positive("lr_max", self.lr_max)
+        as_count("T", self.T)
 
     def __call__(self, step: int) -> float:
         return self.lr * (self.lr / self.lr_max) ** (step // self.T)
@@ -277,9 +264,9 @@ class warmup(Schedule):
     start: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_count("steps", self.steps)
+        as_count("steps", self.steps)
         _check_schedule("then", self.then)
-        _check_rate("start", self.start)
+        check_not_negative("start", self.start)
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -308,7 +295,7 @@ class sequence(Schedule):
         for schedule in self.schedules:
             _check_schedule("schedules", schedule)
         for boundary in self.boundaries:
-            _check_count("boundaries", boundary)
+            as_count("boundaries", boundary)
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries must rise, got {self.boundaries}")
 

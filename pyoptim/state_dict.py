@@ -10,7 +10,7 @@ import numpy as np
 
 StateDict: TypeAlias = dict[str, Any]
 
-_LARGEST_STEP = 2**63 - 1
+_LARGEST_STEP = 2**53  # up to here a float64 counts exactly
 
 
 def fitting(state: Mapping[str, Any], own: StateDict) -> StateDict:

@@ -68,6 +68,13 @@ def test_a_parameter_that_cannot_be_updated_in_place_is_refused(
         po.SGD(make())
 
 
+def test_a_masked_array_is_refused() -> None:
+    with pytest.raises(TypeError, match="without a mask"):
+        po.SGD([np.ma.masked_array(ones(3), mask=[0, 1, 0])])
+    with pytest.raises(TypeError, match="without a mask"):
+        po.SGD([ones(3)]).step([np.ma.masked_array(ones(3), mask=[0, 1, 0])])
+
+
 BAD_GRADIENTS: list[tuple[str, Callable[[list[np.ndarray]], Any], type[Exception], str]] = [
     ("count", lambda p: [ones(2, 3)], ValueError, r"expected 2 gradients.*got 1"),
     ("shape", lambda p: [ones(3, 2), ones(4)], ValueError,
@@ -138,11 +145,12 @@ BAD_SETTINGS = [
     ({"lr": "fast"}, TypeError, r"lr must be a number, got 'fast'"),
     ({"weight_decay": -1}, ValueError, r"AdamW: weight_decay must be at least 0"),
     ({"amsgrad": 0.5}, ValueError, r"AdamW: amsgrad must be True or False, got 0.5"),
-    ({"clip_norm": 0}, ValueError, r"clip_norm must be above 0 and finite, or None, got 0"),
+    ({"clip_norm": 0}, ValueError, r"clip_norm must be above 0 and finite, got 0"),
     ({"clip_norm": float("nan")}, ValueError, r"clip_norm must be above 0"),
     ({"clip_value": float("inf")}, ValueError, r"clip_value must be .* finite"),
     ({"clip_value": -1}, ValueError, r"clip_value must be above 0"),
-    ({"num_threads": 0}, ValueError, r"num_threads must be a whole number of at least 1, got 0"),
+    ({"num_threads": 0}, ValueError, r"num_threads must be a whole number from 1 to 512, got 0"),
+    ({"num_threads": 100_000}, ValueError, r"num_threads must be .* to 512, got 100000"),
     ({"num_threads": 1.5}, ValueError, r"num_threads must be a whole number"),
     ({"bata1": 0.9}, TypeError, r"AdamW\(\) has no argument 'bata1'; did you mean 'beta1'\?"),
 ]
@@ -258,3 +266,55 @@ def test_states_are_read_only_views() -> None:
     assert view[0] != 0
     with pytest.raises(ValueError, match="read-only"):
         view[0] = 1
+
+
+def test_what_becomes_of_an_array_afterwards_does_not_matter() -> None:
+    w = np.zeros(1000, np.float32)
+    opt = po.Adam(w)
+    w.dtype = np.uint8
+    assert opt.state_dict()["params.0.exp_avg"].shape == (1000,)
+    with pytest.raises(ValueError, match="expected shape"):
+        opt.step([np.ones(4000, np.float32)])
+    opt.step([np.ones(1000, np.float32)])
+    assert w.view(np.float32).all()
+
+
+def test_a_list_of_gradients_may_change_while_a_step_runs() -> None:
+    class Clearing(Exporter):
+        def __dlpack__(self, **keywords: Any) -> Any:
+            grads.clear()
+            return super().__dlpack__(**keywords)
+
+    a, b = np.zeros(5), np.zeros(5)
+    grads: list[Any] = [np.ones(5), Clearing(np.ones(5))]
+    po.SGD([a, b], lr=1.0).step(grads)
+    assert grads == []
+    assert a.tolist() == b.tolist() == [-1] * 5
+
+
+def test_a_subclass_does_not_decide_what_is_read() -> None:
+    class Odd(np.ndarray):
+        def copy(self, *_: Any) -> Any:  # type: ignore[override]
+            return np.ones(1)
+
+    w = np.zeros((2, 3))
+    po.SGD([w], lr=1.0).step([np.arange(6.0).reshape(3, 2).T.view(Odd)])
+    assert w.tolist() == [[0, -2, -4], [-1, -3, -5]]
+
+
+@pytest.mark.peers
+def test_a_tensor_whose_memory_moved_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    tensor = torch.zeros(3)
+    opt = po.SGD({"w": tensor}, lr=1.0)
+    opt.step([torch.ones(3)])
+    tensor.data = torch.zeros(3)
+    with pytest.raises(ValueError, match=r"params\['w'\]: the tensor's memory is no longer"):
+        opt.step([torch.ones(3)])
+    assert tensor.tolist() == [0, 0, 0]
+
+
+def test_names_may_be_numbers() -> None:
+    w = np.zeros(2)
+    po.SGD({7: w}, lr=1.0).step({7: np.ones(2)})
+    assert w.tolist() == [-1, -1]

@@ -347,7 +347,7 @@ def test_training_that_diverges_writes_nothing(run, flights, tmp_path):
     sgd = ("--optimizer", "sgd", "--lr", 1e30, "--epochs", 2, "--out", "x")
     result = run("train", flights, "--target", "delay", *sgd, status=2)
     assert result.stderr.splitlines()[-1] == (
-        "Error: training diverged: the loss of epoch 2 is nan; a smaller --lr may help; "
+        "Error: training diverged: after 2 epochs the loss is nan; a smaller --lr may help; "
         "nothing was written"
     )
     assert not (tmp_path / "x").exists()

@@ -146,7 +146,7 @@ def test_layers(activation: Any, dtype: Any, instruction_set: str) -> None:
         assert np.array_equal(z, x + bias)
         exact = naive(z.astype(float))
         tolerance = (
-            dict(rtol=1e-6, atol=1e-6) if dtype == np.float32 else dict(rtol=1e-13, atol=1e-14)
+            {"rtol": 1e-6, "atol": 1e-6} if dtype == np.float32 else {"rtol": 1e-13, "atol": 1e-14}
         )
         np.testing.assert_allclose(a, exact, **tolerance)
         in_place = x.copy()

@@ -57,6 +57,17 @@ def test_errors_name_what_is_wrong() -> None:
         params["v"] = 1
 
 
+def test_shapes_may_be_numpy_numbers_and_views_cannot_be_replaced() -> None:
+    params = po.Parameters({"w": (np.int64(3), 4), "b": np.int32(2)})
+    assert params["w"].shape == (3, 4)
+    assert params["b"].shape == (2,)
+    with pytest.raises(AttributeError):
+        params.flat_grad = np.ones(14)  # type: ignore[misc]
+    for size in (2**61 - 1, 2**80):
+        with pytest.raises(MemoryError):
+            po.Parameters({"w": (size,)})
+
+
 def test_memory_is_aligned_and_zero() -> None:
     for size in (1, 1000, 3 << 20):
         params = po.Parameters({"w": (size,)})

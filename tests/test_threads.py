@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,8 +49,8 @@ def test_the_number_of_threads_can_be_set() -> None:
     finally:
         po.set_num_threads(None)
     assert po.get_num_threads() == automatic
-    for bad in (0, -1, 1.5):
-        with pytest.raises(ValueError, match="count must be a whole number of at least 1, or None"):
+    for bad in (0, -1, 1.5, 10**6):
+        with pytest.raises(ValueError, match="count must be a whole number from 1 to 512"):
             po.set_num_threads(bad)  # type: ignore[arg-type]
 
 
@@ -104,22 +105,55 @@ def test_show_config_prints_it_all(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_steps_right() -> None:
     expected = steps_of_adam(LARGE, 3, threads=4)  # the parent's threads are running now
+
+    def child() -> str:
+        assert _core.in_forked_child()
+        return str(np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected))
+
+    assert in_child(child) == "True"
+    assert not _core.in_forked_child()
+    assert np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_in_the_middle_of_a_step_is_told_so() -> None:
+    w = np.zeros(40 * LARGE, np.float32)
+    opt, grads = po.Adam([w], num_threads=1), [np.ones_like(w)]
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            opt.step(grads)
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        # The fork may fall between two steps; one of a few does not.
+        answers = {in_child(lambda: str(opt.steps)) for _ in range(20)}
+    finally:
+        stop.set()
+        worker.join()
+    told = [answer for answer in answers if "forked while another thread stepped" in answer]
+    assert told
+    assert all(answer in told or answer.isdigit() for answer in answers)
+
+
+def in_child(work: Callable[[], str]) -> str:
+    """Return what work() gives, or the error it raises, in a forked child."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        ok = False
         try:
-            ok = np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected)
-            ok = ok and _core.in_forked_child()
-        finally:
-            os.write(writer, b"right" if ok else b"wrong")
-            os._exit(0)
+            answer = work()
+        except BaseException as error:
+            answer = str(error)
+        os.write(writer, answer.encode())
+        os._exit(0)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        assert pipe.read() == b"right"
+    with os.fdopen(reader) as pipe:
+        answer = pipe.read()
     os.waitpid(child, 0)
-    assert not _core.in_forked_child()
-    assert np.array_equal(steps_of_adam(LARGE, 3, threads=4), expected)
+    return answer
 
 
 @pytest.mark.parametrize("size", [1000, LARGE])

@@ -178,8 +178,11 @@ def test_accuracy_is_to_rise() -> None:
 def test_a_metric_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
     model = Linear(1)
     x = np.zeros((4, 1))
-    trainer = Trainer(model, early_stopping=EarlyStopping("val_loss"), progress=False)
+    trainer = Trainer(model, early_stopping=EarlyStopping("accuracy"), progress=False)
     with pytest.raises(ValueError, match="no such metric; there are epoch, loss, lr, seconds"):
+        trainer.fit(x, x)
+    trainer = Trainer(model, early_stopping=EarlyStopping("val_loss"), progress=False)
+    with pytest.raises(ValueError, match="'val_loss' needs validation="):
         trainer.fit(x, x)
 
 
@@ -193,6 +196,9 @@ def test_errors_name_what_is_wrong() -> None:
     ]:
         with pytest.raises(ValueError, match=message):
             Trainer(model, **keywords)  # type: ignore[arg-type]
+    for optimizer in (po.SGD(Linear(2).params), po.SGD, "sgd"):
+        with pytest.raises(ValueError, match="optimizer must be one over the model's params"):
+            Trainer(model, optimizer=optimizer)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x has 3 rows, y 2"):
         Trainer(model, progress=False).fit(np.zeros((3, 2)), np.zeros(2))
     with pytest.raises(ValueError, match="at least one row"):

@@ -100,14 +100,22 @@ py::array from_dlpack(py::handle object, const std::string& name) {
 
 }  // namespace
 
+bool is_numpy_array(py::handle object) {
+  return py::type::handle_of(object).is(py::detail::npy_api::get().PyArray_Type_);
+}
+
 bool is_array(py::handle object) {
   return py::isinstance<py::array>(object) || py::hasattr(object, "__dlpack__") ||
          PyObject_CheckBuffer(object.ptr()) != 0;
 }
 
 py::array as_array(py::handle object, const std::string& name) {
-  if (py::isinstance<py::array>(object)) return py::reinterpret_borrow<py::array>(object);
   const py::module_ numpy = py::module_::import("numpy");
+  if (py::isinstance<py::array>(object)) {
+    if (py::isinstance(object, numpy.attr("ma").attr("MaskedArray")))
+      throw py::type_error(name + ": expected an array without a mask, got a masked one");
+    return py::reinterpret_borrow<py::array>(object);
+  }
   py::array array;
   if (py::isinstance(object, numpy.attr("generic")))
     array = read_only(numpy.attr("asarray")(object));  // a NumPy number: it has no memory to share
@@ -136,6 +144,16 @@ DType dtype_of(const py::array& array, const std::string& name) {
 bool is_plain(const py::array& array) {
   constexpr int wanted = int(py::array::c_style) | int(py::detail::npy_api::NPY_ARRAY_ALIGNED_);
   return (array.flags() & wanted) == wanted;
+}
+
+py::array plain_view(const py::array& array) {
+  const py::object ndarray = py::module_::import("numpy").attr("ndarray");
+  return ndarray.attr("view")(array, ndarray);
+}
+
+py::array plain_copy(const py::array& array) {
+  const auto copy = py::module_::import("numpy").attr("array");
+  return copy(array, py::arg("order") = "C", py::arg("copy") = true, py::arg("subok") = false);
 }
 
 std::string shape_text(const py::array& array) { return py::str(array.attr("shape")); }

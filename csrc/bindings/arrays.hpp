@@ -15,6 +15,9 @@ namespace pyoptim::bindings {
 /// The object's memory as a NumPy array. `name` is what errors call it.
 py::array as_array(py::handle object, const std::string& name);
 
+/// Whether the object is of NumPy's array type itself, not of a subclass.
+bool is_numpy_array(py::handle object);
+
 /// Whether as_array would take the object.
 bool is_array(py::handle object);
 
@@ -29,6 +32,12 @@ void check_shape(const py::array& array, const py::array& like, const std::strin
 
 /// Whether its elements follow each other in memory, aligned.
 bool is_plain(const py::array& array);
+
+/// A NumPy array proper over the same memory, whatever subclass it is of.
+py::array plain_view(const py::array& array);
+
+/// A copy whose elements follow each other, as a NumPy array proper.
+py::array plain_copy(const py::array& array);
 
 /// "(2, 3)"
 std::string shape_text(const py::array& array);

@@ -13,6 +13,7 @@ void bind_config(py::module_& module) {
   module.attr("__version__") = PYOPTIM_VERSION;
   module.attr("compiler") = __VERSION__;
   module.attr("serial_below") = serial_below;
+  module.attr("most_threads") = most_threads;
   module.def(
       "instruction_set", [] { return active_backend().name; }, "The instruction set in use.");
   module.def(

@@ -1,12 +1,15 @@
 #include "engine/optimizer.hpp"
 
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -29,10 +32,27 @@ class BoundOptimizer {
   auto locked(const Work& work) {
     std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
     if (elements_ < serial_below && lock.try_lock()) return work();
+    if (const pid_t holder = holder_; holder != 0 && holder != getpid())
+      throw std::runtime_error(
+          "this process was forked while another thread stepped the optimizer; make a new one");
     const py::gil_scoped_release released;
     lock.lock();
+    const Holding holding(holder_);
     return work();
   }
+
+  /// The process in which someone works on the optimizer without the GIL, for as long as this
+  /// lives.
+  class Holding {
+   public:
+    explicit Holding(std::atomic<pid_t>& holder) : holder_(holder) { holder_ = getpid(); }
+    ~Holding() { holder_ = 0; }
+    Holding(const Holding&) = delete;
+    Holding& operator=(const Holding&) = delete;
+
+   private:
+    std::atomic<pid_t>& holder_;
+  };
 
  public:
   BoundOptimizer(const std::string& rule,
@@ -53,7 +73,10 @@ class BoundOptimizer {
         spec.tensors.push_back(
             {name, const_cast<void*>(array.data()), std::size_t(array.size()), dtype, grad});
         elements_ += std::size_t(array.size());
-        params_.push_back(array);
+        params_.push_back(plain_view(array));
+        given_.push_back(array);
+        if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
+          tensors_.emplace_back(params_.size() - 1, object);
         names_.push_back(name);
         if (grad != nullptr) own_grads.push_back(own_grad);
       }
@@ -88,6 +111,7 @@ class BoundOptimizer {
   }
 
   StepInfo step(py::handle grads, double grad_scale) {
+    check_tensors();
     if (grads.is_none()) {
       check_bound();
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
@@ -98,20 +122,22 @@ class BoundOptimizer {
                              " arrays, got one array");
       return step(py::make_tuple(grads), grad_scale);
     }
-    const auto sequence = py::reinterpret_steal<py::object>(
-        PySequence_Fast(grads.ptr(), "grads: expected a list of arrays, one for each parameter"));
-    if (!sequence) throw py::error_already_set();
-    const auto count = std::size_t(PySequence_Fast_GET_SIZE(sequence.ptr()));
-    check_count(count);
-    PyObject** const items = PySequence_Fast_ITEMS(sequence.ptr());
+    // A tuple of our own: the caller's list may change while a step runs without the GIL.
+    const auto sequence = py::reinterpret_steal<py::tuple>(PySequence_Tuple(grads.ptr()));
+    if (!sequence) {
+      PyErr_Clear();
+      throw py::type_error("grads: expected a list of arrays, one for each parameter");
+    }
+    check_count(sequence.size());
     std::vector<py::array> held;  // what is not the caller's own array
-    std::vector<const void*> pointers(count);
-    for (std::size_t i = 0; i < count; ++i) {
-      if (items[i] == Py_None) continue;
-      py::array grad = checked_grad(items[i], i);
-      if (!is_plain(grad)) grad = grad.attr("copy")("C");
+    std::vector<const void*> pointers(sequence.size());
+    for (std::size_t i = 0; i < pointers.size(); ++i) {
+      const py::handle given = PyTuple_GET_ITEM(sequence.ptr(), py::ssize_t(i));
+      if (given.is_none()) continue;
+      py::array grad = checked_grad(given, i);
+      if (!is_plain(grad)) grad = plain_copy(grad);
       pointers[i] = grad.data();
-      if (grad.ptr() != items[i]) held.push_back(std::move(grad));
+      if (grad.ptr() != given.ptr()) held.push_back(std::move(grad));
     }
     return locked([&] { return engine_->step(pointers.data(), grad_scale); });
   }
@@ -134,7 +160,7 @@ class BoundOptimizer {
     locked([&] { engine_->set_steps(steps); });
   }
 
-  [[nodiscard]] std::vector<py::array> params() const { return params_; }
+  [[nodiscard]] std::vector<py::array> params() const { return given_; }
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
   /// The states of a parameter by name, as read-only views; then its step count and scalars.
@@ -155,6 +181,37 @@ class BoundOptimizer {
     return state;
   }
 
+  /// Step count and copies of all states, by parameter, as they were at one moment.
+  std::pair<std::int64_t, std::vector<py::dict>> snapshot() {
+    std::vector<py::dict> states;
+    std::vector<std::pair<std::byte*, std::pair<const void*, std::size_t>>> copies;
+    for (std::size_t i = 0; i < params_.size(); ++i) {
+      py::dict& state = states.emplace_back();
+      const Tensor& tensor = engine_->tensor(i);
+      const RuleInfo& rule = engine_->rule(tensor.group);
+      state["step"] = 0;
+      for (std::size_t k = 0; k < rule.state_count; ++k) {
+        py::array copy(numpy_dtype(state_dtype(tensor.dtype)), shape(i));
+        copies.push_back({static_cast<std::byte*>(copy.mutable_data()),
+                          {tensor.state[k], std::size_t(copy.nbytes())}});
+        state[rule.states[k]] = std::move(copy);
+      }
+    }
+    std::vector<Tensor> tensors(params_.size());
+    const std::int64_t steps = locked([&] {
+      for (const auto& [to, from] : copies) std::memcpy(to, from.first, from.second);
+      for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i] = engine_->tensor(i);
+      return engine_->steps();
+    });
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      const RuleInfo& rule = engine_->rule(tensors[i].group);
+      states[i]["step"] = tensors[i].steps;
+      for (std::size_t k = 0; k < rule.scalar_count; ++k)
+        states[i][rule.scalars[k]] = tensors[i].scalars[k];
+    }
+    return {steps, std::move(states)};
+  }
+
   /// Overwrites what state() gives. The arrays have the states' dtype and shape.
   void load_state(std::size_t index, const py::dict& state) {
     Tensor& tensor = engine_->tensor(index);
@@ -166,7 +223,7 @@ class BoundOptimizer {
       check_shape(array, params_[index], rule.states[k]);
       if (dtype_of(array, rule.states[k]) != state_dtype(tensor.dtype))
         throw py::type_error(std::string(rule.states[k]) + ": wrong dtype");
-      arrays.push_back(is_plain(array) ? array : py::array(array.attr("copy")("C")));
+      arrays.push_back(is_plain(array) ? plain_view(array) : plain_copy(array));
     }
     const auto steps = state["step"].cast<std::int64_t>();
     double scalars[max_scalars] = {};
@@ -196,6 +253,16 @@ class BoundOptimizer {
     return {param.shape(), param.shape() + param.ndim()};
   }
 
+  /// A tensor of PyTorch may be given other memory: by share_memory_(), or by setting its data.
+  void check_tensors() const {
+    for (const auto& [index, tensor] : tensors_)
+      if (params_[index].size() > 0 && tensor.attr("data_ptr")().cast<std::uintptr_t>() !=
+                                           reinterpret_cast<std::uintptr_t>(params_[index].data()))
+        throw py::value_error(names_[index] +
+                              ": the tensor's memory is no longer the one it had "
+                              "when the optimizer was made; make a new optimizer");
+  }
+
   void check_bound() const {
     if (bound_.empty() && !params_.empty())
       throw py::value_error("gradients are needed: only optimizers over Parameters have their own");
@@ -209,7 +276,7 @@ class BoundOptimizer {
 
   py::array checked_grad(py::handle object, std::size_t index) const {
     const py::array& param = params_[index];
-    if (py::isinstance<py::array>(object)) {
+    if (is_numpy_array(object)) {
       // The common case, without a word of text made: an array of the parameter's kind.
       const auto grad = py::reinterpret_borrow<py::array>(object);
       if (grad.dtype().ptr() == param.dtype().ptr() && is_plain(grad) &&
@@ -230,12 +297,15 @@ class BoundOptimizer {
   }
 
   std::unique_ptr<Optimizer> engine_;
-  std::vector<py::array> params_;
+  std::vector<py::array> given_;
+  std::vector<py::array> params_;  // views of our own, whose shape and type nobody changes
+  std::vector<std::pair<std::size_t, py::object>> tensors_;  // parameters that are PyTorch's
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
   std::vector<const void*> bound_pointers_;
   std::size_t elements_ = 0;
   std::mutex mutex_;
+  std::atomic<pid_t> holder_ = 0;
 };
 
 std::string text(const StepInfo& info) {
@@ -277,6 +347,7 @@ void bind_optimizer(py::module_& module) {
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
       .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))
       .def("state", &BoundOptimizer::state, py::arg("index"))
+      .def("snapshot", &BoundOptimizer::snapshot)
       .def("load_state", &BoundOptimizer::load_state, py::arg("index"), py::arg("state"))
       .def("state_names", &BoundOptimizer::state_names, py::arg("group"))
       .def_property("steps", &BoundOptimizer::steps, &BoundOptimizer::set_steps)

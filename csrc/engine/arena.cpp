@@ -66,6 +66,7 @@ std::size_t Layout::place(std::size_t bytes) {
     if (bytes >= spread_from) offset = farthest(offset, spread, spread / 32);
     if (bytes >= 4 * page) offset = farthest(offset, page, line);
   }
+  if (bytes > SIZE_MAX / 2 - offset) throw std::bad_alloc();
   taken_.push_back(offset);
   end_ = offset + bytes;
   return offset;

@@ -80,7 +80,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
   if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
   check_range("clip_norm", non_negative, options.clip_norm);
   check_range("clip_value", non_negative, options.clip_value);
-  if (options.threads < 0) throw std::invalid_argument("num_threads must be at least 1");
+  check_range("num_threads", {0, most_threads, false, false, false}, options.threads);
 
   for (const GroupSpec& spec : groups) {
     Group group;

@@ -69,7 +69,7 @@ int usable_processors() {
 
 int thread_count() {
   const int count = set_count.load(std::memory_order_relaxed);
-  if (count > 0) return count;
+  if (count > 0) return std::min(count, most_threads);
   // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all speak through the same setting.
   const int wanted = omp_get_max_threads();
   static const bool set_outside = std::getenv("OMP_NUM_THREADS") != nullptr;

@@ -11,6 +11,9 @@ namespace pyoptim {
 /// Work on fewer elements than this stays on the calling thread.
 inline constexpr std::size_t serial_below = 32 * 1024;
 
+/// More are never used: OpenMP ends the process if it cannot start them.
+inline constexpr int most_threads = 512;
+
 /// The library's default: set_thread_count() if called, else OMP_NUM_THREADS, else the processors
 /// this process may use (affinity and cgroup quota).
 PYOPTIM_API int thread_count();

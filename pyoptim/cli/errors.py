@@ -21,8 +21,8 @@ def settings_checked() -> Iterator[None]:
     """Turn the library's errors about arguments, which are here the user's, into UserError."""
     try:
         yield
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    except (ValueError, MemoryError) as error:
+        raise UserError(str(error) or "there is not enough memory for that") from None
 
 
 @contextmanager

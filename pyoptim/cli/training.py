@@ -98,7 +98,7 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
 
     with np.errstate(over="ignore", invalid="ignore"):
         history = trainer.fit(problem.inputs[0], problem.targets[0])
-    _check_finite(history)
+    _check_finite(model, problem, history)
 
     files = _write(out, model, problem, history)
     _print_result(model, problem, history)
@@ -207,12 +207,16 @@ def _check_writable(out: Path) -> None:
         raise UserError(f"--out {out}: {existing} may not be written to")
 
 
-def _check_finite(history: po.train.History) -> None:
-    if history.best_epoch is None and not np.isfinite(history["loss"][-1]):
-        raise UserError(
-            f"training diverged: the loss of epoch {len(history)} is {history['loss'][-1]}; "
-            "a smaller --lr may help; nothing was written"
-        )
+def _check_finite(model: Any, problem: Problem, history: po.train.History) -> None:
+    """Refuse a model whose losses, as it is now, are no numbers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for inputs, targets in zip(problem.inputs, problem.targets, strict=True):
+            loss = model.evaluate(inputs, targets)["loss"] if len(inputs) else 0.0
+            if not np.isfinite(loss):
+                raise UserError(
+                    f"training diverged: after {count(len(history), 'epoch')} the loss is {loss}; "
+                    "a smaller --lr may help; nothing was written"
+                )
 
 
 def _write(out: Path, model: Any, problem: Problem, history: po.train.History) -> list[Path]:

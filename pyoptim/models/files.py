@@ -77,7 +77,7 @@ def load(path: str | PathLike[str]) -> Any:
     try:
         config = json.loads(metadata[_CONFIG_KEY])
         model = _KINDS[config.pop("kind")](**config)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         raise CheckpointError(f"{path}: unknown model configuration ({error})") from error
     expected = {name: (array.shape, array.dtype) for name, array in model.params.items()}
     found = {name: (array.shape, array.dtype) for name, array in tensors.items()}

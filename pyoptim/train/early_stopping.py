@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from pyoptim.checks import as_count, check_not_negative
 from pyoptim.parameters import Array
 from pyoptim.train.history import History
 
@@ -33,12 +34,9 @@ class EarlyStopping:
     def __init__(
         self, monitor: str = "val_loss", patience: int = 5, min_delta: float = 0.0
     ) -> None:
-        if not (isinstance(patience, int) and patience >= 1):
-            raise ValueError(f"patience must be a whole number of at least 1, got {patience!r}")
-        if not (math.isfinite(min_delta) and min_delta >= 0):
-            raise ValueError(f"min_delta must be at least 0 and finite, got {min_delta}")
+        check_not_negative("min_delta", min_delta)
         self.monitor = monitor
-        self.patience = patience
+        self.patience = as_count("patience", patience)
         self.min_delta = min_delta
         self.start()
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core, losses
+from pyoptim.checks import as_count, check_not_negative
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.optim import AdamW
@@ -81,17 +82,20 @@ class Trainer:
         early_stopping: EarlyStopping | None = None,
         progress: bool | None = None,
     ) -> None:
-        for name, count in (("epochs", epochs), ("batch_size", batch_size)):
-            if not (isinstance(count, int) and count >= 1):
-                raise ValueError(f"{name} must be a whole number of at least 1, got {count!r}")
-        for name, penalty in (("l1", l1), ("l2", l2)):
-            if not (np.isfinite(penalty) and penalty >= 0):
-                raise ValueError(f"{name} must be at least 0 and finite, got {penalty}")
+        check_not_negative("l1", l1)
+        check_not_negative("l2", l2)
+        if optimizer is not None and not (
+            isinstance(optimizer, Optimizer) and optimizer.updates(model.params)
+        ):
+            raise ValueError(
+                f"optimizer must be one over the model's params, got {optimizer!r}; "
+                "make it as AdamW(model.params)"
+            )
         self.model = model
         self.loss = model.loss if loss is None else losses.get(loss)
         self.optimizer = AdamW(model.params) if optimizer is None else optimizer
-        self.epochs = epochs
-        self.batch_size = batch_size
+        self.epochs = as_count("epochs", epochs)
+        self.batch_size = as_count("batch_size", batch_size)
         self.shuffle = shuffle
         self.seed = seed
         self.validation = validation
@@ -118,6 +122,8 @@ class Trainer:
         history = History()
         stopping = self.early_stopping
         if stopping is not None:
+            if stopping.monitor.startswith("val_") and held_out is None:
+                raise ValueError(f"early stopping on {stopping.monitor!r} needs validation=")
             stopping.start()
         stop_reason = StopReason.FINISHED
         steps = self.epochs * -(-len(rows) // self.batch_size)
