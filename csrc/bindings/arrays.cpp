@@ -101,7 +101,7 @@ py::array from_dlpack(py::handle object, const std::string& name) {
 }  // namespace
 
 bool is_numpy_array(py::handle object) {
-  return py::type::handle_of(object).is(py::detail::npy_api::get().PyArray_Type_);
+  return Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
 }
 
 bool is_array(py::handle object) {
