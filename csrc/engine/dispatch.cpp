@@ -25,11 +25,12 @@ std::vector<const Backend*> detect() {
   std::vector<const Backend*> found{&baseline::backend};
 #ifdef PYOPTIM_X86
   __builtin_cpu_init();
-  const bool has_avx2 = __builtin_cpu_supports("avx2") != 0;
+  const bool has_avx2 = static_cast<bool>(__builtin_cpu_supports("avx2"));
   if (has_avx2) found.push_back(&avx2::backend);
-  if (has_avx2 && __builtin_cpu_supports("avx512f") != 0 &&
-      __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-      __builtin_cpu_supports("avx512dq") != 0)
+  if (has_avx2 && static_cast<bool>(__builtin_cpu_supports("avx512f")) &&
+      static_cast<bool>(__builtin_cpu_supports("avx512bw")) &&
+      static_cast<bool>(__builtin_cpu_supports("avx512vl")) &&
+      static_cast<bool>(__builtin_cpu_supports("avx512dq")))
     found.push_back(&avx512::backend);
 #endif
   return found;

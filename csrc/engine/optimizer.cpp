@@ -70,7 +70,7 @@ std::string describe(const Range& range) {
 
 Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups,
                      const Options& options)
-    : backend_(&active_backend()), first_variant_(nullptr), options_(options) {
+    : backend_(&active_backend()), options_(options) {
   for (std::size_t i = 0; i < backend_->rule_count; ++i) {
     if (rule != backend_->rules[i].name) continue;
     if (variant_count_++ == 0) first_variant_ = &backend_->rules[i];

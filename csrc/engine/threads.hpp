@@ -9,7 +9,7 @@
 namespace pyoptim {
 
 /// Work on fewer elements than this stays on the calling thread.
-inline constexpr std::size_t serial_below = 32 * 1024;
+inline constexpr std::size_t serial_below = std::size_t{32} * 1024;
 
 /// More are never used: OpenMP ends the process if it cannot start them.
 inline constexpr int most_threads = 512;
