@@ -27,7 +27,7 @@ R from_values(const double* hyper) {
 /// one array between loads of others stalls where their addresses agree modulo 4096.
 template <class R, class T, bool General, std::size_t... K>
 void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
-                  std::size_t count, std::index_sequence<K...>) {
+                  std::size_t count, std::index_sequence<K...> /*states*/) {
   using F = Arithmetic<T>;
   const auto update = rule.template step<F>(step);
   const F scale = F(shaping.scale), bound = F(shaping.bound), keep = F(shaping.keep);

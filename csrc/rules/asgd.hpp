@@ -31,7 +31,7 @@ struct ASGD {
     scalars[1] = 1;
   }
   void advance(const Step& t, double* scalars) const {
-    const double now = double(t.count);
+    const auto now = double(t.count);
     scalars[0] = t.lr / power(1 + lambd * t.lr * now, alpha);
     scalars[1] = 1 / larger(1.0, now - t0);
   }
