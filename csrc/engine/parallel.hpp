@@ -13,40 +13,45 @@
 namespace pyoptim {
 
 /// Calls work(begin, end) on pieces that together are [0, total), on up to `threads` threads at
-/// once, each in a FloatEnvironment. Pieces are cut at multiples of `grain`, and are of `chunk`
-/// at most, a multiple of it. Every thread has a share of its own, the same each time, so that it
-/// finds memory where it left it; one that is done helps the others.
+/// once, each in a FloatEnvironment. Pieces are cut at multiples of `grain` and are of `most` at
+/// most, a multiple of it. Threads take pieces from one queue, in order: that uses memory better
+/// than a stretch for each, and does not wait for a thread that got no processor. Where memory has
+/// several nodes, every thread has a queue of its own first, the same each time, so that it finds
+/// memory where it left it.
 template <class Work>
-void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t chunk,
+void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t most,
                   const Work& work) {
   if (threads <= 1) {
     const FloatEnvironment environment;
     if (total > 0) work(std::size_t{0}, total);
     return;
   }
-  struct alignas(64) Share {
+  struct alignas(64) Queue {
     std::atomic<std::size_t> next;
     std::size_t end;
   };
-  const auto shares = std::make_unique<Share[]>(std::size_t(threads));
+  const int count = memory_nodes() > 1 ? threads : 1;
+  const auto queues = std::make_unique<Queue[]>(std::size_t(count));
   const std::size_t grains = (total + grain - 1) / grain;
-  const auto cut = [&](int thread) {
-    const std::size_t at = grains * std::size_t(thread) / std::size_t(threads);
-    return std::min(at * grain, total);
+  const auto cut = [&](int i) {
+    return std::min(grains * std::size_t(i) / std::size_t(count) * grain, total);
   };
-  for (int i = 0; i < threads; ++i) {
-    shares[i].next.store(cut(i), std::memory_order_relaxed);
-    shares[i].end = cut(i + 1);
+  for (int i = 0; i < count; ++i) {
+    queues[i].next.store(cut(i), std::memory_order_relaxed);
+    queues[i].end = cut(i + 1);
   }
+  // A few pieces a thread, or one if there is little to do.
+  const std::size_t pieces = std::size_t(threads) * (total >= std::size_t(threads) * most ? 4 : 1);
+  const std::size_t piece = std::min((grains + pieces - 1) / pieces * grain, most);
 #pragma omp parallel num_threads(threads)
   {
     const FloatEnvironment environment;
-    for (int i = 0; i < threads; ++i) {
-      Share& share = shares[(omp_get_thread_num() + i) % threads];
+    for (int i = 0; i < count; ++i) {
+      Queue& queue = queues[(omp_get_thread_num() + i) % count];
       while (true) {
-        const std::size_t begin = share.next.fetch_add(chunk, std::memory_order_relaxed);
-        if (begin >= share.end) break;
-        work(begin, std::min(begin + chunk, share.end));
+        const std::size_t begin = queue.next.fetch_add(piece, std::memory_order_relaxed);
+        if (begin >= queue.end) break;
+        work(begin, std::min(begin + piece, queue.end));
       }
     }
   }

@@ -10,7 +10,7 @@ namespace pyoptim {
 namespace {
 
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
-constexpr std::size_t chunk = 1 << 16;  // what a thread takes at a time
+constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
 constexpr std::size_t sum_block = 1 << 14;  // what one sum runs over
 
 template <class Pointer>

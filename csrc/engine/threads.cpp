@@ -67,6 +67,17 @@ int usable_processors() {
   return quota > 0 ? std::min(quota, allowed) : allowed;
 }
 
+int memory_nodes() {
+  static const int nodes = [] {
+    // "0", "0-3" or "0,2": nodes are counted by their highest number.
+    std::string online;
+    std::ifstream("/sys/devices/system/node/online") >> online;
+    const std::size_t last = online.find_last_of(",-");
+    return 1 + std::atoi(online.substr(last == std::string::npos ? 0 : last + 1).c_str());
+  }();
+  return nodes;
+}
+
 int thread_count() {
   const int count = set_count.load(std::memory_order_relaxed);
   if (count > 0) return std::min(count, most_threads);

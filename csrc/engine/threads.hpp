@@ -24,6 +24,9 @@ PYOPTIM_API void set_thread_count(int count);
 /// The processors that affinity and cgroup quota leave to this process.
 PYOPTIM_API int usable_processors();
 
+/// The memory nodes (NUMA) of the machine.
+PYOPTIM_API int memory_nodes();
+
 /// Whether this process was forked: OpenMP's threads do not survive a fork, so it stays serial.
 PYOPTIM_API bool in_forked_child();
 

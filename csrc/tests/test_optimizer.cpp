@@ -63,7 +63,7 @@ TEST_CASE("errors name what is wrong, what was expected and what came") {
         "clip_norm must be at least 0 and finite, got -1");
   CHECK(refusal("SGD", one, {.clip_value = HUGE_VAL}) ==
         "clip_value must be at least 0 and finite, got inf");
-  CHECK(refusal("SGD", one, {.threads = -1}) == "num_threads must be at least 1");
+  CHECK(refusal("SGD", one, {.threads = -1}) == "num_threads must be in [0, 512], got -1");
 }
 
 TEST_CASE("every field of every rule refuses what is out of its range") {
