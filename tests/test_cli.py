@@ -390,7 +390,7 @@ def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
 
 def python(code, *arguments):
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", code, *arguments], capture_output=True, text=True, check=False
     )
 
 
