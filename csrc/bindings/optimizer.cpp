@@ -30,29 +30,17 @@ class BoundOptimizer {
   /// at this optimizer.
   template <class Work>
   auto locked(const Work& work) {
-    std::unique_lock<std::mutex> lock(mutex_, std::defer_lock);
-    if (elements_ < serial_below && lock.try_lock()) return work();
-    if (const pid_t holder = holder_; holder != 0 && holder != getpid())
+    std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
+    // Whoever holds it is of the process that took it last; after a fork that may be another one.
+    if (!lock && process_ != getpid())
       throw std::runtime_error(
           "this process was forked while another thread stepped the optimizer; make a new one");
+    if (lock && elements_ < serial_below) return work();
     const py::gil_scoped_release released;
-    lock.lock();
-    const Holding holding(holder_);
+    if (!lock) lock.lock();
+    process_ = getpid();
     return work();
   }
-
-  /// The process in which someone works on the optimizer without the GIL, for as long as this
-  /// lives.
-  class Holding {
-   public:
-    explicit Holding(std::atomic<pid_t>& holder) : holder_(holder) { holder_ = getpid(); }
-    ~Holding() { holder_ = 0; }
-    Holding(const Holding&) = delete;
-    Holding& operator=(const Holding&) = delete;
-
-   private:
-    std::atomic<pid_t>& holder_;
-  };
 
  public:
   BoundOptimizer(const std::string& rule,
@@ -305,7 +293,7 @@ class BoundOptimizer {
   std::vector<const void*> bound_pointers_;
   std::size_t elements_ = 0;
   std::mutex mutex_;
-  std::atomic<pid_t> holder_ = 0;
+  std::atomic<pid_t> process_ = getpid();
 };
 
 std::string text(const StepInfo& info) {

@@ -1,6 +1,6 @@
 // exp, log, tanh and the logistic function as plain arithmetic on one element, so that loops over
 // them vectorise and every instruction set gives the same bits. The polynomials are those of
-// S. Moshier's Cephes library and of Sun's fdlibm; results are within 2 units in the last place,
+// S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5 units in the last place,
 // and what would be denormal is 0.
 #pragma once
 
