@@ -18,6 +18,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 import pyoptim as po
 
@@ -386,6 +387,8 @@ def _moved(rule: po.Rule) -> Iterator[Case]:
 
 VARIANTS = [case for rule in po.rules() for case in _variants(rule)]
 MOVED = [case for rule in po.rules() for case in _moved(rule)]
+all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
+all_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 
 @cache

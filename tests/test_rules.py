@@ -17,6 +17,8 @@ from reference import (
     VARIANTS,
     Array,
     Case,
+    all_dtypes,
+    all_variants,
     assert_same_state,
     clip_factor,
     gradients,
@@ -28,9 +30,6 @@ from reference import (
 
 import pyoptim as po
 from pyoptim import _core
-
-all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
-all_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 # What the engine does around every rule: options of the optimizer, and of its step.
 MIXES: dict[str, tuple[dict[str, Any], float]] = {

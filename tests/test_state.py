@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 from reference import (
-    DTYPES,
     VARIANTS,
     Array,
     Case,
+    all_dtypes,
+    all_variants,
     assert_same_state,
     references,
     same_bits,
@@ -22,9 +23,6 @@ from reference import (
 )
 
 import pyoptim as po
-
-all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
-all_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 SIZES = (70, 35, 40)
 

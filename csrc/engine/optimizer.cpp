@@ -97,7 +97,6 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       made.param = tensor.data;
       made.size = tensor.size;
       made.dtype = tensor.dtype;
-      if (tensor.dtype != DType::float64) largest_finite_ = FLT_MAX;
       made.group = groups_.size();
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
@@ -257,6 +256,7 @@ double Optimizer::norm(const void* const* grads) const {
 }
 
 void Optimizer::plan(const void* const* grads, double scale) {
+  const FloatEnvironment environment;
   plan_.clear();
   const Tensor* before = nullptr;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
@@ -296,35 +296,41 @@ void Optimizer::plan(const void* const* grads, double scale) {
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   StepInfo info;
   info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
-  if (info.measured) info.grad_norm = norm(grads);
-  // Threads started under another environment would keep it: it is ours only outside of teams.
-  info.skipped = !prepare(grads, grad_scale, info);
+  double scale = grad_scale;
+  if (info.measured) {
+    info.grad_norm = norm(grads) * std::fabs(grad_scale);
+    scale *= clip_factor(info.grad_norm);
+    // No element is larger than the norm, so that only a large one asks for a closer look.
+    const bool surely_finite = info.grad_norm <= FLT_MAX;
+    info.skipped = options_.skip_nonfinite && !surely_finite && !all_finite(grads, scale);
+  }
   if (!info.skipped) {
+    plan(grads, scale);
+    // Threads started under another environment would keep it: it is ours only outside of teams.
     const Team team(plan_.elements(), options_.threads);
     plan_.execute(team.threads());
+    finish(grads);
   }
-  if (!info.skipped) finish(grads);
   info.step = steps_;
   return info;
 }
 
-bool Optimizer::prepare(const void* const* grads, double grad_scale, StepInfo& info) {
+double Optimizer::clip_factor(double norm) const {
   const FloatEnvironment environment;
-  double scale = grad_scale;
-  if (info.measured) {
-    info.grad_norm *= std::fabs(grad_scale);
-    double clip = 1;
-    if (options_.clip_norm > 0) {
-      // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
-      const double ratio = options_.clip_norm / (info.grad_norm + 1e-6);
-      clip = ratio >= 1 ? 1 : ratio;
-    }
-    scale *= clip;
-    // No element is larger than the norm; one that the scale takes past its type counts, too.
-    const bool fits = info.grad_norm * clip <= largest_finite_;
-    if (options_.skip_nonfinite && !(fits && std::isfinite(info.grad_norm))) return false;
+  // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
+  const double ratio = options_.clip_norm / (norm + 1e-6);
+  return options_.clip_norm == 0 || ratio >= 1 ? 1 : ratio;
+}
+
+bool Optimizer::all_finite(const void* const* grads, double scale) const {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr) continue;
+    const Values values{grads[i], tensors_[i].size, tensors_[i].dtype};
+    const Team team(values.size, options_.threads);
+    const double most = largest_magnitude(*backend_, {values}, team.threads());
+    const double limit = tensors_[i].dtype == DType::float64 ? DBL_MAX : FLT_MAX;
+    if (!(most * std::fabs(scale) <= limit)) return false;
   }
-  plan(grads, scale);
   return true;
 }
 

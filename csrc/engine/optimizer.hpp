@@ -2,7 +2,6 @@
 // their states, and the step.
 #pragma once
 
-#include <cfloat>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -113,8 +112,10 @@ class PYOPTIM_API Optimizer {
   void allocate_states(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
-  /// Makes the plan of a step; false if it is to be skipped.
-  bool prepare(const void* const* grads, double grad_scale, StepInfo& info);
+  /// Whether all gradients are finite, and stay so in their type when they are scaled.
+  [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
+  /// What gradients of this norm are to be multiplied by.
+  [[nodiscard]] double clip_factor(double norm) const;
   void plan(const void* const* grads, double scale);
   /// Moves on what the step used.
   void finish(const void* const* grads);
@@ -128,7 +129,6 @@ class PYOPTIM_API Optimizer {
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
   std::int64_t steps_ = 0;
-  double largest_finite_ = DBL_MAX;  // of the smallest range among the parameters' types
   Plan plan_;
 };
 

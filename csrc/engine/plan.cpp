@@ -118,48 +118,69 @@ double square_root(double x) {
   return std::sqrt(x);
 }
 
+/// The values cut into blocks, and what is measured of each, on several threads.
+class Blocks {
+ public:
+  Blocks(const std::vector<Values>& values, int threads) : threads_(threads) {
+    for (const Values& tensor : values) {
+      const std::size_t item = item_size(tensor.dtype);
+      for (std::size_t at = 0; at < tensor.size; at += sum_block)
+        blocks_.push_back({advance_bytes(tensor.data, at * item),
+                           std::min(sum_block, tensor.size - at), tensor.dtype});
+    }
+  }
+
+  template <class Measure>
+  [[nodiscard]] std::vector<double> measured(const Measure& measure) const {
+    std::vector<double> found(blocks_.size());
+    parallel_for(threads_, blocks_.size(), 1, chunk / sum_block,
+                 [&](std::size_t begin, std::size_t end) {
+                   for (std::size_t i = begin; i < end; ++i) found[i] = measure(blocks_[i]);
+                 });
+    return found;
+  }
+
+  /// NaN where there is one.
+  [[nodiscard]] double largest(const Backend& backend) const {
+    double most = 0;
+    for (const double value : measured([&](const Values& block) {
+           return backend.largest[int(block.dtype)](block.data, block.size);
+         }))
+      most = std::isnan(most) || value <= most ? most : value;
+    return most;
+  }
+
+ private:
+  int threads_;
+  std::vector<Values> blocks_;
+};
+
 }  // namespace
 
-double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads) {
-  std::vector<Values> blocks;
-  for (const Values& tensor : values) {
-    const std::size_t item = item_size(tensor.dtype);
-    for (std::size_t at = 0; at < tensor.size; at += sum_block)
-      blocks.push_back({advance_bytes(tensor.data, at * item),
-                        std::min(sum_block, tensor.size - at), tensor.dtype});
-  }
-  std::vector<double> part(blocks.size());
-  const auto over_blocks = [&](const auto& measure) {
-    parallel_for(threads, blocks.size(), 1, chunk / sum_block,
-                 [&](std::size_t begin, std::size_t end) {
-                   for (std::size_t i = begin; i < end; ++i) part[i] = measure(blocks[i]);
-                 });
-  };
+double largest_magnitude(const Backend& backend, const std::vector<Values>& values, int threads) {
+  return Blocks(values, threads).largest(backend);
+}
 
-  over_blocks([&](const Values& block) {
+double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads) {
+  const Blocks blocks(values, threads);
+  const double sum = sum_in_order(blocks.measured([&](const Values& block) {
     return backend.square_sum[int(block.dtype)](block.data, block.size);
-  });
-  const double sum = sum_in_order(part);
+  }));
   if (std::isfinite(sum) && sum >= 1e-280) return square_root(sum);
 
   // Squares overflowed or underflowed, or a value is not finite: bring the largest near 1 first.
-  over_blocks([&](const Values& block) {
-    return backend.largest[int(block.dtype)](block.data, block.size);
-  });
-  double largest = 0;
-  for (const double value : part)
-    largest = std::isnan(largest) || value <= largest ? largest : value;
+  const double largest = blocks.largest(backend);
   if (!std::isfinite(largest) || largest == 0) return largest;
   const double shrink = std::ldexp(1.0, -std::clamp(std::ilogb(largest), -1000, 1000));
-  over_blocks([&](const Values& block) {
-    double squares = 0;
+  const std::vector<double> squares = blocks.measured([&](const Values& block) {
+    double sum = 0;
     for (std::size_t i = 0; i < block.size && block.dtype == DType::float64; ++i) {
       const double value = static_cast<const double*>(block.data)[i] * shrink;
-      squares += value * value;
+      sum += value * value;
     }
-    return squares;
+    return sum;
   });
-  return square_root(sum_in_order(part)) / shrink;
+  return square_root(sum_in_order(squares)) / shrink;
 }
 
 }  // namespace pyoptim

@@ -64,4 +64,7 @@ struct Values {
 /// for every number of threads. Does not overflow where the norm itself does not.
 double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads);
 
+/// The largest magnitude of all values; NaN where there is one.
+double largest_magnitude(const Backend& backend, const std::vector<Values>& values, int threads);
+
 }  // namespace pyoptim

@@ -53,11 +53,10 @@ double penalty(const void* param, void* grad, double l1, double l2, std::size_t 
 
 template <class F>
 void softmax(void* score_rows, std::size_t rows, std::size_t columns) {
+  if (columns == 0) return;
   for (std::size_t i = 0; i < rows; ++i) {
     F* const z = static_cast<F*>(score_rows) + i * columns;
-    F top = z[0];
-#pragma omp simd reduction(max : top)
-    for (std::size_t j = 0; j < columns; ++j) top = larger(z[j], top);
+    const F top = largest_in_lanes(z, columns);
     const double sum =
         sum_in_lanes(columns, [=](std::size_t j) { return z[j] = exponential(z[j] - top); });
     const F share = F(1 / sum);

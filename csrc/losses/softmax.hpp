@@ -16,9 +16,7 @@ struct Softmax {
   /// The value of a row; its slope times scale goes to `slope` unless that is nullptr.
   template <class F>
   static double row(const F* z, std::int64_t label, F* slope, F scale, std::size_t columns) {
-    F top = z[0];
-#pragma omp simd reduction(max : top)
-    for (std::size_t j = 0; j < columns; ++j) top = larger(z[j], top);
+    const F top = largest_in_lanes(z, columns);
     const double at_label = double(z[label]) - double(top);
     if (slope == nullptr) {
       const double sum =

@@ -96,9 +96,8 @@ std::string difference(const Outcome& got, const Outcome& expected) {
   return got.penalty == expected.penalty ? "" : "penalty";
 }
 
-}  // namespace
-
-TEST_CASE("layers have the same bits for every instruction set") {
+template <class Check>
+void for_every_layer(const Check& check) {
   for (const Activation activation : activations)
     for (const DType dtype : layer_dtypes)
       for (const Shape shape : shapes) {
@@ -106,13 +105,21 @@ TEST_CASE("layers have the same bits for every instruction set") {
         CAPTURE(name_of(dtype));
         CAPTURE(shape.rows);
         CAPTURE(shape.columns);
-        use_backend("baseline");
-        const Outcome expected = run(activation, dtype, shape);
-        for (const Backend* backend : available_backends()) {
-          use_backend(backend->name);
-          CHECK(difference(run(activation, dtype, shape), expected) == "");
-        }
+        check(activation, dtype, shape);
       }
+}
+
+}  // namespace
+
+TEST_CASE("layers have the same bits for every instruction set") {
+  for_every_layer([](Activation activation, DType dtype, Shape shape) {
+    use_backend("baseline");
+    const Outcome expected = run(activation, dtype, shape);
+    for (const Backend* backend : available_backends()) {
+      use_backend(backend->name);
+      CHECK(difference(run(activation, dtype, shape), expected) == "");
+    }
+  });
 }
 
 TEST_CASE("layers have the same bits for every number of threads") {
@@ -129,45 +136,39 @@ TEST_CASE("layers have the same bits for every number of threads") {
 }
 
 TEST_CASE("layers are right") {
-  for (const Activation activation : activations)
-    for (const DType dtype : layer_dtypes)
-      for (const Shape shape : shapes) {
-        CAPTURE(int(activation));
-        CAPTURE(name_of(dtype));
-        CAPTURE(shape.rows);
-        CAPTURE(shape.columns);
-        const std::size_t size = shape.rows * shape.columns;
-        const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2),
-                    d = random_array(dtype, size, 3), grad = random_array(dtype, size, 4);
-        const Outcome out = run(activation, dtype, shape);
-        const double near = tolerance(dtype);
-        double worst_forward = 0, worst_backward = 0, worst_bias = 0, worst_penalty = 0;
-        std::vector<double> sums(shape.columns);
-        double penalty = 0;
-        for (std::size_t i = 0; i < size; ++i) {
-          const double x = z[i] + bias[i % shape.columns];
-          const auto off = [](double got, double expected) {
-            return std::fabs(got - expected) / (1 + std::fabs(expected));
-          };
-          worst_forward = std::max(
-              {worst_forward, off(out.z[i], x), off(out.a[i], naive_value(activation, out.z[i]))});
-          worst_backward =
-              std::max(worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
-          sums[i % shape.columns] += out.d[i];
-          const double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : 0;
-          worst_penalty =
-              std::max(worst_penalty, off(out.penalty_grad[i], grad[i] + l1 * sign + l2 * z[i]));
-          penalty += l1 * std::fabs(z[i]) + l2 / 2 * z[i] * z[i];
-        }
-        for (std::size_t j = 0; j < shape.columns; ++j)
-          worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
-        CHECK(worst_forward <= near);
-        CHECK(worst_backward <= std::max(near, 1e-11));
-        CHECK(worst_bias <= 10 * near);
-        CHECK(worst_penalty <= near);
-        CHECK(close(out.penalty, penalty, 1e-13));
-        CHECK(difference(out.in_place, out.a) == "");
-      }
+  for_every_layer([](Activation activation, DType dtype, Shape shape) {
+    const std::size_t size = shape.rows * shape.columns;
+    const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2),
+                d = random_array(dtype, size, 3), grad = random_array(dtype, size, 4);
+    const Outcome out = run(activation, dtype, shape);
+    const double near = tolerance(dtype);
+    double worst_forward = 0, worst_backward = 0, worst_bias = 0, worst_penalty = 0;
+    std::vector<double> sums(shape.columns);
+    double penalty = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      const double x = z[i] + bias[i % shape.columns];
+      const auto off = [](double got, double expected) {
+        return std::fabs(got - expected) / (1 + std::fabs(expected));
+      };
+      worst_forward = std::max(
+          {worst_forward, off(out.z[i], x), off(out.a[i], naive_value(activation, out.z[i]))});
+      worst_backward =
+          std::max(worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
+      sums[i % shape.columns] += out.d[i];
+      const double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : 0;
+      worst_penalty =
+          std::max(worst_penalty, off(out.penalty_grad[i], grad[i] + l1 * sign + l2 * z[i]));
+      penalty += l1 * std::fabs(z[i]) + l2 / 2 * z[i] * z[i];
+    }
+    for (std::size_t j = 0; j < shape.columns; ++j)
+      worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
+    CHECK(worst_forward <= near);
+    CHECK(worst_backward <= std::max(near, 1e-11));
+    CHECK(worst_bias <= 10 * near);
+    CHECK(worst_penalty <= near);
+    CHECK(close(out.penalty, penalty, 1e-13));
+    CHECK(difference(out.in_place, out.a) == "");
+  });
 }
 
 TEST_CASE("softmax is right, also for scores that are far apart") {

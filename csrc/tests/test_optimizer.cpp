@@ -245,6 +245,23 @@ TEST_CASE("a gradient that its scale takes past the type's range is not finite")
   CHECK_FALSE(optimizer.step(grads, 1e-10).skipped);
 }
 
+TEST_CASE("a float64 gradient beyond the range of float32 is finite beside float32 parameters") {
+  Array narrow(DType::float32, 1), wide(DType::float64, 1), small(DType::float32, 1),
+      large(DType::float64, 1);
+  large.set(0, 1e200);
+  Optimizer optimizer(
+      "SGD",
+      {{{{"lr", 1}},
+        {{"narrow", narrow.at(0), 1, DType::float32}, {"wide", wide.at(0), 1, DType::float64}}}},
+      {.skip_nonfinite = true});
+  const void* grads[] = {small.at(0), large.at(0)};
+  CHECK_FALSE(optimizer.step(grads).skipped);
+  CHECK(wide[0] == -1e200);
+  small.set(0, 1e30);
+  CHECK(optimizer.step(grads, 1e10).skipped);
+  CHECK(optimizer.step(grads, 1e200).skipped);
+}
+
 TEST_CASE("a null gradient leaves its tensor and its count as they are") {
   Array a = random_array(DType::float32, size, 1), b = random_array(DType::float32, size, 2);
   const Array untouched = b, grad = random_array(DType::float32, size, 3);
