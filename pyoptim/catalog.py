@@ -31,6 +31,12 @@ class Rule:
         The states of every variant (momentum or not, amsgrad or not ...).
     lr, weight_decay, decoupled_weight_decay
         The defaults of the settings that all optimizers have.
+    decays_itself : bool
+        Whether decoupled weight decay stands in the rule's formula, in a way of its own.
+    averages : bool
+        Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
+    takes_hessian : bool
+        Whether it uses estimates of the Hessian's diagonal: see `Optimizer.update_hessian`.
     """
 
     name: str
@@ -41,6 +47,9 @@ class Rule:
     lr: float
     weight_decay: float
     decoupled_weight_decay: bool
+    decays_itself: bool
+    averages: bool
+    takes_hessian: bool
 
     @property
     def bytes_per_parameter(self) -> int:
@@ -73,6 +82,9 @@ def rules() -> tuple[Rule, ...]:
             lr=entry["lr"],
             weight_decay=entry["weight_decay"],
             decoupled_weight_decay=entry["decoupled_weight_decay"],
+            decays_itself=entry["decays_itself"],
+            averages=entry["averages"],
+            takes_hessian=entry["takes_hessian"],
         )
         for entry in _core.rules()
     )

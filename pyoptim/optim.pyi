@@ -21,6 +21,21 @@ __all__ = [
     "ASGD",
     "AdaBelief",
     "Yogi",
+    "Adan",
+    "AdEMAMix",
+    "ADOPT",
+    "LaProp",
+    "QHAdam",
+    "AdaBound",
+    "DiffGrad",
+    "PAdam",
+    "Tiger",
+    "FTML",
+    "MADGRAD",
+    "FTRL",
+    "ScheduleFreeSGD",
+    "ScheduleFreeAdamW",
+    "Sophia",
 ]
 
 class SGD(Optimizer):
@@ -339,6 +354,302 @@ class Yogi(Optimizer):
         initial_accumulator_value: float = 1e-06,
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Adan(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.98,
+        beta2: float = 0.92,
+        beta3: float = 0.99,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class AdEMAMix(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        beta3: float = 0.9999,
+        alpha: float = 5.0,
+        warmup_steps: float = 0.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class ADOPT(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.9999,
+        eps: float = 1e-06,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class LaProp(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0004,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-15,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class QHAdam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        nu1: float = 1.0,
+        nu2: float = 1.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class AdaBound(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        final_lr: float = 0.1,
+        gamma: float = 0.001,
+        amsbound: bool = False,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class DiffGrad(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class PAdam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.1,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        partial: float = 0.25,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Tiger(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.001,
+        *,
+        momentum: float = 0.965,
+        weight_decay: float = 0.01,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class FTML(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0025,
+        *,
+        beta1: float = 0.6,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class MADGRAD(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.01,
+        *,
+        momentum: float = 0.9,
+        eps: float = 1e-06,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class FTRL(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.1,
+        *,
+        beta: float = 1.0,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class ScheduleFreeSGD(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 1.0,
+        *,
+        momentum: float = 0.9,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class ScheduleFreeAdamW(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0025,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-08,
+        r: float = 0.0,
+        weight_lr_power: float = 2.0,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Sophia(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: LearningRate = 0.0001,
+        *,
+        beta1: float = 0.965,
+        beta2: float = 0.99,
+        gamma: float = 0.01,
+        eps: float = 1e-08,
+        clip_threshold: float = 1.0,
+        weight_decay: float = 0.0001,
+        decoupled_weight_decay: bool = True,
         maximize: bool = False,
         clip_norm: float | None = None,
         clip_value: float | None = None,

@@ -227,13 +227,77 @@ class Optimizer:
             )
         return [given[key] for key in self._keys]
 
+    def update_hessian(self, estimates: Sequence[Any] | Mapping[str, Any] | Array) -> None:
+        """Take in estimates of the Hessian's diagonal, for rules that use them (Sophia).
+
+        Parameters
+        ----------
+        estimates : list or mapping of arrays, or array
+            One for each parameter, as the gradients of `step`; None keeps the one there is.
+
+        Raises
+        ------
+        TypeError
+            If the rule uses none (`Rule.takes_hessian`).
+
+        Examples
+        --------
+        >>> import numpy as np, pyoptim as po
+        >>> w = np.array([1.0, -2.0])
+        >>> opt = po.Sophia([w], lr=0.1)
+        >>> for t in range(30):
+        ...     if t % 10 == 0:
+        ...         opt.update_hessian([np.array([2.0, 2.0])])  # the curvature of |w|^2
+        ...     info = opt.step([2 * w])
+        >>> bool((abs(w) < [1, 2]).all())
+        True
+        """
+        if isinstance(estimates, Mapping):
+            estimates = self._in_order(estimates)
+        self._native.update_hessian(estimates)
+
+    def eval(self) -> None:
+        """Bring the parameters to the points where the model is to be evaluated or saved.
+
+        Only rules that average their points (`Rule.averages`: the schedule-free ones) have others
+        than those of training; for all else nothing changes. `train` brings back the points of
+        training, to the bit; before that, no step can be made.
+
+        Examples
+        --------
+        >>> import numpy as np, pyoptim as po
+        >>> w = np.array([1.0, -2.0])
+        >>> opt = po.ScheduleFreeSGD([w], lr=0.4)
+        >>> for _ in range(100):
+        ...     info = opt.step([2 * w])
+        >>> opt.eval()
+        >>> bool(abs(w).max() < 0.01)
+        True
+        >>> opt.train()
+        """
+        if self._rule.averages:
+            self._native.set_evaluating(True)
+
+    def train(self) -> None:
+        """Bring back the points of training after `eval`."""
+        self._native.set_evaluating(False)
+
     def state_dict(self) -> StateDict:
         """Return all that a later optimizer needs to go on, as a plain dict of copies.
 
         Keys are ``rule``, ``step``, ``groups.0.lr`` ..., and ``params.NAME.exp_avg`` ... with the
         state names of torch.optim; values are arrays and numbers (the rule's name is a string).
         A schedule is not in it: its rate at this moment is.
+
+        Raises
+        ------
+        RuntimeError
+            Between `eval` and `train`: parameters saved along with it would not be those it is of.
         """
+        if self._native.evaluating:
+            raise RuntimeError(
+                "the parameters are at their evaluation points; call train() before state_dict()"
+            )
         steps, states = self._native.snapshot()
         state: StateDict = {"rule": self.rule, "step": steps}
         for index, group in enumerate(self.param_groups):

@@ -1,272 +1,30 @@
-"""Every rule in plain NumPy: what the compiled kernels must equal, bit for bit.
+"""What the compiled kernels must equal, bit for bit: the formulas, in what the engine does around.
 
-A rule is a function of one array. The scalars of a step are Python floats, rounded once to the
-type F of the arithmetic; arrays are added, multiplied and divided in the order written here.
-`Reference` does around a rule what the engine does: scale, clip, decay, and rounding to bfloat16.
-At the end of the file stand the cases that tests run over, made from the list of rules.
+`Reference` scales, clips, decays, and rounds to bfloat16. At the end of the file stand the cases
+that tests run over, made from the list of rules.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from typing import Any
 
 import ml_dtypes
 import numpy as np
-import numpy.typing as npt
 import pytest
+from formulas import FORMULAS
+from formulas.common import Array, State, Step, larger, smaller
 
 import pyoptim as po
-
-Array = npt.NDArray[Any]
-State = dict[str, Any]
 
 DTYPES: dict[str, Any] = {
     "float32": np.float32,
     "float64": np.float64,
     "bfloat16": ml_dtypes.bfloat16,
-}
-
-
-@dataclass(frozen=True)
-class Step:
-    """The moment of an update: step t, counted from 1, its rate, and the type of arithmetic."""
-
-    t: int
-    lr: float
-    F: type[Any]
-
-
-def larger(a: Any, b: Any) -> Array:
-    return np.where(a > b, a, b)
-
-
-def smaller(a: Any, b: Any) -> Array:
-    return np.where(a < b, a, b)
-
-
-def sign(x: Array) -> Array:
-    return np.where(x > 0, 1, np.where(x < 0, -1, x))
-
-
-def mean(at: Step, decay: float, old: Array, new: Array) -> Array:
-    """The exponential moving average."""
-    return at.F(decay) * old + at.F(1 - decay) * new
-
-
-def mean_square(at: Step, decay: float, old: Array, new: Array) -> Array:
-    return at.F(decay) * old + at.F(1 - decay) * new * new
-
-
-def sgd(
-    at: Step, p: Array, g: Array, s: State, momentum: float, dampening: float, nesterov: bool
-) -> Array:
-    if momentum == 0:
-        return p - at.F(at.lr) * g
-    share = 1 if at.t == 1 else 1 - dampening
-    buffer = s["momentum_buffer"] = at.F(momentum) * s["momentum_buffer"] + at.F(share) * g
-    return p - at.F(at.lr) * (g + at.F(momentum) * buffer if nesterov else buffer)
-
-
-def sign_sgd(at: Step, p: Array, g: Array, s: State) -> Array:
-    return p - at.F(at.lr) * sign(g)
-
-
-def signum(at: Step, p: Array, g: Array, s: State, momentum: float) -> Array:
-    m = s["exp_avg"] = mean(at, momentum, s["exp_avg"], g)
-    return p - at.F(at.lr) * sign(m)
-
-
-def lion(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float) -> Array:
-    direction = sign(mean(at, beta1, s["exp_avg"], g))
-    s["exp_avg"] = mean(at, beta2, s["exp_avg"], g)
-    return p - at.F(at.lr) * direction
-
-
-def adagrad(
-    at: Step,
-    p: Array,
-    g: Array,
-    s: State,
-    lr_decay: float,
-    initial_accumulator_value: float,
-    eps: float,
-) -> Array:
-    if at.t == 1:
-        s["sum"] = np.full_like(s["sum"], initial_accumulator_value)
-    s["sum"] = s["sum"] + g * g
-    return p - at.F(at.lr / (1 + (at.t - 1) * lr_decay)) * g / (np.sqrt(s["sum"]) + at.F(eps))
-
-
-def rmsprop(
-    at: Step,
-    p: Array,
-    g: Array,
-    s: State,
-    alpha: float,
-    eps: float,
-    momentum: float,
-    centered: bool,
-) -> Array:
-    v = s["square_avg"] = mean_square(at, alpha, s["square_avg"], g)
-    if centered:
-        a = s["grad_avg"] = mean(at, alpha, s["grad_avg"], g)
-        v = larger(at.F(0), v - a * a)  # rounding may make it negative; torch then gives NaN
-    d = g / (np.sqrt(v) + at.F(eps))
-    if momentum != 0:
-        d = s["momentum_buffer"] = at.F(momentum) * s["momentum_buffer"] + d
-    return p - at.F(at.lr) * d
-
-
-def adadelta(at: Step, p: Array, g: Array, s: State, rho: float, eps: float) -> Array:
-    v = s["square_avg"] = mean_square(at, rho, s["square_avg"], g)
-    d = np.sqrt((s["acc_delta"] + at.F(eps)) / (v + at.F(eps))) * g
-    s["acc_delta"] = mean_square(at, rho, s["acc_delta"], d)
-    return p - at.F(at.lr) * d
-
-
-def corrected(at: Step, m: Array, v: Array, beta1: float, beta2: float, eps: float) -> Array:
-    """lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps), the corrections as scalars."""
-    root = math.sqrt(1 - beta2**at.t)
-    return at.F(at.lr * root / (1 - beta1**at.t)) * m / (np.sqrt(v) + at.F(eps * root))
-
-
-def adam(
-    at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float, amsgrad: bool
-) -> Array:
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    v = s["exp_avg_sq"] = mean_square(at, beta2, s["exp_avg_sq"], g)
-    if amsgrad:
-        v = s["max_exp_avg_sq"] = larger(s["max_exp_avg_sq"], v)
-    return p - corrected(at, m, v, beta1, beta2, eps)
-
-
-def amsgrad(
-    at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float
-) -> Array:
-    return adam(at, p, g, s, beta1, beta2, eps, amsgrad=True)
-
-
-def adamax(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float) -> Array:
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    u = s["exp_inf"] = larger(at.F(beta2) * s["exp_inf"], np.abs(g) + at.F(eps))
-    return p - at.F(at.lr / (1 - beta1**at.t)) * m / u
-
-
-def nadam(
-    at: Step,
-    p: Array,
-    g: Array,
-    s: State,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    momentum_decay: float,
-) -> Array:
-    mu = beta1 * (1 - 0.5 * 0.96 ** (at.t * momentum_decay))
-    mu_next = beta1 * (1 - 0.5 * 0.96 ** ((at.t + 1) * momentum_decay))
-    product = s["mu_product"] = mu * (s["mu_product"] if at.t > 1 else 1)
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    v = s["exp_avg_sq"] = mean_square(at, beta2, s["exp_avg_sq"], g)
-    root = math.sqrt(1 - beta2**at.t)
-    rate_g = at.F(at.lr * root * (1 - mu) / (1 - product))
-    rate_m = at.F(at.lr * root * mu_next / (1 - product * mu_next))
-    return p - (rate_g * g + rate_m * m) / (np.sqrt(v) + at.F(eps * root))
-
-
-def radam(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float) -> Array:
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    v = s["exp_avg_sq"] = mean_square(at, beta2, s["exp_avg_sq"], g)
-    c1, c2 = 1 - beta1**at.t, 1 - beta2**at.t
-    r_inf = 2 / (1 - beta2) - 1
-    r = r_inf - 2 * at.t * beta2**at.t / c2
-    if r <= 5:
-        return p - at.F(at.lr / c1) * m
-    square = (r - 4) * (r - 2) * r_inf / ((r_inf - 4) * (r_inf - 2) * r) * c2
-    return p - at.F(at.lr * math.sqrt(square) / c1) * m / (np.sqrt(v) + at.F(eps))
-
-
-def rprop(
-    at: Step,
-    p: Array,
-    g: Array,
-    s: State,
-    eta_minus: float,
-    eta_plus: float,
-    step_size_min: float,
-    step_size_max: float,
-) -> Array:
-    if at.t == 1:
-        s["step_size"] = np.full_like(s["step_size"], at.lr)
-    change = g * s["prev"]
-    factor = np.where(change > 0, at.F(eta_plus), np.where(change < 0, at.F(eta_minus), at.F(1)))
-    size = np.clip(s["step_size"] * factor, at.F(step_size_min), at.F(step_size_max))
-    g = np.where(change < 0, at.F(0), g)
-    s["step_size"], s["prev"] = size, g
-    return p - size * sign(g)
-
-
-def asgd(at: Step, p: Array, g: Array, s: State, lambd: float, alpha: float, t0: float) -> Array:
-    if at.t == 1:
-        s["eta"], s["mu"] = at.lr, 1.0
-    eta, mu = s["eta"], s["mu"]
-    p = p * at.F(1 - lambd * eta) - at.F(eta) * g
-    s["ax"] = p if mu == 1 else s["ax"] + (p - s["ax"]) * at.F(mu)
-    s["eta"] = at.lr / (1 + lambd * at.lr * at.t) ** alpha
-    s["mu"] = 1 / max(1.0, at.t - t0)
-    return p
-
-
-def adabelief(
-    at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float, eps_root: float
-) -> Array:
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    v = mean_square(at, beta2, s["exp_avg_var"], g - m) + at.F(eps_root)
-    s["exp_avg_var"] = v
-    return p - corrected(at, m, v, beta1, beta2, eps)
-
-
-def yogi(
-    at: Step,
-    p: Array,
-    g: Array,
-    s: State,
-    beta1: float,
-    beta2: float,
-    eps: float,
-    initial_accumulator_value: float,
-) -> Array:
-    if at.t == 1:
-        for name in ("exp_avg", "exp_avg_sq"):
-            s[name] = np.full_like(s[name], initial_accumulator_value)
-    v, square = s["exp_avg_sq"], g * g
-    m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
-    v = s["exp_avg_sq"] = v - at.F(1 - beta2) * sign(v - square) * square
-    return p - corrected(at, m, v, beta1, beta2, eps)
-
-
-REFERENCES: dict[str, Callable[..., Array]] = {
-    "SGD": sgd,
-    "SignSGD": sign_sgd,
-    "Signum": signum,
-    "Lion": lion,
-    "Adagrad": adagrad,
-    "RMSprop": rmsprop,
-    "Adadelta": adadelta,
-    "Adam": adam,
-    "AdamW": adam,
-    "AMSGrad": amsgrad,
-    "Adamax": adamax,
-    "NAdam": nadam,
-    "RAdam": radam,
-    "Rprop": rprop,
-    "ASGD": asgd,
-    "AdaBelief": adabelief,
-    "Yogi": yogi,
 }
 
 
@@ -277,7 +35,8 @@ class Reference:
         self, rule: str, settings: dict[str, Any], states: Sequence[str], param: Array
     ) -> None:
         self.F: type[Any] = np.float64 if param.dtype == np.float64 else np.float32
-        self.rule = REFERENCES[rule]
+        self.formula = FORMULAS[rule]
+        self.decays_itself = next(r.decays_itself for r in po.rules() if r.name == rule)
         shared = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
         self.shared = {name: settings[name] for name in shared}
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
@@ -289,17 +48,19 @@ class Reference:
         self, grad: Array, *, lr: float | None = None, scale: float = 1, bound: float = math.inf
     ) -> None:
         self.t += 1
-        at = Step(self.t, self.shared["lr"] if lr is None else lr, self.F)
         decay, F = self.shared["weight_decay"], self.F
+        at = Step(self.t, self.shared["lr"] if lr is None else lr, F)
         scale = -scale if self.shared["maximize"] else scale
         p = self.param.astype(F)
         g = smaller(F(bound), larger(F(-bound), grad.astype(F) * F(scale)))
-        if self.shared["decoupled_weight_decay"]:
+        if self.shared["decoupled_weight_decay"] and self.decays_itself:
+            at = replace(at, weight_decay=decay)
+        elif self.shared["decoupled_weight_decay"]:
             p = p * F(1 - at.lr * decay)
         elif decay != 0:
             g = g + F(decay) * p
         # astype to bfloat16 rounds to nearest, ties to even.
-        self.param = self.rule(at, p, g, self.state, **self.hyper).astype(self.param.dtype)
+        self.param = self.formula(at, p, g, self.state, **self.hyper).astype(self.param.dtype)
 
 
 def norm(grads: Sequence[Array]) -> float:
@@ -366,12 +127,22 @@ class Case:
         return "-".join([self.rule.name, *(f"{name}={value}" for name, value in self.settings)])
 
 
+def _is_count(field: po.Field) -> bool:
+    return field.name.endswith("_steps")
+
+
+def _switched_on(field: po.Field) -> float | bool:
+    if _is_count(field):
+        return 10_000.0
+    return True if field.is_flag else 0.05
+
+
 def _variants(rule: po.Rule) -> Iterator[Case]:
     """Yield the rule with every set of its switches on: flags, and numbers that are 0 if unset."""
     switches = [field for field in rule.fields if field.default == 0]
     for count in range(len(switches) + 1):
         for chosen in combinations(switches, count):
-            on = ((field.name, True if field.is_flag else 0.5) for field in chosen)
+            on = ((field.name, _switched_on(field)) for field in chosen)
             case = Case(rule, tuple(on))
             if case.accepted():
                 yield case
@@ -380,8 +151,11 @@ def _variants(rule: po.Rule) -> Iterator[Case]:
 def _moved(rule: po.Rule) -> Iterator[Case]:
     """Yield the rule with each of its other numbers moved away from the default."""
     for field in rule.fields:
-        if field.default != 0:
-            trials = (Case(rule, ((field.name, value),)) for value in (0.6, 2.0))
+        if _is_count(field):
+            yield Case(rule, ((field.name, 5.0),))
+        elif field.default != 0:
+            values = (value for value in (0.7, 2.0, 0.125) if value != field.default)
+            trials = (Case(rule, ((field.name, value),)) for value in values)
             yield next(case for case in trials if case.accepted())
 
 

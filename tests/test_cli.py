@@ -273,8 +273,10 @@ def test_wrong_settings(refused, flights):
             "Error: --hidden: expected whole numbers of at least 1 such as 128,64, got "
             f"{hidden!r}\n"
         )
-    assert "there is no optimizer 'adan'; there are SGD, " in refused(*base, "--optimizer", "adan")
-    assert "no optimizer 'adan'" in refused("info", "adan")
+    assert "there is no optimizer 'adamm'; there are SGD, " in refused(
+        *base, "--optimizer", "adamm"
+    )
+    assert "no optimizer 'adamm'" in refused("info", "adamm")
     assert "lr must be at least 0 and finite, got -1" in refused(*base, "--lr", -1)
     assert "--hidden is for --model mlp; linear has no hidden layers" in refused(
         *base, "--model", "linear", "--hidden", 8

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from reference import (
     DTYPES,
+    FORMULAS,
     MOVED,
-    REFERENCES,
     VARIANTS,
     Array,
     Case,
@@ -104,13 +104,15 @@ def trained(case: Case, dtype: str = "float64") -> bytes:
     params = [some_numbers(1, 32, dtype).copy()]
     optimizer = case.make(params, lr=0.5)
     for grads in gradients(10, (32,), dtype):
+        if case.rule.takes_hessian:
+            optimizer.update_hessian([grad * grad for grad in grads])
         optimizer.step(grads)
     states = (value for name, value in optimizer.state["0"].items() if name != "step")
     return b"".join(np.asarray(array).tobytes() for array in (*params, *states))
 
 
 def test_lists_are_complete() -> None:
-    assert REFERENCES.keys() == {rule.name for rule in po.rules()}
+    assert FORMULAS.keys() == {rule.name for rule in po.rules()}
     for rule in po.rules():
         made = [case.make([np.zeros(1)]) for case in VARIANTS if case.rule is rule]
         reached = [set(optimizer.state["0"]) for optimizer in made]
@@ -154,7 +156,9 @@ def test_comparison_finds_wrong_kernels(case: Case, dtype: str) -> None:
     before = some_numbers(1, 67, dtype).copy()
     before[-1] = 2**-8
     right = before.copy()
-    case.make([right], lr=0.5).step([some_numbers(2, 67, dtype)])
+    optimizer = case.make([right], lr=0.5)
+    for seed in (2, 3):  # there are rules whose first step moves nothing
+        optimizer.step([some_numbers(seed, 67, dtype)])
     assert_same_updates(before, right.copy(), right)
 
     wrong_sign = (2 * before.astype(np.float64) - right.astype(np.float64)).astype(before.dtype)
@@ -363,10 +367,11 @@ def test_converges(case: Case, dtype: str) -> None:
 
     def distance(lr: float) -> float:
         x = np.zeros(20, dtype)
-        rate = po.schedules.polynomial(lr, steps=500, power=2)
-        optimizer = case.make([x], lr=rate, weight_decay=0)
+        falling = po.schedules.polynomial(lr, steps=500, power=2)
+        optimizer = case.make([x], lr=lr if case.rule.averages else falling, weight_decay=0)
         for _ in range(500):
             optimizer.step([curvature * (x - optimum)])
+        optimizer.eval()
         return float(abs(x - optimum).max())
 
     with np.errstate(over="ignore", invalid="ignore"):  # some rates are too large
@@ -395,7 +400,9 @@ def test_denormals_are_flushed(case: Case, dtype: str, instruction_sets: list[st
         runs.append([param, *arrays])
         for array in runs[-1]:
             size = abs(array.astype(np.float64))
-            assert ((size == 0) | (size >= tiny)).all()
+            # A state that a step does not change may stay what it was loaded as.
+            as_loaded = (array is not param) & (size == tiny / 4)
+            assert ((size == 0) | (size >= tiny) | as_loaded).all()
     assert_equal_runs(runs)
 
 

@@ -98,36 +98,30 @@ class BoundOptimizer {
     return py::capsule(engine_.get(), "pyoptim.Optimizer");
   }
 
+  void update_hessian(py::handle estimates) {
+    const RuleInfo& rule = engine_->rule(0);
+    if (rule.observe[0] == nullptr)
+      throw py::type_error(std::string(rule.name) + " uses no estimates of the Hessian");
+    check_tensors();
+    const Arrays arrays = arrays_of(estimates, "hessian");
+    locked([&] { engine_->update_hessian(arrays.pointers.data()); });
+  }
+
+  void set_evaluating(bool evaluating) {
+    check_tensors();
+    locked([&] { engine_->set_evaluating(evaluating); });
+  }
+  [[nodiscard]] bool evaluating() const { return engine_->evaluating(); }
+
   StepInfo step(py::handle grads, double grad_scale) {
     check_tensors();
+    check_training();
     if (grads.is_none()) {
       check_bound();
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
     }
-    if (is_array(grads)) {
-      if (params_.size() != 1)
-        throw py::type_error("grads: expected a list of " + std::to_string(params_.size()) +
-                             " arrays, got one array");
-      return step(py::make_tuple(grads), grad_scale);
-    }
-    // A tuple of our own: the caller's list may change while a step runs without the GIL.
-    const auto sequence = py::reinterpret_steal<py::tuple>(PySequence_Tuple(grads.ptr()));
-    if (!sequence) {
-      PyErr_Clear();
-      throw py::type_error("grads: expected a list of arrays, one for each parameter");
-    }
-    check_count(sequence.size());
-    std::vector<py::array> held;  // what is not the caller's own array
-    std::vector<const void*> pointers(sequence.size());
-    for (std::size_t i = 0; i < pointers.size(); ++i) {
-      const py::handle given = PyTuple_GET_ITEM(sequence.ptr(), py::ssize_t(i));
-      if (given.is_none()) continue;
-      py::array grad = checked_grad(given, i);
-      if (!is_plain(grad)) grad = plain_copy(grad);
-      pointers[i] = grad.data();
-      if (grad.ptr() != given.ptr()) held.push_back(std::move(grad));
-    }
-    return locked([&] { return engine_->step(pointers.data(), grad_scale); });
+    const Arrays arrays = arrays_of(grads, "grads");
+    return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
   }
 
   double get(std::size_t group, const std::string& name) {
@@ -232,6 +226,46 @@ class BoundOptimizer {
   }
 
  private:
+  /// What the engine reads, and who keeps it.
+  struct Arrays {
+    py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
+    std::vector<py::array> held;  // what is not the caller's own array
+    std::vector<const void*> pointers;
+  };
+
+  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what) const {
+    if (is_array(given)) {
+      if (params_.size() != 1)
+        throw py::type_error(std::string(what) + ": expected a list of " +
+                             std::to_string(params_.size()) + " arrays, got one array");
+      return arrays_of(py::make_tuple(given), what);
+    }
+    Arrays arrays;
+    arrays.given = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
+    if (!arrays.given) {
+      PyErr_Clear();
+      throw py::type_error(std::string(what) +
+                           ": expected a list of arrays, one for each parameter");
+    }
+    check_count(arrays.given.size());
+    arrays.pointers.resize(arrays.given.size());
+    for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
+      const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
+      if (object.is_none()) continue;
+      py::array array = checked_grad(object, i);
+      if (!is_plain(array)) array = plain_copy(array);
+      arrays.pointers[i] = array.data();
+      if (array.ptr() != object.ptr()) arrays.held.push_back(std::move(array));
+    }
+    return arrays;
+  }
+
+  void check_training() const {
+    if (engine_->evaluating())
+      throw std::runtime_error(
+          "the parameters are at their evaluation points; call train() before the next step");
+  }
+
   [[nodiscard]] std::string grad_name(std::size_t index) const {
     return "gradient of " + names_[index];
   }
@@ -331,6 +365,9 @@ void bind_optimizer(py::module_& module) {
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
+      .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))
+      .def("set_evaluating", &BoundOptimizer::set_evaluating, py::arg("evaluating"))
+      .def_property_readonly("evaluating", &BoundOptimizer::evaluating)
       .def("get", &BoundOptimizer::get, py::arg("group"), py::arg("name"))
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
       .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))

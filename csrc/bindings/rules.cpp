@@ -33,6 +33,9 @@ py::list rules() {
       entry["lr"] = rule.defaults.lr;
       entry["weight_decay"] = rule.defaults.weight_decay;
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
+      entry["decays_itself"] = rule.decays_itself;
+      entry["averages"] = rule.evaluation[0] != nullptr;
+      entry["takes_hessian"] = rule.observe[0] != nullptr;
       entry["fields"] = fields(rule);
       entry["states"] = py::list();
       all.append(entry);

@@ -23,11 +23,13 @@ struct Span {
 };
 
 /// The moment of an update: `count` is 1 at a tensor's first step, `scalars` are what the rule
-/// remembers beside its arrays (NAdam's product of momenta).
+/// remembers beside its arrays (NAdam's product of momenta), `weight_decay` is for the rules that
+/// decay parameters themselves.
 struct Step {
   std::int64_t count;
   double lr;
   const double* scalars;
+  double weight_decay = 0;
 };
 
 /// What the engine does to an element before the rule sees it:
@@ -93,6 +95,13 @@ struct RuleInfo {
   void (*advance)(const double* hyper, const Step&, double* scalars);
   /// By dtype; then for `rest` 1 and `l2` 0, and for any.
   Update update[dtype_count][2];
+  /// Whether decoupled weight decay is part of the rule, which finds it in Step.
+  bool decays_itself;
+  /// Parameters become the point the rule is to be evaluated at; nullptr if they are it.
+  void (*evaluation[dtype_count])(const double* hyper, const Span&);
+  /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
+  /// nullptr.
+  void (*observe[dtype_count])(const double* hyper, const Span&);
 };
 
 enum class Activation : std::uint8_t { identity, relu, tanh, sigmoid, gelu };

@@ -1,7 +1,7 @@
-// exp, log, tanh and the logistic function as plain arithmetic on one element, so that loops over
-// them vectorise and every instruction set gives the same bits. The polynomials are those of
-// S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5 units in the last place,
-// and what would be denormal is 0.
+// exp, log, tanh, cube root and the logistic function as plain arithmetic on one element, so that
+// loops over them vectorise and every instruction set gives the same bits. The polynomials are
+// those of S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5 units in the
+// last place, and what would be denormal is 0.
 #pragma once
 
 #include <cstdint>
@@ -81,6 +81,28 @@ inline double logarithm(double x) {
   const double y = k * 6.93147180369123816490e-01 -
                    ((half - (s * (half + r) + k * 1.90821492927058770002e-10)) - f);
   return x == x ? y : x;
+}
+
+/// A third of bits, by shifts, which vectorise for integers of any size.
+template <class Bits>
+Bits third(Bits bits) {
+  Bits sum = (bits >> 2) + (bits >> 4);
+  sum += sum >> 4;
+  sum += sum >> 8;
+  return sum + (sum >> 16);
+}
+
+/// The cube root of x >= 0, by Newton's method for its inverse, which needs no division.
+template <class F>
+F cube_root(F x) {
+  F y;
+  if constexpr (sizeof(F) == 4)
+    y = __builtin_bit_cast(F, 0x54A21D2AU - third(__builtin_bit_cast(std::uint32_t, x)));
+  else
+    y = __builtin_bit_cast(F, 0x553EF0FF289DD796U - third(__builtin_bit_cast(std::uint64_t, x)));
+  for (int i = 0; i < (sizeof(F) == 4 ? 3 : 4); ++i) y += y * (1 - x * y * y * y) * F(1.0 / 3);
+  const F root = x * y * y;
+  return x < F(__builtin_huge_val()) ? root : x;
 }
 
 /// 1 / (1 + e^-x).

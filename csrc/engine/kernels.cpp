@@ -60,6 +60,45 @@ void update(const double* hyper, const Step& step, const Shaping& shaping, const
                               std::make_index_sequence<R::states.size>());
 }
 
+/// Calls change(p, g, states...) on the elements of a span, and stores what it changed.
+template <class T, class Change, std::size_t... K>
+void change_elements(const Span& span, const Change& change, std::index_sequence<K...> /*states*/) {
+  using F = Arithmetic<T>;
+  T* const p = static_cast<T*>(span.param);
+  const T* const g = static_cast<const T*>(span.grad);
+  F* const state[sizeof...(K) + 1] = {static_cast<F*>(span.state[K])...};
+#pragma omp simd
+  for (std::size_t i = 0; i < span.size; ++i) {
+    F local[sizeof...(K) + 1] = {state[K][i]...};
+    change(p, g, i, local[K]...);
+    ((state[K][i] = local[K]), ...);
+  }
+}
+
+template <class R, class T>
+void evaluation(const double* hyper, const Span& span) {
+  using F = Arithmetic<T>;
+  const auto point = from_values<R>(hyper).template evaluation<F>();
+  change_elements<T>(
+      span,
+      [=](T* p, const T* /*g*/, std::size_t i, auto&... states) {
+        store(p[i], point(F(load(p[i])), states...));
+      },
+      std::make_index_sequence<R::states.size>());
+}
+
+template <class R, class T>
+void observe(const double* hyper, const Span& span) {
+  using F = Arithmetic<T>;
+  const auto take_in = from_values<R>(hyper).template observe<F>();
+  change_elements<T>(
+      span,
+      [=](T* /*p*/, const T* g, std::size_t i, auto&... states) {
+        take_in(F(load(g[i])), states...);
+      },
+      std::make_index_sequence<R::states.size>());
+}
+
 template <class R>
 bool applies(const double* hyper) {
   for (std::size_t i = 0; i < R::fields.size; ++i) {
@@ -153,6 +192,17 @@ constexpr RuleInfo info() {
   rule.initial_state = initial_state<R>;
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
+  if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
+  if constexpr (requires(R r) { r.template evaluation<float>(); }) {
+    rule.evaluation[int(DType::float32)] = evaluation<R, float>;
+    rule.evaluation[int(DType::float64)] = evaluation<R, double>;
+    rule.evaluation[int(DType::bfloat16)] = evaluation<R, bfloat16>;
+  }
+  if constexpr (requires(R r) { r.template observe<float>(); }) {
+    rule.observe[int(DType::float32)] = observe<R, float>;
+    rule.observe[int(DType::float64)] = observe<R, double>;
+    rule.observe[int(DType::bfloat16)] = observe<R, bfloat16>;
+  }
   rule.update[int(DType::float32)][0] = update<Formula, float, false>;
   rule.update[int(DType::float32)][1] = update<Formula, float, true>;
   rule.update[int(DType::float64)][0] = update<Formula, double, false>;

@@ -16,6 +16,7 @@ inline double square_root(double x) { return __builtin_sqrt(x); }
 inline float magnitude(float x) { return __builtin_fabsf(x); }
 inline double magnitude(double x) { return __builtin_fabs(x); }
 inline double power(double x, double y) { return __builtin_pow(x, y); }
+inline double natural_logarithm(double x) { return __builtin_log(x); }
 
 /// The larger number; a NaN in b is kept.
 template <class F>

@@ -273,20 +273,21 @@ void Optimizer::plan(const void* const* grads, double scale) {
       const bool decoupled = group.decoupled_weight_decay != 0;
       Shaping shaping;
       if (options_.clip_value > 0) shaping.bound = options_.clip_value;
-      if (decoupled)
-        shaping.keep = 1 - group.lr * group.weight_decay;
-      else
+      if (!decoupled)
         shaping.l2 = group.weight_decay;
+      else if (!rule.decays_itself)
+        shaping.keep = 1 - group.lr * group.weight_decay;
       set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
       const bool general = shaping.l2 != 0 || shaping.rest != 1;
-      plan_.start_run({.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
-                       .hyper = group.hyper.data(),
-                       .step = {tensor.steps + 1, group.lr, tensor.scalars},
-                       .shaping = shaping,
-                       .dtype = tensor.dtype,
-                       .first_span = 0,
-                       .span_count = 0,
-                       .elements = 0});
+      plan_.start_run(
+          {.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
+           .hyper = group.hyper.data(),
+           .step = {tensor.steps + 1, group.lr, tensor.scalars, decoupled ? group.weight_decay : 0},
+           .shaping = shaping,
+           .dtype = tensor.dtype,
+           .first_span = 0,
+           .span_count = 0,
+           .elements = 0});
     }
     plan_.add(tensor, grads[i], rule.state_count);
     before = &tensor;
@@ -345,6 +346,53 @@ void Optimizer::finish(const void* const* grads) {
                         tensor.scalars);
   }
   ++steps_;
+}
+
+void Optimizer::update_hessian(const void* const* estimates) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (estimates[i] == nullptr) continue;
+    const Tensor& tensor = tensors_[i];
+    const Group& group = groups_[tensor.group];
+    Span span{tensor.param, estimates[i], {}, tensor.size};
+    std::copy_n(tensor.state, max_states, span.state);
+    each_part(span, tensor.dtype, options_.threads, [&](const Span& part) {
+      group.rule->observe[int(tensor.dtype)](group.hyper.data(), part);
+    });
+  }
+}
+
+/// The tensors that have another point to be evaluated at.
+std::vector<Tensor*> Optimizer::averaged() {
+  std::vector<Tensor*> found;
+  for (Tensor& tensor : tensors_)
+    if (groups_[tensor.group].rule->evaluation[0] != nullptr && tensor.steps > 0)
+      found.push_back(&tensor);
+  return found;
+}
+
+void Optimizer::set_evaluating(bool evaluating) {
+  if (evaluating == this->evaluating()) return;
+  std::size_t bytes = 0;
+  const std::vector<Tensor*> tensors = averaged();
+  for (const Tensor* tensor : tensors) bytes += tensor->size * item_size(tensor->dtype);
+  if (evaluating) train_points_ = std::make_unique<Arena>(bytes);
+  std::byte* kept = train_points_->data();
+  for (const Tensor* tensor : tensors) {
+    const Group& group = groups_[tensor->group];
+    Span span{tensor->param, kept, {}, tensor->size};
+    std::copy_n(tensor->state, max_states, span.state);
+    each_part(span, tensor->dtype, options_.threads, [&](const Span& part) {
+      const std::size_t size = part.size * item_size(tensor->dtype);
+      if (evaluating) {
+        std::memcpy(const_cast<void*>(part.grad), part.param, size);
+        group.rule->evaluation[int(tensor->dtype)](group.hyper.data(), part);
+      } else {
+        std::memcpy(part.param, part.grad, size);
+      }
+    });
+    kept += tensor->size * item_size(tensor->dtype);
+  }
+  if (!evaluating) train_points_.reset();
 }
 
 }  // namespace pyoptim

@@ -68,6 +68,15 @@ class PYOPTIM_API Optimizer {
   /// as it is. Gradients are multiplied by grad_scale, clipped, and never written.
   StepInfo step(const void* const* grads, double grad_scale = 1);
 
+  /// Takes in estimates of the Hessian's diagonal; nullptr leaves its tensor's as it is. Only for
+  /// rules that have `observe`.
+  void update_hessian(const void* const* estimates);
+
+  /// Brings parameters to the points they are to be evaluated at, or back to where they were: to
+  /// the bit. In between, no step is to be made.
+  void set_evaluating(bool evaluating);
+  [[nodiscard]] bool evaluating() const { return train_points_ != nullptr; }
+
   /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor.
   [[nodiscard]] double get(std::size_t group, std::string_view name) const;
   void set(std::size_t group, std::string_view name, double value);
@@ -108,6 +117,7 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
   void assign(Group& group, std::string_view name, double value) const;
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
+  [[nodiscard]] std::vector<Tensor*> averaged();
   void check_overlap(const std::vector<GroupSpec>& specs);
   void allocate_states(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
@@ -128,6 +138,7 @@ class PYOPTIM_API Optimizer {
   std::vector<Tensor> tensors_;
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
+  std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average
   std::int64_t steps_ = 0;
   Plan plan_;
 };

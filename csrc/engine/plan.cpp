@@ -67,6 +67,13 @@ void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) 
   ++run.span_count;
 }
 
+void each_part(const Span& span, DType dtype, int threads,
+               const std::function<void(const Span&)>& work) {
+  const Team team(span.size, threads);
+  parallel_for(team.threads(), span.size, grain, chunk,
+               [&](std::size_t begin, std::size_t end) { work(cut(span, dtype, begin, end)); });
+}
+
 void Plan::execute(int threads) const {
   if (threads == 1) {
     const FloatEnvironment environment;

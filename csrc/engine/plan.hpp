@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "engine/backend.hpp"
@@ -52,6 +53,10 @@ class Plan {
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
 };
+
+/// Calls work(part) on parts that together are the span, on the threads that suit its size.
+void each_part(const Span& span, DType dtype, int threads,
+               const std::function<void(const Span&)>& work);
 
 /// A gradient to be measured.
 struct Values {

@@ -65,6 +65,14 @@ inline constexpr Range above_one{1, unlimited, true, true, false};
 inline constexpr Range between_zero_and_one{0, 1, true, true, false};
 inline constexpr Range any_number{-unlimited, unlimited, true, true, false};
 
+/// The fields of rules that keep a mean of gradients and one of their squares.
+template <class R>
+consteval Table<Field<R>, 3> moment_fields(double R::*beta1, double R::*beta2, double R::*eps) {
+  return {{{"beta1", beta1, fraction, "Decay of the mean of gradients."},
+           {"beta2", beta2, fraction, "Decay of the mean of squared gradients."},
+           {"eps", eps, non_negative, "Added to the root, against division by 0."}}};
+}
+
 template <class R>
 consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const char* doc) {
   return {{Field<R>{name, nullptr, flag, doc, chosen}}};

@@ -24,10 +24,7 @@ struct Adam {
   static constexpr Defaults defaults{.lr = 1e-3};
   static constexpr auto states =
       names("exp_avg", "exp_avg_sq") + name_if<Amsgrad>("max_exp_avg_sq");
-  static constexpr auto numbers = fields_of<Adam>(
-      Field<Adam>{"beta1", &Adam::beta1, fraction, "Decay of the mean of gradients."},
-      Field<Adam>{"beta2", &Adam::beta2, fraction, "Decay of the mean of squared gradients."},
-      Field<Adam>{"eps", &Adam::eps, non_negative, "Added to the root, against division by 0."});
+  static constexpr auto numbers = moment_fields(&Adam::beta1, &Adam::beta2, &Adam::eps);
   static constexpr auto fields =
       numbers + variant_flag<Adam>("amsgrad", Amsgrad, "Divide by the largest v so far.");
 

@@ -3,18 +3,31 @@
 #pragma once
 
 #include "rules/adabelief.hpp"
+#include "rules/adabound.hpp"
 #include "rules/adadelta.hpp"
 #include "rules/adagrad.hpp"
 #include "rules/adam.hpp"
 #include "rules/adamax.hpp"
+#include "rules/adan.hpp"
+#include "rules/ademamix.hpp"
+#include "rules/adopt.hpp"
 #include "rules/asgd.hpp"
+#include "rules/diffgrad.hpp"
+#include "rules/ftml.hpp"
+#include "rules/ftrl.hpp"
+#include "rules/laprop.hpp"
 #include "rules/lion.hpp"
+#include "rules/madgrad.hpp"
 #include "rules/nadam.hpp"
+#include "rules/padam.hpp"
+#include "rules/qhadam.hpp"
 #include "rules/radam.hpp"
 #include "rules/rmsprop.hpp"
 #include "rules/rprop.hpp"
+#include "rules/schedule_free.hpp"
 #include "rules/sgd.hpp"
 #include "rules/signum.hpp"
+#include "rules/sophia.hpp"
 #include "rules/yogi.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -42,7 +55,22 @@ using AllRules = RuleList<
     Rprop,
     ASGD,
     AdaBelief,
-    Yogi>;
+    Yogi,
+    Adan,
+    AdEMAMix,
+    ADOPT,
+    LaProp,
+    QHAdam,
+    AdaBound<false>, AdaBound<true>,
+    DiffGrad,
+    PAdam<0>, PAdam<1>, PAdam<2>, PAdam<3>,
+    Tiger,
+    FTML,
+    MADGRAD<true>, MADGRAD<false>,
+    FTRL,
+    ScheduleFreeSGD,
+    ScheduleFreeAdamW,
+    Sophia>;
 // clang-format on
 
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -22,12 +22,10 @@ struct NAdam {
   static constexpr Defaults defaults{.lr = 2e-3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto scalars = names("mu_product");
-  static constexpr auto fields = fields_of<NAdam>(
-      Field<NAdam>{"beta1", &NAdam::beta1, fraction, "Decay of the mean of gradients."},
-      Field<NAdam>{"beta2", &NAdam::beta2, fraction, "Decay of the mean of squared gradients."},
-      Field<NAdam>{"eps", &NAdam::eps, non_negative, "Added to the root, against division by 0."},
-      Field<NAdam>{"momentum_decay", &NAdam::momentum_decay, non_negative,
-                   "How fast the momentum grows to beta1."});
+  static constexpr auto fields =
+      moment_fields(&NAdam::beta1, &NAdam::beta2, &NAdam::eps) +
+      fields_of<NAdam>(Field<NAdam>{"momentum_decay", &NAdam::momentum_decay, non_negative,
+                                    "How fast the momentum grows to beta1."});
 
   [[nodiscard]] double mu(double t) const {
     return beta1 * (1 - 0.5 * power(0.96, t * momentum_decay));

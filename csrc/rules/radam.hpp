@@ -22,10 +22,7 @@ struct RAdam {
       "arXiv:1908.03265.";
   static constexpr Defaults defaults{.lr = 1e-3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
-  static constexpr auto fields = fields_of<RAdam>(
-      Field<RAdam>{"beta1", &RAdam::beta1, fraction, "Decay of the mean of gradients."},
-      Field<RAdam>{"beta2", &RAdam::beta2, fraction, "Decay of the mean of squared gradients."},
-      Field<RAdam>{"eps", &RAdam::eps, non_negative, "Added to the root, against division by 0."});
+  static constexpr auto fields = moment_fields(&RAdam::beta1, &RAdam::beta2, &RAdam::eps);
 
   template <class F>
   auto step(const Step& t) const {

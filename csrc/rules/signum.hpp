@@ -47,4 +47,19 @@ struct Signum {
   }
 };
 
+struct Tiger : Signum {
+  using Formula = Signum;
+  constexpr Tiger() { momentum = 0.965; }
+
+  static constexpr const char* name = "Tiger";
+  static constexpr const char* doc =
+      "Tiger: sign descent along the mean of gradients, with decoupled weight decay; Lion with\n"
+      "one beta.\n\n"
+      "    m = momentum m + (1 - momentum) g\n"
+      "    p = p (1 - lr weight_decay) - lr sign(m)        (sign(0) = 0)\n\n"
+      "Su, Tiger: A Tight-fisted Optimizer, 2023, github.com/bojone/tiger.";
+  static constexpr Defaults defaults{
+      .lr = 1e-3, .weight_decay = 1e-2, .decoupled_weight_decay = true};
+};
+
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -112,8 +112,14 @@ inline Array copy_of_state(const Tensor& tensor, std::size_t state) {
   return copy;
 }
 
+/// Whether a variant serves these hyper-parameters, and they go together.
+inline bool serves(const RuleInfo& rule, const std::vector<double>& hyper) {
+  return rule.applies(hyper.data()) && rule.conflict(hyper.data()) == nullptr;
+}
+
 /// The hyper-parameters to try a variant with: its defaults, both values of its flags, and 1/2 for
-/// what is 0 by default, as far as the variant serves them.
+/// what is 0 by default, as far as the variant serves them; if it serves none, its defaults with
+/// one of them 0 or a power of 1/2.
 inline std::vector<std::vector<double>> choices_of_hyper(const RuleInfo& rule) {
   std::vector<std::vector<double>> choices{{}};
   for (std::size_t i = 0; i < rule.field_count; ++i) {
@@ -131,9 +137,14 @@ inline std::vector<std::vector<double>> choices_of_hyper(const RuleInfo& rule) {
       }
     choices = std::move(longer);
   }
-  std::erase_if(choices, [&](const std::vector<double>& hyper) {
-    return !rule.applies(hyper.data()) || rule.conflict(hyper.data()) != nullptr;
-  });
+  const std::vector<double> defaults = choices.front();
+  std::erase_if(choices, [&](const std::vector<double>& hyper) { return !serves(rule, hyper); });
+  for (std::size_t i = 0; i < rule.field_count && choices.empty(); ++i)
+    for (const double value : {0.0, 0.5, 0.25, 0.125, 0.0625}) {
+      std::vector<double> hyper = defaults;
+      hyper[i] = value;
+      if (serves(rule, hyper)) choices.push_back(hyper);
+    }
   return choices;
 }
 

@@ -1,0 +1,57 @@
+#pragma once
+
+#include "engine/elementary.hpp"
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+template <bool Momentum>
+struct MADGRAD {
+  double momentum = 0.9;
+  double eps = 1e-6;
+
+  static constexpr const char* name = "MADGRAD";
+  static constexpr const char* doc =
+      "MADGRAD: dual averaging with momentum, divided by a cube root.\n\n"
+      "    c = (lr + eps) sqrt(t)                    (c = 0 where lr is 0)\n"
+      "    n = n + c g^2,  s = s + c g\n"
+      "    z = x0 - s / (cbrt(n) + eps)              (x0: the parameters at the start)\n"
+      "    p = momentum p + (1 - momentum) z\n\n"
+      "Without momentum, x0 is not kept but found from p, s and n.\n\n"
+      "Defazio and Jelassi, Adaptivity without Compromise: A Momentumized, Adaptive, Dual "
+      "Averaged\n"
+      "Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.";
+  static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr auto states = names("grad_sum_sq", "s") + name_if<Momentum>("x0");
+  static constexpr auto fields = fields_of<MADGRAD>(
+      Field<MADGRAD>{"momentum", &MADGRAD::momentum, fraction, "Share of the parameters kept."},
+      Field<MADGRAD>{"eps", &MADGRAD::eps, non_negative, "Added to the root."});
+
+  static constexpr bool applies(const MADGRAD& h) { return (h.momentum != 0) == Momentum; }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const double lr = t.lr == 0 ? 0 : t.lr + eps;
+    const F c = F(lr * square_root(double(t.count))), tiny = F(eps), moved = F(1 - momentum);
+    if constexpr (Momentum) {
+      const bool first = t.count == 1;
+      return [=](F& p, F g, F& n, F& s, F& x0) {
+        x0 = first ? p : x0;
+        n += c * g * g;
+        s += c * g;
+        p += moved * (x0 - s / (cube_root(n) + tiny) - p);
+      };
+    } else {
+      return [=](F& p, F g, F& n, F& s) {
+        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move.
+        const F before = cube_root(n) + tiny;
+        const F x0 = p + (before > 0 ? s / before : 0);
+        n += c * g * g;
+        s += c * g;
+        p = x0 - s / (cube_root(n) + tiny);
+      };
+    }
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

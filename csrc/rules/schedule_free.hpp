@@ -1,0 +1,148 @@
+#pragma once
+
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+/// The weights that both schedule-free rules give to the steps' points.
+struct ScheduleFreeAverage {
+  double r = 0;
+  double weight_lr_power = 2;
+
+  /// The share of step t's point in the average, and the scalars after it.
+  struct Share {
+    double now;
+    double weight_sum;
+    double lr_max;
+  };
+  [[nodiscard]] Share share(const Step& t) const {
+    const double lr_max = t.lr > t.scalars[1] ? t.lr : t.scalars[1];
+    const double weight = power(double(t.count), r) * power(lr_max, weight_lr_power);
+    const double sum = t.scalars[0] + weight;
+    return {sum > 0 ? weight / sum : 0, sum, lr_max};
+  }
+};
+
+struct ScheduleFreeSGD {
+  double momentum = 0.9;
+  double r = 0;
+  double weight_lr_power = 2;
+
+  static constexpr const char* name = "ScheduleFreeSGD";
+  static constexpr const char* doc =
+      "Schedule-free SGD: averages its points instead of lowering its rate. The parameters hold "
+      "y,\n"
+      "where gradients are taken; `eval()` brings the average x, `train()` brings y back.\n\n"
+      "    d = g + weight_decay y\n"
+      "    y = (1 - c) y + c z + lr (momentum (1 - c) - 1) d\n"
+      "    z = z - lr d\n"
+      "    c = w_t / (w_1 + ... + w_t),  w_t = t^r (largest lr so far)^weight_lr_power\n"
+      "    x = (y - (1 - momentum) z) / momentum\n\n"
+      "Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.";
+  static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
+  static constexpr bool decays_itself = true;
+  static constexpr auto states = names("z");
+  static constexpr auto scalars = names("weight_sum", "lr_max");
+  static constexpr auto fields = fields_of<ScheduleFreeSGD>(
+      Field<ScheduleFreeSGD>{"momentum", &ScheduleFreeSGD::momentum, between_zero_and_one,
+                             "Share of the average in the point of the gradient."},
+      Field<ScheduleFreeSGD>{"r", &ScheduleFreeSGD::r, non_negative, "Later steps weigh t^r."},
+      Field<ScheduleFreeSGD>{"weight_lr_power", &ScheduleFreeSGD::weight_lr_power, non_negative,
+                             "How much steps weigh by their rate."});
+
+  [[nodiscard]] auto share(const Step& t) const {
+    return ScheduleFreeAverage{r, weight_lr_power}.share(t);
+  }
+  void advance(const Step& t, double* scalars) const {
+    const auto made = share(t);
+    scalars[0] = made.weight_sum;
+    scalars[1] = made.lr_max;
+  }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const double c = share(t).now;
+    const bool first = t.count == 1;
+    const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - momentum * (1 - c)));
+    const F decay = F(t.weight_decay);
+    return [=](F& p, F g, F& z) {
+      z = first ? p : z;
+      const F d = g + decay * p;
+      p = p + part * (z - p) - rate * d;
+      z -= lr * d;
+    };
+  }
+
+  template <class F>
+  auto evaluation() const {
+    const F away = F(1 / momentum - 1);
+    return [=](F y, F z) { return y + away * (y - z); };
+  }
+};
+
+struct ScheduleFreeAdamW {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double eps = 1e-8;
+  double r = 0;
+  double weight_lr_power = 2;
+
+  static constexpr const char* name = "ScheduleFreeAdamW";
+  static constexpr const char* doc =
+      "Schedule-free AdamW: averages its points instead of lowering its rate. The parameters hold\n"
+      "y, where gradients are taken; `eval()` brings the average x, `train()` brings y back.\n\n"
+      "    v = beta2 v + (1 - beta2) g^2\n"
+      "    d = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay y\n"
+      "    y = (1 - c) y + c z + lr (beta1 (1 - c) - 1) d\n"
+      "    z = z - lr d\n"
+      "    c = w_t / (w_1 + ... + w_t),  w_t = t^r (largest lr so far)^weight_lr_power\n"
+      "    x = (y - (1 - beta1) z) / beta1\n\n"
+      "Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.";
+  static constexpr Defaults defaults{.lr = 2.5e-3, .decoupled_weight_decay = true};
+  static constexpr bool decays_itself = true;
+  static constexpr auto states = names("z", "exp_avg_sq");
+  static constexpr auto scalars = names("weight_sum", "lr_max");
+  static constexpr auto fields = fields_of<ScheduleFreeAdamW>(
+      Field<ScheduleFreeAdamW>{"beta1", &ScheduleFreeAdamW::beta1, between_zero_and_one,
+                               "Share of the average in the point of the gradient."},
+      Field<ScheduleFreeAdamW>{"beta2", &ScheduleFreeAdamW::beta2, fraction,
+                               "Decay of the mean of squared gradients."},
+      Field<ScheduleFreeAdamW>{"eps", &ScheduleFreeAdamW::eps, non_negative,
+                               "Added to the root, against division by 0."},
+      Field<ScheduleFreeAdamW>{"r", &ScheduleFreeAdamW::r, non_negative, "Later steps weigh t^r."},
+      Field<ScheduleFreeAdamW>{"weight_lr_power", &ScheduleFreeAdamW::weight_lr_power, non_negative,
+                               "How much steps weigh by their rate."});
+
+  [[nodiscard]] auto share(const Step& t) const {
+    return ScheduleFreeAverage{r, weight_lr_power}.share(t);
+  }
+  void advance(const Step& t, double* scalars) const {
+    const auto made = share(t);
+    scalars[0] = made.weight_sum;
+    scalars[1] = made.lr_max;
+  }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const double c = share(t).now, root = square_root(1 - power(beta2, double(t.count)));
+    const bool first = t.count == 1;
+    const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - beta1 * (1 - c)));
+    const F decay = F(t.weight_decay), scale = F(root), tiny = F(eps * root);
+    const F b2 = F(beta2), a2 = F(1 - beta2);
+    return [=](F& p, F g, F& z, F& v) {
+      z = first ? p : z;
+      v = b2 * v + a2 * g * g;
+      const F d = scale * g / (square_root(v) + tiny) + decay * p;
+      p = p + part * (z - p) - rate * d;
+      z -= lr * d;
+    };
+  }
+
+  template <class F>
+  auto evaluation() const {
+    const F away = F(1 / beta1 - 1);
+    return [=](F y, F z, F /*v*/) { return y + away * (y - z); };
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,10 @@
+"""Every rule in plain NumPy.
+
+A formula is a function of one array. The scalars of a step are Python floats, rounded once to the
+type F of the arithmetic; arrays are added, multiplied and divided in the order written here.
+"""
+
+from formulas import beyond_torch, of_torch
+from formulas.common import Formula
+
+FORMULAS: dict[str, Formula] = {**of_torch.FORMULAS, **beyond_torch.FORMULAS}

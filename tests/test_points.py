@@ -1,0 +1,107 @@
+"""Where rules are trained and evaluated, and what they take in beside gradients."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reference import Array, Case, all_dtypes, all_variants, same_bits, some_numbers
+
+import pyoptim as po
+
+AVERAGING = [rule.name for rule in po.rules() if rule.averages]
+OBSERVING = [rule.name for rule in po.rules() if rule.takes_hessian]
+averaging = pytest.mark.parametrize("name", AVERAGING)
+
+
+def trained(case: Case, dtype: str, size: int = 70) -> tuple[Array, po.Optimizer]:
+    param = some_numbers(1, size, dtype).copy()
+    optimizer = case.make([param], lr=0.5)
+    for seed in (2, 3, 4):
+        optimizer.step([some_numbers(seed, size, dtype)])
+    return param, optimizer
+
+
+@all_dtypes
+@all_variants
+def test_training_goes_on_as_if_there_had_been_no_evaluation(case: Case, dtype: str) -> None:
+    param, optimizer = trained(case, dtype)
+    other, straight = trained(case, dtype)
+    optimizer.eval()
+    assert same_bits(param, other) != case.rule.averages
+    optimizer.eval()
+    optimizer.train()
+    optimizer.train()
+    assert same_bits(param, other)
+    for steps in (optimizer, straight):
+        steps.step([some_numbers(5, 70, dtype)])
+    assert same_bits(param, other)
+
+
+@averaging
+@pytest.mark.parametrize("size", [70, 100_000])
+@all_dtypes
+def test_the_evaluation_point_is_the_average(name: str, dtype: str, size: int) -> None:
+    """x = (y - (1 - beta) z) / beta, in the order of the kernel."""
+    rule = next(rule for rule in po.rules() if rule.name == name)
+    param, optimizer = trained(Case(rule), dtype, size)
+    z = optimizer.state["0"]["z"]
+    y = param.astype(z.dtype)
+    optimizer.eval()
+    wanted = y + z.dtype.type(1 / 0.9 - 1) * (y - z)
+    assert same_bits(param, wanted.astype(param.dtype))
+    assert abs(wanted - y).max() > 1e-3
+
+
+@averaging
+def test_no_step_and_no_state_between_eval_and_train(name: str) -> None:
+    param = np.ones(3)
+    optimizer = getattr(po, name)([param])
+    optimizer.step([np.ones(3)])
+    optimizer.eval()
+    with pytest.raises(RuntimeError, match=r"call train\(\) before the next step"):
+        optimizer.step([np.ones(3)])
+    with pytest.raises(RuntimeError, match=r"call train\(\) before state_dict"):
+        optimizer.state_dict()
+    optimizer.train()
+    assert optimizer.step([np.ones(3)]).step == 2
+    assert optimizer.state_dict()["step"] == 2
+
+
+@averaging
+def test_eval_before_the_first_step_changes_nothing(name: str) -> None:
+    param = np.ones(3)
+    optimizer = getattr(po, name)([param])
+    optimizer.eval()
+    assert (param == 1).all()
+    optimizer.train()
+    assert optimizer.step([np.ones(3)]).step == 1
+
+
+@pytest.mark.parametrize("name", OBSERVING)
+@pytest.mark.parametrize("size", [67, 100_000])
+@all_dtypes
+def test_hessian(name: str, dtype: str, size: int) -> None:
+    params = [some_numbers(1, size, dtype).copy(), some_numbers(1, 5, dtype).copy()]
+    kept = [param.copy() for param in params]
+    optimizer = getattr(po, name)(params)
+    estimates = [some_numbers(seed, size, dtype) for seed in (2, 3)]
+    F = np.float64 if dtype == "float64" else np.float32
+    wanted = np.zeros(size, F)
+    for estimate in estimates:
+        optimizer.update_hessian([estimate, None])
+        wanted = F(0.99) * wanted + F(1 - 0.99) * estimate.astype(F)
+    assert same_bits(optimizer.state["0"]["hessian"], wanted)
+    assert not optimizer.state["1"]["hessian"].any()
+    assert all(map(same_bits, params, kept))
+    optimizer.update_hessian({"0": None, "1": kept[1]})
+    assert optimizer.state["1"]["hessian"].any()
+
+
+def test_wrong_estimates() -> None:
+    with pytest.raises(TypeError, match="Adam uses no estimates of the Hessian"):
+        po.Adam([np.ones(3)]).update_hessian([np.ones(3)])
+    optimizer = po.Sophia([np.ones(3)])
+    with pytest.raises(ValueError, match="expected 1 gradients, one for each parameter, got 2"):
+        optimizer.update_hessian([np.ones(3), np.ones(3)])
+    with pytest.raises(TypeError, match="expected dtype float64"):
+        optimizer.update_hessian([np.ones(3, np.float32)])
