@@ -8,8 +8,9 @@
 >>> bool(abs(w).max() < 1e-2)
 True
 
-`pyoptim.rules()` lists the optimizers, `pyoptim.schedules` has learning rates, `pyoptim.models`
-and `pyoptim.train` train, `pyoptim.show_config()` tells what it runs on.
+`pyoptim.rules()` lists the optimizers, `pyoptim.schedules` has learning rates that change and
+`pyoptim.plot_schedule` draws them, `pyoptim.models` and `pyoptim.train` train,
+`pyoptim.show_config()` tells what it runs on.
 """
 
 from importlib import import_module
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from pyoptim import plots as plots
     from pyoptim import schedules as schedules
     from pyoptim import train as train
+    from pyoptim.plots import plot_schedule as plot_schedule
 
 _LAZY = ("losses", "models", "plots", "schedules", "train")
+_LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
 
 __all__ = [
     "CheckpointError",
@@ -49,13 +52,16 @@ __all__ = [
     "show_config",
     *_optimizers,
     *_LAZY,
+    *_LAZY_FUNCTIONS,
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a submodule when it is first used."""
+    """Import a submodule, or the one of a function, when it is first used."""
     if name in _LAZY:
         return import_module(f"pyoptim.{name}")
+    if name in _LAZY_FUNCTIONS:
+        return getattr(import_module(_LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'pyoptim' has no attribute {name!r}")
 
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 
-def as_count(name: str, value: SupportsIndex, most: int | None = None) -> int:
-    """Return a whole number of at least 1, and at most `most`; NumPy's numbers are taken too."""
-    limit = "of at least 1" if most is None else f"from 1 to {most}"
+def as_number(name: str, value: Any) -> float:
+    """Return a number as a float; NumPy's numbers are taken too, text is not."""
+    if type(value) is float:
+        return value
+    try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a number, got {value!r}") from None
+
+
+def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least: int = 1) -> int:
+    """Return a whole number from `least` to `most`; NumPy's numbers are taken too."""
+    limit = f"of at least {least}" if most is None else f"from {least} to {most}"
     try:
         count = operator.index(value)
     except TypeError:
-        count = 0
-    if count < 1 or (most is not None and count > most):
+        count = least - 1
+    if count < least or (most is not None and count > most):
         raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
     return count
 
@@ -29,3 +41,10 @@ def check_positive(name: str, value: float) -> None:
     """Raise ValueError unless the number is above 0 and finite."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be above 0 and finite, got {value}")
+
+
+def check_choice(name: str, value: object, *choices: str) -> None:
+    """Raise ValueError unless the value is one of these words."""
+    if value not in choices:
+        listed = ", ".join(map(repr, choices[:-1]))
+        raise ValueError(f"{name} must be {listed} or {choices[-1]!r}, got {value!r}")

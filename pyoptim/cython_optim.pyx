@@ -33,8 +33,8 @@ cdef class Stepper:
     Parameters
     ----------
     optimizer : pyoptim.Optimizer
-        Its learning rates must be numbers; change them with `set`. A schedule that is set later
-        is not followed.
+        Its settings must be numbers; change them with `set`. A schedule that is set later is not
+        followed.
     grads : list of arrays, optional
         What step() reads, one array a parameter, of its dtype and shape, C-contiguous. Needed
         unless the optimizer is over Parameters, which have gradients of their own.
@@ -53,7 +53,7 @@ cdef class Stepper:
         self._grads = NULL
         native = optimizer._native
         if optimizer.scheduled:
-            raise ValueError("Stepper needs learning rates that are numbers, not schedules; "
+            raise ValueError("Stepper needs settings that are numbers, not schedules; "
                              "set them with Stepper.set")
         self.optimizer = optimizer
         self._native = native

@@ -11,11 +11,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pyoptim.catalog import Rule, rules
+from pyoptim.catalog import Field, Rule, rules
 from pyoptim.optimizer import Optimizer, signature_settings
 
 _SHARED_DOC = """\
-    weight_decay : float
+    weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
     decoupled_weight_decay : bool
@@ -56,11 +56,13 @@ def _signature(rule: Rule) -> inspect.Signature:
     )
 
 
+def _kind(field: Field) -> str:
+    return "bool" if field.is_flag else f"float or schedule, {field.range}"
+
+
 def _document(rule: Rule) -> str:
     fields = "".join(
-        f"    {field.name} : {'bool' if field.is_flag else f'float, {field.range}'}\n"
-        f"        {field.doc}\n"
-        for field in rule.fields
+        f"    {field.name} : {_kind(field)}\n        {field.doc}\n" for field in rule.fields
     )
     lines = rule.doc.replace("\n", "\n    ").replace("\n    \n", "\n\n")
     return f"""{lines}

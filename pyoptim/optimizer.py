@@ -9,12 +9,15 @@ from typing import Any, ClassVar, TypeAlias
 
 from pyoptim import _core
 from pyoptim.catalog import Rule, rules
-from pyoptim.checks import as_count, check_positive
+from pyoptim.checks import as_count, as_number, check_positive
 from pyoptim.parameters import Array, Parameters
 from pyoptim.state_dict import StateDict, fitting
 
-LearningRate: TypeAlias = float | Callable[[int], float]
-"""A number, or a function from the step, counted from 0, to a number."""
+StepFunction: TypeAlias = Callable[[int], float]
+"""A function from the step, counted from 0, to a number: `pyoptim.schedules` has many."""
+
+ScalarOrSchedule: TypeAlias = float | StepFunction
+"""What a setting that is not a flag may be."""
 
 Params: TypeAlias = Any
 """An array, a list of arrays, a mapping of names to arrays, Parameters, or a list of groups."""
@@ -27,7 +30,13 @@ _OPTIONS = ("clip_norm", "clip_value", "skip_nonfinite", "num_threads")
 class ParamGroup(MutableMapping[str, Any]):
     """Parameters that share settings: ``group["lr"] = 0.1`` takes effect at the next step.
 
-    ``group["params"]`` is the list of its arrays. An ``lr`` may be a number or a schedule.
+    ``group["params"]`` is the list of its arrays. All settings but flags may be a number or a
+    schedule.
+
+    Attributes
+    ----------
+    schedules : dict of str to schedule
+        The settings that are schedules.
     """
 
     def __init__(
@@ -36,20 +45,20 @@ class ParamGroup(MutableMapping[str, Any]):
         native: _core.Optimizer,
         index: int,
         params: list[Array],
-        schedule: Callable[[int], float] | None,
+        schedules: dict[str, StepFunction],
     ) -> None:
         self._native = native
         self._index = index
         self._params = params
-        self._flags = {*_FLAGS, *(field.name for field in rule.fields if field.is_flag)}
+        self._flags = _flags(rule)
         self._names = (*_SHARED_SETTINGS, *(field.name for field in rule.fields))
-        self.schedule = schedule
+        self.schedules = schedules
 
     def __getitem__(self, name: str) -> Any:
         if name == "params":
             return self._params
-        if name == "lr" and self.schedule is not None:
-            return self.schedule
+        if name in self.schedules:
+            return self.schedules[name]
         if name not in self._names:
             raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
         value = self._native.get(self._index, name)
@@ -60,15 +69,21 @@ class ParamGroup(MutableMapping[str, Any]):
             raise ValueError("the params of a group cannot change; make a new optimizer")
         if name not in self._names:
             raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
-        if name == "lr":
-            number, schedule = _split_rate(value, self._native.steps)
-            self._native.set(self._index, "lr", number)
-            self.schedule = schedule
+        if not callable(value):
+            self._native.set(self._index, name, as_number(name, value))
+            self.schedules.pop(name, None)
         else:
-            self._native.set(self._index, name, _number(name, value))
+            _check_no_flag(name, self._flags)
+            self._native.set(self._index, name, as_number(name, value(self._native.steps)))
+            self.schedules[name] = value
+
+    def follow_schedules(self, step: int) -> None:
+        """Set what is a schedule to its value at this step: all of them, or none."""
+        values = [(name, as_number(name, at(step))) for name, at in self.schedules.items()]
+        self._native.set_all(self._index, values)
 
     def numbers(self) -> dict[str, float | bool]:
-        """Return the settings as they are now; of a schedule, the rate of the last step."""
+        """Return the settings as they are now; of a schedule, the value of the last step."""
         values = {name: self._native.get(self._index, name) for name in self._names}
         return {name: bool(x) if name in self._flags else x for name, x in values.items()}
 
@@ -86,19 +101,14 @@ class ParamGroup(MutableMapping[str, Any]):
         return f"ParamGroup({len(self._params)} arrays, {settings})"
 
 
-def _number(name: str, value: object) -> float:
-    """Return the value of a setting as the engine takes it."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+def _flags(rule: Rule) -> set[str]:
+    """Return the settings that are True or False."""
+    return {*_FLAGS, *(field.name for field in rule.fields if field.is_flag)}
 
 
-def _split_rate(lr: object, step: int) -> tuple[float, Callable[[int], float] | None]:
-    """Return the rate at this step, and the schedule it comes from, if there is one."""
-    if callable(lr):
-        return _number("lr", lr(step)), lr
-    return _number("lr", lr), None
+def _check_no_flag(name: str, flags: set[str]) -> None:
+    if name in flags:
+        raise TypeError(f"{name} must be True or False, not a schedule")
 
 
 class Optimizer:
@@ -137,13 +147,17 @@ class Optimizer:
         name, count = Counter(self._keys).most_common(1)[0] if self._keys else ("", 0)
         if count > 1:
             raise ValueError(f"two parameters are called {name!r}")
+        flags = _flags(self._rule)
         schedules = []
         native_groups = []
         for group in groups:
             settings = {name: value for name, value in group.items() if name != "params"}
-            rate, schedule = _split_rate(settings.pop("lr", self._rule.lr), 0)
-            schedules.append(schedule)
-            numbers = [("lr", rate), *((name, _number(name, settings[name])) for name in settings)]
+            scheduled = {name: value for name, value in settings.items() if callable(value)}
+            for name, schedule in scheduled.items():
+                _check_no_flag(name, flags)
+                settings[name] = schedule(0)
+            schedules.append(scheduled)
+            numbers = [(name, as_number(name, value)) for name, value in settings.items()]
             native_groups.append((numbers, _with_grads(group["params"])))
         self._native = _core.Optimizer(self.rule, native_groups, **_native_options(options))
         arrays = iter(self._native.params)
@@ -158,8 +172,8 @@ class Optimizer:
 
     @property
     def scheduled(self) -> bool:
-        """Whether the learning rate of a group is a schedule."""
-        return any(group.schedule is not None for group in self.param_groups)
+        """Whether a setting of a group is a schedule."""
+        return any(group.schedules for group in self.param_groups)
 
     @property
     def steps(self) -> int:
@@ -202,14 +216,15 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If the count, a shape or a name does not fit, or a gradient overlaps a parameter.
+            If the count, a shape or a name does not fit, a gradient overlaps a parameter, or a
+            schedule gives a number out of range.
         TypeError
-            If a gradient is not an array, or of another dtype than its parameter.
+            If a gradient is not an array, or of another dtype than its parameter, or a schedule
+            gives no number.
         """
         for group in self.param_groups:
-            if group.schedule is not None:
-                rate = group.schedule(self._native.steps)
-                self._native.set(group._index, "lr", _number("lr", rate))
+            if group.schedules:
+                group.follow_schedules(self._native.steps)
         if grads is not None and isinstance(grads, Mapping):
             grads = self._in_order(grads)
         return self._native.step(grads, grad_scale)
@@ -287,7 +302,7 @@ class Optimizer:
 
         Keys are ``rule``, ``step``, ``groups.0.lr`` ..., and ``params.NAME.exp_avg`` ... with the
         state names of torch.optim; values are arrays and numbers (the rule's name is a string).
-        A schedule is not in it: its rate at this moment is.
+        A schedule is not in it: its value at this moment is.
 
         Raises
         ------
@@ -310,7 +325,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
 
-        Settings are taken over too; a learning rate that is a schedule here stays one.
+        Settings are taken over too; what is a schedule here stays one.
 
         Raises
         ------
@@ -348,11 +363,18 @@ class Optimizer:
                 if isinstance(params, Parameters)
                 else dict(zip(params, group["params"], strict=True))
             )
-            groups.append({**group, "params": named})
-        return {"groups": groups, "options": self._options, "state": self.state_dict()}
+            groups.append({**group.numbers(), "params": named})
+        return {
+            "groups": groups,
+            "schedules": [group.schedules for group in self.param_groups],
+            "options": self._options,
+            "state": self.state_dict(),
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(state["groups"], state["options"])
+        for group, schedules in zip(self.param_groups, state["schedules"], strict=True):
+            group.schedules = dict(schedules)
         self.load_state_dict(state["state"])
 
     def __repr__(self) -> str:
@@ -371,7 +393,7 @@ def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("clip_norm", "clip_value"):
         value = options.get(name)
         if value is not None:
-            check_positive(name, _number(name, value))
+            check_positive(name, as_number(name, value))
     threads = options.get("num_threads")
     if threads is not None:
         threads = as_count("num_threads", threads, _core.most_threads)

@@ -1,11 +1,13 @@
-"""Pictures of a training run, by matplotlib without a window and without its global state."""
+"""Pictures of training runs and schedules, by matplotlib without its windows and global state."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from pyoptim.checks import as_count, as_number
 from pyoptim.train import History
 
 if TYPE_CHECKING:
@@ -46,15 +48,11 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
     >>> figure.axes[0].get_ylabel()
     'loss'
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     if len(history) == 0:
         raise ValueError("the history has no epochs to draw")
     metrics = [name for name in history.columns if name not in _NOT_METRICS]
     panels = 2 if metrics else 1
-    figure = Figure(figsize=(1 + 5 * panels, 4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = _new_figure(1 + 5 * panels)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     _draw_losses(axes[0], history)
     if metrics:
@@ -63,6 +61,73 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
         _finish(panel, history)
     if path is not None:
         figure.savefig(path)
+    return figure
+
+
+def plot_schedule(
+    schedule: Callable[[int], float] | Mapping[str, Callable[[int], float]],
+    steps: int,
+    path: str | PathLike[str] | None = None,
+) -> Figure:
+    """Draw the rate of a schedule, or of several, over the steps of a training run.
+
+    Parameters
+    ----------
+    schedule : schedule, or mapping of names to schedules
+        Any function of the step; of a mapping, each is a line with its name in the legend.
+    steps : int, at least 1
+        How many steps to draw, from 0 on.
+    path : path, optional
+        Where to save the picture; its extension says what kind (png, svg, pdf).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `steps` is out of range, or the mapping is empty.
+    TypeError
+        If a schedule is none, or gives no number.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> cosine, linear = po.schedules.cosine(0.1, 100), po.schedules.linear(0.1, 100)
+    >>> figure = po.plot_schedule({"cosine": cosine, "linear": linear}, steps=120)
+    >>> [line.get_label() for line in figure.axes[0].lines]
+    ['cosine', 'linear']
+    """
+    lines = schedule if isinstance(schedule, Mapping) else {"": schedule}
+    if not lines:
+        raise ValueError("there is no schedule to draw")
+    range_of_steps = range(as_count("steps", steps))
+    figure = _new_figure(6)
+    axes = figure.subplots()
+    for name, function in lines.items():
+        if not callable(function):
+            raise TypeError(f"schedule must be a schedule, got {type(function).__name__}")
+        rates = [as_number(f"schedule({step})", function(step)) for step in range_of_steps]
+        axes.plot(range_of_steps, rates, label=str(name), linewidth=1.6)
+    axes.update_datalim([(0, 0)])  # so that a rate that hardly changes looks so
+    axes.autoscale_view()
+    axes.set_xlabel("step")
+    axes.set_ylabel("rate")
+    _clear(axes)
+    if lines is schedule:
+        axes.legend(frameon=False)
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
+def _new_figure(width: float) -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
     return figure
 
 
@@ -97,13 +162,18 @@ def _draw_curve(axes: Axes, history: History, column: str, label: str, color: st
 
 
 def _finish(axes: Axes, history: History) -> None:
-    from matplotlib.ticker import MaxNLocator
-
     if history.best_epoch is not None:
         axes.axvline(history.best_epoch, color="0.45", linestyle=":", label="best epoch")
     axes.set_xlabel("epoch")
+    _clear(axes)
+    axes.legend(frameon=False)
+
+
+def _clear(axes: Axes) -> None:
+    """Leave of the frame what helps reading values; epochs and steps are whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="0.9")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)

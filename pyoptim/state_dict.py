@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pyoptim.checks import as_number
+
 StateDict: TypeAlias = dict[str, Any]
 
 _LARGEST_STEP = 2**53  # up to here a float64 counts exactly
@@ -43,7 +45,7 @@ def _fitting_value(key: str, value: Any, mine: Any) -> Any:
         return value
     if key == "step" or key.endswith(".step"):
         return _as_count(key, value)
-    number = _as_number(key, value)
+    number = as_number(key, value)
     if not key.startswith("groups.") and not math.isfinite(number):
         raise ValueError(f"{key} must be finite, got {value!r}")
     return number  # the ranges of settings are the engine's to check
@@ -55,13 +57,6 @@ def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray) -> np.ndarray
     if theirs.dtype != mine.dtype:
         raise TypeError(f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}")
     return theirs
-
-
-def _as_number(key: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{key} must be a number, got {value!r}") from None
 
 
 def _as_count(key: str, value: Any) -> int:

@@ -4,6 +4,8 @@ import doctest
 import importlib
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,24 @@ def test_examples_of_the_documentation(
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
         exec(compile(block, text.name, "exec"), names)
+
+
+def test_every_schedule_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
+    for name in set(pyoptim.schedules.__all__) - {"Schedule"}:
+        section = re.search(rf"^### {name}\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)
+        assert section is not None, name
+        code = re.search(r"```python\n(.*?)```", section[1], re.DOTALL)
+        assert code is not None
+        assert f"po.schedules.{name}(" in code[1]
+        assert f"![{name}](schedules/{name}.svg)" in section[1]
+
+
+def test_the_pictures_of_schedules_are_up_to_date() -> None:
+    pytest.importorskip("matplotlib")
+    tool = str(ROOT / "tools" / "draw_schedules.py")
+    run = subprocess.run([sys.executable, "-P", tool, "--check"], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_readme_has_an_example() -> None:

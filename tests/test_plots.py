@@ -1,4 +1,4 @@
-"""Pictures of a training run."""
+"""Pictures of training runs and schedules."""
 
 import sys
 
@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+import pyoptim as po
 from pyoptim import plots
 from pyoptim.train import History
 
@@ -68,7 +69,44 @@ def test_an_empty_history_is_refused():
         plots.history(History())
 
 
+def test_a_schedule_is_a_line(tmp_path):
+    schedule = po.schedules.cosine(0.1, steps=10)
+    figure = po.plot_schedule(schedule, 12, tmp_path / "a.svg")
+    (axes,) = figure.axes
+    (line,) = axes.lines
+    assert list(line.get_xdata()) == list(range(12))
+    assert list(line.get_ydata()) == [schedule(step) for step in range(12)]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "rate")
+    assert axes.get_legend() is None
+    assert axes.get_ylim()[0] <= 0
+    assert "<svg" in (tmp_path / "a.svg").read_text()
+
+
+def test_several_schedules_have_names():
+    figure = po.plot_schedule({"slow": lambda step: 1, "fast": po.schedules.step(1, 2)}, steps=5)
+    (axes,) = figure.axes
+    assert labels(axes) == ["slow", "fast"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["slow", "fast"]
+    assert list(axes.lines[0].get_ydata()) == [1] * 5
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "error", "message"),
+    [
+        (po.schedules.constant(1), 0, ValueError, "steps must be a whole number of at least 1"),
+        ({}, 5, ValueError, "there is no schedule to draw"),
+        (0.1, 5, TypeError, "schedule must be a schedule, got float"),
+        ({"a": 0.1}, 5, TypeError, "schedule must be a schedule, got float"),
+        (lambda step: None, 5, TypeError, r"schedule\(0\) must be a number, got None"),
+    ],
+)
+def test_what_is_no_schedule_is_refused(schedule, steps, error, message):
+    with pytest.raises(error, match=message):
+        po.plot_schedule(schedule, steps)
+
+
 def test_pyplot_is_not_touched():
     plots.history(make_history(loss=[1.0]))
+    po.plot_schedule(po.schedules.constant(1), 3)
     pyplot = sys.modules.get("matplotlib.pyplot")
     assert pyplot is None or not pyplot.get_fignums()

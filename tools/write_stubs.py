@@ -16,13 +16,12 @@ HEADER = """\
 # Written by tools/write_stubs.py from the engine's list of rules; do not edit.
 from typing import ClassVar
 
-from pyoptim.optimizer import LearningRate, Optimizer, Params
+from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
 
 """
 
 TYPES = {
     "params": "Params",
-    "lr": "LearningRate",
     "clip_norm": "float | None",
     "clip_value": "float | None",
     "num_threads": "int | None",
@@ -31,7 +30,8 @@ TYPES = {
 
 def annotated(parameter: inspect.Parameter) -> str:
     """Return a parameter of a signature with its type and default."""
-    kind = TYPES.get(parameter.name, "bool" if isinstance(parameter.default, bool) else "float")
+    flag = isinstance(parameter.default, bool)
+    kind = TYPES.get(parameter.name, "bool" if flag else "ScalarOrSchedule")
     if parameter.default is parameter.empty:
         return f"{parameter.name}: {kind}"
     return f"{parameter.name}: {kind} = {parameter.default!r}"
