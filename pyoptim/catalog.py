@@ -33,6 +33,10 @@ class Rule:
         The defaults of the settings that all optimizers have.
     decays_itself : bool
         Whether decoupled weight decay stands in the rule's formula, in a way of its own.
+    norms : str
+        What the rule measures before it updates: nothing (""), each "array", or "all" parameters.
+    copied_state : str
+        The state that starts as a copy of the parameters, or "".
     averages : bool
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
@@ -48,6 +52,8 @@ class Rule:
     weight_decay: float
     decoupled_weight_decay: bool
     decays_itself: bool
+    norms: str
+    copied_state: str
     averages: bool
     takes_hessian: bool
 
@@ -83,6 +89,8 @@ def rules() -> tuple[Rule, ...]:
             weight_decay=entry["weight_decay"],
             decoupled_weight_decay=entry["decoupled_weight_decay"],
             decays_itself=entry["decays_itself"],
+            norms=entry["norms"],
+            copied_state=entry["copied_state"],
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
         )
