@@ -8,7 +8,8 @@
 >>> bool(abs(w).max() < 1e-2)
 True
 
-`pyoptim.rules()` lists the optimizers, `pyoptim.schedules` has learning rates that change and
+`pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
+beside them), `pyoptim.schedules` has learning rates that change and
 `pyoptim.plot_schedule` draws them, `pyoptim.models` and `pyoptim.train` train,
 `pyoptim.show_config()` tells what it runs on.
 """
@@ -20,6 +21,8 @@ from pyoptim._core import StepInfo, __version__
 from pyoptim.catalog import Field, Rule, rules
 from pyoptim.config import config, get_num_threads, set_num_threads, show_config
 from pyoptim.errors import CheckpointError
+from pyoptim.matrix import *
+from pyoptim.matrix import __all__ as _matrix_optimizers
 from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
 from pyoptim.optimizer import Optimizer, ParamGroup
@@ -51,6 +54,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     *_optimizers,
+    *_matrix_optimizers,
     *_LAZY,
     *_LAZY_FUNCTIONS,
 ]

@@ -1,7 +1,20 @@
 # Written by tools/write_stubs.py from the engine's list of rules; do not edit.
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from pyoptim.catalog import Rule
 from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
+
+def make_class(
+    rule: Rule,
+    base: type[Optimizer] = ...,
+    *,
+    module: str = ...,
+    options: Mapping[str, Any] | None = ...,
+    options_doc: str = ...,
+    notes: str = ...,
+    example: str = ...,
+) -> type[Optimizer]: ...
 
 __all__ = [
     "SGD",
