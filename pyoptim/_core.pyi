@@ -37,6 +37,24 @@ class StepInfo:
     def skipped(self) -> bool:
         """Whether a gradient was not finite, and nothing was changed."""
 
+@final
+class StateFormat(enum.Enum):
+    full = 0
+    bfloat16 = 1
+    float8 = 2
+
+@final
+class Master(enum.Enum):
+    none = 0
+    full = 1
+    low_half = 2
+
+@final
+class Modifier(enum.Enum):
+    none = 0
+    cautious = 1
+    grams = 2
+
 class Optimizer:
     steps: int
     def __init__(
@@ -48,6 +66,14 @@ class Optimizer:
         clip_value: float,
         skip_nonfinite: bool,
         num_threads: int,
+        state_dtype: StateFormat = StateFormat.full,
+        stochastic_rounding: bool = False,
+        seed: int = 0,
+        ema_decay: float = 0.0,
+        bfloat16_copy: bool = False,
+        master_weights: Master = Master.none,
+        modifier: Modifier = Modifier.none,
+        zero_grads: bool = False,
     ) -> None: ...
     @property
     def names(self) -> list[str]: ...

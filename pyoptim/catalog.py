@@ -57,10 +57,10 @@ class Rule:
     weight_decay: float
     decoupled_weight_decay: bool
     decays_itself: bool
-    norms: str
-    copied_state: str
-    averages: bool
-    takes_hessian: bool
+    norms: str = ""
+    copied_state: str = ""
+    averages: bool = False
+    takes_hessian: bool = False
 
     @property
     def bytes_per_parameter(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyoptim.catalog import Field, Rule, rules
+from pyoptim.extras import EXTRAS, EXTRAS_DOC
 from pyoptim.optimizer import Optimizer, signature_settings
 
 _SHARED_DOC = """\
@@ -151,5 +152,7 @@ def make_class(
     )
 
 
-globals().update({rule.name: make_class(rule) for rule in rules()})
+globals().update(
+    {rule.name: make_class(rule, options=EXTRAS, options_doc=EXTRAS_DOC) for rule in rules()}
+)
 __all__ = [rule.name for rule in rules()]

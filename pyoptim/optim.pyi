@@ -75,6 +75,14 @@ class SGD(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class SignSGD(Optimizer):
@@ -91,6 +99,14 @@ class SignSGD(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Signum(Optimizer):
@@ -108,6 +124,14 @@ class Signum(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Lion(Optimizer):
@@ -126,6 +150,14 @@ class Lion(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Adagrad(Optimizer):
@@ -145,6 +177,14 @@ class Adagrad(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class RMSprop(Optimizer):
@@ -165,6 +205,14 @@ class RMSprop(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Adadelta(Optimizer):
@@ -183,6 +231,14 @@ class Adadelta(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Adam(Optimizer):
@@ -203,6 +259,14 @@ class Adam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class AdamW(Optimizer):
@@ -223,6 +287,14 @@ class AdamW(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class AMSGrad(Optimizer):
@@ -242,6 +314,14 @@ class AMSGrad(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Adamax(Optimizer):
@@ -261,6 +341,14 @@ class Adamax(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class NAdam(Optimizer):
@@ -281,6 +369,14 @@ class NAdam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class RAdam(Optimizer):
@@ -300,6 +396,14 @@ class RAdam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Rprop(Optimizer):
@@ -320,6 +424,14 @@ class Rprop(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class ASGD(Optimizer):
@@ -339,6 +451,14 @@ class ASGD(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class AdaBelief(Optimizer):
@@ -359,6 +479,14 @@ class AdaBelief(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Yogi(Optimizer):
@@ -379,6 +507,14 @@ class Yogi(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Adan(Optimizer):
@@ -399,6 +535,14 @@ class Adan(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class AdEMAMix(Optimizer):
@@ -421,6 +565,14 @@ class AdEMAMix(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class ADOPT(Optimizer):
@@ -440,6 +592,14 @@ class ADOPT(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class LaProp(Optimizer):
@@ -459,6 +619,14 @@ class LaProp(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class QHAdam(Optimizer):
@@ -480,6 +648,14 @@ class QHAdam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class AdaBound(Optimizer):
@@ -502,6 +678,14 @@ class AdaBound(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class DiffGrad(Optimizer):
@@ -521,6 +705,14 @@ class DiffGrad(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class PAdam(Optimizer):
@@ -541,6 +733,14 @@ class PAdam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Tiger(Optimizer):
@@ -558,6 +758,14 @@ class Tiger(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class FTML(Optimizer):
@@ -577,6 +785,14 @@ class FTML(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class MADGRAD(Optimizer):
@@ -595,6 +811,14 @@ class MADGRAD(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class FTRL(Optimizer):
@@ -614,6 +838,14 @@ class FTRL(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class ScheduleFreeSGD(Optimizer):
@@ -633,6 +865,14 @@ class ScheduleFreeSGD(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class ScheduleFreeAdamW(Optimizer):
@@ -654,6 +894,14 @@ class ScheduleFreeAdamW(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Sophia(Optimizer):
@@ -675,6 +923,14 @@ class Sophia(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class LAMB(Optimizer):
@@ -694,6 +950,14 @@ class LAMB(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class LARS(Optimizer):
@@ -714,6 +978,14 @@ class LARS(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class NovoGrad(Optimizer):
@@ -733,6 +1005,14 @@ class NovoGrad(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class StableAdamW(Optimizer):
@@ -752,6 +1032,14 @@ class StableAdamW(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class Prodigy(Optimizer):
@@ -773,6 +1061,14 @@ class Prodigy(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class DAdaptAdam(Optimizer):
@@ -793,6 +1089,14 @@ class DAdaptAdam(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...
 
 class DoG(Optimizer):
@@ -811,4 +1115,12 @@ class DoG(Optimizer):
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        state_dtype: ScalarOrSchedule = None,
+        stochastic_rounding: bool = False,
+        seed: ScalarOrSchedule = 0,
+        ema_decay: ScalarOrSchedule = None,
+        bfloat16_copy: bool = False,
+        master_weights: ScalarOrSchedule = None,
+        modifier: ScalarOrSchedule = None,
+        zero_grads: bool = False,
     ) -> None: ...

@@ -13,6 +13,7 @@ from pyoptim import _core
 from pyoptim.catalog import Rule, rules
 from pyoptim.checks import as_count, as_number, check_positive
 from pyoptim.engine import Engine
+from pyoptim.extras import native_extras
 from pyoptim.groups import Params as Params
 from pyoptim.groups import as_groups, with_grads
 from pyoptim.parameters import Array, Parameters
@@ -148,6 +149,7 @@ class Optimizer:
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
         num_threads: int | None = None,
+        **extras: Any,
     ) -> None:
         if not self.rule:
             raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
@@ -156,6 +158,7 @@ class Optimizer:
             "clip_value": clip_value,
             "skip_nonfinite": skip_nonfinite,
             "num_threads": num_threads,
+            **extras,
         }
         self._build(as_groups(params, settings or {}), options)
 
@@ -187,7 +190,9 @@ class Optimizer:
 
     def _engine(self, groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Return what makes the steps."""
-        return _core.Optimizer(self.rule, groups, **native_options(options))
+        return _core.Optimizer(
+            self.rule, groups, **native_options(options), **native_extras(options)
+        )
 
     def _try_settings(self, index: int, values: list[tuple[str, Any]]) -> None:
         """Raise ValueError unless a group may have these settings, on an optimizer over nothing."""

@@ -186,4 +186,20 @@ py::dtype numpy_dtype(DType dtype) {
   return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
 }
 
+py::dtype numpy_dtype(StoredType type) {
+  switch (type) {
+    case StoredType::float32:
+      return numpy_dtype(DType::float32);
+    case StoredType::float64:
+      return numpy_dtype(DType::float64);
+    case StoredType::bfloat16:
+      return numpy_dtype(DType::bfloat16);
+    case StoredType::uint8:
+      return py::dtype::of<std::uint8_t>();
+    case StoredType::uint16:
+      return py::dtype::of<std::uint16_t>();
+  }
+  throw std::logic_error("unknown type");
+}
+
 }  // namespace pyoptim::bindings

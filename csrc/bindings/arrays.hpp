@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "engine/backend.hpp"
+#include "engine/optimizer.hpp"
 
 namespace pyoptim::bindings {
 
@@ -43,5 +43,6 @@ py::array plain_copy(const py::array& array);
 std::string shape_text(const py::array& array);
 
 py::dtype numpy_dtype(DType dtype);
+py::dtype numpy_dtype(StoredType type);
 
 }  // namespace pyoptim::bindings

@@ -1,5 +1,6 @@
 #include "engine/optimizer.hpp"
 
+#include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 #include <unistd.h>
 
@@ -145,7 +146,7 @@ class BoundOptimizer {
   [[nodiscard]] std::vector<py::array> params() const { return given_; }
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
-  /// The states of a parameter by name, as read-only views; then its step count and scalars.
+  /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
   py::dict state(std::size_t index) {
     const Tensor& tensor = engine_->tensor(index);
     const RuleInfo& rule = engine_->rule(tensor.group);
@@ -154,10 +155,10 @@ class BoundOptimizer {
                            [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
     py::dict state;
     state["step"] = tensor.steps;
-    for (std::size_t k = 0; k < rule.state_count; ++k) {
-      py::array view(numpy_dtype(state_dtype(tensor.dtype)), shape(index), tensor.state[k], base);
+    for (const StoredArray& stored : engine_->stored(index)) {
+      py::array view(numpy_dtype(stored.type), shape(index, stored), stored.data, base);
       view.attr("flags").attr("writeable") = false;
-      state[rule.states[k]] = view;
+      state[stored.name.c_str()] = view;
     }
     for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
     return state;
@@ -169,19 +170,18 @@ class BoundOptimizer {
     std::vector<std::pair<std::byte*, std::pair<const void*, std::size_t>>> copies;
     for (std::size_t i = 0; i < params_.size(); ++i) {
       py::dict& state = states.emplace_back();
-      const Tensor& tensor = engine_->tensor(i);
-      const RuleInfo& rule = engine_->rule(tensor.group);
       state["step"] = 0;
-      for (std::size_t k = 0; k < rule.state_count; ++k) {
-        py::array copy(numpy_dtype(state_dtype(tensor.dtype)), shape(i));
+      for (const StoredArray& stored : engine_->stored(i)) {
+        py::array copy(numpy_dtype(stored.type), shape(i, stored));
         copies.push_back({static_cast<std::byte*>(copy.mutable_data()),
-                          {tensor.state[k], std::size_t(copy.nbytes())}});
-        state[rule.states[k]] = std::move(copy);
+                          {stored.data, std::size_t(copy.nbytes())}});
+        state[stored.name.c_str()] = std::move(copy);
       }
     }
     std::vector<Tensor> tensors(params_.size());
     const std::int64_t steps = locked([&] {
-      for (const auto& [to, from] : copies) std::memcpy(to, from.first, from.second);
+      for (const auto& [to, from] : copies)
+        if (from.second > 0) std::memcpy(to, from.first, from.second);
       for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i] = engine_->tensor(i);
       return engine_->steps();
     });
@@ -198,13 +198,13 @@ class BoundOptimizer {
   void load_state(std::size_t index, const py::dict& state) {
     Tensor& tensor = engine_->tensor(index);
     const RuleInfo& rule = engine_->rule(tensor.group);
-    const std::size_t bytes = tensor.size * item_size(state_dtype(tensor.dtype));
+    const std::vector<StoredArray> stored = engine_->stored(index);
     std::vector<py::array> arrays;
-    for (std::size_t k = 0; k < rule.state_count; ++k) {
-      const py::array array = as_array(state[rule.states[k]], rule.states[k]);
-      check_shape(array, params_[index], rule.states[k]);
-      if (dtype_of(array, rule.states[k]) != state_dtype(tensor.dtype))
-        throw py::type_error(std::string(rule.states[k]) + ": wrong dtype");
+    for (const StoredArray& to : stored) {
+      const py::array array = as_array(state[to.name.c_str()], to.name);
+      if (!array.dtype().is(numpy_dtype(to.type)) && !array.dtype().equal(numpy_dtype(to.type)))
+        throw py::type_error(to.name + ": wrong dtype");
+      if (std::size_t(array.size()) != to.size) throw py::value_error(to.name + ": wrong shape");
       arrays.push_back(is_plain(array) ? plain_view(array) : plain_copy(array));
     }
     const auto steps = state["step"].cast<std::int64_t>();
@@ -212,8 +212,9 @@ class BoundOptimizer {
     for (std::size_t k = 0; k < rule.scalar_count; ++k)
       scalars[k] = state[rule.scalars[k]].cast<double>();
     locked([&] {
-      for (std::size_t k = 0; k < rule.state_count; ++k)
-        std::memcpy(tensor.state[k], arrays[k].data(), bytes);
+      for (std::size_t k = 0; k < stored.size(); ++k)
+        if (stored[k].size > 0)
+          std::memcpy(stored[k].data, arrays[k].data(), std::size_t(arrays[k].nbytes()));
       std::copy_n(scalars, max_scalars, tensor.scalars);
       tensor.steps = steps;
     });
@@ -249,15 +250,24 @@ class BoundOptimizer {
     }
     check_count(arrays.given.size());
     arrays.pointers.resize(arrays.given.size());
+    const bool zeroes = engine_->options().extras.zero_grads;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
       const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
       if (object.is_none()) continue;
       py::array array = checked_grad(object, i);
+      if (zeroes && !(is_plain(array) && array.writeable()))
+        throw py::value_error(grad_name(i) +
+                              ": zero_grads needs C-contiguous, aligned, writable arrays");
       if (!is_plain(array)) array = plain_copy(array);
       arrays.pointers[i] = array.data();
       if (array.ptr() != object.ptr()) arrays.held.push_back(std::move(array));
     }
     return arrays;
+  }
+
+  /// The shape of what is kept for a parameter.
+  [[nodiscard]] std::vector<py::ssize_t> shape(std::size_t index, const StoredArray& stored) const {
+    return stored.by_element ? shape(index) : std::vector<py::ssize_t>{py::ssize_t(stored.size)};
   }
 
   void check_training() const {
@@ -353,15 +363,44 @@ void bind_optimizer(py::module_& module) {
                     "Whether a gradient was not finite, and nothing was changed.")
       .def("__repr__", &text);
 
+  py::native_enum<StateFormat>(module, "StateFormat", "enum.Enum")
+      .value("full", StateFormat::full)
+      .value("bfloat16", StateFormat::bfloat16)
+      .value("float8", StateFormat::float8)
+      .finalize();
+  py::native_enum<Master>(module, "Master", "enum.Enum")
+      .value("none", Master::none)
+      .value("full", Master::full)
+      .value("low_half", Master::low_half)
+      .finalize();
+  py::native_enum<Modifier>(module, "Modifier", "enum.Enum")
+      .value("none", Modifier::none)
+      .value("cautious", Modifier::cautious)
+      .value("grams", Modifier::grams)
+      .finalize();
+
   py::class_<BoundOptimizer>(module, "Optimizer", "An optimizer over arrays, without its face.")
       .def(py::init([](const std::string& rule,
                        const std::vector<std::pair<Settings, NamedArrays>>& groups,
-                       double clip_norm, double clip_value, bool skip_nonfinite, int num_threads) {
+                       double clip_norm, double clip_value, bool skip_nonfinite, int num_threads,
+                       StateFormat state_dtype, bool stochastic_rounding, std::uint64_t seed,
+                       double ema_decay, bool bfloat16_copy, Master master_weights,
+                       Modifier modifier, bool zero_grads) {
              return std::make_unique<BoundOptimizer>(
-                 rule, groups, Options{clip_norm, clip_value, skip_nonfinite, num_threads});
+                 rule, groups,
+                 Options{clip_norm,
+                         clip_value,
+                         skip_nonfinite,
+                         num_threads,
+                         {state_dtype, stochastic_rounding, seed, ema_decay, bfloat16_copy,
+                          master_weights, modifier, zero_grads}});
            }),
            py::arg("rule"), py::arg("groups"), py::kw_only(), py::arg("clip_norm"),
-           py::arg("clip_value"), py::arg("skip_nonfinite"), py::arg("num_threads"))
+           py::arg("clip_value"), py::arg("skip_nonfinite"), py::arg("num_threads"),
+           py::arg("state_dtype") = StateFormat::full, py::arg("stochastic_rounding") = false,
+           py::arg("seed") = 0, py::arg("ema_decay") = 0.0, py::arg("bfloat16_copy") = false,
+           py::arg("master_weights") = Master::none, py::arg("modifier") = Modifier::none,
+           py::arg("zero_grads") = false)
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))

@@ -73,8 +73,15 @@ struct Defaults {
   bool decoupled_weight_decay = false;
 };
 
+/// Called around the update of each span of a call, if given.
+struct SpanHooks {
+  void* context;
+  void (*before)(void* context, std::size_t index);
+  void (*after)(void* context, std::size_t index);
+};
+
 using Update = void (*)(const double* hyper, const Step&, const Shaping&, const Span*,
-                        std::size_t count);
+                        std::size_t count, const SpanHooks*);
 
 /// The first pass of rules that measure: may change states, and gives the rule's sums over each
 /// block of so many elements.
@@ -103,6 +110,9 @@ struct RuleInfo {
   void (*advance)(const double* hyper, const Step&, double* scalars);
   /// By dtype; then for `rest` 1 and `l2` 0, and for any.
   Update update[dtype_count][2];
+  /// Bit k: whether the update changes state k, and whether the first pass does.
+  unsigned changed_by_update;
+  unsigned changed_by_measure;
   /// The state that starts as a copy of the parameters; state_count if none does.
   std::size_t copied_state;
   /// How many sums the first pass gives, and that pass; 0 and nullptr for elementwise rules.
@@ -117,6 +127,41 @@ struct RuleInfo {
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
+};
+
+/// How states are kept between steps: as they are computed with, or in fewer bits.
+enum class StateFormat : std::uint8_t { full, bfloat16, float8 };
+inline constexpr std::size_t state_format_count = 3;
+inline constexpr std::size_t scale_block = 256;  ///< Elements of float8 that share a scale.
+
+/// What an update is compared with: the gradient times `sign`, and parameters times `keep`, which
+/// weight decay leaves of them; `factor` is for the elements that go against the gradient.
+struct Direction {
+  double sign = 1;
+  double keep = 1;
+  double factor = 1;
+};
+
+/// What is done to a block around its update. Codes, values and scales start at the block's first
+/// element, whose number in its tensor is `first`; `key` is for stochastic rounding.
+struct StorageKernels {
+  void (*decode[state_format_count])(const void* codes, const float* scales, float* values,
+                                     std::size_t size);
+  /// By format; then to nearest, and stochastically.
+  void (*encode[state_format_count][2])(const float* values, void* codes, float* scales,
+                                        std::size_t size, std::size_t first, std::uint32_t key);
+  void (*join)(const void* high, const void* low, float* values, std::size_t size);
+  void (*split)(const float* values, void* high, void* low, std::size_t size);
+  void (*average[dtype_count])(const void* param, void* mean, double decay, std::size_t size);
+  /// Changes an update after it was made, for float32 and float64: `before` are the parameters as
+  /// they were.
+  void (*cautious[2])(void* param, const void* before, const void* grad, const Direction&,
+                      std::size_t size);
+  void (*grams[2])(void* param, const void* before, const void* grad, const Direction&,
+                   std::size_t size);
+  /// How many elements of an update go against their gradient.
+  double (*agreeing[2])(const void* param, const void* before, const void* grad, const Direction&,
+                        std::size_t size);
 };
 
 enum class Activation : std::uint8_t { identity, relu, tanh, sigmoid, gelu };
@@ -164,6 +209,7 @@ struct Backend {
   double (*largest[dtype_count])(const void* values, std::size_t size);
   const LayerKernels* layers;  ///< for float32, float64
   const LossTable* losses;
+  const StorageKernels* storage;
 };
 
 }  // namespace pyoptim

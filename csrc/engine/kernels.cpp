@@ -12,6 +12,7 @@
 #include "layers/kernels.hpp"
 #include "losses/kernels.hpp"
 #include "rules/all.hpp"
+#include "storage/kernels.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
@@ -68,12 +69,13 @@ void store_state(F& state, F value) {
 /// one array between loads of others stalls where their addresses agree modulo 4096.
 template <class R, class T, bool General, std::size_t... K>
 void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
-                  std::size_t count, std::index_sequence<K...> states) {
+                  std::size_t count, const SpanHooks* hooks, std::index_sequence<K...> states) {
   using F = Arithmetic<T>;
   const auto update = rule.template step<F>(step);
   using Update = std::remove_const_t<decltype(update)>;
   const Shaper<F, General> shape(shaping);
   for (const Span* span = spans; span != spans + count; ++span) {
+    if (hooks != nullptr) hooks->before(hooks->context, std::size_t(span - spans));
     T* const p = static_cast<T*>(span->param);
     const T* const g = static_cast<const T*>(span->grad);
     F* const state[sizeof...(K) + 1] = {static_cast<F*>(span->state[K])...};
@@ -87,6 +89,7 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
       store(p[i], param);
       (store_state<changes<K, F, Update>(decltype(states)())>(state[K][i], local[K]), ...);
     }
+    if (hooks != nullptr) hooks->after(hooks->context, std::size_t(span - spans));
   }
 }
 
@@ -134,8 +137,8 @@ void measure(const double* hyper, const Step& step, const Shaping& shaping, cons
 
 template <class R, class T, bool General>
 void update(const double* hyper, const Step& step, const Shaping& shaping, const Span* spans,
-            std::size_t count) {
-  update_spans<R, T, General>(from_values<R>(hyper), step, shaping, spans, count,
+            std::size_t count, const SpanHooks* hooks) {
+  update_spans<R, T, General>(from_values<R>(hyper), step, shaping, spans, count, hooks,
                               std::make_index_sequence<R::states.size>());
 }
 
@@ -246,6 +249,19 @@ struct FormulaOf<R> {
   using type = typename R::Formula;
 };
 
+/// Bit K tells whether a function changes state K.
+template <class Function, class... Terms, std::size_t... K>
+consteval unsigned changed_states(std::index_sequence<K...> states) {
+  return (0U | ... | (changes<K, float, Function, Terms...>(states) ? 1U << K : 0U));
+}
+
+template <class R, std::size_t... K, std::size_t... S>
+consteval unsigned states_of_measure(std::index_sequence<K...> states,
+                                     std::index_sequence<S...> /*sums*/) {
+  using Function = decltype(std::declval<R>().template measure<float>(std::declval<Step>()));
+  return changed_states<Function, decltype(S, std::declval<double&>())...>(states);
+}
+
 template <Rule R>
 constexpr RuleInfo info() {
   using Formula = typename FormulaOf<R>::type;
@@ -271,7 +287,12 @@ constexpr RuleInfo info() {
   rule.initial_state = initial_state<R>;
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
+  constexpr auto states = std::make_index_sequence<R::states.size>();
+  using Updating = decltype(std::declval<R>().template step<float>(std::declval<Step>()));
+  rule.changed_by_update = changed_states<Updating>(states);
   if constexpr (requires { R::sum_count; }) {
+    rule.changed_by_measure =
+        states_of_measure<R>(states, std::make_index_sequence<R::sum_count>());
     static_assert(R::sum_count <= max_sums);
     rule.sum_count = R::sum_count;
     rule.measure[int(DType::float32)] = measure<R, float>;
@@ -343,6 +364,7 @@ constinit const Backend backend = {
     .largest = {largest<float>, largest<double>, largest<bfloat16>},
     .layers = layer_kernels,
     .losses = &loss_table,
+    .storage = &storage_kernels,
 };
 
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -57,6 +57,21 @@ std::size_t item_size(DType dtype) {
   return 0;
 }
 
+std::size_t item_size(StoredType type) {
+  switch (type) {
+    case StoredType::float32:
+      return 4;
+    case StoredType::float64:
+      return 8;
+    case StoredType::uint8:
+      return 1;
+    case StoredType::bfloat16:
+    case StoredType::uint16:
+      return 2;
+  }
+  return 0;
+}
+
 DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
 
 std::string describe(const Range& range) {
@@ -105,7 +120,86 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
     groups_.push_back(std::move(group));
   }
   check_overlap(groups);
-  allocate_states(groups);
+  check_extras();
+  if (options.extras.any())
+    allocate_one_by_one(groups);
+  else
+    allocate_states(groups);
+}
+
+void Optimizer::check_extras() const {
+  const Extras& extras = options_.extras;
+  check_range("ema_decay", {0, 1, false, true, false}, extras.ema_decay);
+  const auto refuse = [this](const std::string& what) {
+    throw std::invalid_argument(std::string(first_variant_->name) + ": " + what);
+  };
+  if (extras.modifier == Modifier::cautious && first_variant_->sum_count > 0)
+    refuse("cautious updates are for rules without norms");
+  for (const Tensor& tensor : tensors_) {
+    if (tensor.dtype == DType::float64 && extras.format != StateFormat::full)
+      refuse("state_dtype is for parameters of float32 and bfloat16, not of float64");
+    if (extras.bfloat16_copy && tensor.dtype != DType::float32)
+      refuse("bfloat16_copy is for parameters of float32");
+    if (extras.master != Master::none && tensor.dtype != DType::bfloat16)
+      refuse("master_weights are for parameters of bfloat16");
+  }
+}
+
+std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
+  const Tensor& tensor = tensors_[index];
+  const RuleInfo& rule = *groups_[tensor.group].rule;
+  const StoredType full =
+      tensor.dtype == DType::float64 ? StoredType::float64 : StoredType::float32;
+  constexpr StoredType types[] = {StoredType::float32, StoredType::bfloat16, StoredType::uint8};
+  std::vector<StoredArray> arrays;
+  const auto add = [&](const std::string& name, void* data, StoredType type) {
+    arrays.push_back({name, data, type, tensor.size, true});
+  };
+  for (std::size_t k = 0; k < rule.state_count; ++k) {
+    const StateFormat format = format_of(rule, k, options_.extras);
+    add(rule.states[k], tensor.state[k], format == StateFormat::full ? full : types[int(format)]);
+    if (format == StateFormat::float8)
+      arrays.push_back({std::string(rule.states[k]) + "_scale", tensor.extra.scales[k],
+                        StoredType::float32, (tensor.size + scale_block - 1) / scale_block, false});
+  }
+  if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
+  if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);
+  if (options_.extras.master == Master::full)
+    add("master", tensor.extra.master, StoredType::float32);
+  if (options_.extras.master == Master::low_half)
+    add("low_half", tensor.extra.low_half, StoredType::uint16);
+  return arrays;
+}
+
+void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
+  Layout layout;
+  std::vector<std::size_t> offsets;
+  std::size_t index = 0;
+  for (const GroupSpec& group : specs)
+    for (const TensorSpec& spec : group.tensors) {
+      layout.next_loop();
+      layout.beside(reinterpret_cast<std::uintptr_t>(spec.data));
+      if (spec.grad != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(spec.grad));
+      for (const StoredArray& array : stored(index++))
+        offsets.push_back(layout.place(array.size * item_size(array.type)));
+    }
+  memory_ = std::make_shared<Arena>(layout.size());
+  auto next = offsets.begin();
+  const auto take = [&]() -> void* { return memory_->data() + *next++; };
+  for (Tensor& tensor : tensors_) {
+    const RuleInfo& rule = *groups_[tensor.group].rule;
+    const Extras& extras = options_.extras;
+    for (std::size_t k = 0; k < rule.state_count; ++k) {
+      tensor.state[k] = take();
+      if (format_of(rule, k, extras) == StateFormat::float8)
+        tensor.extra.scales[k] = static_cast<float*>(take());
+    }
+    if (extras.ema_decay > 0) tensor.extra.ema = take();
+    if (extras.bfloat16_copy) tensor.extra.copy = static_cast<std::uint16_t*>(take());
+    if (extras.master == Master::full) tensor.extra.master = static_cast<float*>(take());
+    if (extras.master == Master::low_half)
+      tensor.extra.low_half = static_cast<std::uint16_t*>(take());
+  }
 }
 
 const double* Optimizer::find(const Group& group, std::string_view name) const {
@@ -230,9 +324,20 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
     tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
 }
 
-/// Makes a state equal to the parameters.
-static void copy_parameters(const Tensor& tensor, std::size_t state) {
-  void* const to = tensor.state[state];
+/// What random rounding of a tensor depends on in a step, well mixed.
+static std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t tensor) {
+  std::uint64_t bits = seed;
+  for (const std::uint64_t next : {std::uint64_t(step), std::uint64_t(tensor)}) {
+    bits = (bits ^ next) + 0x9E3779B97F4A7C15U;
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9U;
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBU;
+    bits ^= bits >> 31;
+  }
+  return static_cast<std::uint32_t>(bits >> 32);
+}
+
+/// Makes an array in the type of arithmetic equal to the parameters.
+static void copy_parameters(const Tensor& tensor, void* to) {
   if (tensor.dtype != DType::bfloat16) {
     if (tensor.size > 0) std::memcpy(to, tensor.param, tensor.size * item_size(tensor.dtype));
     return;
@@ -248,10 +353,14 @@ void Optimizer::first_step(Tensor& tensor) const {
   // Scalars of all parameters together start with the first of them.
   if (!rule.sums_of_all || steps_ == 0)
     rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
-  if (rule.copied_state < rule.state_count) copy_parameters(tensor, rule.copied_state);
+  if (rule.copied_state < rule.state_count)
+    copy_parameters(tensor, tensor.state[rule.copied_state]);
+  if (options_.extras.master == Master::full) copy_parameters(tensor, tensor.extra.master);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
     if (value == 0) continue;
+    // A state in fewer bits begins where it is decoded.
+    if (format_of(rule, k, options_.extras) != StateFormat::full) continue;
     if (state_dtype(tensor.dtype) == DType::float64)
       std::fill_n(static_cast<double*>(tensor.state[k]), tensor.size, value);
     else
@@ -281,8 +390,10 @@ void Optimizer::plan(const void* const* grads, double scale) {
     if (tensor.steps == 0) first_step(tensor);
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
+    const Extras& extras = options_.extras;
+    const bool alone = rule.sum_count > 0 || extras.any();
     const bool same_run =
-        before != nullptr && rule.sum_count == 0 && before->group == tensor.group &&
+        before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
         std::memcmp(before->scalars, tensor.scalars, rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
@@ -295,10 +406,12 @@ void Optimizer::plan(const void* const* grads, double scale) {
         shaping.keep = 1 - group.lr * group.weight_decay;
       set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
       const bool general = shaping.l2 != 0 || shaping.rest != 1 || rule.sum_count > 0;
-      plan_.start_run({.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
-                       .measure = rule.measure[int(tensor.dtype)],
+      const DType dtype = updated_as(tensor.dtype, extras);
+      const bool counts = extras.modifier == Modifier::cautious;
+      plan_.start_run({.update = rule.update[int(dtype)][general ? 1 : 0],
+                       .measure = rule.measure[int(dtype)],
                        .sums = tensor.sums,
-                       .sum_count = rule.sum_count,
+                       .sum_count = counts ? 1 : rule.sum_count,
                        .sums_of_all = rule.sums_of_all,
                        .hyper = group.hyper.data(),
                        .step = {tensor.steps + 1, group.lr, tensor.scalars,
@@ -307,7 +420,14 @@ void Optimizer::plan(const void* const* grads, double scale) {
                        .dtype = tensor.dtype,
                        .first_span = 0,
                        .span_count = 0,
-                       .elements = 0});
+                       .elements = 0,
+                       .extras = extras.any() ? &extras : nullptr,
+                       .storage = backend_->storage,
+                       .rule = &rule,
+                       .tensor = &tensor,
+                       .grad = grads[i],
+                       .state_count = rule.state_count,
+                       .key = rounding_key(extras.seed, tensor.steps, i)});
     }
     plan_.add(tensor, grads[i], rule.state_count);
     before = &tensor;

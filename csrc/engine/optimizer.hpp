@@ -42,6 +42,19 @@ struct Options {
   double clip_value = 0;
   bool skip_nonfinite = false;
   int threads = 0;
+  Extras extras = {};
+};
+
+/// The type of an array that an optimizer keeps.
+enum class StoredType : std::uint8_t { float32, float64, bfloat16, uint8, uint16 };
+
+/// An array that an optimizer keeps for a tensor: of its elements, or of `size` of its own.
+struct StoredArray {
+  std::string name;
+  void* data = nullptr;
+  StoredType type = StoredType::float32;
+  std::size_t size = 0;
+  bool by_element = true;
 };
 
 struct StepInfo {
@@ -57,6 +70,8 @@ PYOPTIM_API DType state_dtype(DType dtype);
 
 /// "in [0, 1)", "above 0", "True or False"
 PYOPTIM_API std::string describe(const Range& range);
+
+PYOPTIM_API std::size_t item_size(StoredType type);
 
 class PYOPTIM_API Optimizer {
  public:
@@ -90,6 +105,8 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] std::size_t tensor_count() const { return tensors_.size(); }
   [[nodiscard]] const Tensor& tensor(std::size_t index) const { return tensors_[index]; }
   [[nodiscard]] Tensor& tensor(std::size_t index) { return tensors_[index]; }
+  /// All arrays that are kept for a tensor.
+  [[nodiscard]] std::vector<StoredArray> stored(std::size_t index) const;
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
@@ -119,7 +136,9 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
   [[nodiscard]] std::vector<Tensor*> averaged();
   void check_overlap(const std::vector<GroupSpec>& specs);
+  void check_extras() const;
   void allocate_states(const std::vector<GroupSpec>& specs);
+  void allocate_one_by_one(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
   /// Whether all gradients are finite, and stay so in their type when they are scaled.

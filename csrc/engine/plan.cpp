@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
 constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
-constexpr std::size_t sum_block = 1 << 14;  // what one sum runs over
-constexpr std::size_t wave = 1 << 20;       // what stays in cache between two passes
+constexpr std::size_t wave = 1 << 20;   // what stays in cache between two passes
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -76,14 +75,15 @@ void each_part(const Span& span, DType dtype, int threads,
 }
 
 void Plan::execute(int threads) const {
-  if (!runs_.empty() && runs_.front().measure != nullptr) {
-    execute_in_two_passes(threads);
+  if (!runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().extras != nullptr)) {
+    execute_by_tensor(threads);
     return;
   }
   if (threads == 1) {
     const FloatEnvironment environment;
     for (const Run& run : runs_)
-      run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count);
+      run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count,
+                 nullptr);
     return;
   }
   parallel_for(threads, elements_, grain, chunk, [this](std::size_t first, std::size_t last) {
@@ -97,7 +97,7 @@ void Plan::execute(int threads) const {
   });
 }
 
-void Plan::execute_in_two_passes(int threads) const {
+void Plan::execute_by_tensor(int threads) const {
   // Pieces of whole blocks, of one tensor each, and waves of whole tensors.
   struct Piece {
     const Run* run;
@@ -132,18 +132,37 @@ void Plan::execute_in_two_passes(int threads) const {
   const std::size_t count = runs_.front().sum_count;
   std::vector<double> sums(blocks * count);
   for (Piece& piece : pieces)
-    piece.sums = &sums[(first_block[piece.run - runs_.data()] + piece.begin / sum_block) * count];
+    if (count > 0)
+      piece.sums = &sums[(first_block[piece.run - runs_.data()] + piece.begin / sum_block) * count];
 
   const auto span_of = [&](const Piece& piece) {
     return cut(spans_[piece.run->first_span], piece.run->dtype, piece.begin, piece.end);
   };
+  const auto update = [&](const Piece& piece) {
+    const Run& run = *piece.run;
+    if (run.extras != nullptr) {
+      update_staged(run, piece.begin, piece.end);
+      return;
+    }
+    const Span span = span_of(piece);
+    run.update(run.hyper, run.step, run.shaping, &span, 1, nullptr);
+  };
+  if (count == 0) {
+    parallel_for(threads, pieces.size(), 1, 1, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t i = begin; i < end; ++i) update(pieces[i]);
+    });
+    return;
+  }
   parallel_waves(
       threads, waves.size() - 1,
       [&](std::size_t w) { return waves[w + 1].first_piece - waves[w].first_piece; },
       [&](std::size_t w, std::size_t i) {
         const Piece& piece = pieces[waves[w].first_piece + i];
         const Run& run = *piece.run;
-        run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
+        if (run.extras != nullptr)
+          measure_staged(run, piece.begin, piece.end, piece.sums);
+        else
+          run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
       },
       [&](std::size_t w) {
         // Blocks are added in order: over a tensor, or over all of them.
@@ -157,12 +176,7 @@ void Plan::execute_in_two_passes(int threads) const {
         for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i)
           if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
       },
-      [&](std::size_t w, std::size_t i) {
-        const Piece& piece = pieces[waves[w].first_piece + i];
-        const Run& run = *piece.run;
-        const Span span = span_of(piece);
-        run.update(run.hyper, run.step, run.shaping, &span, 1);
-      });
+      [&](std::size_t w, std::size_t i) { update(pieces[waves[w].first_piece + i]); });
 }
 
 void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {
@@ -173,13 +187,13 @@ void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) cons
     if (start < begin || start + span->size > end) {
       const Span part =
           cut(*span, run.dtype, std::max(begin, start) - start, std::min(end - start, span->size));
-      run.update(run.hyper, run.step, run.shaping, &part, 1);
+      run.update(run.hyper, run.step, run.shaping, &part, 1, nullptr);
       start += (span++)->size;
     } else {
       const Span* const first = span;
       const Span* const last = &spans_[run.first_span] + run.span_count;
       while (span != last && start + span->size <= end) start += (span++)->size;
-      run.update(run.hyper, run.step, run.shaping, first, std::size_t(span - first));
+      run.update(run.hyper, run.step, run.shaping, first, std::size_t(span - first), nullptr);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/backend.hpp"
+#include "engine/stages.hpp"
 
 namespace pyoptim {
 
@@ -19,8 +20,11 @@ struct Tensor {
   void* state[max_states] = {};
   double scalars[max_scalars] = {};
   double sums[max_sums] = {};  // what the rule measured in the step that is being made
+  ExtraArrays extra;
   std::int64_t steps = 0;
 };
+
+constexpr std::size_t sum_block = 1 << 14;  // elements that one sum runs over
 
 /// Spans that one call of a kernel can update: same rule, settings, type and step.
 struct Run {
@@ -36,6 +40,14 @@ struct Run {
   std::size_t first_span;
   std::size_t span_count;
   std::size_t elements;
+  // For what is done around updates: such a run is of one tensor, too.
+  const Extras* extras;  // nullptr if nothing is
+  const StorageKernels* storage;
+  const RuleInfo* rule;
+  const Tensor* tensor;
+  const void* grad;
+  std::size_t state_count;
+  std::uint32_t key;  // of this step's random rounding
 };
 
 class Plan {
@@ -52,7 +64,7 @@ class Plan {
   void execute(int threads) const;
 
  private:
-  void execute_in_two_passes(int threads) const;
+  void execute_by_tensor(int threads) const;
   void execute_part(const Run& run, std::size_t begin, std::size_t end) const;
 
   std::vector<Run> runs_;

@@ -43,7 +43,7 @@ struct Problem {
               const Shaping& shaping, std::size_t first, std::size_t size) {
     Span span{param.at(first), grad.at(first), {}, size};
     for (std::size_t k = 0; k < states.size(); ++k) span.state[k] = states[k].at(first);
-    kernel(hyper.data(), step, shaping, &span, 1);
+    kernel(hyper.data(), step, shaping, &span, 1, nullptr);
   }
 };
 

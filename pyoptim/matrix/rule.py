@@ -140,6 +140,4 @@ class MatrixRule(ABC):
             weight_decay=self.weight_decay,
             decoupled_weight_decay=True,
             decays_itself=self.decays_itself,
-            averages=False,
-            takes_hessian=False,
         )

@@ -1,0 +1,100 @@
+"""What an optimizer may do around its update, in the same pass over memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from pyoptim import _core
+from pyoptim.checks import as_count, as_number
+
+EXTRAS: dict[str, Any] = {
+    "state_dtype": None,
+    "stochastic_rounding": False,
+    "seed": 0,
+    "ema_decay": None,
+    "bfloat16_copy": False,
+    "master_weights": None,
+    "modifier": None,
+    "zero_grads": False,
+}
+
+EXTRAS_DOC = """\
+    state_dtype : {"float32", "bfloat16", "float8"}, optional
+        How states are kept between steps; they are computed with in float32. float8 has one scale
+        for 256 elements: 1.02 bytes an element. Where all of these are at least 0 its codes are
+        of roots. A state that starts as a copy of the parameters is kept whole.
+    stochastic_rounding : bool
+        Round such states up or down at random, with the mean they had: small changes then add up
+        over steps instead of being lost. Depends on seed, step and element only.
+    seed : int
+        Of the random rounding.
+    ema_decay : float in [0, 1), optional
+        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
+        step, starting with the parameters after the first: ``opt.state[name]["ema"]``.
+    bfloat16_copy : bool
+        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``.
+    master_weights : {"float32", "split"}, optional
+        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
+        values ("float32"), or the upper halves of their bits, the lower being kept ("split", which
+        takes 2 bytes an element instead of 4).
+    modifier : {"cautious", "grams"}, optional
+        Change the direction of updates. "cautious" leaves out elements that do not go against
+        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang et
+        al., 2024, arXiv:2411.16085). "grams" gives all the sign that goes against it (Cao et al.,
+        2024, arXiv:2412.17107).
+    zero_grads : bool
+        Set gradients to 0 after their use; they must be C-contiguous and writable then.
+"""
+
+_WORDS: dict[str, dict[str | None, Enum]] = {
+    "state_dtype": {
+        None: _core.StateFormat.full,
+        "float32": _core.StateFormat.full,
+        "bfloat16": _core.StateFormat.bfloat16,
+        "float8": _core.StateFormat.float8,
+    },
+    "master_weights": {
+        None: _core.Master.none,
+        "float32": _core.Master.full,
+        "split": _core.Master.low_half,
+    },
+    "modifier": {
+        None: _core.Modifier.none,
+        "cautious": _core.Modifier.cautious,
+        "grams": _core.Modifier.grams,
+    },
+}
+
+
+def native_extras(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options as the engine takes them.
+
+    Raises
+    ------
+    ValueError
+        If one has none of its values.
+    TypeError
+        If one has the wrong type.
+    """
+    extras = {**EXTRAS, **{name: options[name] for name in EXTRAS if name in options}}
+    decay = extras["ema_decay"]
+    return {
+        **{name: _chosen(name, extras[name]) for name in _WORDS},
+        "stochastic_rounding": bool(extras["stochastic_rounding"]),
+        "seed": as_count("seed", extras["seed"], 2**63 - 1, least=0),
+        "ema_decay": 0.0 if decay is None else as_number("ema_decay", decay),
+        "bfloat16_copy": bool(extras["bfloat16_copy"]),
+        "zero_grads": bool(extras["zero_grads"]),
+    }
+
+
+def _chosen(name: str, value: Any) -> Enum:
+    choices = _WORDS[name]
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} must be a word or None, got {value!r}")
+    if value not in choices:
+        words = ", ".join(repr(word) for word in choices if word is not None)
+        raise ValueError(f"{name} must be one of {words}, or None, got {value!r}")
+    return choices[value]
