@@ -11,6 +11,7 @@
 #include "layers/kernels.hpp"
 #include "losses/kernels.hpp"
 #include "rules/all.hpp"
+#include "vectors/kernels.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
@@ -254,6 +255,7 @@ constinit const Backend backend = {
     .largest = {largest<float>, largest<double>, largest<bfloat16>},
     .layers = layer_kernels,
     .losses = &loss_table,
+    .vectors = vector_kernels,
 };
 
 }  // namespace pyoptim::PYOPTIM_ISA
