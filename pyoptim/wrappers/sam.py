@@ -26,8 +26,8 @@ class SAM(Wrapper):
         param <- step from param with the gradient at param + e
 
     with the norm over all gradients together, those after `grad_scale`. With `adaptive` (ASAM, Kwon
-    2021) distances are in units of each parameter's size ``T = abs(param) + eta``, so that
-    scaling the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
+    2021) distances are in units of each parameter's size ``T = abs(param) + eta``, so that scaling
+    the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
     the other way. Between the two passes the parameters are the moved ones; then they are brought
     back to the bit. If the first gradient is not finite, they are not moved.
 
