@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from naive_wrappers import CASES, Case, W, drive, grads_of, params_of
 from reference import Array, all_dtypes
+from test_state import contents, through_pickle
 
 import pyoptim as po
 from pyoptim import _core
@@ -21,18 +21,6 @@ RULES = ("SGD", "AdamW", "NAdam", "ScheduleFreeSGD", "Rprop")
 
 def made(case: Case, params: Any, rule: str = "AdamW", **settings: Any) -> Any:
     return case.make(getattr(po, rule)(params, lr=0.1, skip_nonfinite=True, **settings))
-
-
-def contents(wrapper: Any) -> dict[str, Any]:
-    """Everything that a step may change, as values that compare with ==."""
-    params = [p for group in wrapper.param_groups for p in group["params"]]
-    held = {**{f"param {i}": p for i, p in enumerate(params)}, **wrapper.state_dict()}
-    return {
-        name: (str(value.dtype), value.shape, value.tobytes())
-        if isinstance(value, np.ndarray)
-        else value
-        for name, value in held.items()
-    }
 
 
 def train(wrapper: Any, start: int, stop: int, dtype: str = "float32") -> None:
@@ -73,10 +61,6 @@ def test_state_dict_is_plain_and_a_copy(case: Case) -> None:
         if isinstance(value, np.ndarray):
             value[...] = 7
     assert contents(wrapper) == before
-
-
-def through_pickle(value: Any) -> Any:
-    return pickle.loads(pickle.dumps(value))
 
 
 @pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy])

@@ -478,3 +478,21 @@ def test_naive_wrappers_do_something() -> None:
         differs = not all_same(others, plain.params)
         assert differs or case.settings == (("every", 1),), str(case)
     assert len(SHAPES) == len(plain.params)
+
+
+@pytest.mark.parametrize("rule", ["SGD", "ScheduleFreeSGD"])
+def test_train_brings_everything_back_that_is_wrapped(rule: str) -> None:
+    params = params_of("float32")
+    wrapper = W.SWA(W.Lookahead(optimizer(params, rule), k=3))
+    for t in range(4):
+        drive(wrapper, t)
+    before = copies(params)
+    for evaluate in (wrapper.unwrapped.eval, wrapper.optimizer.eval, wrapper.eval):
+        evaluate()
+        wrapper.train()
+        assert all_same(params, before)
+        assert not wrapper.evaluating
+    wrapper.optimizer.eval()  # what is wrapped is brought back before the averages come
+    wrapper.eval()
+    wrapper.train()
+    assert all_same(params, before)

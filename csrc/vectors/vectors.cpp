@@ -59,6 +59,7 @@ double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
 void update_vectors(VectorUpdate VectorKernels::*operation, const std::vector<Vector>& vectors,
                     double a, double b, int threads) {
   std::vector<std::size_t> ends;
+  ends.reserve(vectors.size());
   std::size_t total = 0;
   for (const Vector& vector : vectors) ends.push_back(total += vector.part.size);
   const Team team(total, threads);
@@ -215,7 +216,7 @@ void clip_units(const std::vector<Units>& units, double clip, double eps, double
       factors.push_back(unit_factors(units[i], params[i], grads[i], clip, eps, scale));
   }
   over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
-    const auto [index, piece] = pieces[i];
+    const std::size_t index = pieces[i].first, piece = pieces[i].second;
     const Units& matrix = units[index];
     const std::size_t columns = matrix.columns;
     params[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,

@@ -7,10 +7,9 @@ from typing import Any, ClassVar, SupportsIndex
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_number, check_not_negative
+from pyoptim.checks import as_count, as_number, as_positive, check_not_negative
 from pyoptim.optimizer import Optimizer
 from pyoptim.wrappers.base import Wrapper
-from pyoptim.wrappers.checks import as_positive
 
 
 class GradientAccumulation(Wrapper):

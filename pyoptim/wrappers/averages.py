@@ -7,10 +7,9 @@ from abc import abstractmethod
 from typing import Any, ClassVar, SupportsIndex
 
 from pyoptim import _core
-from pyoptim.checks import as_count
+from pyoptim.checks import as_count, as_share
 from pyoptim.optimizer import Optimizer
 from pyoptim.wrappers.base import KeptWeights, Wrapper
-from pyoptim.wrappers.checks import as_share
 
 
 class _Average(KeptWeights):

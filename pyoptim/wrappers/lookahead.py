@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, SupportsIndex
 
 from pyoptim import _core
-from pyoptim.checks import as_count
+from pyoptim.checks import as_count, as_share
 from pyoptim.optimizer import Optimizer
 from pyoptim.wrappers.base import KeptWeights, Wrapper
-from pyoptim.wrappers.checks import as_share
 
 
 class Lookahead(KeptWeights):

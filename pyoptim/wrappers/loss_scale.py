@@ -8,12 +8,11 @@ from typing import Any, ClassVar, SupportsIndex
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.checks import as_count
+from pyoptim.checks import as_count, as_positive
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
 from pyoptim.state_dict import StateDict
 from pyoptim.wrappers.base import Wrapper
-from pyoptim.wrappers.checks import as_positive
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 

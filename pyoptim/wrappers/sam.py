@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyoptim import _core
-from pyoptim.checks import as_number
+from pyoptim.checks import as_not_negative, as_number
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
 from pyoptim.wrappers.base import Wrapper
-from pyoptim.wrappers.checks import as_not_negative
 
 Gradients = Sequence[Any] | Mapping[str, Any] | Array | None
 
