@@ -233,3 +233,28 @@ def test_accumulation_equals_the_gradient_of_all() -> None:
         peer.step()
         assert_close(mine, theirs)
     assert wrapper.steps == 4
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_tensors_of_torch_are_parameters_and_gradients(dtype: str) -> None:
+    """They give the same bits as arrays; those with requires_grad, too."""
+    arrays = params_of(dtype)
+    tensors = [
+        torch.nn.Parameter(torch.tensor(p.astype(np.float64), dtype=getattr(torch, dtype)))
+        for p in arrays
+    ]
+    makers: list[Any] = [W.Lookahead, W.EMA, W.AGC, W.SAM, lambda o: W.GradientAccumulation(o, 2)]
+    for make in makers:
+        mine, theirs = make(po.AdamW(arrays)), make(po.AdamW(tensors))
+        for t in range(6):
+            grads = [some_numbers(t, p.size, dtype).reshape(p.shape) for p in arrays]
+            for p, grad in zip(tensors, grads, strict=True):
+                p.grad = torch.tensor(grad.astype(np.float64), dtype=p.dtype)
+            if mine.takes_closure:
+                mine.step(lambda grads=grads: grads)
+                theirs.step(lambda: [p.grad for p in tensors])
+            else:
+                mine.step(grads)
+                theirs.step([p.grad for p in tensors])
+        for array, tensor in zip(arrays, tensors, strict=True):
+            assert (array.astype(np.float64) == tensor.detach().double().numpy()).all()
