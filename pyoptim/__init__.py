@@ -8,9 +8,10 @@
 >>> bool(abs(w).max() < 1e-2)
 True
 
-`pyoptim.rules()` lists the optimizers, `pyoptim.schedules` has learning rates that change and
-`pyoptim.plot_schedule` draws them, `pyoptim.wrappers` average weights, accumulate gradients and
-more around any optimizer, `pyoptim.models` and `pyoptim.train` train,
+`pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
+beside them), `pyoptim.schedules` has learning rates that change and `pyoptim.plot_schedule` draws
+them, `pyoptim.wrappers` average weights, accumulate gradients and more around any optimizer,
+`pyoptim.models` and `pyoptim.train` train,
 `pyoptim.show_config()` tells what it runs on.
 """
 
@@ -21,6 +22,8 @@ from pyoptim._core import StepInfo, __version__
 from pyoptim.catalog import Field, Rule, rules
 from pyoptim.config import config, get_num_threads, set_num_threads, show_config
 from pyoptim.errors import CheckpointError
+from pyoptim.matrix import *
+from pyoptim.matrix import __all__ as _matrix_optimizers
 from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
 from pyoptim.optimizer import Optimizer, ParamGroup
@@ -53,6 +56,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     *_optimizers,
+    *_matrix_optimizers,
     *_LAZY,
     *_LAZY_FUNCTIONS,
 ]

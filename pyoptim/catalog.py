@@ -13,10 +13,15 @@ class Field:
     """A hyper-parameter of a rule."""
 
     name: str
-    default: float | bool
+    default: float | bool | str | tuple[float, ...]
     range: str
     is_flag: bool
     doc: str
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one number, which may be a schedule: no flag, word or tuple."""
+        return not (self.is_flag or isinstance(self.default, str | tuple))
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ class Rule:
         The defaults of the settings that all optimizers have.
     decays_itself : bool
         Whether decoupled weight decay stands in the rule's formula, in a way of its own.
+    norms : str
+        What the rule measures before it updates: nothing (""), each "array", or "all" parameters.
+    copied_state : str
+        The state that starts as a copy of the parameters, or "".
     averages : bool
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
@@ -48,6 +57,8 @@ class Rule:
     weight_decay: float
     decoupled_weight_decay: bool
     decays_itself: bool
+    norms: str
+    copied_state: str
     averages: bool
     takes_hessian: bool
 
@@ -83,6 +94,8 @@ def rules() -> tuple[Rule, ...]:
             weight_decay=entry["weight_decay"],
             decoupled_weight_decay=entry["decoupled_weight_decay"],
             decays_itself=entry["decays_itself"],
+            norms=entry["norms"],
+            copied_state=entry["copied_state"],
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
         )

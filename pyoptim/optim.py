@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyoptim.catalog import Field, Rule, rules
@@ -40,9 +40,17 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _signature(rule: Rule) -> inspect.Signature:
+_EXAMPLE = """\
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = po.{name}([w])
+    >>> opt.step([2 * w]).step  # the gradient of |w|^2
+    1
+"""
+
+
+def _signature(rule: Rule, options: Mapping[str, Any]) -> inspect.Signature:
     parameter = inspect.Parameter
-    keywords = {**signature_settings(rule), **_OPTIONS}
+    keywords = {**signature_settings(rule), **options}
     return inspect.Signature(
         [
             parameter("self", parameter.POSITIONAL_OR_KEYWORD),
@@ -57,10 +65,12 @@ def _signature(rule: Rule) -> inspect.Signature:
 
 
 def _kind(field: Field) -> str:
-    return "bool" if field.is_flag else f"float or schedule, {field.range}"
+    if field.is_number:
+        return f"float or schedule, {field.range}"
+    return "bool" if field.is_flag else field.range
 
 
-def _document(rule: Rule) -> str:
+def _document(rule: Rule, options_doc: str, notes: str, example: str) -> str:
     fields = "".join(
         f"    {field.name} : {_kind(field)}\n        {field.doc}\n" for field in rule.fields
     )
@@ -74,7 +84,7 @@ def _document(rule: Rule) -> str:
         is a dict with "params" and settings of its own.
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
-{fields}{_SHARED_DOC}
+{fields}{_SHARED_DOC}{options_doc}
     Raises
     ------
     ValueError
@@ -82,14 +92,10 @@ def _document(rule: Rule) -> str:
     TypeError
         If a setting or an array has the wrong type.
 
-    Examples
+{notes}    Examples
     --------
     >>> import numpy as np, pyoptim as po
-    >>> w = np.array([1.0, -2.0])
-    >>> opt = po.{rule.name}([w])
-    >>> opt.step([2 * w]).step  # the gradient of |w|^2
-    1
-    """
+{example.format(name=rule.name)}    """
 
 
 def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
@@ -100,15 +106,16 @@ def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeEr
     return TypeError(f"{rule.name}() has no argument {name!r}{hint} It takes {settings}")
 
 
-def _initializer(rule: Rule) -> Callable[..., None]:
-    signature = _signature(rule)
+def _initializer(rule: Rule, base: type[Optimizer], own: Mapping[str, Any]) -> Callable[..., None]:
+    defaults = {**_OPTIONS, **own}
+    signature = _signature(rule, defaults)
 
     def initialize(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:
         unknown = keywords.keys() - signature.parameters.keys()
         if unknown:
             raise _unexpected(rule, signature, unknown)
-        options = {name: keywords.pop(name) for name in _OPTIONS if name in keywords}
-        Optimizer.__init__(self, params, {"lr": lr, **keywords}, **options)
+        options = {name: keywords.pop(name) for name in defaults if name in keywords}
+        base.__init__(self, params, {"lr": lr, **keywords}, **options)
 
     initialize.__signature__ = signature  # type: ignore[attr-defined]
     initialize.__name__ = "__init__"
@@ -116,19 +123,33 @@ def _initializer(rule: Rule) -> Callable[..., None]:
     return initialize
 
 
-def _make_class(rule: Rule) -> type[Optimizer]:
+def make_class(
+    rule: Rule,
+    base: type[Optimizer] = Optimizer,
+    *,
+    module: str = __name__,
+    options: Mapping[str, Any] | None = None,
+    options_doc: str = "",
+    notes: str = "",
+    example: str = _EXAMPLE,
+) -> type[Optimizer]:
+    """Make the class of a rule, with its signature and documentation.
+
+    `options` are the base's own arguments with their defaults, `options_doc` and `notes` text
+    about them, `example` what a doctest runs.
+    """
     return type(
         rule.name,
-        (Optimizer,),
+        (base,),
         {
-            "__doc__": _document(rule),
-            "__init__": _initializer(rule),
-            "__module__": __name__,
+            "__doc__": _document(rule, options_doc, notes, example),
+            "__init__": _initializer(rule, base, options or {}),
+            "__module__": module,
             "rule": rule.name,
             "_rule": rule,
         },
     )
 
 
-globals().update({rule.name: _make_class(rule) for rule in rules()})
+globals().update({rule.name: make_class(rule) for rule in rules()})
 __all__ = [rule.name for rule in rules()]

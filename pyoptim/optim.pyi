@@ -1,7 +1,20 @@
 # Written by tools/write_stubs.py from the engine's list of rules; do not edit.
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
+from pyoptim.catalog import Rule
 from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
+
+def make_class(
+    rule: Rule,
+    base: type[Optimizer] = ...,
+    *,
+    module: str = ...,
+    options: Mapping[str, Any] | None = ...,
+    options_doc: str = ...,
+    notes: str = ...,
+    example: str = ...,
+) -> type[Optimizer]: ...
 
 __all__ = [
     "SGD",
@@ -36,6 +49,13 @@ __all__ = [
     "ScheduleFreeSGD",
     "ScheduleFreeAdamW",
     "Sophia",
+    "LAMB",
+    "LARS",
+    "NovoGrad",
+    "StableAdamW",
+    "Prodigy",
+    "DAdaptAdam",
+    "DoG",
 ]
 
 class SGD(Optimizer):
@@ -650,6 +670,142 @@ class Sophia(Optimizer):
         clip_threshold: ScalarOrSchedule = 1.0,
         weight_decay: ScalarOrSchedule = 0.0001,
         decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class LAMB(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.001,
+        *,
+        beta1: ScalarOrSchedule = 0.9,
+        beta2: ScalarOrSchedule = 0.999,
+        eps: ScalarOrSchedule = 1e-06,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class LARS(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.001,
+        *,
+        momentum: ScalarOrSchedule = 0.9,
+        trust_coefficient: ScalarOrSchedule = 0.001,
+        eps: ScalarOrSchedule = 0.0,
+        nesterov: bool = False,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class NovoGrad(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.001,
+        *,
+        beta1: ScalarOrSchedule = 0.95,
+        beta2: ScalarOrSchedule = 0.98,
+        eps: ScalarOrSchedule = 1e-08,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class StableAdamW(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.001,
+        *,
+        beta1: ScalarOrSchedule = 0.9,
+        beta2: ScalarOrSchedule = 0.99,
+        eps: ScalarOrSchedule = 1e-08,
+        weight_decay: ScalarOrSchedule = 0.01,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class Prodigy(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 1.0,
+        *,
+        beta1: ScalarOrSchedule = 0.9,
+        beta2: ScalarOrSchedule = 0.999,
+        eps: ScalarOrSchedule = 1e-08,
+        d0: ScalarOrSchedule = 1e-06,
+        d_coef: ScalarOrSchedule = 1.0,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class DAdaptAdam(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 1.0,
+        *,
+        beta1: ScalarOrSchedule = 0.9,
+        beta2: ScalarOrSchedule = 0.999,
+        eps: ScalarOrSchedule = 1e-08,
+        d0: ScalarOrSchedule = 1e-06,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class DoG(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 1.0,
+        *,
+        eps: ScalarOrSchedule = 1e-08,
+        reps_rel: ScalarOrSchedule = 1e-06,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = False,
         maximize: bool = False,
         clip_norm: float | None = None,
         clip_value: float | None = None,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
 
 from pyoptim import _core
 from pyoptim.catalog import Rule, rules
 from pyoptim.checks import as_count, as_number, check_positive
+from pyoptim.engine import Engine
+from pyoptim.groups import Params as Params
+from pyoptim.groups import as_groups, with_grads
 from pyoptim.parameters import Array, Parameters
 from pyoptim.state_dict import StateDict, fitting
 
@@ -18,9 +23,6 @@ StepFunction: TypeAlias = Callable[[int], float]
 
 ScalarOrSchedule: TypeAlias = float | StepFunction
 """What a setting that is not a flag may be."""
-
-Params: TypeAlias = Any
-"""An array, a list of arrays, a mapping of names to arrays, Parameters, or a list of groups."""
 
 _SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
 _FLAGS = ("decoupled_weight_decay", "maximize")
@@ -42,7 +44,7 @@ class ParamGroup(MutableMapping[str, Any]):
     def __init__(
         self,
         rule: Rule,
-        native: _core.Optimizer,
+        native: Engine,
         index: int,
         params: list[Array],
         schedules: dict[str, StepFunction],
@@ -50,6 +52,7 @@ class ParamGroup(MutableMapping[str, Any]):
         self._native = native
         self._index = index
         self._params = params
+        self._rule = rule
         self._flags = _flags(rule)
         self._names = (*_SHARED_SETTINGS, *(field.name for field in rule.fields))
         self.schedules = schedules
@@ -70,10 +73,10 @@ class ParamGroup(MutableMapping[str, Any]):
         if name not in self._names:
             raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
         if not callable(value):
-            self._native.set(self._index, name, as_number(name, value))
+            self._native.set(self._index, name, _as_setting(self._rule, name, value))
             self.schedules.pop(name, None)
         else:
-            _check_no_flag(name, self._flags)
+            _check_may_vary(self._rule, name)
             self._native.set(self._index, name, as_number(name, value(self._native.steps)))
             self.schedules[name] = value
 
@@ -82,10 +85,18 @@ class ParamGroup(MutableMapping[str, Any]):
         values = [(name, as_number(name, at(step))) for name, at in self.schedules.items()]
         self._native.set_all(self._index, values)
 
-    def numbers(self) -> dict[str, float | bool]:
-        """Return the settings as they are now; of a schedule, the value of the last step."""
+    def numbers(self) -> dict[str, Any]:
+        """Return the settings as they are now; of a schedule, the value of the last step.
+
+        They are as a state keeps them: what is several numbers is an array.
+        """
         values = {name: self._native.get(self._index, name) for name in self._names}
-        return {name: bool(x) if name in self._flags else x for name, x in values.items()}
+        for name, value in values.items():
+            if name in self._flags:
+                values[name] = bool(value)
+            elif isinstance(value, tuple):
+                values[name] = np.array(value)
+        return values
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"a group's settings cannot be removed, {name!r} neither")
@@ -106,9 +117,18 @@ def _flags(rule: Rule) -> set[str]:
     return {*_FLAGS, *(field.name for field in rule.fields if field.is_flag)}
 
 
-def _check_no_flag(name: str, flags: set[str]) -> None:
-    if name in flags:
-        raise TypeError(f"{name} must be True or False, not a schedule")
+def _as_setting(rule: Rule, name: str, value: Any) -> Any:
+    """Return a setting as the engine takes it: a float, unless it is a word or several numbers."""
+    others = (f.name for f in rule.fields if not (f.is_number or f.is_flag))
+    return value if name in others else as_number(name, value)
+
+
+def _check_may_vary(rule: Rule, name: str) -> None:
+    """Raise TypeError where a setting is no number, and so cannot be a schedule."""
+    fixed = dict.fromkeys(_FLAGS, "True or False")
+    fixed.update({field.name: field.range for field in rule.fields if not field.is_number})
+    if name in fixed:
+        raise TypeError(f"{name} must be {fixed[name]}, not a schedule")
 
 
 class Optimizer:
@@ -137,7 +157,7 @@ class Optimizer:
             "skip_nonfinite": skip_nonfinite,
             "num_threads": num_threads,
         }
-        self._build(_as_groups(params, settings or {}), options)
+        self._build(as_groups(params, settings or {}), options)
 
     def _build(self, groups: list[dict[str, Any]], options: dict[str, Any]) -> None:
         """Check everything and make the engine's optimizer; `groups` have named params each."""
@@ -147,24 +167,36 @@ class Optimizer:
         name, count = Counter(self._keys).most_common(1)[0] if self._keys else ("", 0)
         if count > 1:
             raise ValueError(f"two parameters are called {name!r}")
-        flags = _flags(self._rule)
         schedules = []
         native_groups = []
         for group in groups:
             settings = {name: value for name, value in group.items() if name != "params"}
             scheduled = {name: value for name, value in settings.items() if callable(value)}
             for name, schedule in scheduled.items():
-                _check_no_flag(name, flags)
+                _check_may_vary(self._rule, name)
                 settings[name] = schedule(0)
             schedules.append(scheduled)
-            numbers = [(name, as_number(name, value)) for name, value in settings.items()]
-            native_groups.append((numbers, _with_grads(group["params"])))
-        self._native = _core.Optimizer(self.rule, native_groups, **_native_options(options))
+            values = [(name, _as_setting(self._rule, name, x)) for name, x in settings.items()]
+            native_groups.append((values, with_grads(group["params"])))
+        self._native = self._engine(native_groups, options)
         arrays = iter(self._native.params)
         self.param_groups = [
             ParamGroup(self._rule, self._native, i, [next(arrays) for _ in params], schedules[i])
             for i, params in enumerate(self._groups)
         ]
+
+    def _engine(self, groups: list[Any], options: Mapping[str, Any]) -> Engine:
+        """Return what makes the steps."""
+        return _core.Optimizer(self.rule, groups, **native_options(options))
+
+    def _try_settings(self, index: int, values: list[tuple[str, Any]]) -> None:
+        """Raise ValueError unless a group may have these settings, on an optimizer over nothing."""
+        trial = self._engine([(values, [])], {})
+        if trial.state_names(0) != self._native.state_names(index):
+            raise ValueError(
+                f"group {index}: the state keeps {trial.state_names(0)}, "
+                f"this optimizer {self._native.state_names(index)}"
+            )
 
     def updates(self, params: Parameters) -> bool:
         """Whether these are the parameters that `step` updates without arguments."""
@@ -341,17 +373,14 @@ class Optimizer:
         """
         state = fitting(state_dict, self.state_dict())
         settings = [
-            [(name, float(state[f"groups.{index}.{name}"])) for name in group.numbers()]
+            [
+                (name, _as_setting(self._rule, name, state[f"groups.{index}.{name}"]))
+                for name in group.numbers()
+            ]
             for index, group in enumerate(self.param_groups)
         ]
         for index, values in enumerate(settings):
-            # Ranges, and that the same states are kept, are tried on an optimizer over nothing.
-            trial = _core.Optimizer(self.rule, [(values, [])], **_native_options({}))
-            if trial.state_names(0) != self._native.state_names(index):
-                raise ValueError(
-                    f"group {index}: the state keeps {trial.state_names(0)}, "
-                    f"this optimizer {self._native.state_names(index)}"
-                )
+            self._try_settings(index, values)
         for index, values in enumerate(settings):
             self._native.set_all(index, values)
         for index, (key, parameter) in enumerate(self.state.items()):
@@ -387,13 +416,7 @@ class Optimizer:
         return f"{type(self).__name__}({groups}; {self.steps} steps)"
 
 
-def _with_grads(params: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
-    """Return what the engine takes: each array with its name in errors and its own gradient."""
-    grads = params.grads if isinstance(params, Parameters) else {}
-    return [(f"params[{key!r}]", array, grads.get(key)) for key, array in params.items()]
-
-
-def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:
+def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as the engine takes them, 0 for None."""
     for name in ("clip_norm", "clip_value"):
         value = options.get(name)
@@ -410,42 +433,6 @@ def _native_options(options: Mapping[str, Any]) -> dict[str, Any]:
         if threads is None
         else as_count("num_threads", threads, _core.most_threads),
     }
-
-
-def _as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Bring any form of `params` to groups that each map keys to arrays.
-
-    Arrays in lists are called by their number, counted over all groups.
-    """
-    if isinstance(params, Mapping):
-        given: list[Any] = [{"params": params}]
-    elif _core.is_array(params):
-        given = [{"params": [params]}]
-    elif isinstance(params, Iterable):
-        given = list(params)
-        if not given:
-            raise ValueError("an optimizer needs at least one parameter, got none")
-        if not all(isinstance(group, Mapping) for group in given):
-            given = [{"params": given}]
-    else:
-        raise TypeError(
-            "params: expected an array, a list or mapping of arrays, Parameters, or a list of "
-            f"groups, got {type(params).__name__}"
-        )
-    groups = []
-    count = 0
-    for index, group in enumerate(given):
-        if "params" not in group:
-            raise ValueError(f"group {index} has no 'params'; it has {', '.join(group)}")
-        held = group["params"]
-        if not isinstance(held, Mapping):
-            arrays = [held] if _core.is_array(held) else list(held)
-            held = {count + i: array for i, array in enumerate(arrays)}
-        elif not isinstance(held, Parameters):
-            held = dict(held)
-        count += len(held)
-        groups.append({**settings, **group, "params": held})
-    return groups
 
 
 def signature_settings(rule: Rule) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from formulas import FORMULAS
+from formulas import FORMULAS, Measuring
 from formulas.common import Array, State, Step, larger, smaller
 
 import pyoptim as po
@@ -36,7 +36,8 @@ class Reference:
     ) -> None:
         self.F: type[Any] = np.float64 if param.dtype == np.float64 else np.float32
         self.formula = FORMULAS[rule]
-        self.decays_itself = next(r.decays_itself for r in po.rules() if r.name == rule)
+        info = next(info for info in po.rules() if info.name == rule)
+        self.decays_itself, self.copied_state = info.decays_itself, info.copied_state
         shared = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
         self.shared = {name: settings[name] for name in shared}
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
@@ -44,14 +45,21 @@ class Reference:
         self.t = 0
         self.state: State = {name: np.zeros(param.shape, self.F) for name in states}
 
-    def step(
+    def step(self, grad: Array, **options: Any) -> None:
+        """Update the array alone."""
+        step_together([self], [grad], **options)
+
+    def shaped(
         self, grad: Array, *, lr: float | None = None, scale: float = 1, bound: float = math.inf
-    ) -> None:
+    ) -> tuple[Step, Array, Array]:
+        """Return the step that begins, and parameter and gradient as the rule gets them."""
         self.t += 1
         decay, F = self.shared["weight_decay"], self.F
         at = Step(self.t, self.shared["lr"] if lr is None else lr, F)
         scale = -scale if self.shared["maximize"] else scale
         p = self.param.astype(F)
+        if self.t == 1 and self.copied_state in self.state:
+            self.state[self.copied_state] = p
         g = smaller(F(bound), larger(F(-bound), grad.astype(F) * F(scale)))
         if self.shared["decoupled_weight_decay"] and self.decays_itself:
             at = replace(at, weight_decay=decay)
@@ -59,20 +67,63 @@ class Reference:
             p = p * F(1 - at.lr * decay)
         elif decay != 0:
             g = g + F(decay) * p
+        return at, p, g
+
+    def store(self, param: Array) -> None:
         # astype to bfloat16 rounds to nearest, ties to even.
-        self.param = self.formula(at, p, g, self.state, **self.hyper).astype(self.param.dtype)
+        self.param = param.astype(self.param.dtype)
+
+
+def step_together(
+    references: Sequence[Reference], grads: Sequence[Array | None], **options: Any
+) -> None:
+    """Update the arrays of one optimizer; those without a gradient stay."""
+    first = all(reference.t == 0 for reference in references)
+    moved = [(r, grad) for r, grad in zip(references, grads, strict=True) if grad is not None]
+    shaped = []
+    for reference, grad in moved:
+        at, p, g = reference.shaped(grad, **options)
+        shaped.append((reference, replace(at, first=first), p, g))
+    formula = references[0].formula
+    if not isinstance(formula, Measuring):
+        for r, at, p, g in shaped:
+            r.store(formula(at, p, g, r.state, **r.hyper))
+        return
+    if not shaped:
+        return
+    terms = [formula.measure(at, p, g, r.state, **r.hyper) for r, at, p, g in shaped]
+    sums = [[block_sum(0.0, term) for term in measured] for measured in terms]
+    if formula.of_all:
+        total = [0.0] * len(sums[0])
+        for measured in terms:
+            total = [block_sum(t, term) for t, term in zip(total, measured, strict=True)]
+        sums = [total] * len(sums)
+    for (r, at, p, g), found in zip(shaped, sums, strict=True):
+        r.store(formula.update(at, p, g, r.state, found, **r.hyper))
+    if formula.of_all:  # its numbers are those of all arrays, too
+        state = shaped[0][0].state
+        numbers = {k: v for k, v in state.items() if not isinstance(v, np.ndarray | np.generic)}
+        for reference in references:
+            reference.state.update(numbers)
+
+
+def block_sum(total: float, values: Array) -> float:
+    """Add to a total: blocks of 2^14 elements, each in 16 lanes, all in order."""
+    values = values.ravel()
+    for start in range(0, values.size, 1 << 14):
+        block = values[start : start + (1 << 14)]
+        lanes = np.zeros((-(-block.size // 16), 16))
+        lanes.flat[: block.size] = block
+        total += float(np.add.accumulate(np.add.accumulate(lanes)[-1])[-1])
+    return total
 
 
 def norm(grads: Sequence[Array]) -> float:
-    """The Euclidean norm: blocks of 2^14 elements, each in 16 lanes, all added in order."""
+    """The Euclidean norm of all arrays together."""
     total = 0.0
     for grad in grads:
-        values = grad.astype(np.float64).ravel()
-        for start in range(0, values.size, 1 << 14):
-            block = values[start : start + (1 << 14)]
-            lanes = np.zeros((-(-block.size // 16), 16))
-            lanes.flat[: block.size] = block * block
-            total += np.add.accumulate(np.add.accumulate(lanes)[-1])[-1]
+        wide = grad.astype(np.float64)
+        total = block_sum(total, wide * wide)
     return math.sqrt(total)
 
 
@@ -113,7 +164,11 @@ class Case:
     settings: tuple[tuple[str, float | bool], ...] = ()
 
     def make(self, params: Any, **more: Any) -> po.Optimizer:
-        made: po.Optimizer = getattr(po, self.rule.name)(params, **{**dict(self.settings), **more})
+        # Rules that find their rate start so small that bfloat16 would not move.
+        first = {"d0": 0.1, "reps_rel": 0.05}
+        start = {field.name: first[field.name] for field in self.rule.fields if field.name in first}
+        settings = {**start, **dict(self.settings), **more}
+        made: po.Optimizer = getattr(po, self.rule.name)(params, **settings)
         return made
 
     def accepted(self) -> bool:

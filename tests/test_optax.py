@@ -66,6 +66,42 @@ PEERS: dict[str, list[tuple[dict[str, float], str, dict[str, float]]]] = {
             {"b1": 0.8, "b2": 0.9, "gamma": 3.0, "clip_threshold": 0.6, "eps": 1e-3},
         ),
     ],
+    "LAMB": [
+        ({"weight_decay": 0.1}, "lamb", {"weight_decay": 0.1}),
+        (
+            {"beta1": 0.8, "beta2": 0.95, "eps": 1e-2},
+            "lamb",
+            {"b1": 0.8, "b2": 0.95, "eps": 1e-2},
+        ),
+    ],
+    "LARS": [
+        (
+            {"weight_decay": 0.1, "trust_coefficient": 0.1},
+            "lars",
+            {"weight_decay": 0.1, "trust_coefficient": 0.1},
+        ),
+        (
+            {"momentum": 0.6, "trust_coefficient": 0.2, "eps": 0.1, "nesterov": True},
+            "lars",
+            {"momentum": 0.6, "trust_coefficient": 0.2, "eps": 0.1, "nesterov": True},
+        ),
+    ],
+    "NovoGrad": [
+        (
+            {"beta1": 0.9, "beta2": 0.25, "eps": 1e-6, "weight_decay": 0.1},
+            "novograd",
+            {"weight_decay": 0.1},
+        ),
+        ({"eps": 1e-2}, "novograd", {"b1": 0.95, "b2": 0.98, "eps": 1e-2}),
+    ],
+    "DoG": [
+        ({"reps_rel": 1e-2}, "contrib.dog", {"init_step": ("heuristic", 1e-2)}),
+        (
+            {"eps": 0.3, "reps_rel": 0.1},
+            "contrib.dog",
+            {"eps": 0.3, "init_step": ("heuristic", 0.1)},
+        ),
+    ],
     "SignSGD": [({}, "sign_sgd", {})],
     "Signum": [({}, "signum", {}), ({"momentum": 0.6}, "signum", {"beta": 0.6})],
 }

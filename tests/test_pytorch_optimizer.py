@@ -89,6 +89,32 @@ CASES: list[Case] = [
         "FTRL",
         {"beta": 0.5, "lambda_1": 0.3, "lambda_2": 0.2},
     ),
+    ("StableAdamW", {"weight_decay": 0.1}, "StableAdamW", {"weight_decay": 0.1}),
+    (
+        "StableAdamW",
+        {"beta1": 0.7, "beta2": 0.95, "eps": 1e-2},
+        "StableAdamW",
+        {"betas": (0.7, 0.95), "eps": 1e-2},
+    ),
+    ("Prodigy", {"d0": 0.1, "weight_decay": 0.1}, "Prodigy", {"d0": 0.1, "weight_decay": 0.1}),
+    (
+        "Prodigy",
+        {"beta1": 0.7, "beta2": 0.9, "eps": 1e-2, "d0": 1e-2, "d_coef": 2.0},
+        "Prodigy",
+        {"betas": (0.7, 0.9), "eps": 1e-2, "d0": 1e-2, "d_coef": 2.0},
+    ),
+    (
+        "DAdaptAdam",
+        {"d0": 0.1, "weight_decay": 0.1},
+        "DAdaptAdam",
+        {"d0": 0.1, "weight_decay": 0.1, "weight_decouple": True},
+    ),
+    (
+        "DAdaptAdam",
+        {"beta1": 0.7, "beta2": 0.9, "eps": 1e-2, "d0": 1e-2},
+        "DAdaptAdam",
+        {"betas": (0.7, 0.9), "eps": 1e-2, "d0": 1e-2},
+    ),
     ("ScheduleFreeSGD", {"weight_decay": 0.1}, "ScheduleFreeSGD", {"weight_decay": 0.1}),
     (
         "ScheduleFreeSGD",

@@ -26,6 +26,7 @@ from reference import (
     references,
     same_bits,
     some_numbers,
+    step_together,
 )
 
 import pyoptim as po
@@ -91,8 +92,8 @@ def check_against_reference(case: Case, dtype: str, options: dict[str, Any], sca
             assert info.grad_norm == norm(grads) * scale
             factor = scale * clip_factor(info.grad_norm, options["clip_norm"])
         bound = options.get("clip_value", np.inf)
-        for i, (wanted, grad) in enumerate(zip(expected, grads, strict=True)):
-            wanted.step(grad, lr=lr, scale=factor, bound=bound)
+        step_together(expected, grads, lr=lr, scale=factor, bound=bound)
+        for i, wanted in enumerate(expected):
             assert_same_state(optimizer, str(i), wanted)
             right.append(wanted.param)
     assert_same_updates(*map(np.concatenate, (before, after, right)))
@@ -184,19 +185,21 @@ def test_tails_and_offsets(case: Case, dtype: str) -> None:
         grads.append(grad_frame[grad_offset : grad_offset + size])
         params[-1][:] = start[:size]
     optimizer = case.make(params, lr=0.5, weight_decay=0.1)
-    expected = references(optimizer)[67]
+    expected = references(optimizer)
     for step in steps:
         for grad in grads:
             grad[:] = step[: grad.size]
         optimizer.step(grads)
-        expected.step(step)
-    for (size, offset), frame, state in zip(places, frames, optimizer.state.values(), strict=True):
-        assert same_bits(frame[offset : offset + size], expected.param[:size]), (size, offset)
+        step_together(expected, grads)
+    for (size, offset), frame, state, right in zip(
+        places, frames, optimizer.state.values(), expected, strict=True
+    ):
+        assert same_bits(frame[offset : offset + size], right.param), (size, offset)
         outside = np.r_[frame[:offset], frame[offset + size :]]
         assert (outside == 7).all(), (size, offset)
-        for name, wanted in expected.state.items():
+        for name, wanted in right.state.items():
             if isinstance(wanted, np.ndarray):
-                assert same_bits(state[name], wanted[:size]), (size, offset, name)
+                assert same_bits(state[name], wanted), (size, offset, name)
 
 
 def run(
@@ -281,7 +284,7 @@ def test_thread_counts_agree(case: Case, dtype: str, threads: Sequence[int]) -> 
 @pytest.mark.parametrize(
     ("dtype", "size"), [*((dtype, 3000) for dtype in DTYPES), ("float32", _core.serial_below + 99)]
 )
-@all_variants
+@pytest.mark.parametrize("case", [case for case in VARIANTS if not case.rule.norms], ids=str)
 def test_splits_agree(case: Case, dtype: str, size: int) -> None:
     splits = (whole, in_three, in_odd_sizes, in_odd_sizes_apart, in_parameters)
     assert_equal_runs(
@@ -312,9 +315,9 @@ def test_small_and_empty_shapes(case: Case, dtype: str) -> None:
     assert_types(optimizer, dtype)
     expected = references(optimizer)
     for grad in (some_numbers(t, 6, dtype) for t in (2, 3)):
-        optimizer.step([np.resize(grad, shape) for shape in shapes])
-        for shape, wanted in zip(shapes, expected, strict=True):
-            wanted.step(np.resize(grad, shape))
+        grads = [np.resize(grad, shape) for shape in shapes]
+        optimizer.step(grads)
+        step_together(expected, grads)
     assert_types(optimizer, dtype)
     for param, shape, wanted in zip(params, shapes, expected, strict=True):
         assert param.shape == shape
@@ -356,7 +359,13 @@ def test_nan_propagates(case: Case, dtype: str) -> None:
     param, grad = some_numbers(1, 70, dtype).copy(), some_numbers(2, 70, dtype).copy()
     grad[[0, 40, 69]] = np.nan
     case.make([param], clip_value=0.5).step([grad])
-    assert np.isnan(param.astype(np.float64)).nonzero()[0].tolist() == [0, 40, 69]
+    reached = np.isnan(param.astype(np.float64)).nonzero()[0].tolist()
+    if case.rule.norms == "array":
+        assert reached == [*range(70)]
+    elif case.rule.norms:
+        assert {0, 40, 69} <= {*reached}
+    else:
+        assert reached == [0, 40, 69]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

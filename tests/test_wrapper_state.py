@@ -133,6 +133,30 @@ def test_mismatch_changes_nothing(mismatch: str) -> None:
     assert contents(wrapper) == before
 
 
+def test_loss_scale_follows_the_steps() -> None:
+    w = np.zeros(2, np.float32)
+    wrapper = W.DynamicLossScale(po.SGD([w], skip_nonfinite=True), growth_interval=2)
+    good, bad = np.ones(2, np.float32), np.array([1, np.nan], np.float32)
+    scales = []
+    for grad in (good, good, good, bad, good, good, bad, bad):
+        wrapper.step([grad])
+        scales.append(wrapper.scale / 2**16)
+    assert scales == [1, 2, 2, 1, 1, 2, 1, 0.5]
+
+
+def test_loss_scale_stays_within_float32() -> None:
+    w = np.zeros(1, np.float32)
+    sgd = po.SGD([w], skip_nonfinite=True)
+    wrapper = W.DynamicLossScale(sgd, init_scale=2.0**126, growth_interval=1)
+    for _ in range(3):
+        wrapper.step([np.zeros(1, np.float32)])
+    assert wrapper.scale == 2.0**127
+    wrapper = W.DynamicLossScale(sgd, init_scale=2.0**-124)
+    for _ in range(5):
+        wrapper.step([np.full(1, np.inf, np.float32)])
+    assert wrapper.scale == 2.0**-126
+
+
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 1e-40, 1e40])
 def test_a_loss_scale_out_of_range_is_not_loaded(scale: float) -> None:
     wrapper = W.DynamicLossScale(po.SGD(params_of("float32"), skip_nonfinite=True))

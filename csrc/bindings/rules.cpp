@@ -34,6 +34,9 @@ py::list rules() {
       entry["weight_decay"] = rule.defaults.weight_decay;
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
       entry["decays_itself"] = rule.decays_itself;
+      entry["norms"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
+      entry["copied_state"] =
+          rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["averages"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
       entry["fields"] = fields(rule);

@@ -12,7 +12,8 @@ enum class DType : std::uint8_t { float32, float64, bfloat16 };
 
 inline constexpr std::size_t dtype_count = 3;
 inline constexpr std::size_t max_states = 4;
-inline constexpr std::size_t max_scalars = 2;
+inline constexpr std::size_t max_scalars = 3;
+inline constexpr std::size_t max_sums = 2;
 
 /// A run of consecutive elements: where its parameters, gradients and states lie.
 struct Span {
@@ -24,12 +25,14 @@ struct Span {
 
 /// The moment of an update: `count` is 1 at a tensor's first step, `scalars` are what the rule
 /// remembers beside its arrays (NAdam's product of momenta), `weight_decay` is for the rules that
-/// decay parameters themselves.
+/// decay parameters themselves, `sums` are what the rule measured, over `elements` of them.
 struct Step {
   std::int64_t count;
   double lr;
   const double* scalars;
   double weight_decay = 0;
+  const double* sums = nullptr;
+  std::size_t elements = 0;
 };
 
 /// What the engine does to an element before the rule sees it:
@@ -73,6 +76,11 @@ struct Defaults {
 using Update = void (*)(const double* hyper, const Step&, const Shaping&, const Span*,
                         std::size_t count);
 
+/// The first pass of rules that measure: may change states, and gives the rule's sums over each
+/// block of so many elements.
+using Measure = void (*)(const double* hyper, const Step&, const Shaping&, const Span&,
+                         std::size_t block, double* sums);
+
 /// One variant of an optimizer, as the engine sees it. Variants of one name follow each other.
 struct RuleInfo {
   const char* name;
@@ -95,6 +103,13 @@ struct RuleInfo {
   void (*advance)(const double* hyper, const Step&, double* scalars);
   /// By dtype; then for `rest` 1 and `l2` 0, and for any.
   Update update[dtype_count][2];
+  /// The state that starts as a copy of the parameters; state_count if none does.
+  std::size_t copied_state;
+  /// How many sums the first pass gives, and that pass; 0 and nullptr for elementwise rules.
+  std::size_t sum_count;
+  Measure measure[dtype_count];
+  /// Whether sums are over all parameters together, and scalars theirs, too.
+  bool sums_of_all;
   /// Whether decoupled weight decay is part of the rule, which finds it in Step.
   bool decays_itself;
   /// Parameters become the point the rule is to be evaluated at; nullptr if they are it.

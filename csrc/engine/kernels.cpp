@@ -2,6 +2,7 @@
 // own (PYOPTIM_ISA); nothing else of the library is compiled with instruction-set flags.
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include "engine/backend.hpp"
@@ -24,15 +25,55 @@ R from_values(const double* hyper) {
   return rule;
 }
 
+/// What the engine does to an element before the rule sees it.
+template <class F, bool General>
+class Shaper {
+ public:
+  explicit Shaper(const Shaping& shaping)
+      : scale_(F(shaping.scale)),
+        rest_(F(shaping.rest)),
+        bound_(F(shaping.bound)),
+        l2_(F(shaping.l2)),
+        keep_(F(shaping.keep)) {}
+
+  void operator()(F& param, F& grad) const {
+    grad *= scale_;
+    if constexpr (General) grad *= rest_;
+    grad = smaller(bound_, larger(-bound_, grad));
+    if constexpr (General) grad += l2_ * param;
+    param *= keep_;
+  }
+
+ private:
+  F scale_, rest_, bound_, l2_, keep_;
+};
+
+template <class Function, class... Arguments>
+concept Takes = requires(const Function& function, Arguments... arguments) {
+  function(arguments...);
+};
+
+/// Whether an update, or a measurement with these terms, changes state K of an element: whether it
+/// takes it by reference.
+template <std::size_t K, class F, class Function, class... Terms, std::size_t... I>
+consteval bool changes(std::index_sequence<I...> /*states*/) {
+  return !Takes<Function, F&, F, std::conditional_t<I == K, const F, F>&..., Terms...>;
+}
+
+template <bool Changed, class F>
+void store_state(F& state, F value) {
+  if constexpr (Changed) state = value;
+}
+
 /// One pass over the spans. All states of an element are read before any is written: a store to
 /// one array between loads of others stalls where their addresses agree modulo 4096.
 template <class R, class T, bool General, std::size_t... K>
 void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
-                  std::size_t count, std::index_sequence<K...> /*states*/) {
+                  std::size_t count, std::index_sequence<K...> states) {
   using F = Arithmetic<T>;
   const auto update = rule.template step<F>(step);
-  const F scale = F(shaping.scale), bound = F(shaping.bound), keep = F(shaping.keep);
-  const F rest = F(shaping.rest), l2 = F(shaping.l2);
+  using Update = std::remove_const_t<decltype(update)>;
+  const Shaper<F, General> shape(shaping);
   for (const Span* span = spans; span != spans + count; ++span) {
     T* const p = static_cast<T*>(span->param);
     const T* const g = static_cast<const T*>(span->grad);
@@ -40,18 +81,56 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
     const std::size_t size = span->size;
 #pragma omp simd
     for (std::size_t i = 0; i < size; ++i) {
-      F param = load(p[i]);
-      F grad = load(g[i]) * scale;
-      if constexpr (General) grad *= rest;
-      grad = smaller(bound, larger(-bound, grad));
+      F param = load(p[i]), grad = load(g[i]);
       F local[sizeof...(K) + 1] = {state[K][i]...};
-      if constexpr (General) grad += l2 * param;
-      param *= keep;
+      shape(param, grad);
       update(param, grad, local[K]...);
       store(p[i], param);
-      ((state[K][i] = local[K]), ...);
+      (store_state<changes<K, F, Update>(decltype(states)())>(state[K][i], local[K]), ...);
     }
   }
+}
+
+/// The first pass over a span: states change, parameters do not, and what the rule measures of
+/// the elements is added up in 16 lanes, block by block.
+template <class R, class T, std::size_t... K, std::size_t... S>
+void measure_span(const R& rule, const Step& step, const Shaping& shaping, const Span& span,
+                  std::size_t block, double* sums, std::index_sequence<K...> states,
+                  std::index_sequence<S...> /*sums*/) {
+  using F = Arithmetic<T>;
+  const auto measure = rule.template measure<F>(step);
+  using Measure = std::remove_const_t<decltype(measure)>;
+  const Shaper<F, true> shape(shaping);
+  const T* const p = static_cast<const T*>(span.param);
+  const T* const g = static_cast<const T*>(span.grad);
+  F* const state[sizeof...(K) + 1] = {static_cast<F*>(span.state[K])...};
+  const auto element = [&](std::size_t i, auto&... term) {
+    F param = load(p[i]), grad = load(g[i]);
+    F local[sizeof...(K) + 1] = {state[K][i]...};
+    shape(param, grad);
+    measure(param, grad, local[K]..., term...);
+    (store_state<changes<K, F, Measure, decltype(S, std::declval<double&>())...>(
+         decltype(states)())>(state[K][i], local[K]),
+     ...);
+  };
+  for (std::size_t begin = 0; begin < span.size; begin += block, sums += sizeof...(S)) {
+    LaneSums in_lanes[sizeof...(S)];
+    double terms[sizeof...(S)][lanes];
+    by_lanes(
+        span.size - begin < block ? span.size - begin : block,
+        [&](std::size_t i, std::size_t j) { element(begin + i, terms[S][j]...); },
+        [&](std::size_t j) { ((terms[S][j] = 0), ...); },
+        [&] { (in_lanes[S].add(terms[S]), ...); });
+    ((sums[S] = in_lanes[S].total()), ...);
+  }
+}
+
+template <class R, class T>
+void measure(const double* hyper, const Step& step, const Shaping& shaping, const Span& span,
+             std::size_t block, double* sums) {
+  measure_span<R, T>(from_values<R>(hyper), step, shaping, span, block, sums,
+                     std::make_index_sequence<R::states.size>(),
+                     std::make_index_sequence<R::sum_count>());
 }
 
 template <class R, class T, bool General>
@@ -193,6 +272,16 @@ constexpr RuleInfo info() {
   rule.initial_state = initial_state<R>;
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
+  if constexpr (requires { R::sum_count; }) {
+    static_assert(R::sum_count <= max_sums);
+    rule.sum_count = R::sum_count;
+    rule.measure[int(DType::float32)] = measure<R, float>;
+    rule.measure[int(DType::float64)] = measure<R, double>;
+    rule.measure[int(DType::bfloat16)] = measure<R, bfloat16>;
+    if constexpr (requires { R::sums_of_all; }) rule.sums_of_all = R::sums_of_all;
+  }
+  rule.copied_state = R::states.size;
+  if constexpr (requires { R::copied_state; }) rule.copied_state = R::copied_state;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
   if constexpr (requires(R r) { r.template evaluation<float>(); }) {
     rule.evaluation[int(DType::float32)] = evaluation<R, float>;

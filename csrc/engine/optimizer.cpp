@@ -1,6 +1,7 @@
 #include "engine/optimizer.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -229,10 +230,25 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
     tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
 }
 
+/// Makes a state equal to the parameters.
+static void copy_parameters(const Tensor& tensor, std::size_t state) {
+  void* const to = tensor.state[state];
+  if (tensor.dtype != DType::bfloat16) {
+    if (tensor.size > 0) std::memcpy(to, tensor.param, tensor.size * item_size(tensor.dtype));
+    return;
+  }
+  const auto* const from = static_cast<const std::uint16_t*>(tensor.param);
+  for (std::size_t i = 0; i < tensor.size; ++i)
+    static_cast<float*>(to)[i] = std::bit_cast<float>(std::uint32_t{from[i]} << 16);
+}
+
 void Optimizer::first_step(Tensor& tensor) const {
   const Group& group = groups_[tensor.group];
   const RuleInfo& rule = *group.rule;
-  rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
+  // Scalars of all parameters together start with the first of them.
+  if (!rule.sums_of_all || steps_ == 0)
+    rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
+  if (rule.copied_state < rule.state_count) copy_parameters(tensor, rule.copied_state);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
     if (value == 0) continue;
@@ -266,8 +282,8 @@ void Optimizer::plan(const void* const* grads, double scale) {
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
     const bool same_run =
-        before != nullptr && before->group == tensor.group && before->dtype == tensor.dtype &&
-        before->steps == tensor.steps &&
+        before != nullptr && rule.sum_count == 0 && before->group == tensor.group &&
+        before->dtype == tensor.dtype && before->steps == tensor.steps &&
         std::memcmp(before->scalars, tensor.scalars, rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
       const bool decoupled = group.decoupled_weight_decay != 0;
@@ -278,16 +294,20 @@ void Optimizer::plan(const void* const* grads, double scale) {
       else if (!rule.decays_itself)
         shaping.keep = 1 - group.lr * group.weight_decay;
       set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
-      const bool general = shaping.l2 != 0 || shaping.rest != 1;
-      plan_.start_run(
-          {.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
-           .hyper = group.hyper.data(),
-           .step = {tensor.steps + 1, group.lr, tensor.scalars, decoupled ? group.weight_decay : 0},
-           .shaping = shaping,
-           .dtype = tensor.dtype,
-           .first_span = 0,
-           .span_count = 0,
-           .elements = 0});
+      const bool general = shaping.l2 != 0 || shaping.rest != 1 || rule.sum_count > 0;
+      plan_.start_run({.update = rule.update[int(tensor.dtype)][general ? 1 : 0],
+                       .measure = rule.measure[int(tensor.dtype)],
+                       .sums = tensor.sums,
+                       .sum_count = rule.sum_count,
+                       .sums_of_all = rule.sums_of_all,
+                       .hyper = group.hyper.data(),
+                       .step = {tensor.steps + 1, group.lr, tensor.scalars,
+                                decoupled ? group.weight_decay : 0, tensor.sums, tensor.size},
+                       .shaping = shaping,
+                       .dtype = tensor.dtype,
+                       .first_span = 0,
+                       .span_count = 0,
+                       .elements = 0});
     }
     plan_.add(tensor, grads[i], rule.state_count);
     before = &tensor;
@@ -337,14 +357,21 @@ bool Optimizer::all_finite(const void* const* grads, double scale) const {
 
 void Optimizer::finish(const void* const* grads) {
   const FloatEnvironment environment;
+  const Tensor* first = nullptr;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
     Tensor& tensor = tensors_[i];
     const Group& group = groups_[tensor.group];
     ++tensor.steps;
-    group.rule->advance(group.hyper.data(), {tensor.steps, group.lr, tensor.scalars},
+    const bool decoupled = group.decoupled_weight_decay != 0;
+    group.rule->advance(group.hyper.data(),
+                        {tensor.steps, group.lr, tensor.scalars, decoupled ? group.weight_decay : 0,
+                         tensor.sums, tensor.size},
                         tensor.scalars);
+    if (first == nullptr) first = &tensor;
   }
+  if (first != nullptr && first_variant_->sums_of_all)
+    for (Tensor& tensor : tensors_) std::copy_n(first->scalars, max_scalars, tensor.scalars);
   ++steps_;
 }
 

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
 constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
 constexpr std::size_t sum_block = 1 << 14;  // what one sum runs over
+constexpr std::size_t wave = 1 << 20;       // what stays in cache between two passes
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -75,6 +76,10 @@ void each_part(const Span& span, DType dtype, int threads,
 }
 
 void Plan::execute(int threads) const {
+  if (!runs_.empty() && runs_.front().measure != nullptr) {
+    execute_in_two_passes(threads);
+    return;
+  }
   if (threads == 1) {
     const FloatEnvironment environment;
     for (const Run& run : runs_)
@@ -90,6 +95,74 @@ void Plan::execute(int threads) const {
       start = stop;
     }
   });
+}
+
+void Plan::execute_in_two_passes(int threads) const {
+  // Pieces of whole blocks, of one tensor each, and waves of whole tensors.
+  struct Piece {
+    const Run* run;
+    std::size_t begin;
+    std::size_t end;
+    double* sums;
+  };
+  struct Wave {
+    std::size_t first_piece;
+    std::size_t first_run;
+  };
+  const std::size_t share = elements_ / std::size_t(4 * threads) / sum_block * sum_block;
+  const std::size_t most = std::clamp(share, sum_block, chunk);
+  std::vector<Piece> pieces;
+  std::vector<Wave> waves;
+  std::vector<std::size_t> first_block;  // of each run
+  std::size_t blocks = 0, in_wave = wave;
+  for (std::size_t i = 0; i < runs_.size(); ++i) {
+    const Run& run = runs_[i];
+    if (waves.empty() || (!run.sums_of_all && in_wave + run.elements > wave)) {
+      waves.push_back({pieces.size(), i});
+      in_wave = 0;
+    }
+    in_wave += run.elements;
+    first_block.push_back(blocks);
+    for (std::size_t at = 0; at < run.elements; at += most)
+      pieces.push_back({&run, at, std::min(at + most, run.elements), nullptr});
+    blocks += (run.elements + sum_block - 1) / sum_block;
+  }
+  waves.push_back({pieces.size(), runs_.size()});
+  first_block.push_back(blocks);
+  const std::size_t count = runs_.front().sum_count;
+  std::vector<double> sums(blocks * count);
+  for (Piece& piece : pieces)
+    piece.sums = &sums[(first_block[piece.run - runs_.data()] + piece.begin / sum_block) * count];
+
+  const auto span_of = [&](const Piece& piece) {
+    return cut(spans_[piece.run->first_span], piece.run->dtype, piece.begin, piece.end);
+  };
+  parallel_waves(
+      threads, waves.size() - 1,
+      [&](std::size_t w) { return waves[w + 1].first_piece - waves[w].first_piece; },
+      [&](std::size_t w, std::size_t i) {
+        const Piece& piece = pieces[waves[w].first_piece + i];
+        const Run& run = *piece.run;
+        run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
+      },
+      [&](std::size_t w) {
+        // Blocks are added in order: over a tensor, or over all of them.
+        double total[max_sums] = {};
+        for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i) {
+          if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
+          for (std::size_t k = first_block[i] * count; k < first_block[i + 1] * count; ++k)
+            total[k % count] += sums[k];
+          std::copy_n(total, count, runs_[i].sums);
+        }
+        for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i)
+          if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
+      },
+      [&](std::size_t w, std::size_t i) {
+        const Piece& piece = pieces[waves[w].first_piece + i];
+        const Run& run = *piece.run;
+        const Span span = span_of(piece);
+        run.update(run.hyper, run.step, run.shaping, &span, 1);
+      });
 }
 
 void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {

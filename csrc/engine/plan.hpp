@@ -18,12 +18,17 @@ struct Tensor {
   std::size_t group = 0;
   void* state[max_states] = {};
   double scalars[max_scalars] = {};
+  double sums[max_sums] = {};  // what the rule measured in the step that is being made
   std::int64_t steps = 0;
 };
 
 /// Spans that one call of a kernel can update: same rule, settings, type and step.
 struct Run {
   Update update;
+  Measure measure;  // for rules that measure: such a run is of one tensor
+  double* sums;     // where to
+  std::size_t sum_count;
+  bool sums_of_all;
   const double* hyper;
   Step step;
   Shaping shaping;
@@ -47,6 +52,7 @@ class Plan {
   void execute(int threads) const;
 
  private:
+  void execute_in_two_passes(int threads) const;
   void execute_part(const Run& run, std::size_t begin, std::size_t end) const;
 
   std::vector<Run> runs_;

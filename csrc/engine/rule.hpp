@@ -1,11 +1,15 @@
 // How an optimizer is written down. A rule is a struct of hyper-parameters with
 //   name, doc, defaults, states, fields     tables, below
-//   step<F>(t)                              the scalars of step t, and the update of one element
-// and, where it needs them, applies(), conflict(), initial(), scalars and advance().
-// See adam.hpp for one. The engine supplies everything else: types, decay, clipping, threads.
+//   step<F>(t)                              the scalars of step t, and the update of one element;
+//                                           states that it takes by value are not written
+// and, where it needs them, applies(), conflict(), initial(), scalars and advance(). A rule that
+// needs norms has sum_count and measure<F>(t), a first pass whose sums are in t when step<F>(t) is
+// called. See adam.hpp for one, lamb.hpp for one that measures. The engine supplies everything
+// else: types, decay, clipping, threads.
 #pragma once
 
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "engine/backend.hpp"
@@ -77,6 +81,10 @@ template <class R>
 consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const char* doc) {
   return {{Field<R>{name, nullptr, flag, doc, chosen}}};
 }
+
+/// For the parameters of updates that take any number of states.
+template <class T, class F>
+concept Same = std::is_same_v<T, F>;
 
 template <class R>
 concept Rule = requires {

@@ -2,32 +2,80 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 #include "engine/math.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 
+inline constexpr std::size_t lanes = 16;
+
+/// Sixteen sums at once, in vectors that fit registers: an array would go through memory between
+/// the turns of a loop, which takes longer than what is added up.
+class LaneSums {
+ public:
+  void add(const double (&terms)[lanes]) { add(terms, std::make_index_sequence<parts>()); }
+
+  /// All lanes, in order.
+  [[nodiscard]] double total() const {
+    double sum = 0;
+    for (const Vector& part : sums_)
+      for (std::size_t i = 0; i < width; ++i) sum += part[i];
+    return sum;
+  }
+
+ private:
+#if defined(__AVX512F__)
+  static constexpr std::size_t width = 8;
+#elif defined(__AVX__)
+  static constexpr std::size_t width = 4;
+#else
+  static constexpr std::size_t width = 2;
+#endif
+  static constexpr std::size_t parts = lanes / width;
+  using Vector = double __attribute__((vector_size(width * sizeof(double))));
+
+  template <std::size_t... I>
+  void add(const double (&terms)[lanes], std::index_sequence<I...> /*parts*/) {
+    Vector values[parts];
+    (__builtin_memcpy(&values[I], terms + I * width, sizeof(Vector)), ...);
+    ((sums_[I] += values[I]), ...);
+  }
+
+  Vector sums_[parts] = {};
+};
+
+/// Calls terms(i, j) for all i below size, j being the lane of i, and then add() for every 16 of
+/// them; where the last are fewer, pad(j) first for the rest of the lanes.
+template <class Terms, class Pad, class Add>
+void by_lanes(std::size_t size, const Terms& terms, const Pad& pad, const Add& add) {
+  const std::size_t whole = size - size % lanes;
+  for (std::size_t i = 0; i < whole; i += lanes) {
+#pragma omp simd
+    for (std::size_t j = 0; j < lanes; ++j) terms(i + j, j);
+    add();
+  }
+  if (whole == size) return;
+  for (std::size_t j = size - whole; j < lanes; ++j) pad(j);
+  for (std::size_t i = whole; i < size; ++i) terms(i, i - whole);
+  add();
+}
+
 /// The sum of term(0) to term(size - 1) in double: term i goes to lane i modulo 16, and the lanes
 /// are added in order. `term` may have side effects on element i.
 template <class Term>
 double sum_in_lanes(std::size_t size, const Term& term) {
-  constexpr std::size_t lanes = 16;
-  double lane[lanes] = {};
-  const std::size_t whole = size - size % lanes;
-  for (std::size_t i = 0; i < whole; i += lanes) {
-#pragma omp simd
-    for (std::size_t j = 0; j < lanes; ++j) lane[j] += double(term(i + j));
-  }
-  for (std::size_t i = whole; i < size; ++i) lane[i - whole] += double(term(i));
-  double sum = 0;
-  for (const double part : lane) sum += part;
-  return sum;
+  LaneSums sums;
+  double terms[lanes];
+  by_lanes(
+      size, [&](std::size_t i, std::size_t j) { terms[j] = double(term(i)); },
+      [&](std::size_t j) { terms[j] = 0; }, [&] { sums.add(terms); });
+  return sums.total();
 }
 
 /// The largest of `size` values, of which there is at least one; NaN does not count.
 template <class F>
 F largest_in_lanes(const F* x, std::size_t size) {
-  constexpr std::size_t lanes = 16;
   F lane[lanes];
   for (F& most : lane) most = x[0];
   const std::size_t whole = size - size % lanes;

@@ -42,7 +42,7 @@ struct AdaBound {
     const F least = F(last * (1 - 1 / (gamma * now + 1))), most = F(last * (1 + 1 / (gamma * now)));
     const F rate = F(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
     const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2), tiny = F(eps);
-    return [=](F& p, F g, F& m, F& v, auto&... largest) {
+    return [=](F& p, F g, F& m, F& v, Same<F> auto&... largest) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
       F second = v;

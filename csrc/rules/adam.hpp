@@ -34,7 +34,7 @@ struct Adam {
     const double root = square_root(1 - power(beta2, double(t.count)));
     const F rate = F(t.lr * root / (1 - power(beta1, double(t.count)))), tiny = F(eps * root);
     const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
-    return [=](F& p, F g, F& m, F& v, auto&... largest) {
+    return [=](F& p, F g, F& m, F& v, Same<F> auto&... largest) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
       F second = v;

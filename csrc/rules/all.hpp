@@ -12,14 +12,20 @@
 #include "rules/ademamix.hpp"
 #include "rules/adopt.hpp"
 #include "rules/asgd.hpp"
+#include "rules/dadapt_adam.hpp"
 #include "rules/diffgrad.hpp"
+#include "rules/dog.hpp"
 #include "rules/ftml.hpp"
 #include "rules/ftrl.hpp"
+#include "rules/lamb.hpp"
 #include "rules/laprop.hpp"
+#include "rules/lars.hpp"
 #include "rules/lion.hpp"
 #include "rules/madgrad.hpp"
 #include "rules/nadam.hpp"
+#include "rules/novograd.hpp"
 #include "rules/padam.hpp"
+#include "rules/prodigy.hpp"
 #include "rules/qhadam.hpp"
 #include "rules/radam.hpp"
 #include "rules/rmsprop.hpp"
@@ -28,6 +34,7 @@
 #include "rules/sgd.hpp"
 #include "rules/signum.hpp"
 #include "rules/sophia.hpp"
+#include "rules/stable_adamw.hpp"
 #include "rules/yogi.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -70,7 +77,14 @@ using AllRules = RuleList<
     FTRL,
     ScheduleFreeSGD,
     ScheduleFreeAdamW,
-    Sophia>;
+    Sophia,
+    LAMB,
+    LARS,
+    NovoGrad,
+    StableAdamW,
+    Prodigy,
+    DAdaptAdam,
+    DoG>;
 // clang-format on
 
 }  // namespace pyoptim::PYOPTIM_ISA

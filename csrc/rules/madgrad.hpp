@@ -23,6 +23,7 @@ struct MADGRAD {
       "Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states = names("grad_sum_sq", "s") + name_if<Momentum>("x0");
+  static constexpr std::size_t copied_state = 2;  // there is none without momentum
   static constexpr auto fields = fields_of<MADGRAD>(
       Field<MADGRAD>{"momentum", &MADGRAD::momentum, fraction, "Share of the parameters kept."},
       Field<MADGRAD>{"eps", &MADGRAD::eps, non_negative, "Added to the root."});
@@ -34,9 +35,7 @@ struct MADGRAD {
     const double lr = t.lr == 0 ? 0 : t.lr + eps;
     const F c = F(lr * square_root(double(t.count))), tiny = F(eps), moved = F(1 - momentum);
     if constexpr (Momentum) {
-      const bool first = t.count == 1;
-      return [=](F& p, F g, F& n, F& s, F& x0) {
-        x0 = first ? p : x0;
+      return [=](F& p, F g, F& n, F& s, F x0) {
         n += c * g * g;
         s += c * g;
         p += moved * (x0 - s / (cube_root(n) + tiny) - p);

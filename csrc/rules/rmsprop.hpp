@@ -35,18 +35,18 @@ struct RMSprop {
   auto step(const Step& t) const {
     const F lr = F(t.lr), b = F(alpha), a = F(1 - alpha), tiny = F(eps), mu = F(momentum);
     const auto direction = [=](F g, F v) { return g / (square_root(v) + tiny); };
-    const auto move = [=](F& p, F d, auto&... buffer) {
+    const auto move = [=](F& p, F d, Same<F> auto&... buffer) {
       ((d = buffer = mu * buffer + d), ...);
       p -= lr * d;
     };
     if constexpr (Centered) {
-      return [=](F& p, F g, F& v, F& mean, auto&... buffer) {
+      return [=](F& p, F g, F& v, F& mean, Same<F> auto&... buffer) {
         v = b * v + a * g * g;
         mean = b * mean + a * g;
         move(p, direction(g, larger(F(0), v - mean * mean)), buffer...);
       };
     } else {
-      return [=](F& p, F g, F& v, auto&... buffer) {
+      return [=](F& p, F g, F& v, Same<F> auto&... buffer) {
         v = b * v + a * g * g;
         move(p, direction(g, v), buffer...);
       };

@@ -42,6 +42,7 @@ struct ScheduleFreeSGD {
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr auto states = names("z");
+  static constexpr std::size_t copied_state = 0;
   static constexpr auto scalars = names("weight_sum", "lr_max");
   static constexpr auto fields = fields_of<ScheduleFreeSGD>(
       Field<ScheduleFreeSGD>{"momentum", &ScheduleFreeSGD::momentum, between_zero_and_one,
@@ -62,11 +63,9 @@ struct ScheduleFreeSGD {
   template <class F>
   auto step(const Step& t) const {
     const double c = share(t).now;
-    const bool first = t.count == 1;
     const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - momentum * (1 - c)));
     const F decay = F(t.weight_decay);
     return [=](F& p, F g, F& z) {
-      z = first ? p : z;
       const F d = g + decay * p;
       p = p + part * (z - p) - rate * d;
       z -= lr * d;
@@ -101,6 +100,7 @@ struct ScheduleFreeAdamW {
   static constexpr Defaults defaults{.lr = 2.5e-3, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr auto states = names("z", "exp_avg_sq");
+  static constexpr std::size_t copied_state = 0;
   static constexpr auto scalars = names("weight_sum", "lr_max");
   static constexpr auto fields = fields_of<ScheduleFreeAdamW>(
       Field<ScheduleFreeAdamW>{"beta1", &ScheduleFreeAdamW::beta1, between_zero_and_one,
@@ -125,12 +125,10 @@ struct ScheduleFreeAdamW {
   template <class F>
   auto step(const Step& t) const {
     const double c = share(t).now, root = square_root(1 - power(beta2, double(t.count)));
-    const bool first = t.count == 1;
     const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - beta1 * (1 - c)));
     const F decay = F(t.weight_decay), scale = F(root), tiny = F(eps * root);
     const F b2 = F(beta2), a2 = F(1 - beta2);
     return [=](F& p, F g, F& z, F& v) {
-      z = first ? p : z;
       v = b2 * v + a2 * g * g;
       const F d = scale * g / (square_root(v) + tiny) + decay * p;
       p = p + part * (z - p) - rate * d;

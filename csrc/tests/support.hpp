@@ -125,7 +125,9 @@ inline std::vector<std::vector<double>> choices_of_hyper(const RuleInfo& rule) {
   std::vector<std::vector<double>> choices{{}};
   for (std::size_t i = 0; i < rule.field_count; ++i) {
     const FieldInfo& field = rule.fields[i];
-    std::vector<double> values{field.initial};
+    // Rules that find their rate start so small that bfloat16 would not move.
+    const std::string name = field.name;
+    std::vector<double> values{name == "d0" || name == "reps_rel" ? 0.1 : field.initial};
     if (field.range.flag)
       values = {0, 1};
     else if (field.initial == 0 && field.range.contains(0.5))

@@ -122,7 +122,8 @@ TEST_CASE("every rule gives the same bits on every instruction set, length and a
       double scalars[max_scalars] = {};
       rules[i]->initial_scalars(hyper.data(), 0.1, scalars);
       for (const std::int64_t count : {1, 2, 9}) {
-        const Step step{count, 0.1, scalars};
+        const double sums[max_sums] = {3, 2};
+        const Step step{count, 0.1, scalars, 0.01, sums, 100};
         for (const Backend* backend : available_backends())
           for (const DType dtype : all_dtypes)
             for (const Shaping& shaping : shapings) {

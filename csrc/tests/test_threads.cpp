@@ -136,6 +136,7 @@ TEST_CASE("every rule gives the same bits for every split into tensors") {
   const Split pieces = random_split();
   for (const RuleInfo* rule : all_rules())
     for (const DType dtype : all_dtypes) {
+      if (rule->sum_count > 0) continue;  // a norm of each tensor is not one of its pieces
       CAPTURE(rule->name);
       CAPTURE(name_of(dtype));
       const Outcome expected = run(*rule, dtype, 1, whole);

@@ -227,8 +227,8 @@ def _show_rule(rule: po.Rule) -> None:
     click.echo(f"\nState: {', '.join(rule.states) or 'none'}")
 
 
-def _shown(value: float | bool) -> str:
-    return str(value) if isinstance(value, bool) else f"{value:g}"
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _wrapped(text: str) -> str:

@@ -174,10 +174,8 @@ def ftml(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps
 def madgrad(at: Step, p: Array, g: Array, s: State, momentum: float, eps: float) -> Array:
     c, tiny = at.F((at.lr + eps) * math.sqrt(at.t)), at.F(eps)
     before = cube_root(s["grad_sum_sq"]) + tiny
-    start = s["x0"] if "x0" in s and at.t > 1 else p
-    if "x0" in s:
-        s["x0"] = start
-    else:
+    start = s.get("x0")
+    if start is None:
         start = p + np.divide(s["s"], before, out=np.zeros_like(p), where=before > 0)
     n = s["grad_sum_sq"] = s["grad_sum_sq"] + c * g * g
     s["s"] = s["s"] + c * g
@@ -208,7 +206,7 @@ def schedule_free_share(at: Step, s: State, r: float, weight_lr_power: float) ->
 
 
 def schedule_free(at: Step, p: Array, s: State, d: Array, c: float, momentum: float) -> Array:
-    z = p if at.t == 1 else s["z"]
+    z = s["z"]
     s["z"] = z - at.F(at.lr) * d
     return p + at.F(c) * (z - p) - at.F(at.lr * (1 - momentum * (1 - c))) * d
 

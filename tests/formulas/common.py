@@ -23,6 +23,7 @@ class Step:
     lr: float
     F: type[Any]
     weight_decay: float = 0  # for rules that decay parameters themselves
+    first: bool = False  # the first step of all parameters
 
 
 def larger(a: Any, b: Any) -> Array:

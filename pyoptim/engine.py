@@ -1,0 +1,63 @@
+"""What an optimizer needs of the part that makes its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pyoptim._core import StepInfo
+from pyoptim.parameters import Array
+
+
+class Engine(Protocol):
+    """The compiled engine's face; rules that are not elementwise have one in Python.
+
+    Groups and parameters are numbered; a group's settings are (name, value).
+    """
+
+    steps: int
+
+    @property
+    def names(self) -> list[str]:
+        """What parameters are called in errors."""
+
+    @property
+    def params(self) -> list[Array]:
+        """The arrays that are updated."""
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether the parameters are at their evaluation points."""
+
+    def step(self, grads: Any, grad_scale: float) -> StepInfo:
+        """Make a step."""
+
+    def readable_grads(self, grads: Any) -> list[Array | None]:
+        """Return the gradients of a step as contiguous arrays, None where there is none."""
+
+    def update_hessian(self, estimates: Any) -> None:
+        """Take in estimates of the Hessian's diagonal."""
+
+    def set_evaluating(self, evaluating: bool) -> None:
+        """Go to the evaluation points, or back."""
+
+    def get(self, group: int, name: str) -> Any:
+        """Return a setting."""
+
+    def set(self, group: int, name: str, value: Any) -> None:
+        """Change a setting."""
+
+    def set_all(self, group: int, settings: Sequence[tuple[str, Any]]) -> None:
+        """Change several settings: all of them, or none."""
+
+    def state(self, index: int) -> dict[str, Any]:
+        """Return read-only views of a parameter's states, with its step count and numbers."""
+
+    def snapshot(self) -> tuple[int, list[dict[str, Any]]]:
+        """Return the steps made and copies of all states."""
+
+    def load_state(self, index: int, state: dict[str, Any]) -> None:
+        """Overwrite what `state` returns."""
+
+    def state_names(self, group: int) -> list[str]:
+        """List what a group keeps for each element."""
