@@ -9,8 +9,9 @@
 True
 
 `pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
-beside them), `pyoptim.schedules` has learning rates that change and
-`pyoptim.plot_schedule` draws them, `pyoptim.models` and `pyoptim.train` train,
+beside them), `pyoptim.schedules` has learning rates that change and `pyoptim.plot_schedule` draws
+them, `pyoptim.wrappers` average weights, accumulate gradients and more around any optimizer,
+`pyoptim.models` and `pyoptim.train` train,
 `pyoptim.show_config()` tells what it runs on.
 """
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
     from pyoptim import plots as plots
     from pyoptim import schedules as schedules
     from pyoptim import train as train
+    from pyoptim import wrappers as wrappers
     from pyoptim.plots import plot_schedule as plot_schedule
 
-_LAZY = ("losses", "models", "plots", "schedules", "train")
+_LAZY = ("losses", "models", "plots", "schedules", "train", "wrappers")
 _LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
 
 __all__ = [

@@ -32,6 +32,9 @@ class Engine(Protocol):
     def step(self, grads: Any, grad_scale: float) -> StepInfo:
         """Make a step."""
 
+    def readable_grads(self, grads: Any) -> list[Array | None]:
+        """Return the gradients of a step as contiguous arrays, None where there is none."""
+
     def update_hessian(self, estimates: Any) -> None:
         """Take in estimates of the Hessian's diagonal."""
 

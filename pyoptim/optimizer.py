@@ -334,6 +334,11 @@ class Optimizer:
         """Bring back the points of training after `eval`."""
         self._native.set_evaluating(False)
 
+    @property
+    def evaluating(self) -> bool:
+        """Whether the parameters are at the points of `eval`."""
+        return self._native.evaluating
+
     def state_dict(self) -> StateDict:
         """Return all that a later optimizer needs to go on, as a plain dict of copies.
 

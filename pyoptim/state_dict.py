@@ -15,8 +15,11 @@ StateDict: TypeAlias = dict[str, Any]
 _LARGEST_STEP = 2**53  # up to here a float64 counts exactly
 
 
-def fitting(state: Mapping[str, Any], own: StateDict) -> StateDict:
+def fitting(state: Mapping[str, Any], own: StateDict, kind: str = "rule") -> StateDict:
     """Return a saved state with values of the same types as an optimizer's own.
+
+    `kind` is the key that tells what the state is of. What is a whole number in the own state is
+    one of at least 0.
 
     Raises
     ------
@@ -25,13 +28,13 @@ def fitting(state: Mapping[str, Any], own: StateDict) -> StateDict:
     TypeError
         If a dtype differs, or a number is none.
     """
-    if state.get("rule") != own["rule"]:
-        raise ValueError(f"the state is of {state.get('rule')}, this optimizer is {own['rule']}")
+    if state.get(kind) != own[kind]:
+        raise ValueError(f"the state is of {state.get(kind)}, this optimizer is {own[kind]}")
     missing = sorted(own.keys() - state.keys())
     unknown = sorted(map(str, state.keys() - own.keys()))
     if missing or unknown:
         raise ValueError(
-            f"the state does not fit the parameters and settings of this {own['rule']}"
+            f"the state does not fit the parameters and settings of this {own[kind]}"
             + (f"; it lacks {', '.join(missing)}" if missing else "")
             + (f"; it has beside {', '.join(unknown)}" if unknown else "")
         )
@@ -43,7 +46,7 @@ def _fitting_value(key: str, value: Any, mine: Any) -> Any:
         return _fitting_array(key, np.asarray(value), mine)
     if isinstance(mine, str):
         return value
-    if key == "step" or key.endswith(".step"):
+    if type(mine) is int:
         return _as_count(key, value)
     number = as_number(key, value)
     if not key.startswith("groups.") and not math.isfinite(number):

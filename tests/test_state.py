@@ -51,7 +51,7 @@ def train(optimizer: po.Optimizer, start: int, stop: int, dtype: str = "float32"
         optimizer.step(some_grads(t, dtype))
 
 
-def contents(optimizer: po.Optimizer) -> dict[str, Any]:
+def contents(optimizer: po.Optimizer | po.wrappers.Wrapper) -> dict[str, Any]:
     """Everything that a step may change, as values that compare with ==."""
     params = [param for group in optimizer.param_groups for param in group["params"]]
     held = {**{f"param {i}": p for i, p in enumerate(params)}, **optimizer.state_dict()}

@@ -10,4 +10,5 @@ PYBIND11_MODULE(_core, module) {
   bind_memory(module);
   bind_optimizer(module);
   bind_layers(module);
+  bind_vectors(module);
 }

@@ -94,6 +94,22 @@ class BoundOptimizer {
     return checked;
   }
 
+  /// The gradients of a step as contiguous arrays, None where there is none; strided ones copied.
+  [[nodiscard]] py::list readable_grads(py::handle grads) const {
+    check_tensors();
+    if (grads.is_none()) check_bound();
+    const Arrays arrays =
+        grads.is_none() ? Arrays{py::tuple(), bound_, bound_pointers_} : arrays_of(grads, "grads");
+    const py::object owner = py::make_tuple(arrays.given, arrays.held);
+    py::list readable;
+    for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
+      if (arrays.pointers[i] == nullptr)
+        readable.append(py::none());
+      else
+        readable.append(py::array(params_[i].dtype(), shape(i), arrays.pointers[i], owner));
+    return readable;
+  }
+
   /// The engine's optimizer, for compiled code.
   [[nodiscard]] py::capsule engine() const {
     return py::capsule(engine_.get(), "pyoptim.Optimizer");
@@ -402,6 +418,7 @@ void bind_optimizer(py::module_& module) {
            py::arg("master_weights") = Master::none, py::arg("modifier") = Modifier::none,
            py::arg("zero_grads") = false)
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
+      .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
       .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))

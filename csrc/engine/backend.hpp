@@ -199,6 +199,41 @@ struct LossTable {
   std::size_t size;
 };
 
+/// Consecutive elements of what a wrapper works on. `param`, `grad` and `copy` are of the
+/// parameter's type, `wide` is of the type arithmetic is done in; what is not used is nullptr.
+struct VectorPart {
+  void* param;
+  const void* grad;
+  void* wide;
+  void* copy;
+  std::size_t size;
+};
+
+/// What is done to every element of a part; what the numbers mean is the operation's own.
+using VectorUpdate = void (*)(const VectorPart&, double a, double b);
+
+/// The operations of wrappers, for one type of parameters.
+struct VectorKernels {
+  VectorUpdate weigh;            ///< wide <- a grad
+  VectorUpdate add_weighed;      ///< wide <- wide + a grad
+  VectorUpdate take;             ///< wide <- param
+  VectorUpdate give;             ///< param <- wide
+  VectorUpdate lerp;             ///< wide <- wide + a (param - wide)
+  VectorUpdate pull;             ///< the same, then param <- wide
+  VectorUpdate narrow;           ///< copy <- a wide
+  VectorUpdate scale;            ///< copy <- a grad
+  VectorUpdate ascend;           ///< copy <- param, param <- param + a grad
+  VectorUpdate ascend_adaptive;  ///< the same with a (|param| + b)^2 in place of a
+  /// Sum of squares of (|param| + eta) grad, in 16 lanes of double.
+  double (*adaptive_square_sum)(const void* param, const void* grad, double eta, std::size_t size);
+  /// sums[j] <- sums[j] + the squares in column j.
+  void (*column_square_sums)(const void* values, double* sums, std::size_t rows,
+                             std::size_t columns);
+  /// copy[i][j] <- factors[j] grad[i][j]
+  void (*scale_columns)(const void* grad, void* copy, const double* factors, std::size_t rows,
+                        std::size_t columns);
+};
+
 /// Everything compiled for one instruction set.
 struct Backend {
   const char* name;
@@ -210,6 +245,7 @@ struct Backend {
   const LayerKernels* layers;  ///< for float32, float64
   const LossTable* losses;
   const StorageKernels* storage;
+  const VectorKernels* vectors;  ///< by dtype
 };
 
 }  // namespace pyoptim

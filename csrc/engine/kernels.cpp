@@ -13,6 +13,7 @@
 #include "losses/kernels.hpp"
 #include "rules/all.hpp"
 #include "storage/kernels.hpp"
+#include "vectors/kernels.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
@@ -251,7 +252,7 @@ struct FormulaOf<R> {
 
 /// Bit K tells whether a function changes state K.
 template <class Function, class... Terms, std::size_t... K>
-consteval unsigned changed_states(std::index_sequence<K...> states) {
+consteval unsigned changed_states([[maybe_unused]] std::index_sequence<K...> states) {
   return (0U | ... | (changes<K, float, Function, Terms...>(states) ? 1U << K : 0U));
 }
 
@@ -287,12 +288,12 @@ constexpr RuleInfo info() {
   rule.initial_state = initial_state<R>;
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
-  constexpr auto states = std::make_index_sequence<R::states.size>();
+  using States = std::make_index_sequence<R::states.size>;
   using Updating = decltype(std::declval<R>().template step<float>(std::declval<Step>()));
-  rule.changed_by_update = changed_states<Updating>(states);
+  rule.changed_by_update = changed_states<Updating>(States());
   if constexpr (requires { R::sum_count; }) {
     rule.changed_by_measure =
-        states_of_measure<R>(states, std::make_index_sequence<R::sum_count>());
+        states_of_measure<R>(States(), std::make_index_sequence<R::sum_count>());
     static_assert(R::sum_count <= max_sums);
     rule.sum_count = R::sum_count;
     rule.measure[int(DType::float32)] = measure<R, float>;
@@ -365,6 +366,7 @@ constinit const Backend backend = {
     .layers = layer_kernels,
     .losses = &loss_table,
     .storage = &storage_kernels,
+    .vectors = vector_kernels,
 };
 
 }  // namespace pyoptim::PYOPTIM_ISA

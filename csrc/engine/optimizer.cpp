@@ -1,7 +1,6 @@
 #include "engine/optimizer.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
@@ -41,6 +40,18 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
 void check_range(const std::string& what, const Range& range, double value) {
   if (!range.contains(value))
     throw std::invalid_argument(what + " must be " + describe(range) + ", got " + text(value));
+}
+
+/// What random rounding of a tensor depends on in a step, well mixed.
+std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t tensor) {
+  std::uint64_t bits = seed;
+  for (const std::uint64_t next : {std::uint64_t(step), std::uint64_t(tensor)}) {
+    bits = (bits ^ next) + 0x9E3779B97F4A7C15U;
+    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9U;
+    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBU;
+    bits ^= bits >> 31;
+  }
+  return static_cast<std::uint32_t>(bits >> 32);
 }
 
 }  // namespace
@@ -145,63 +156,6 @@ void Optimizer::check_extras() const {
   }
 }
 
-std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
-  const Tensor& tensor = tensors_[index];
-  const RuleInfo& rule = *groups_[tensor.group].rule;
-  const StoredType full =
-      tensor.dtype == DType::float64 ? StoredType::float64 : StoredType::float32;
-  constexpr StoredType types[] = {StoredType::float32, StoredType::bfloat16, StoredType::uint8};
-  std::vector<StoredArray> arrays;
-  const auto add = [&](const std::string& name, void* data, StoredType type) {
-    arrays.push_back({name, data, type, tensor.size, true});
-  };
-  for (std::size_t k = 0; k < rule.state_count; ++k) {
-    const StateFormat format = format_of(rule, k, options_.extras);
-    add(rule.states[k], tensor.state[k], format == StateFormat::full ? full : types[int(format)]);
-    if (format == StateFormat::float8)
-      arrays.push_back({std::string(rule.states[k]) + "_scale", tensor.extra.scales[k],
-                        StoredType::float32, (tensor.size + scale_block - 1) / scale_block, false});
-  }
-  if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
-  if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);
-  if (options_.extras.master == Master::full)
-    add("master", tensor.extra.master, StoredType::float32);
-  if (options_.extras.master == Master::low_half)
-    add("low_half", tensor.extra.low_half, StoredType::uint16);
-  return arrays;
-}
-
-void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
-  Layout layout;
-  std::vector<std::size_t> offsets;
-  std::size_t index = 0;
-  for (const GroupSpec& group : specs)
-    for (const TensorSpec& spec : group.tensors) {
-      layout.next_loop();
-      layout.beside(reinterpret_cast<std::uintptr_t>(spec.data));
-      if (spec.grad != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(spec.grad));
-      for (const StoredArray& array : stored(index++))
-        offsets.push_back(layout.place(array.size * item_size(array.type)));
-    }
-  memory_ = std::make_shared<Arena>(layout.size());
-  auto next = offsets.begin();
-  const auto take = [&]() -> void* { return memory_->data() + *next++; };
-  for (Tensor& tensor : tensors_) {
-    const RuleInfo& rule = *groups_[tensor.group].rule;
-    const Extras& extras = options_.extras;
-    for (std::size_t k = 0; k < rule.state_count; ++k) {
-      tensor.state[k] = take();
-      if (format_of(rule, k, extras) == StateFormat::float8)
-        tensor.extra.scales[k] = static_cast<float*>(take());
-    }
-    if (extras.ema_decay > 0) tensor.extra.ema = take();
-    if (extras.bfloat16_copy) tensor.extra.copy = static_cast<std::uint16_t*>(take());
-    if (extras.master == Master::full) tensor.extra.master = static_cast<float*>(take());
-    if (extras.master == Master::low_half)
-      tensor.extra.low_half = static_cast<std::uint16_t*>(take());
-  }
-}
-
 const double* Optimizer::find(const Group& group, std::string_view name) const {
   if (name == "lr") return &group.lr;
   if (name == "weight_decay") return &group.weight_decay;
@@ -287,85 +241,6 @@ bool Optimizer::overlaps(const void* data, std::size_t bytes) const {
       extents_.begin(), extents_.end(), begin,
       [](std::uintptr_t address, const Extent& extent) { return address < extent.end; });
   return after != extents_.end() && after->begin < end;
-}
-
-void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
-  std::vector<const void*> grads;
-  for (const GroupSpec& group : specs)
-    for (const TensorSpec& tensor : group.tensors) grads.push_back(tensor.grad);
-  Layout layout;
-  struct Place {
-    std::size_t tensor;
-    std::size_t state;
-    std::size_t offset;
-  };
-  std::vector<Place> places;
-  for (std::size_t first = 0; first < tensors_.size();) {
-    // Parameters that follow each other in memory get states that do so too.
-    std::size_t last = first + 1, elements = tensors_[first].size;
-    const Tensor& head = tensors_[first];
-    const std::size_t item = item_size(head.dtype), state_item = item_size(state_dtype(head.dtype));
-    while (last < tensors_.size() && tensors_[last].group == head.group &&
-           tensors_[last].dtype == head.dtype &&
-           tensors_[last].param == static_cast<std::byte*>(head.param) + elements * item)
-      elements += tensors_[last++].size;
-    layout.next_loop();
-    layout.beside(reinterpret_cast<std::uintptr_t>(head.param));
-    if (grads[first] != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(grads[first]));
-    for (std::size_t k = 0; k < groups_[head.group].rule->state_count; ++k) {
-      std::size_t offset = layout.place(elements * state_item);
-      for (std::size_t i = first; i < last; offset += tensors_[i++].size * state_item)
-        places.push_back({i, k, offset});
-    }
-    first = last;
-  }
-  memory_ = std::make_shared<Arena>(layout.size());
-  for (const Place& place : places)
-    tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
-}
-
-/// What random rounding of a tensor depends on in a step, well mixed.
-static std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t tensor) {
-  std::uint64_t bits = seed;
-  for (const std::uint64_t next : {std::uint64_t(step), std::uint64_t(tensor)}) {
-    bits = (bits ^ next) + 0x9E3779B97F4A7C15U;
-    bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9U;
-    bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBU;
-    bits ^= bits >> 31;
-  }
-  return static_cast<std::uint32_t>(bits >> 32);
-}
-
-/// Makes an array in the type of arithmetic equal to the parameters.
-static void copy_parameters(const Tensor& tensor, void* to) {
-  if (tensor.dtype != DType::bfloat16) {
-    if (tensor.size > 0) std::memcpy(to, tensor.param, tensor.size * item_size(tensor.dtype));
-    return;
-  }
-  const auto* const from = static_cast<const std::uint16_t*>(tensor.param);
-  for (std::size_t i = 0; i < tensor.size; ++i)
-    static_cast<float*>(to)[i] = std::bit_cast<float>(std::uint32_t{from[i]} << 16);
-}
-
-void Optimizer::first_step(Tensor& tensor) const {
-  const Group& group = groups_[tensor.group];
-  const RuleInfo& rule = *group.rule;
-  // Scalars of all parameters together start with the first of them.
-  if (!rule.sums_of_all || steps_ == 0)
-    rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
-  if (rule.copied_state < rule.state_count)
-    copy_parameters(tensor, tensor.state[rule.copied_state]);
-  if (options_.extras.master == Master::full) copy_parameters(tensor, tensor.extra.master);
-  for (std::size_t k = 0; k < rule.state_count; ++k) {
-    const double value = rule.initial_state(group.hyper.data(), group.lr, k);
-    if (value == 0) continue;
-    // A state in fewer bits begins where it is decoded.
-    if (format_of(rule, k, options_.extras) != StateFormat::full) continue;
-    if (state_dtype(tensor.dtype) == DType::float64)
-      std::fill_n(static_cast<double*>(tensor.state[k]), tensor.size, value);
-    else
-      std::fill_n(static_cast<float*>(tensor.state[k]), tensor.size, float(value));
-  }
 }
 
 double Optimizer::norm(const void* const* grads) const {

@@ -78,8 +78,9 @@ inline Array random_array(DType dtype, std::size_t size, std::uint64_t seed) {
   return array;
 }
 
-/// Whether two numbers are the same but for a relative error.
+/// Whether two numbers are the same but for a relative error; nothing else is close to infinity.
 inline bool close(double a, double b, double tolerance) {
+  if (std::isinf(a) || std::isinf(b)) return a == b;
   return a == b || std::fabs(a - b) <= tolerance * std::max(std::fabs(a), std::fabs(b));
 }
 

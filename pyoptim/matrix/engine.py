@@ -245,6 +245,10 @@ class MatrixEngine:
     def checked_grads(self, grads: Any) -> list[Array]:
         raise TypeError(f"{self._rule.name} cannot be stepped by compiled code: call its step()")
 
+    def readable_grads(self, grads: Any) -> list[Array | None]:
+        given = self._given(grads)
+        return self._intake.readable_grads([None] * len(given) + given)[len(given) :]
+
     def get(self, group: int, name: str) -> Any:
         if name in _ADAMW_NAMES:
             return self._adamw.get(group, _ADAMW_NAMES[name])

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from pyoptim.checks import as_count, as_number, check_not_negative, check_positive
+from pyoptim.checks import as_count, as_not_negative, as_positive
 
 
 class Schedule(ABC):
@@ -26,18 +26,8 @@ class Schedule(ABC):
             object.__setattr__(self, name, take(name, getattr(self, name)))
 
 
-def rate(name: str, value: Any) -> float:
-    """Return a number of at least 0."""
-    number = as_number(name, value)
-    check_not_negative(name, number)
-    return number
-
-
-def positive(name: str, value: Any) -> float:
-    """Return a number above 0."""
-    number = as_number(name, value)
-    check_positive(name, number)
-    return number
+rate = as_not_negative
+positive = as_positive
 
 
 def count(name: str, value: Any) -> int:

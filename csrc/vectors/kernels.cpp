@@ -1,0 +1,151 @@
+// The loops of wrappers. Compiled once for each instruction set.
+#include "vectors/kernels.hpp"
+
+#include <cstddef>
+
+#include "engine/dtype.hpp"
+#include "engine/sum.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+namespace {
+
+/// Calls change(i, param, grad, wide, copy) for every element.
+template <class T, class Change>
+void each_element(const VectorPart& part, const Change& change) {
+  T* const param = static_cast<T*>(part.param);
+  const T* const grad = static_cast<const T*>(part.grad);
+  auto* const wide = static_cast<Arithmetic<T>*>(part.wide);
+  T* const copy = static_cast<T*>(part.copy);
+#pragma omp simd
+  for (std::size_t i = 0; i < part.size; ++i) change(i, param, grad, wide, copy);
+}
+
+template <class T>
+void weigh(const VectorPart& part, double weight, double /*unused*/) {
+  const auto w = Arithmetic<T>(weight);
+  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* sum, T* /*copy*/) {
+    sum[i] = w * load(g[i]);
+  });
+}
+
+template <class T>
+void add_weighed(const VectorPart& part, double weight, double /*unused*/) {
+  const auto w = Arithmetic<T>(weight);
+  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* sum, T* /*copy*/) {
+    sum[i] += w * load(g[i]);
+  });
+}
+
+template <class T>
+void take(const VectorPart& part, double /*unused*/, double /*unused*/) {
+  each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
+    wide[i] = load(p[i]);
+  });
+}
+
+template <class T>
+void give(const VectorPart& part, double /*unused*/, double /*unused*/) {
+  each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
+    store(p[i], wide[i]);
+  });
+}
+
+template <class T, bool Pull>
+void lerp(const VectorPart& part, double weight, double /*unused*/) {
+  const auto w = Arithmetic<T>(weight);
+  each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* mean, T* /*copy*/) {
+    const auto moved = mean[i] + w * (load(p[i]) - mean[i]);
+    mean[i] = moved;
+    if constexpr (Pull) store(p[i], moved);
+  });
+}
+
+template <class T>
+void narrow(const VectorPart& part, double factor, double /*unused*/) {
+  const auto f = Arithmetic<T>(factor);
+  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* /*g*/, auto* wide, T* copy) {
+    store(copy[i], f * wide[i]);
+  });
+}
+
+template <class T>
+void scale(const VectorPart& part, double factor, double /*unused*/) {
+  const auto f = Arithmetic<T>(factor);
+  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* /*wide*/, T* copy) {
+    store(copy[i], f * load(g[i]));
+  });
+}
+
+template <class T, bool Adaptive>
+void ascend(const VectorPart& part, double factor, double eta) {
+  using F = Arithmetic<T>;
+  const F f = F(factor), least = F(eta);
+  each_element<T>(part, [=](std::size_t i, T* p, const T* g, auto* /*wide*/, T* copy) {
+    const T kept = p[i];
+    const F param = load(kept);
+    F up = f * load(g[i]);
+    if constexpr (Adaptive) {
+      const F size = magnitude(param) + least;
+      up *= size * size;
+    }
+    copy[i] = kept;
+    store(p[i], param + up);
+  });
+}
+
+template <class T>
+double adaptive_square_sum(const void* param, const void* grad, double eta, std::size_t size) {
+  const T* const p = static_cast<const T*>(param);
+  const T* const g = static_cast<const T*>(grad);
+  return sum_in_lanes(size, [=](std::size_t i) {
+    const double value = (magnitude(double(load(p[i]))) + eta) * double(load(g[i]));
+    return value * value;
+  });
+}
+
+template <class T>
+void column_square_sums(const void* values, double* sums, std::size_t rows, std::size_t columns) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    const T* const x = static_cast<const T*>(values) + i * columns;
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) {
+      const auto value = double(load(x[j]));
+      sums[j] += value * value;
+    }
+  }
+}
+
+template <class T>
+void scale_columns(const void* grad, void* copy, const double* factors, std::size_t rows,
+                   std::size_t columns) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    const T* const g = static_cast<const T*>(grad) + i * columns;
+    T* const out = static_cast<T*>(copy) + i * columns;
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) store(out[j], Arithmetic<T>(factors[j]) * load(g[j]));
+  }
+}
+
+template <class T>
+constexpr VectorKernels table = {
+    .weigh = weigh<T>,
+    .add_weighed = add_weighed<T>,
+    .take = take<T>,
+    .give = give<T>,
+    .lerp = lerp<T, false>,
+    .pull = lerp<T, true>,
+    .narrow = narrow<T>,
+    .scale = scale<T>,
+    .ascend = ascend<T, false>,
+    .ascend_adaptive = ascend<T, true>,
+    .adaptive_square_sum = adaptive_square_sum<T>,
+    .column_square_sums = column_square_sums<T>,
+    .scale_columns = scale_columns<T>,
+};
+
+}  // namespace
+
+constinit const VectorKernels vector_kernels[dtype_count] = {table<float>, table<double>,
+                                                             table<bfloat16>};
+
+}  // namespace pyoptim::PYOPTIM_ISA

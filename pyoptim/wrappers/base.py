@@ -1,0 +1,352 @@
+"""What all wrappers share: they take the place of the optimizer that they wrap."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pyoptim import _core
+from pyoptim.optimizer import Optimizer, ParamGroup
+from pyoptim.parameters import Array, Parameters
+from pyoptim.state_dict import StateDict, fitting
+
+_INNER = "optimizer."  # what the keys of the wrapped optimizer's state start with
+
+
+class Wrapper:
+    """Base class of all wrappers: on its own it passes everything on.
+
+    A subclass says what is special about it: `_moved` is called after every step that moved the
+    parameters; `_gradients` changes the gradients on the way in; else it has a `step` of its own.
+    Arrays that it makes by `_allocate`, and the attributes that it names in `_numbers`, are its
+    state: they are saved, loaded and copied without more being said. A wrapper is for one thread
+    at a time.
+
+    Parameters
+    ----------
+    optimizer : Optimizer or Wrapper
+        What is wrapped, available as the attribute `optimizer`.
+    **settings
+        The other arguments of a subclass, from which a copy can be made.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is none.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> w = np.array([1.0, -2.0])
+    >>> opt = po.wrappers.Wrapper(po.SGD([w], lr=0.25))
+    >>> opt.step([2 * w]).step
+    1
+    >>> w
+    array([ 0.5, -1. ])
+    """
+
+    _numbers: ClassVar[tuple[str, ...]] = ()
+    """The attributes that are state."""
+
+    _gives_gradients: ClassVar[bool] = False
+    """Whether what is wrapped gets gradients that the wrapper made."""
+
+    takes_closure: bool = False
+    """Whether `step` takes a function that computes gradients, not gradients."""
+
+    def __init__(self, optimizer: Optimizer | Wrapper, **settings: Any) -> None:
+        if not isinstance(optimizer, Optimizer | Wrapper):
+            raise TypeError(f"optimizer must be one, or a wrapper, got {optimizer!r}")
+        if isinstance(optimizer, Wrapper):
+            self.takes_closure = optimizer.takes_closure or self.takes_closure
+            if optimizer.takes_closure and self._gives_gradients:
+                raise TypeError(
+                    f"{type(self).__name__} gives gradients to what it wraps, and "
+                    f"{type(optimizer).__name__} takes a closure: wrap them the other way round"
+                )
+        self.optimizer = optimizer
+        self._settings = settings
+        self._arrays: dict[str, Array] = {}
+        inner = optimizer
+        while isinstance(inner, Wrapper):
+            inner = inner.optimizer
+        self.unwrapped: Optimizer = inner
+
+    @property
+    def param_groups(self) -> list[ParamGroup]:
+        """The groups of the optimizer."""
+        return self.optimizer.param_groups
+
+    @property
+    def state(self) -> Mapping[str, Mapping[str, Any]]:
+        """The optimizer's state of every parameter; the wrapper's own is in `state_dict`."""
+        return self.optimizer.state
+
+    @property
+    def steps(self) -> int:
+        """The number of steps that the optimizer made."""
+        return self.optimizer.steps
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether a setting of a group is a schedule."""
+        return self.optimizer.scheduled
+
+    def updates(self, params: Parameters) -> bool:
+        """Whether these are the parameters that `step` updates without arguments."""
+        return self.optimizer.updates(params)
+
+    def step(
+        self,
+        grads: Sequence[Any] | Mapping[str, Any] | Array | Callable[[], Any] | None = None,
+        *,
+        grad_scale: float = 1.0,
+        **keywords: Any,
+    ) -> _core.StepInfo | None:
+        """Make a step, as `Optimizer.step` does.
+
+        Parameters
+        ----------
+        grads : list or mapping of arrays, or array, optional
+            As for `Optimizer.step`; around `SAM`, the function that computes them.
+        grad_scale : float
+            What gradients are multiplied by first.
+        **keywords
+            What a wrapper further inside takes, as the `weight` of `GradientAccumulation`.
+
+        Returns
+        -------
+        StepInfo or None
+            What `Optimizer.step` returns; None if gradients were only accumulated.
+
+        Raises
+        ------
+        RuntimeError
+            Between `eval` and `train`.
+        ValueError, TypeError
+            As `Optimizer.step`.
+        """
+        self._check_training("step()")
+        if self._gives_gradients:
+            grads = self._gradients(self._read(grads), grad_scale)
+        info = self.optimizer.step(grads, grad_scale=grad_scale, **keywords)  # type: ignore[arg-type]
+        self._after(info)
+        return info
+
+    def flush(self) -> _core.StepInfo | None:
+        """Make the step that accumulated gradients are waiting for, if there are any.
+
+        Call it at the end of an epoch: see `GradientAccumulation`.
+        """
+        self._check_training("flush()")
+        info = self.optimizer.flush() if isinstance(self.optimizer, Wrapper) else None
+        self._after(info)
+        return info
+
+    def eval(self) -> None:
+        """Bring the parameters to the points where the model is to be evaluated or saved."""
+        self.optimizer.eval()
+
+    def train(self) -> None:
+        """Bring back the points of training after `eval`, to the bit."""
+        self.optimizer.train()
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether the parameters are at the points of `eval`."""
+        return self.optimizer.evaluating
+
+    @contextmanager
+    def evaluation(self) -> Iterator[Self]:
+        """`eval` for the time of a with block, then `train`."""
+        self.eval()
+        try:
+            yield self
+        finally:
+            self.train()
+
+    def state_dict(self) -> StateDict:
+        """Return all that a later wrapper needs to go on, as a plain dict of copies.
+
+        Keys are ``wrapper``, its name; those of its own state; and ``optimizer.`` followed by the
+        keys of what it wraps. Its arguments are not in it, as those of an optimizer are not that
+        are not settings of a group.
+
+        Raises
+        ------
+        RuntimeError
+            Between `eval` and `train`.
+        """
+        inner = self.optimizer.state_dict()
+        return {**self._own_state(), **{_INNER + key: value for key, value in inner.items()}}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
+
+        Raises
+        ------
+        ValueError
+            If it is of another wrapper or rule, or names, shapes or numbers differ.
+        TypeError
+            If a dtype differs.
+        RuntimeError
+            Between `eval` and `train`.
+        """
+        inner: StateDict = {}
+        own: StateDict = {}
+        for key, value in state_dict.items():
+            if str(key).startswith(_INNER):
+                inner[key[len(_INNER) :]] = value
+            else:
+                own[key] = value
+        fitted = fitting(own, self._own_state(), "wrapper")
+        self._check_state(fitted)
+        self.optimizer.load_state_dict(inner)
+        self._load(fitted)
+
+    def _own_state(self) -> StateDict:
+        self._check_training("state_dict()")
+        return {
+            "wrapper": type(self).__name__,
+            **{name: getattr(self, name) for name in self._numbers},
+            **{name: array.copy() for name, array in self._arrays.items()},
+        }
+
+    def _check_state(self, state: StateDict) -> None:
+        """Raise ValueError if a number of this state is out of range."""
+
+    def _load(self, state: StateDict) -> None:
+        for name in self._numbers:
+            setattr(self, name, state[name])
+        for name, array in self._arrays.items():
+            array[...] = state[name]
+
+    def _gradients(self, grads: list[Array | None], grad_scale: float) -> list[Array | None]:
+        """Return the gradients that what is wrapped is to get, before they are scaled."""
+        return grads
+
+    def _after(self, info: _core.StepInfo | None) -> None:
+        """Look at what a step did."""
+        if info is not None and not info.skipped:
+            self._moved()
+
+    def _moved(self) -> None:
+        """Do what is to be done after a step that moved the parameters."""
+
+    def _check_training(self, what: str) -> None:
+        if self.evaluating:
+            raise RuntimeError(
+                f"the parameters are at their evaluation points; call train() before {what}"
+            )
+
+    @property
+    def _params(self) -> list[Array]:
+        return self.unwrapped._native.params
+
+    @property
+    def _threads(self) -> int:
+        """The number of threads that the optimizer was given, 0 for the default."""
+        return self.unwrapped._options["num_threads"] or 0
+
+    def _read(self, grads: Any) -> list[Array | None]:
+        """Return gradients of any form as one contiguous array for each parameter, or None."""
+        if callable(grads) and not _core.is_array(grads):
+            raise TypeError(f"{type(self).__name__}: expected gradients, got a function")
+        if isinstance(grads, Mapping):
+            grads = self.unwrapped._in_order(grads)
+        return self.unwrapped._native.readable_grads(grads)
+
+    def _allocate(self, name: str | None = None) -> list[Array]:
+        """Return zeroed arrays of the parameters' shapes.
+
+        With a name they are state: ``NAME.PARAMETER`` in `state_dict`, and of the type that
+        arithmetic is done in, float32 for bfloat16. Without, they are of the parameters' dtypes.
+        """
+        like = self._params
+        dtypes = [array.dtype for array in like]
+        if name is not None:
+            dtypes = [d if d == np.float64 else np.dtype(np.float32) for d in dtypes]
+        memory = _core.allocate([p.size * d.itemsize for p, d in zip(like, dtypes, strict=True)])
+        arrays = [
+            flat.view(dtype).reshape(param.shape)
+            for flat, dtype, param in zip(memory, dtypes, like, strict=True)
+        ]
+        if name is not None:
+            self._arrays.update(self._by_name(name + ".", arrays))
+        return arrays
+
+    def _by_name(self, prefix: str, arrays: list[Array]) -> dict[str, Array]:
+        keys = self.unwrapped._keys
+        return {prefix + key: array for key, array in zip(keys, arrays, strict=True)}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "optimizer": self.optimizer,
+            "settings": self._settings,
+            "state": self._own_state(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        type(self).__init__(self, state["optimizer"], **state["settings"])
+        self._load(state["state"])
+
+    def __copy__(self) -> Self:
+        """Return a wrapper of a copy of the optimizer; both share the parameters only."""
+        twin = type(self).__new__(type(self))
+        twin.__setstate__({**self.__getstate__(), "optimizer": copy.copy(self.optimizer)})
+        return twin
+
+    def __repr__(self) -> str:
+        settings = "".join(f", {name}={value!r}" for name, value in self._settings.items())
+        return f"{type(self).__name__}({self.optimizer!r}{settings})"
+
+
+class KeptWeights(Wrapper):
+    """Base class of wrappers that keep weights beside the parameters, to be evaluated with.
+
+    `eval` writes them into the parameters, `train` brings back those of training.
+    """
+
+    def __init__(self, optimizer: Optimizer | Wrapper, name: str, **settings: Any) -> None:
+        super().__init__(optimizer, **settings)
+        self._kept = self._allocate(name)
+        self._training: list[Array] | None = None
+
+    @property
+    def weights(self) -> Mapping[str, Array]:
+        """The weights that are kept, by parameter: read-only views, float32 for bfloat16."""
+        views = [array.view() for array in self._kept]
+        for view in views:
+            view.flags.writeable = False
+        return MappingProxyType(self._by_name("", views))
+
+    def _has_weights(self) -> bool:
+        """Whether there is something to evaluate with, other than the parameters."""
+        return True
+
+    def eval(self) -> None:
+        """Write the weights that are kept into the parameters, until `train`."""
+        if self._training is not None:
+            return
+        self.optimizer.train()
+        self._training = [param.copy() for param in self._params]
+        if self._has_weights():
+            _core.give(self._kept, self._params, self._threads)
+
+    def train(self) -> None:
+        """Bring back the parameters of training after `eval`, to the bit."""
+        if self._training is not None:
+            for param, training in zip(self._params, self._training, strict=True):
+                param[...] = training
+            self._training = None
+        self.optimizer.train()
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether the parameters are at the points of `eval`."""
+        return self._training is not None or self.optimizer.evaluating
