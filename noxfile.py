@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent
 NATIVE_TOOLS = ["cmake>=3.21", "ninja"]
 # Torch comes first, by the version that the tests were written for: others' ranges then fit it.
 TORCH = "torch==2.13.0"
-PEERS = ["optax", "jax[cpu]"]
+PEERS = ["optax", "jax[cpu]", "pytorch_optimizer>=4.1"]
 JOBS = str(os.cpu_count() or 2)
 
 

@@ -143,6 +143,28 @@ def torch_clipped(clip_norm: float) -> list[Contender]:
     return [Contender("torch clip, fused", make)]
 
 
+def torch_ema(clip_norm: float) -> list[Contender]:
+    """Return torch's clip_grad_norm_, fused AdamW and the EMA of torch.optim.swa_utils."""
+    if not is_installed("torch"):
+        return []
+
+    def make(shapes: ShapeSet) -> Step:
+        params = _torch_parameters(shapes)
+        kept = [param.detach().clone() for param in params]
+        optimizer = _torch().optim.AdamW(params, lr=LR, fused=True)
+        clip = _torch().nn.utils.clip_grad_norm_
+        average = import_module("torch.optim.swa_utils").get_ema_multi_avg_fn(0.999)
+
+        def step() -> None:
+            clip(params, clip_norm)
+            optimizer.step()
+            average(kept, params, None)
+
+        return step
+
+    return [Contender("torch clip, fused, EMA", make)]
+
+
 def optax_adamw() -> list[Contender]:
     """Return optax's adamw under jax.jit, parameters and state donated."""
     if not (is_installed("optax") and is_installed("jax")):

@@ -1,30 +1,53 @@
-// The floor: what any update of this many states costs at least. A plain loop that reads p, g and
-// every state, adds the gradient to each, and writes p and every state back.
+// The floor: what a pass that reads so many arrays and writes the first of them costs at least. A
+// plain loop that adds up what it reads, and writes it back.
 #include <cstddef>
+#include <utility>
 
 namespace {
 
-template <int States>
-void walk(float* const* buffers, const float* g, std::ptrdiff_t size, int threads) {
-  float* to[States + 1];  // p, then the states
-  for (int k = 0; k <= States; ++k) to[k] = buffers[k];
+constexpr int most_reads = 6, most_writes = 5;
+
+template <int Reads, int Writes>
+float walk(float* const* arrays, std::ptrdiff_t size, int threads) {
+  float* to[Reads];
+  for (int k = 0; k < Reads; ++k) to[k] = arrays[k];
   const int used = size < 32768 ? 1 : threads;
-#pragma omp parallel for simd schedule(static) num_threads(used) firstprivate(to)
+  float total = 0;
+#pragma omp parallel for simd schedule(static) num_threads(used) firstprivate(to) \
+    reduction(+ : total)
   for (std::ptrdiff_t i = 0; i < size; ++i) {
-    const float gradient = g[i];
-    float local[States + 1];
-    for (int k = 0; k <= States; ++k) local[k] = to[k][i];
-    for (int k = 0; k <= States; ++k) to[k][i] = local[k] + gradient;
+    float local[Reads], sum = 0;
+    for (int k = 0; k < Reads; ++k) local[k] = to[k][i];
+    for (int k = Writes > 0 ? Writes : 0; k < Reads; ++k) sum += local[k];
+    for (int k = 0; k < Writes; ++k) to[k][i] = local[k] + sum;
+    if (Writes == 0) total += sum;
   }
+  return total;
+}
+
+using Walk = float (*)(float* const*, std::ptrdiff_t, int);
+
+template <int Index>
+constexpr Walk walk_at() {
+  constexpr int reads = Index / (most_writes + 1) + 1, writes = Index % (most_writes + 1);
+  return walk<reads, (writes < reads ? writes : reads)>;
+}
+
+template <int... Index>
+float call(int index, float* const* arrays, std::ptrdiff_t size, int threads,
+           std::integer_sequence<int, Index...>) {
+  constexpr Walk walks[] = {walk_at<Index>()...};
+  return walks[index](arrays, size, threads);
 }
 
 }  // namespace
 
-extern "C" int floor_step(int states, float* const* buffers, const float* g, std::ptrdiff_t size,
-                          int threads) {
-  using Walk = void (*)(float* const*, const float*, std::ptrdiff_t, int);
-  constexpr Walk walks[] = {walk<0>, walk<1>, walk<2>, walk<3>, walk<4>};
-  if (states < 0 || states > 4) return 1;
-  walks[states](buffers, g, size, threads);
+/// 0 if there is such a loop. `total` keeps a pass that writes nothing from being left out.
+extern "C" int floor_pass(int reads, int writes, float* const* arrays, std::ptrdiff_t size,
+                          int threads, float* total) {
+  if (reads < 1 || reads > most_reads || writes < 0 || writes > most_writes || writes > reads)
+    return 1;
+  *total += call((reads - 1) * (most_writes + 1) + writes, arrays, size, threads,
+                 std::make_integer_sequence<int, most_reads*(most_writes + 1)>());
   return 0;
 }

@@ -8,8 +8,8 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
-from functools import cache, partial
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -29,20 +29,21 @@ def is_available() -> bool:
 
 
 @cache
-def _floor_step() -> Callable[..., int]:
+def _floor_pass() -> Callable[..., int]:
     source = Path(__file__).with_name("floor.cpp")
     with tempfile.TemporaryDirectory() as folder:
         library = str(Path(folder) / "floor.so")
         subprocess.run([*_COMMAND, str(source), "-o", library], check=True)
-        step = ctypes.CDLL(library).floor_step
-    step.argtypes = [
+        floor_pass = ctypes.CDLL(library).floor_pass
+    floor_pass.argtypes = [
+        ctypes.c_int,
         ctypes.c_int,
         ctypes.POINTER(ctypes.c_void_p),
-        ctypes.c_void_p,
         ctypes.c_ssize_t,
         ctypes.c_int,
+        ctypes.POINTER(ctypes.c_float),
     ]
-    return step
+    return floor_pass
 
 
 def _buffers(size: int, count: int) -> list[Array]:
@@ -57,27 +58,24 @@ def _buffers(size: int, count: int) -> list[Array]:
     return [memory[k * stride :][: 4 * size].view(np.float32) for k in range(count)]
 
 
-def floor(states: int) -> Contender:
-    """Return the floor of rules that keep this many states.
-
-    It reads p, g and the states and writes p and the states, adding g to each.
-    """
+def floor(passes: Sequence[tuple[int, int]]) -> Contender:
+    """Return the floor of a rule: passes that read and write so many arrays."""
 
     def make(shapes: ShapeSet) -> Step:
-        param, grad, *kept = _buffers(shapes.elements, 2 + states)
-        fill_normal(param, seed=0)
-        fill_normal(grad, seed=1)
-        addresses = [buffer.ctypes.data for buffer in (param, *kept)]
-        step = partial(
-            _floor_step(),
-            states,
-            (ctypes.c_void_p * len(addresses))(*addresses),
-            grad.ctypes.data_as(ctypes.c_void_p),  # which keeps the one allocation alive
-            shapes.elements,
-            po.get_num_threads(),
-        )
-        if step() != 0:
-            raise ValueError(f"floor.cpp has no loop for {states} states")
+        arrays = _buffers(shapes.elements, max(reads for reads, _ in passes))
+        for array in arrays:
+            fill_normal(array, seed=0)
+        pointers = (ctypes.c_void_p * len(arrays))(*(array.ctypes.data for array in arrays))
+        total = ctypes.c_float()
+        threads = po.get_num_threads()
+
+        def step() -> None:
+            for reads, writes in passes:
+                if _floor_pass()(reads, writes, pointers, shapes.elements, threads, total):
+                    raise ValueError(f"floor.cpp has no loop for {reads} reads, {writes} writes")
+                total.value += float(arrays[0][0])  # which keeps the memory alive
+
+        step()
         return step
 
     return Contender("floor", make)

@@ -42,6 +42,8 @@ class Rule:
         What the rule measures before it updates: nothing (""), each "array", or "all" parameters.
     copied_state : str
         The state that starts as a copy of the parameters, or "".
+    passes : tuple of (int, int)
+        How many arrays each pass over the parameters reads and writes.
     averages : bool
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
@@ -59,18 +61,20 @@ class Rule:
     decays_itself: bool
     norms: str = ""
     copied_state: str = ""
+    passes: tuple[tuple[int, int], ...] = ()
     averages: bool = False
     takes_hessian: bool = False
 
     @property
     def bytes_per_parameter(self) -> int:
-        """Bytes a step must move for a float32 parameter: read p and g, write p, both for states.
+        """Bytes a step must move for a float32 parameter, with the states of the first variant.
 
         >>> import pyoptim as po
-        >>> {rule.name: rule.bytes_per_parameter for rule in po.rules()}["Adam"]
-        28
+        >>> moved = {rule.name: rule.bytes_per_parameter for rule in po.rules()}
+        >>> moved["Adam"], moved["LAMB"]
+        (28, 40)
         """
-        return 4 * (3 + 2 * len(self.states))
+        return 4 * sum(map(sum, self.passes))
 
 
 @cache
@@ -96,6 +100,7 @@ def rules() -> tuple[Rule, ...]:
             decays_itself=entry["decays_itself"],
             norms=entry["norms"],
             copied_state=entry["copied_state"],
+            passes=entry["passes"],
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
         )

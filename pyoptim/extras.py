@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number
+
+StateDType: TypeAlias = Literal["float32", "bfloat16", "float8"]
+MasterWeights: TypeAlias = Literal["float32", "split"]
+Modifier: TypeAlias = Literal["cautious", "grams"]
 
 EXTRAS: dict[str, Any] = {
     "state_dtype": None,
@@ -22,9 +26,10 @@ EXTRAS: dict[str, Any] = {
 
 EXTRAS_DOC = """\
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 has one scale
-        for 256 elements: 1.02 bytes an element. Where all of these are at least 0 its codes are
-        of roots. A state that starts as a copy of the parameters is kept whole.
+        How states are kept between steps; they are computed with in float32. float8 takes 1.02
+        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
+        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts as
+        a copy of the parameters is kept whole.
     stochastic_rounding : bool
         Round such states up or down at random, with the mean they had: small changes then add up
         over steps instead of being lost. Depends on seed, step and element only.

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pyoptim.catalog import Rule
+from pyoptim.extras import MasterWeights, Modifier, StateDType
 from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
 
 def make_class(
@@ -54,6 +55,11 @@ TYPES = {
     "clip_norm": "float | None",
     "clip_value": "float | None",
     "num_threads": "int | None",
+    "state_dtype": "StateDType | None",
+    "seed": "int",
+    "ema_decay": "float | None",
+    "master_weights": "MasterWeights | None",
+    "modifier": "Modifier | None",
 }
 
 

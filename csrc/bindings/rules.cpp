@@ -1,3 +1,4 @@
+#include <bit>
 #include <string_view>
 
 #include "bindings/bindings.hpp"
@@ -35,6 +36,11 @@ py::list rules() {
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
       entry["decays_itself"] = rule.decays_itself;
       entry["norms"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
+      py::list passes;
+      if (rule.sum_count > 0)
+        passes.append(py::make_tuple(rule.reads[0], std::popcount(rule.changed_by_measure)));
+      passes.append(py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update)));
+      entry["passes"] = py::tuple(passes);
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["averages"] = rule.evaluation[0] != nullptr;

@@ -291,7 +291,10 @@ constexpr RuleInfo info() {
   using States = std::make_index_sequence<R::states.size>;
   using Updating = decltype(std::declval<R>().template step<float>(std::declval<Step>()));
   rule.changed_by_update = changed_states<Updating>(States());
+  rule.reads[1] = 2 + R::states.size;
   if constexpr (requires { R::sum_count; }) {
+    rule.reads[0] = R::reads[0];
+    rule.reads[1] = R::reads[1];
     rule.changed_by_measure =
         states_of_measure<R>(States(), std::make_index_sequence<R::sum_count>());
     static_assert(R::sum_count <= max_sums);

@@ -24,6 +24,7 @@ struct DAdaptAdam {
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // <g, s / (sqrt(v) + eps)>, |s|_1
+  static constexpr std::size_t reads[] = {4, 3};
   static constexpr bool sums_of_all = true;
   static constexpr auto states = names("exp_avg", "exp_avg_sq", "s");
   static constexpr auto scalars = names("d", "numerator_weighted");

@@ -20,6 +20,7 @@ struct DoG {
       "Schedule, 2023, arXiv:2302.12022.";
   static constexpr Defaults defaults{.lr = 1};
   static constexpr std::size_t sum_count = 2;  // |p - p0|^2, or |p0|^2 at first; |g|^2
+  static constexpr std::size_t reads[] = {3, 2};
   static constexpr bool sums_of_all = true;
   static constexpr auto states = names("p0");
   static constexpr std::size_t copied_state = 0;

@@ -21,6 +21,7 @@ struct LAMB {
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // |p|^2, |u|^2
+  static constexpr std::size_t reads[] = {4, 3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields = moment_fields(&LAMB::beta1, &LAMB::beta2, &LAMB::eps);
 

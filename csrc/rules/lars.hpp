@@ -21,6 +21,7 @@ struct LARS {
       "arXiv:1708.03888.";
   static constexpr Defaults defaults{.lr = 1e-3};
   static constexpr std::size_t sum_count = 2;  // |p|^2, |g|^2
+  static constexpr std::size_t reads[] = {2, 3};
   static constexpr auto states = names("momentum_buffer");
   static constexpr auto fields = fields_of<LARS>(
       Field<LARS>{"momentum", &LARS::momentum, fraction, "Share of the last step kept."},

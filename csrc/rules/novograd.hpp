@@ -21,6 +21,7 @@ struct NovoGrad {
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 1;  // |g|^2
+  static constexpr std::size_t reads[] = {1, 3};
   static constexpr auto states = names("exp_avg");
   static constexpr auto scalars = names("exp_avg_sq");
   static constexpr auto fields = fields_of<NovoGrad>(

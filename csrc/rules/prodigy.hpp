@@ -25,6 +25,7 @@ struct Prodigy {
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // <g, p0 - p>, |s|_1
+  static constexpr std::size_t reads[] = {6, 3};
   static constexpr bool sums_of_all = true;
   static constexpr auto states = names("exp_avg", "exp_avg_sq", "s", "p0");
   static constexpr std::size_t copied_state = 3;

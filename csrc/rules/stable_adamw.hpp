@@ -23,6 +23,7 @@ struct StableAdamW {
       .lr = 1e-3, .weight_decay = 1e-2, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 1;  // the sum of g^2 / max(v, eps^2)
+  static constexpr std::size_t reads[] = {3, 3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields =
       moment_fields(&StableAdamW::beta1, &StableAdamW::beta2, &StableAdamW::eps);
