@@ -55,19 +55,19 @@ def ours_on_arrays(rule: str, **settings: Any) -> Contender:
 def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
     """Yield, for every set of states a rule can keep, settings that choose it.
 
-    They are found by trying: all flags, and 0.9 for numbers that are 0 by default, which is how
-    an optional part such as momentum is off.
+    They are found by trying: all flags, 0.9 for numbers that are 0 by default, which is how an
+    optional part such as momentum is off, and 0 for the others.
     """
-    switches = [
-        (field.name, (field.default, True if field.is_flag else 0.9))
-        for field in rule.fields
-        if field.is_flag or field.default == 0
-    ]
-    names = [name for name, _ in switches]
-    choices = product(*(values for _, values in switches))
+    switches = []
+    for field in rule.fields:
+        other = True if field.is_flag else 0.9 if field.default == 0 else 0.0
+        switches.append([(field.name, field.default, False), (field.name, other, True)])
+    choices = product(*switches)
     wanted = set(rule.variants)
-    for values in sorted(choices, key=lambda values: sum(value != 0 for value in values)):
-        settings = {name: value for name, value in zip(names, values, strict=True) if value != 0}
+    for chosen in sorted(choices, key=lambda chosen: sum(changed for *_, changed in chosen)):
+        settings = {name: value for name, value, changed in chosen if changed}
+        if not wanted:
+            break
         try:
             optimizer = getattr(po, rule.name)([np.zeros(1, np.float32)], lr=LR, **settings)
         except ValueError:
