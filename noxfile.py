@@ -57,7 +57,7 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "default", "--log-level=WARNING")
-    sources = r"csrc/(engine|layers|losses|vectors)/\w+\.cpp"
+    sources = r"csrc/(engine|layers|losses|storage|vectors)/\w+\.cpp"
     session.run(
         "run-clang-tidy", "-quiet", "-p", "build/default", "-j", JOBS, sources, external=True
     )

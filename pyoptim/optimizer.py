@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -333,6 +334,15 @@ class Optimizer:
     def train(self) -> None:
         """Bring back the points of training after `eval`."""
         self._native.set_evaluating(False)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[Self]:
+        """Be at the points of evaluation inside of a with statement: `eval`, then `train`."""
+        self.eval()
+        try:
+            yield self
+        finally:
+            self.train()
 
     @property
     def evaluating(self) -> bool:

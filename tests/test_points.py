@@ -65,6 +65,10 @@ def test_no_step_and_no_state_between_eval_and_train(name: str) -> None:
     optimizer.train()
     assert optimizer.step([np.ones(3)]).step == 2
     assert optimizer.state_dict()["step"] == 2
+    with optimizer.evaluation() as same:
+        assert same is optimizer
+        assert optimizer.evaluating
+    assert not optimizer.evaluating
 
 
 @averaging

@@ -268,3 +268,29 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
             assert "loss=0.5" in text
         else:
             assert text == "epoch 1/2  loss 0.5\nepoch 2/2  loss 0.5\n"
+
+
+def test_averaging_rules_are_validated_and_left_at_their_averages() -> None:
+    """And trained on from where they were: two fits of 2 epochs are one of 4."""
+    x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
+    y = x @ np.array([1, -2, 3], np.float32)
+    left = []
+    for fits in (1, 2):
+        model = po.models.Linear(3)
+        optimizer = po.ScheduleFreeAdamW(model.params, lr=0.1)
+        trainer = po.train.Trainer(
+            model,
+            optimizer=optimizer,
+            epochs=4 // fits,
+            validation=(x, y),
+            shuffle=False,
+            progress=False,
+        )
+        for _ in range(fits):
+            history = trainer.fit(x, y)
+            assert optimizer.evaluating
+            assert history["val_loss"][-1] == model.evaluate(x, y)["loss"]
+        left.append(model.params.flat.copy())
+        optimizer.train()
+        assert not np.array_equal(model.params.flat, left[-1])
+    assert np.array_equal(*left)

@@ -132,7 +132,6 @@ class BoundOptimizer {
 
   StepInfo step(py::handle grads, double grad_scale) {
     check_tensors();
-    check_training();
     if (grads.is_none()) {
       check_bound();
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
@@ -284,12 +283,6 @@ class BoundOptimizer {
   /// The shape of what is kept for a parameter.
   [[nodiscard]] std::vector<py::ssize_t> shape(std::size_t index, const StoredArray& stored) const {
     return stored.by_element ? shape(index) : std::vector<py::ssize_t>{py::ssize_t(stored.size)};
-  }
-
-  void check_training() const {
-    if (engine_->evaluating())
-      throw std::runtime_error(
-          "the parameters are at their evaluation points; call train() before the next step");
   }
 
   [[nodiscard]] std::string grad_name(std::size_t index) const {

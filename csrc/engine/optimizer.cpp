@@ -310,6 +310,9 @@ void Optimizer::plan(const void* const* grads, double scale) {
 }
 
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
+  if (evaluating())
+    throw std::runtime_error(
+        "the parameters are at their evaluation points; call train() before the next step");
   StepInfo info;
   info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
   double scale = grad_scale;

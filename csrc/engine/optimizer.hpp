@@ -88,7 +88,7 @@ class PYOPTIM_API Optimizer {
   void update_hessian(const void* const* estimates);
 
   /// Brings parameters to the points they are to be evaluated at, or back to where they were: to
-  /// the bit. In between, no step is to be made.
+  /// the bit. In between, step() throws std::runtime_error.
   void set_evaluating(bool evaluating);
   [[nodiscard]] bool evaluating() const { return train_points_ != nullptr; }
 

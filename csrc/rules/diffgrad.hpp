@@ -23,8 +23,8 @@ struct DiffGrad {
 
   template <class F>
   auto step(const Step& t) const {
-    const double now = double(t.count);
-    const auto rate = F(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
+    const auto now = double(t.count);
+    const F rate = F(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
     const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2), tiny = F(eps);
     return [=](F& p, F g, F& m, F& v, F& last) {
       m = b1 * m + a1 * g;

@@ -137,6 +137,7 @@ class Trainer:
                         stop_reason = StopReason.EARLY_STOP
                         break
         finally:
+            self.optimizer.eval()
             if stopping is not None:
                 stopping.restore(self.model.params.flat)
                 history.best_epoch = stopping.best_epoch
@@ -176,6 +177,7 @@ class Trainer:
         progress: Progress,
     ) -> dict[str, float]:
         started = time.perf_counter()
+        self.optimizer.train()
         total = 0.0
         parts = batches(
             rows, targets, self.batch_size, shuffle=self.shuffle, seed=self.seed, epoch=epoch
@@ -183,6 +185,8 @@ class Trainer:
         for x, y in parts:
             total += self._step(x, y) * len(x)
             progress.step_done()
+        # What is validated, kept as the best, and left in the model are the points of evaluation.
+        self.optimizer.eval()
         row: dict[str, float] = {"epoch": epoch, "loss": total / len(rows)}
         if held_out is not None:
             for name, value in self.model.evaluate(*held_out, self.loss).items():
