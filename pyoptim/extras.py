@@ -29,7 +29,7 @@ EXTRAS_DOC = """\
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
         bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
         mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts as
-        a copy of the parameters is kept whole.
+        a copy of the parameters, or takes in estimates of the Hessian, is kept whole.
     stochastic_rounding : bool
         Round such states up or down at random, with the mean they had: small changes then add up
         over steps instead of being lost. Depends on seed, step and element only.
@@ -50,7 +50,7 @@ EXTRAS_DOC = """\
         al., 2024, arXiv:2411.16085). "grams" gives all the sign that goes against it (Cao et al.,
         2024, arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use; they must be C-contiguous and writable then.
+        Set gradients to 0 after their use; they must be C-contiguous, writable, and not overlap.
 """
 
 _WORDS: dict[str, dict[str | None, Enum]] = {

@@ -70,7 +70,8 @@ def test_states_in_fewer_bits(case: Case, dtype: str, state_dtype: str, stochast
     whole = case.make([param.copy() for param in params], lr=0.05)
     expected = references(whole)
     order = [name for name in whole.state["0"] if isinstance(whole.state["0"][name], np.ndarray)]
-    coded = [name for name in order if name != case.rule.copied_state]
+    whole_states = {case.rule.copied_state, "hessian" if case.rule.takes_hessian else ""}
+    coded = [name for name in order if name not in whole_states]
     held: list[dict[str, Bfloat16 | Float8]] = [{} for _ in params]
     for t in range(4):
         grads = [grads_of(t, dtype, param.size) for param in params]
@@ -342,3 +343,39 @@ def test_states_of_another_format_are_refused() -> None:
         po.Adam(params).load_state_dict(state)
     with pytest.raises(ValueError, match="exp_avg_scale"):
         po.Adam(params, state_dtype="float8").load_state_dict(state)
+
+
+@pytest.mark.parametrize("state_dtype", FORMATS)
+@pytest.mark.parametrize(
+    "rule", [rule for rule in po.rules() if rule.averages], ids=lambda rule: rule.name
+)
+def test_evaluation_leaves_states_in_fewer_bits_alone(rule: po.Rule, state_dtype: Any) -> None:
+    case = next(case for case in VARIANTS if case.rule is rule)
+    param = some_numbers(1, SIZE, "float32").copy()
+    optimizer = case.make([param], lr=0.1, state_dtype=state_dtype)
+    optimizer.step([grads_of(0, "float32")])
+    before, start = contents(optimizer), param.copy()
+    wanted = param + np.float32(1 / 0.9 - 1) * (param - optimizer.state["0"]["z"])
+    optimizer.eval()
+    assert same_bits(param, wanted)
+    optimizer.train()
+    assert same_bits(param, start)
+    assert contents(optimizer) == before
+
+
+@pytest.mark.parametrize("state_dtype", FORMATS)
+def test_estimates_of_the_hessian_are_kept_whole(state_dtype: Any) -> None:
+    optimizer = po.Sophia([np.ones(SIZE, np.float32)], state_dtype=state_dtype)
+    estimate = grads_of(0, "float32")
+    optimizer.update_hessian([estimate])
+    state = optimizer.state["0"]
+    assert same_bits(state["hessian"], np.float32(1 - 0.99) * estimate + np.float32(0))
+    assert not np.asarray(state["exp_avg"]).astype(np.float32).any()
+
+
+def test_gradients_to_be_zeroed_do_not_overlap() -> None:
+    grad = np.ones(5)
+    optimizer = po.Adam([np.ones(3), np.ones(3)], zero_grads=True)
+    with pytest.raises(ValueError, match="zero_grads: two gradients overlap in memory"):
+        optimizer.step([grad[:3], grad[2:]])
+    assert (grad == 1).all()

@@ -115,6 +115,8 @@ struct RuleInfo {
   unsigned changed_by_measure;
   /// The state that starts as a copy of the parameters; state_count if none does.
   std::size_t copied_state;
+  /// The state that update_hessian() changes; state_count if none is. Both are always kept whole.
+  std::size_t observed_state;
   /// How many arrays each pass reads, parameters and gradients among them.
   std::size_t reads[2];
   /// How many sums the first pass gives, and that pass; 0 and nullptr for elementwise rules.

@@ -143,43 +143,25 @@ void update(const double* hyper, const Step& step, const Shaping& shaping, const
                               std::make_index_sequence<R::states.size>());
 }
 
-/// Calls change(p, g, states...) on the elements of a span, and stores what it changed.
-template <class T, class Change, std::size_t... K>
-void change_elements(const Span& span, const Change& change, std::index_sequence<K...> /*states*/) {
-  using F = Arithmetic<T>;
-  T* const p = static_cast<T*>(span.param);
-  const T* const g = static_cast<const T*>(span.grad);
-  F* const state[sizeof...(K) + 1] = {static_cast<F*>(span.state[K])...};
-#pragma omp simd
-  for (std::size_t i = 0; i < span.size; ++i) {
-    F local[sizeof...(K) + 1] = {state[K][i]...};
-    change(p, g, i, local[K]...);
-    ((state[K][i] = local[K]), ...);
-  }
-}
-
+/// Only the state that is a copy of the parameters at first is used, which is always kept whole.
 template <class R, class T>
 void evaluation(const double* hyper, const Span& span) {
   using F = Arithmetic<T>;
   const auto point = from_values<R>(hyper).template evaluation<F>();
-  change_elements<T>(
-      span,
-      [=](T* p, const T* /*g*/, std::size_t i, auto&... states) {
-        store(p[i], point(F(load(p[i])), states...));
-      },
-      std::make_index_sequence<R::states.size>());
+  T* const p = static_cast<T*>(span.param);
+  const F* const z = static_cast<const F*>(span.state[R::copied_state]);
+#pragma omp simd
+  for (std::size_t i = 0; i < span.size; ++i) store(p[i], point(F(load(p[i])), z[i]));
 }
 
 template <class R, class T>
 void observe(const double* hyper, const Span& span) {
   using F = Arithmetic<T>;
   const auto take_in = from_values<R>(hyper).template observe<F>();
-  change_elements<T>(
-      span,
-      [=](T* /*p*/, const T* g, std::size_t i, auto&... states) {
-        take_in(F(load(g[i])), states...);
-      },
-      std::make_index_sequence<R::states.size>());
+  const T* const estimates = static_cast<const T*>(span.grad);
+  F* const state = static_cast<F*>(span.state[R::observed_state]);
+#pragma omp simd
+  for (std::size_t i = 0; i < span.size; ++i) state[i] = take_in(F(load(estimates[i])), state[i]);
 }
 
 template <class R>
@@ -306,6 +288,8 @@ constexpr RuleInfo info() {
   }
   rule.copied_state = R::states.size;
   if constexpr (requires { R::copied_state; }) rule.copied_state = R::copied_state;
+  rule.observed_state = R::states.size;
+  if constexpr (requires { R::observed_state; }) rule.observed_state = R::observed_state;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
   if constexpr (requires(R r) { r.template evaluation<float>(); }) {
     rule.evaluation[int(DType::float32)] = evaluation<R, float>;

@@ -224,7 +224,8 @@ DType updated_as(DType dtype, const Extras& extras) {
 }
 
 StateFormat format_of(const RuleInfo& rule, std::size_t state, const Extras& extras) {
-  return state == rule.copied_state ? StateFormat::full : extras.format;
+  const bool whole = state == rule.copied_state || state == rule.observed_state;
+  return whole ? StateFormat::full : extras.format;
 }
 
 void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums) {

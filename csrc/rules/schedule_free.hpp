@@ -139,7 +139,7 @@ struct ScheduleFreeAdamW {
   template <class F>
   auto evaluation() const {
     const F away = F(1 / beta1 - 1);
-    return [=](F y, F z, F /*v*/) { return y + away * (y - z); };
+    return [=](F y, F z) { return y + away * (y - z); };
   }
 };
 

@@ -25,6 +25,7 @@ struct Sophia {
   static constexpr Defaults defaults{
       .lr = 1e-4, .weight_decay = 1e-4, .decoupled_weight_decay = true};
   static constexpr auto states = names("exp_avg", "hessian");
+  static constexpr std::size_t observed_state = 1;
   static constexpr auto fields = fields_of<Sophia>(
       Field<Sophia>{"beta1", &Sophia::beta1, fraction, "Decay of the mean of gradients."},
       Field<Sophia>{"beta2", &Sophia::beta2, fraction, "Decay of the mean of estimates."},
@@ -49,7 +50,7 @@ struct Sophia {
   template <class F>
   auto observe() const {
     const F b2 = F(beta2), a2 = F(1 - beta2);
-    return [=](F estimate, F& /*m*/, F& h) { h = b2 * h + a2 * estimate; };
+    return [=](F estimate, F h) { return b2 * h + a2 * estimate; };
   }
 };
 
