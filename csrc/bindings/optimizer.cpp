@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/row_grads.hpp"
 #include "engine/threads.hpp"
 
 namespace pyoptim::bindings {
@@ -59,8 +60,8 @@ class BoundOptimizer {
         const void* const grad =
             own_grad.is_none() ? nullptr : as_array(own_grad, "gradient of " + name).data();
         // The engine only reads the pointer here; the array was found writable above.
-        spec.tensors.push_back(
-            {name, const_cast<void*>(array.data()), std::size_t(array.size()), dtype, grad});
+        spec.tensors.push_back({name, const_cast<void*>(array.data()), std::size_t(array.size()),
+                                dtype, grad, array.ndim() > 0 ? std::size_t(array.shape(0)) : 0});
         elements_ += std::size_t(array.size());
         params_.push_back(plain_view(array));
         given_.push_back(array);
@@ -136,8 +137,11 @@ class BoundOptimizer {
       check_bound();
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
     }
-    const Arrays arrays = arrays_of(grads, "grads");
-    return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
+    const Arrays arrays = arrays_of(grads, "grads", true);
+    return locked([&] {
+      return arrays.by_rows.empty() ? engine_->step(arrays.pointers.data(), grad_scale)
+                                    : engine_->step(arrays.gradients().data(), grad_scale);
+    });
   }
 
   double get(std::size_t group, const std::string& name) {
@@ -247,14 +251,24 @@ class BoundOptimizer {
     py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
     std::vector<py::array> held;  // what is not the caller's own array
     std::vector<const void*> pointers;
+    std::vector<std::pair<std::size_t, RowGrad>> by_rows;  // of these parameters
+
+    [[nodiscard]] std::vector<Gradient> gradients() const {
+      std::vector<Gradient> all;
+      for (const void* values : pointers) all.push_back({values});
+      for (const auto& [index, grad] : by_rows) all[index] = grad.gradient();
+      return all;
+    }
   };
 
-  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what) const {
-    if (is_array(given)) {
+  /// `takes_rows`: whether gradients may be of some rows.
+  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what,
+                                 bool takes_rows = false) const {
+    if (is_array(given) || is_row_grad(given)) {
       if (params_.size() != 1)
         throw py::type_error(std::string(what) + ": expected a list of " +
                              std::to_string(params_.size()) + " arrays, got one array");
-      return arrays_of(py::make_tuple(given), what);
+      return arrays_of(py::make_tuple(given), what, takes_rows);
     }
     Arrays arrays;
     arrays.given = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
@@ -270,6 +284,10 @@ class BoundOptimizer {
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
       const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
       if (object.is_none()) continue;
+      if (takes_rows && is_row_grad(object)) {
+        arrays.by_rows.emplace_back(i, checked_row_grad(object, i));
+        continue;
+      }
       py::array array = checked_grad(object, i);
       if (zeroes && !(is_plain(array) && array.writeable()))
         throw py::value_error(grad_name(i) +
@@ -335,14 +353,25 @@ class BoundOptimizer {
         return grad;
     }
     const std::string name = grad_name(index);
+    if (is_row_grad(object)) refuse_row_grad(name);
     py::array grad = as_array(object, name);
-    if (dtype_of(grad, name) != engine_->tensor(index).dtype)
-      throw py::type_error(name + ": expected dtype " + std::string(py::str(param.dtype())) +
-                           " as the parameter's, got " + std::string(py::str(grad.dtype())));
+    check_dtype(grad, param, name);
     check_shape(grad, param, name);
+    check_overlap(grad, name);
+    return grad;
+  }
+
+  RowGrad checked_row_grad(py::handle object, std::size_t index) const {
+    const std::string name = grad_name(index);
+    if (!engine_->takes_rows()) refuse_row_grad(name, *engine_);
+    RowGrad grad(object, params_[index], name);
+    check_overlap(grad.values(), name);
+    return grad;
+  }
+
+  void check_overlap(const py::array& grad, const std::string& name) const {
     if (is_plain(grad) && engine_->overlaps(grad.data(), std::size_t(grad.nbytes())))
       throw py::value_error(name + " overlaps a parameter or a state in memory");
-    return grad;
   }
 
   std::unique_ptr<Optimizer> engine_;

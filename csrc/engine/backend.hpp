@@ -131,6 +131,8 @@ struct RuleInfo {
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
+  /// Whether a step may touch some rows of a tensor only, and leave all else as it is.
+  bool takes_rows;
 };
 
 /// How states are kept between steps: as they are computed with, or in fewer bits.

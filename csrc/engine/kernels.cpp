@@ -291,6 +291,7 @@ constexpr RuleInfo info() {
   rule.observed_state = R::states.size;
   if constexpr (requires { R::observed_state; }) rule.observed_state = R::observed_state;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
+  if constexpr (requires { R::takes_rows; }) rule.takes_rows = R::takes_rows;
   if constexpr (requires(R r) { r.template evaluation<float>(); }) {
     rule.evaluation[int(DType::float32)] = evaluation<R, float>;
     rule.evaluation[int(DType::float64)] = evaluation<R, double>;

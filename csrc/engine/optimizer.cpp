@@ -125,6 +125,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       made.size = tensor.size;
       made.dtype = tensor.dtype;
       made.group = groups_.size();
+      made.rows = tensor.rows;
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
     }
@@ -248,8 +249,8 @@ double Optimizer::norm(const void* const* grads) const {
   std::size_t elements = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
-    values.push_back({grads[i], tensors_[i].size, tensors_[i].dtype});
-    elements += tensors_[i].size;
+    values.push_back(values_of(grads, i));
+    elements += values.back().size;
   }
   const Team team(elements, options_.threads);
   return euclidean_norm(*backend_, values, team.threads());
@@ -266,7 +267,8 @@ void Optimizer::plan(const void* const* grads, double scale) {
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
     const Extras& extras = options_.extras;
-    const bool alone = rule.sum_count > 0 || extras.any();
+    const CoalescedRows* const rows = rows_of(i);
+    const bool alone = rule.sum_count > 0 || extras.any() || rows != nullptr;
     const bool same_run =
         before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
@@ -302,10 +304,11 @@ void Optimizer::plan(const void* const* grads, double scale) {
                        .tensor = &tensor,
                        .grad = grads[i],
                        .state_count = rule.state_count,
-                       .key = rounding_key(extras.seed, tensor.steps, i)});
+                       .key = rounding_key(extras.seed, tensor.steps, i),
+                       .rows = rows});
     }
     plan_.add(tensor, grads[i], rule.state_count);
-    before = &tensor;
+    before = alone ? nullptr : &tensor;
   }
 }
 
@@ -326,7 +329,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (!info.skipped) {
     plan(grads, scale);
     // Threads started under another environment would keep it: it is ours only outside of teams.
-    const Team team(plan_.elements(), options_.threads);
+    const Team team(plan_.work(), options_.threads);
     plan_.execute(team.threads());
     finish(grads);
   }
@@ -344,7 +347,7 @@ double Optimizer::clip_factor(double norm) const {
 bool Optimizer::all_finite(const void* const* grads, double scale) const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
-    const Values values{grads[i], tensors_[i].size, tensors_[i].dtype};
+    const Values values = values_of(grads, i);
     const Team team(values.size, options_.threads);
     const double most = largest_magnitude(*backend_, {values}, team.threads());
     const double limit = tensors_[i].dtype == DType::float64 ? DBL_MAX : FLT_MAX;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/backend.hpp"
+#include "engine/rows.hpp"
 #include "engine/stages.hpp"
 
 namespace pyoptim {
@@ -22,6 +23,7 @@ struct Tensor {
   double sums[max_sums] = {};  // what the rule measured in the step that is being made
   ExtraArrays extra;
   std::int64_t steps = 0;
+  std::size_t rows = 0;  // of the first axis
 };
 
 constexpr std::size_t sum_block = 1 << 14;  // elements that one sum runs over
@@ -47,7 +49,8 @@ struct Run {
   const Tensor* tensor;
   const void* grad;
   std::size_t state_count;
-  std::uint32_t key;  // of this step's random rounding
+  std::uint32_t key;          // of this step's random rounding
+  const CoalescedRows* rows;  // what the step touches of the one tensor; nullptr: all of it
 };
 
 class Plan {
@@ -58,7 +61,8 @@ class Plan {
   void add(const Tensor& tensor, const void* grad, std::size_t state_count);
 
   [[nodiscard]] bool empty() const { return runs_.empty(); }
-  [[nodiscard]] std::size_t elements() const { return elements_; }
+  /// The elements that are read of gradients.
+  [[nodiscard]] std::size_t work() const { return work_; }
 
   /// Does the work in one parallel region.
   void execute(int threads) const;
@@ -70,6 +74,7 @@ class Plan {
   std::vector<Run> runs_;
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
+  std::size_t work_ = 0;
 };
 
 /// Calls work(part) on parts that together are the span, on the threads that suit its size.
