@@ -267,7 +267,8 @@ class BoundOptimizer {
     if (is_array(given) || is_row_grad(given)) {
       if (params_.size() != 1)
         throw py::type_error(std::string(what) + ": expected a list of " +
-                             std::to_string(params_.size()) + " arrays, got one array");
+                             std::to_string(params_.size()) + " arrays, got one " +
+                             (is_array(given) ? "array" : "RowGrad"));
       return arrays_of(py::make_tuple(given), what, takes_rows);
     }
     Arrays arrays;

@@ -17,15 +17,12 @@ using baseline::store;
 
 namespace {
 
-constexpr std::size_t digit_bits = 11;                    // of a row number, that one pass sorts by
-constexpr std::size_t small_sort = 512;                   // below, comparing is faster
-constexpr std::size_t sum_part = 256;                     // elements that are added at a time
-constexpr std::size_t most_spans = 128;                   // that one call of a kernel updates
-constexpr std::size_t scratch_bytes = 1 << 14;            // for the sums among them
-constexpr std::size_t longest_sum = 1 << 11;              // elements of one span that is a sum
-constexpr std::size_t cache_line = 64;                    // bytes
-constexpr std::size_t rows_ahead = 8;                     // that are on their way into cache
-constexpr std::size_t most_ahead = std::size_t{1} << 10;  // bytes of each
+constexpr std::size_t digit_bits = 11;          // of a row number, that one pass sorts by
+constexpr std::size_t small_sort = 512;         // below, comparing is faster
+constexpr std::size_t sum_part = 256;           // elements that are added at a time
+constexpr std::size_t most_spans = 128;         // that one call of a kernel updates
+constexpr std::size_t scratch_bytes = 1 << 14;  // for the sums among them
+constexpr std::size_t longest_sum = 1 << 11;    // elements of one span that is a sum
 
 bool rises(const std::int64_t* rows, std::size_t count) {
   for (std::size_t i = 1; i < count; ++i)
@@ -150,7 +147,6 @@ class RowSpans {
         left_(end - begin) {}
 
   void update() {
-    for (std::size_t i = index_; i < std::min(index_ + rows_ahead, rows_.size()); ++i) prefetch(i);
     while (left_ > 0) {
       count_ = used_ = 0;
       while (left_ > 0 && add_next()) {
@@ -162,6 +158,7 @@ class RowSpans {
  private:
   /// Adds what is left of a row, or a part of it; false where the batch is full.
   bool add_next() {
+    if (count_ == most_spans) return false;
     std::size_t size = std::min(length_ - offset_, left_);
     const void* grad = nullptr;
     if (rows_.is_sum(index_)) {
@@ -173,16 +170,18 @@ class RowSpans {
     } else {
       grad = rows_.values(index_, offset_);
     }
-    if (!add_span(grad, size)) return false;
+    add_span(grad, size);
     left_ -= size;
     offset_ += size;
-    if (offset_ < length_) return true;
-    offset_ = 0;
-    if (++index_ + rows_ahead <= rows_.size()) prefetch(index_ + rows_ahead - 1);
+    if (offset_ == length_) {
+      offset_ = 0;
+      ++index_;
+    }
     return true;
   }
 
-  bool add_span(const void* grad, std::size_t size) {
+  /// Adds a span, or lengthens the last one where memory goes on.
+  void add_span(const void* grad, std::size_t size) {
     const std::size_t first = rows_.row(index_) * length_ + offset_;
     void* const param = advanced(run_.tensor->param, first * item_);
     if (count_ > 0) {
@@ -192,30 +191,15 @@ class RowSpans {
       if (param == advanced(last.param, bytes) &&
           grad == static_cast<const std::byte*>(last.grad) + bytes) {
         last.size += size;
-        return true;
+        return;
       }
     }
-    if (count_ == most_spans) return false;
     Span& span = spans_[count_++];
     span.param = param;
     span.grad = grad;
     for (std::size_t k = 0; k < run_.state_count; ++k)
       span.state[k] = advanced(run_.tensor->state[k], first * state_item_);
     span.size = size;
-    return true;
-  }
-
-  /// Rows are at addresses that no processor foresees.
-  void prefetch(std::size_t index) const {
-    const std::size_t first = rows_.row(index) * length_;
-    fetch(advanced(run_.tensor->param, first * item_), length_ * item_);
-    for (std::size_t k = 0; k < run_.state_count; ++k)
-      fetch(advanced(run_.tensor->state[k], first * state_item_), length_ * state_item_);
-  }
-
-  static void fetch(const std::byte* data, std::size_t bytes) {
-    for (std::size_t at = 0; at < std::min(bytes, most_ahead); at += cache_line)
-      __builtin_prefetch(data + at, 1);
   }
 
   const Run& run_;
