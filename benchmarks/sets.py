@@ -39,6 +39,7 @@ class Sets:
     mlp: ShapeSet
     squares: ShapeSet
     tiny: ShapeSet
+    table: ShapeSet
 
 
 def make_sets(*, quick: bool) -> Sets:
@@ -52,11 +53,16 @@ def make_sets(*, quick: bool) -> Sets:
         mlp=ShapeSet("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,))),
         squares=ShapeSet("100 arrays of 64 x 64", ((64, 64),) * 100),
         tiny=ShapeSet("4 arrays of 100", ((100,),) * 4),
+        table=_table(10**4 if quick else 10**6),
     )
 
 
 def _one_array(exponent: int) -> ShapeSet:
     return ShapeSet(f"one array of 2^{exponent}", ((2**exponent,),))
+
+
+def _table(rows: int) -> ShapeSet:
+    return ShapeSet(f"4,096 rows of a table of {rows:,} x 64", ((rows, 64),))
 
 
 def _gpt2(width: int, blocks: int, vocabulary: int) -> Iterator[Shape]:

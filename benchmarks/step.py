@@ -20,7 +20,7 @@ from typing import Any
 import pyoptim as po
 from benchmarks import contenders, floor
 from benchmarks.compare import Contender, compare
-from benchmarks.contenders import ARRAYS, PARAMETERS, ours, ours_on_arrays
+from benchmarks.contenders import ARRAYS, PARAMETERS, ROWS, ours, ours_on_arrays
 from benchmarks.report import (
     Measurement,
     Target,
@@ -49,7 +49,7 @@ class Bench:
         if sys.stderr.isatty():
             print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
         comparison = compare(taking_part, shapes, self.repeats)
-        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS))
+        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS, ROWS))
         return Measurement(label, shapes, comparison, own, targets)
 
 
@@ -153,6 +153,22 @@ def measure_others(bench: Bench) -> Iterator[Measurement]:
         yield bench.measure(rule, bench.sets.medium, everyone, Target(4.00, PARAMETERS))
 
 
+# Ours, and what torch calls it where gradients are sparse.
+_BY_ROWS = {"SGD": "SGD", "Adagrad": "Adagrad", "Adam": "SparseAdam"}
+
+
+def measure_rows(bench: Bench) -> Iterator[Measurement]:
+    """Measure steps over some rows of a table against torch's with sparse gradients."""
+    for repeated in (True, False):
+        for rule, peer in _BY_ROWS.items():
+            label = f"{rule}, rows {'repeated' if repeated else 'once'}"
+            everyone = [
+                contenders.ours_by_rows(rule, repeated=repeated),
+                *contenders.torch_by_rows(peer, repeated=repeated),
+            ]
+            yield bench.measure(label, bench.sets.table, everyone, Target(3.0, ROWS))
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report."""
@@ -169,6 +185,9 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+    "rows": Section(
+        "Rows of a table", measure_rows, table_of_contenders
+    ),
 }
 
 

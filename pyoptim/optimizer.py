@@ -242,7 +242,8 @@ class Optimizer:
         grads : list or mapping of arrays, or array, optional
             A gradient for each parameter, of its dtype and shape, in the parameters' order or by
             their names; None in place of one leaves its parameter as it is. Strided arrays are
-            taken too (slower). A `RowGrad` in place of one is for some rows of its parameter. Without `grads` an optimizer over Parameters uses their `grads`.
+            taken too (slower). A `RowGrad` in place of one is for some rows of its parameter.
+            Without `grads` an optimizer over Parameters uses their `grads`.
         grad_scale : float
             What gradients are multiplied by first, 1 / (loss scale) for example.
 

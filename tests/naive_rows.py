@@ -1,4 +1,4 @@
-"""Gradients of rows in plain NumPy: values added one by one, and the dense rule on what is touched."""
+"""Gradients of rows in plain NumPy: values added one by one, the dense rule on what is touched."""
 
 from __future__ import annotations
 
