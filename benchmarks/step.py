@@ -185,9 +185,7 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
-    "rows": Section(
-        "Rows of a table", measure_rows, table_of_contenders
-    ),
+    "rows": Section("Rows of a table", measure_rows, table_of_contenders),
 }
 
 

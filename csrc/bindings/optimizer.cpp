@@ -29,15 +29,15 @@ using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>
 /// An engine's optimizer with the arrays it updates. One thread at a time works on it.
 class BoundOptimizer {
   /// Runs work() alone: long work without the GIL, short work with it unless another thread is
-  /// at this optimizer.
+  /// at this optimizer. `more` elements may be worked on than those of all parameters.
   template <class Work>
-  auto locked(const Work& work) {
+  auto locked(const Work& work, std::size_t more = 0) {
     std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     // Whoever holds it is of the process that took it last; after a fork that may be another one.
     if (!lock && process_ != getpid())
       throw std::runtime_error(
           "this process was forked while another thread stepped the optimizer; make a new one");
-    if (lock && elements_ < serial_below) return work();
+    if (lock && elements_ + more < serial_below) return work();
     const py::gil_scoped_release released;
     if (!lock) lock.lock();
     process_ = getpid();
@@ -138,10 +138,10 @@ class BoundOptimizer {
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
     }
     const Arrays arrays = arrays_of(grads, "grads", true);
-    return locked([&] {
-      return arrays.by_rows.empty() ? engine_->step(arrays.pointers.data(), grad_scale)
-                                    : engine_->step(arrays.gradients().data(), grad_scale);
-    });
+    if (arrays.by_rows.empty())
+      return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
+    const std::vector<Gradient> all = arrays.gradients();
+    return locked([&] { return engine_->step(all.data(), grad_scale); }, arrays.elements_of_rows());
   }
 
   double get(std::size_t group, const std::string& name) {
@@ -246,21 +246,6 @@ class BoundOptimizer {
   }
 
  private:
-  /// What the engine reads, and who keeps it.
-  struct Arrays {
-    py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
-    std::vector<py::array> held;  // what is not the caller's own array
-    std::vector<const void*> pointers;
-    std::vector<std::pair<std::size_t, RowGrad>> by_rows;  // of these parameters
-
-    [[nodiscard]] std::vector<Gradient> gradients() const {
-      std::vector<Gradient> all;
-      for (const void* values : pointers) all.push_back({values});
-      for (const auto& [index, grad] : by_rows) all[index] = grad.gradient();
-      return all;
-    }
-  };
-
   /// `takes_rows`: whether gradients may be of some rows.
   [[nodiscard]] Arrays arrays_of(py::handle given, const char* what,
                                  bool takes_rows = false) const {

@@ -109,4 +109,17 @@ Gradient RowGrad::gradient() const {
           std::size_t(rows_.size())};
 }
 
+std::vector<Gradient> Arrays::gradients() const {
+  std::vector<Gradient> all;
+  for (const void* values : pointers) all.push_back({values});
+  for (const auto& [index, grad] : by_rows) all[index] = grad.gradient();
+  return all;
+}
+
+std::size_t Arrays::elements_of_rows() const {
+  std::size_t elements = 0;
+  for (const auto& [index, grad] : by_rows) elements += std::size_t(grad.values().size());
+  return elements;
+}
+
 }  // namespace pyoptim::bindings

@@ -3,7 +3,10 @@
 
 #include <pybind11/numpy.h>
 
+#include <cstddef>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bindings/bindings.hpp"
 #include "engine/optimizer.hpp"
@@ -30,6 +33,18 @@ class RowGrad {
  private:
   py::array rows_;    // int64 or uint64, below the number of rows
   py::array values_;  // C-contiguous
+};
+
+/// What the engine reads of a step's gradients, and who keeps it.
+struct Arrays {
+  py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
+  std::vector<py::array> held;  // what is not the caller's own array
+  std::vector<const void*> pointers;
+  std::vector<std::pair<std::size_t, RowGrad>> by_rows;  // of these parameters
+
+  /// All of them, those by rows too.
+  [[nodiscard]] std::vector<Gradient> gradients() const;
+  [[nodiscard]] std::size_t elements_of_rows() const;
 };
 
 }  // namespace pyoptim::bindings

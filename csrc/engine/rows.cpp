@@ -83,8 +83,8 @@ const std::byte* CoalescedRows::values(std::size_t index, std::size_t begin) con
 template <class T>
 void CoalescedRows::add(std::size_t index, std::size_t begin, std::size_t size, T* to) const {
   const T* const all = static_cast<const T*>(gradient_.values) + begin;
-  const Entry* const first = &entries_[starts_[index]];
-  const Entry* const last = &entries_[0] + starts_[index + 1];
+  const Entry* const first = entries_.data() + starts_[index];
+  const Entry* const last = entries_.data() + starts_[index + 1];
   for (std::size_t part = 0; part < size; part += sum_part) {
     const std::size_t count = std::min(sum_part, size - part);
     baseline::Arithmetic<T> sum[sum_part];
