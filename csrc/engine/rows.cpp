@@ -20,9 +20,17 @@ namespace {
 constexpr std::size_t digit_bits = 11;          // of a row number, that one pass sorts by
 constexpr std::size_t small_sort = 512;         // below, comparing is faster
 constexpr std::size_t sum_part = 256;           // elements that are added at a time
+constexpr std::ptrdiff_t ahead = 6;             // rows to be added that are on their way into cache
+constexpr std::size_t cache_line = 64;          // bytes
 constexpr std::size_t most_spans = 128;         // that one call of a kernel updates
 constexpr std::size_t scratch_bytes = 1 << 14;  // for the sums among them
 constexpr std::size_t longest_sum = 1 << 11;    // elements of one span that is a sum
+
+/// Values lie at addresses that no processor foresees.
+void fetch(const void* data, std::size_t bytes) {
+  for (std::size_t at = 0; at < bytes; at += cache_line)
+    __builtin_prefetch(static_cast<const std::byte*>(data) + at);
+}
 
 bool rises(const std::int64_t* rows, std::size_t count) {
   for (std::size_t i = 1; i < count; ++i)
@@ -89,6 +97,8 @@ void CoalescedRows::add(std::size_t index, std::size_t begin, std::size_t size, 
     const std::size_t count = std::min(sum_part, size - part);
     baseline::Arithmetic<T> sum[sum_part];
     for (const Entry* entry = first; entry != last; ++entry) {
+      if (entries_.data() + entries_.size() - entry > ahead)
+        fetch(all + entry[ahead].position * row_length_ + part, count * sizeof(T));
       const T* const from = all + entry->position * row_length_ + part;
       if (entry == first)
         for (std::size_t i = 0; i < count; ++i) sum[i] = load(from[i]);
