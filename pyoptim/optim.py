@@ -152,7 +152,13 @@ def make_class(
     )
 
 
-globals().update(
-    {rule.name: make_class(rule, options=EXTRAS, options_doc=EXTRAS_DOC) for rule in rules()}
-)
+
+
+def _made(rule: Rule) -> type[Optimizer]:
+    if rule.factored:
+        return make_class(rule)
+    return make_class(rule, options=EXTRAS, options_doc=EXTRAS_DOC)
+
+
+globals().update({rule.name: _made(rule) for rule in rules()})
 __all__ = [rule.name for rule in rules()]

@@ -18,13 +18,14 @@
 namespace pyoptim {
 
 /// A parameter buffer. `name` is how errors call it; `grad`, where its gradients will mostly lie,
-/// if that is known, so that the states are not placed in its way.
+/// if that is known, so that the states are not placed in its way. Without a shape it has one axis.
 struct TensorSpec {
   std::string name;
   void* data = nullptr;
   std::size_t size = 0;
   DType dtype = DType::float32;
   const void* grad = nullptr;
+  std::vector<std::size_t> shape = {};
 };
 
 /// Hyper-parameters and the settings that all optimizers have, by name.
@@ -48,13 +49,14 @@ struct Options {
 /// The type of an array that an optimizer keeps.
 enum class StoredType : std::uint8_t { float32, float64, bfloat16, uint8, uint16 };
 
-/// An array that an optimizer keeps for a tensor: of its elements, or of `size` of its own.
+/// An array that an optimizer keeps for a tensor: of its elements, or of a shape of its own.
 struct StoredArray {
   std::string name;
   void* data = nullptr;
   StoredType type = StoredType::float32;
   std::size_t size = 0;
   bool by_element = true;
+  std::vector<std::size_t> shape = {};
 };
 
 struct StepInfo {
@@ -155,6 +157,7 @@ class PYOPTIM_API Optimizer {
   Options options_;
   std::vector<Group> groups_;
   std::vector<Tensor> tensors_;
+  std::vector<std::vector<std::size_t>> shapes_;  // of the tensors
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
   std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average

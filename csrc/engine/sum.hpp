@@ -10,18 +10,23 @@ namespace pyoptim::PYOPTIM_ISA {
 
 inline constexpr std::size_t lanes = 16;
 
-/// Sixteen sums at once, in vectors that fit registers: an array would go through memory between
-/// the turns of a loop, which takes longer than what is added up.
-class LaneSums {
+enum class Combination : bool { sum, largest };
+
+/// Sixteen sums at once, or the largest of numbers of at least 0, in vectors that fit registers: an
+/// array would go through memory between the turns of a loop, which takes longer than what is
+/// added up. Of the largest, NaN does not count.
+template <Combination Kind>
+class Lanes {
  public:
   void add(const double (&terms)[lanes]) { add(terms, std::make_index_sequence<parts>()); }
 
   /// All lanes, in order.
   [[nodiscard]] double total() const {
-    double sum = 0;
-    for (const Vector& part : sums_)
-      for (std::size_t i = 0; i < width; ++i) sum += part[i];
-    return sum;
+    double total = 0;
+    for (const Vector& part : lanes_)
+      for (std::size_t i = 0; i < width; ++i)
+        total = Kind == Combination::sum ? total + part[i] : larger(double(part[i]), total);
+    return total;
   }
 
  private:
@@ -39,11 +44,16 @@ class LaneSums {
   void add(const double (&terms)[lanes], std::index_sequence<I...> /*parts*/) {
     Vector values[parts];
     (__builtin_memcpy(&values[I], terms + I * width, sizeof(Vector)), ...);
-    ((sums_[I] += values[I]), ...);
+    if constexpr (Kind == Combination::sum)
+      ((lanes_[I] += values[I]), ...);
+    else
+      ((lanes_[I] = values[I] > lanes_[I] ? values[I] : lanes_[I]), ...);
   }
 
-  Vector sums_[parts] = {};
+  Vector lanes_[parts] = {};
 };
+
+using LaneSums = Lanes<Combination::sum>;
 
 /// Calls terms(i, j) for all i below size, j being the lane of i, and then add() for every 16 of
 /// them; where the last are fewer, pad(j) first for the rest of the lanes.
