@@ -102,7 +102,7 @@ def _document(rule: Rule, options_doc: str, notes: str, example: str) -> str:
 def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
     name = min(names)
     close = difflib.get_close_matches(name, list(known.parameters), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     settings = ", ".join(list(known.parameters)[1:])
     return TypeError(f"{rule.name}() has no argument {name!r}{hint} It takes {settings}")
 

@@ -36,7 +36,7 @@ py::tuple passes_by_rows(const RuleInfo& rule) {
     of_elements += kernels.shape[k] == StateShape::element;
   py::list passes;
   for (std::size_t pass = 0; pass < pass_count; ++pass)
-    if (kernels.pass[pass][0] != nullptr)
+    if (kernels.pass[pass][0][0] != nullptr)
       passes.append(py::make_tuple(rule.reads[passes.size()],
                                    pass == std::size_t(Pass::update) ? 1 + of_elements : 0));
   return passes;

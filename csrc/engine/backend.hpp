@@ -104,7 +104,8 @@ struct Tile {
   const void* row_factor;  ///< What the rule is given for rows; nullptr if it keeps none.
   double* row_values;      ///< What is found of each row in the tile, `row_stride` apart.
   std::size_t row_stride;
-  double* column_values;  ///< And of each column; nullptr if columns have one element only.
+  /// And of each column, in the type of arithmetic; nullptr if columns have one element only.
+  void* column_values;
   std::size_t matrices;
   std::size_t rows;
   std::size_t columns;
@@ -116,7 +117,7 @@ struct Found {
   void* state[max_states];
   void* row_factor;
   const double* row_values;
-  const double* column_values;
+  const void* column_values;
   std::size_t matrices;
   std::size_t rows;
   std::size_t columns;
@@ -134,9 +135,9 @@ struct FactoredKernels {
   const char* vector_state;  ///< What a column's state is called where there is one row, or nullptr.
   bool relative_rows;        ///< Whether row_factor is memory of its own, not the rows' state.
   Pass collecting;           ///< The pass that finds something of rows and columns.
-  /// By pass and dtype; nullptr for a pass that the rule does not make. `total` is the sum over
-  /// the tile of what the pass adds up.
-  void (*pass[pass_count][dtype_count])(const double* hyper, const Step&, const Shaping&,
+  /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
+  /// `total` is the sum over the tile of what the pass adds up.
+  void (*pass[pass_count][dtype_count][2])(const double* hyper, const Step&, const Shaping&,
                                         const Tile&, double* total);
   /// Moves on the states of rows and columns, by the type of arithmetic.
   void (*combine[2])(const double* hyper, const Step&, const Found&);

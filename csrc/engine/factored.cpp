@@ -64,21 +64,22 @@ class Work {
   [[nodiscard]] std::size_t tiles() const { return cut_.tiles; }
 
   [[nodiscard]] std::size_t scratch() const {
-    return row_values() + column_values() + row_factors() + 2 * cut_.tiles;
+    return row_values() + in_doubles(column_values()) + in_doubles(row_factors()) + 2 * cut_.tiles;
   }
 
   void use(double* scratch) {
     row_values_ = scratch;
     column_values_ = row_values_ + row_values();
-    row_factors_ = column_values_ + column_values();
-    totals_ = row_factors_ + row_factors();
+    row_factors_ = column_values_ + in_doubles(column_values());
+    totals_ = row_factors_ + in_doubles(row_factors());
   }
 
   void run(Pass pass, std::size_t index) const {
     const Tile part = tile(index);
     double* const total = totals_ + (pass == Pass::measure ? cut_.tiles : 0) + index;
-    kernels_->pass[int(pass)][int(run_->dtype)](run_->hyper, run_->step, run_->shaping, part,
-                                                total);
+    const Shaping& shaping = run_->shaping;
+    const bool general = shaping.l2 != 0 || shaping.rest != 1;
+    kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0](run_->hyper, run_->step, shaping, part, total);
   }
 
   /// Puts together what a pass found, for the next one or the next step.
@@ -113,6 +114,11 @@ class Work {
     return keeps_rows_ && kernels_->relative_rows ? cut_.shape.count * cut_.shape.rows : 0;
   }
 
+  [[nodiscard]] std::size_t wide_item() const { return item_size(state_dtype(run_->dtype)); }
+  [[nodiscard]] std::size_t in_doubles(std::size_t numbers) const {
+    return (numbers * wide_item() + sizeof(double) - 1) / sizeof(double);
+  }
+
   [[nodiscard]] void* state(StateShape shape) const {
     for (std::size_t k = 0; k < run_->rule->state_count; ++k)
       if (kernels_->shape[k] == shape) return run_->tensor->state[k];
@@ -127,7 +133,7 @@ class Work {
     const std::size_t row = matrix * cut_.shape.rows + top;
     const std::size_t column = matrix * cut_.shape.columns + left;
     const std::size_t element = row * cut_.shape.columns + left;
-    const std::size_t item = item_size(run_->dtype), wide_item = item_size(state_dtype(run_->dtype));
+    const std::size_t item = item_size(run_->dtype), wide = wide_item();
 
     Tile tile{};
     tile.param = static_cast<std::byte*>(run_->tensor->param) + element * item;
@@ -138,18 +144,19 @@ class Work {
                                 : shape == StateShape::column ? column
                                                               : element;
       auto* const state = static_cast<std::byte*>(run_->tensor->state[k]);
-      tile.state[k] = state == nullptr ? nullptr : state + first * wide_item;
+      tile.state[k] = state == nullptr ? nullptr : state + first * wide;
       if (shape == StateShape::row) tile.row_factor = tile.state[k];
     }
     if (keeps_rows_) {
       if (kernels_->relative_rows)
-        tile.row_factor = reinterpret_cast<const std::byte*>(row_factors_) + row * wide_item;
+        tile.row_factor = reinterpret_cast<const std::byte*>(row_factors_) + row * wide;
       tile.row_values = row_values_ + row * across + left / cut_.columns;
       tile.row_stride = across;
     }
     if (keeps_columns_)
       tile.column_values =
-          column_values_ + (matrix * down + top / cut_.rows) * cut_.shape.columns + left;
+          reinterpret_cast<std::byte*>(column_values_) +
+          ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide;
     tile.matrices = std::min(cut_.matrices, cut_.shape.count - matrix);
     tile.rows = std::min(cut_.rows, cut_.shape.rows - top);
     tile.columns = std::min(cut_.columns, cut_.shape.columns - left);
@@ -163,8 +170,8 @@ class Work {
   bool keeps_rows_;
   bool keeps_columns_;  // and not as they are found
   double* row_values_ = nullptr;
-  double* column_values_ = nullptr;
-  double* row_factors_ = nullptr;  // in the type of arithmetic
+  double* column_values_ = nullptr;  // this and the next in the type of arithmetic
+  double* row_factors_ = nullptr;
   double* totals_ = nullptr;
 };
 
@@ -211,7 +218,7 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
   const FactoredKernels& kernels = *runs.front().rule->factored;
   std::vector<Pass> passes;
   for (const Pass pass : {Pass::collect, Pass::measure, Pass::update})
-    if (kernels.pass[int(pass)][0] != nullptr) passes.push_back(pass);
+    if (kernels.pass[int(pass)][0][0] != nullptr) passes.push_back(pass);
 
   // Waves of whole tensors.
   struct Wave {

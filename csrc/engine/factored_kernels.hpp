@@ -57,12 +57,15 @@ auto function_of(const R& rule, const Step& step) {
     return rule.template step<F>(step);
 }
 
-/// One pass over a row in a tile.
-template <class R, class T, Pass P, bool Direct, std::size_t... K>
+inline constexpr std::size_t summed = 512;  // elements that are added up in their own type
+
+/// One pass over rows in a tile. What is found of them and summed up goes over blocks of a row, in
+/// the type of arithmetic and 16 lanes, and then on in double.
+template <class R, class T, Pass P, bool General, bool Direct, std::size_t... K>
 class RowPass {
   using F = Arithmetic<T>;
   static constexpr bool collects = P == collecting_pass<R>;
-  static constexpr bool collects_columns = collects && keeps_columns<R>;
+  static constexpr Combination kind = R::combination;
 
  public:
   RowPass(const R& rule, const Step& step, const Shaping& shaping)
@@ -70,7 +73,7 @@ class RowPass {
         combine_(rule.template combine<F>(step)),
         shape_(shaping) {}
 
-  void at(T* param, const T* grad, F row, F* columns, double* column_values, F* const* states) {
+  void at(T* param, const T* grad, F row, F* columns, F* column_values, F* const* states) {
     p_ = param;
     g_ = grad;
     row_ = row;
@@ -79,65 +82,85 @@ class RowPass {
     ((states_[K] = states[K]), ...);
   }
 
-  /// What is found in the row, and what is summed up of it.
-  template <Combination Kind>
+  /// Sets what is found in the row, and adds to the total.
   void run(std::size_t size, double& found, double& total) const {
+    const RowPass row = *this;  // nothing that is written can be a part of it
     if constexpr (P == Pass::update && !collects) {
 #pragma omp simd
       for (std::size_t i = 0; i < size; ++i) {
-        double value = 0, term = 0;
-        element(i, value, term);
+        F value = 0, term = 0;
+        row.element(i, value, term);
       }
     } else {
-      Lanes<Kind> values;
-      LaneSums terms;
-      double value[lanes], term[lanes];
-      by_lanes(
-          size,
-          [&](std::size_t i, std::size_t j) {
-            value[j] = term[j] = 0;
-            element(i, value[j], term[j]);
-            if constexpr (collects_columns) note_column<Kind>(i, value[j]);
-          },
-          [&](std::size_t j) { value[j] = term[j] = 0; },
-          [&] {
-            if constexpr (collects) values.add(value);
-            if constexpr (P != Pass::update) terms.add(term);
-          });
-      found = values.total();
-      total += terms.total();
+      for (std::size_t begin = 0; begin < size; begin += summed)
+        row.block(begin, size - begin < summed ? size - begin : summed, found, total);
+    }
+  }
+
+  /// One element a row: what is found of each, or its update.
+  void run_single(std::size_t rows, const F* row_factor, double* found) {
+    for (std::size_t i = 0; i < rows; ++i) {
+      F value = 0, term = 0;
+      row_ = row_factor == nullptr ? F(R::no_row) : row_factor[i];
+      element(i, value, term);
+      if constexpr (collects) found[i] = double(value);
     }
   }
 
  private:
-  void element(std::size_t i, double& value, double& term) const {
+  void block(std::size_t begin, std::size_t size, double& found, double& total) const {
+    Lanes<kind, F> values;
+    Lanes<Combination::sum, F> terms;
+    F value[lanes], term[lanes];
+    by_lanes(
+        size,
+        [&](std::size_t i, std::size_t j) {
+          value[j] = term[j] = 0;
+          element(begin + i, value[j], term[j]);
+          if constexpr (collects && keeps_columns<R>) note_column(begin + i, value[j]);
+        },
+        [&](std::size_t j) { value[j] = term[j] = 0; },
+        [&] {
+          if constexpr (collects) values.add(value);
+          if constexpr (P != Pass::update) terms.add(term);
+        });
+    if constexpr (collects)
+      found = kind == Combination::sum ? found + values.folded() : larger(values.folded(), found);
+    if constexpr (P != Pass::update) total += terms.folded();
+  }
+
+  void element(std::size_t i, F& value, F& term) const {
     F param = load(p_[i]), grad = load(g_[i]);
-    F local[sizeof...(K) + 1] = {states_[K][i]...};
-    const F column = keeps_columns<R> ? columns_[i] : F(0);
     if constexpr (P == Pass::collect) {
       F kept = param;
       shape_(kept, grad);  // what is measured of parameters is measured before they decay
       function_(param, grad, value, term);
-    } else {
+    } else if constexpr (P == Pass::measure) {
       shape_(param, grad);
-      if constexpr (P == Pass::measure) {
-        function_(grad, row_, column, term);
-      } else {
-        if constexpr (collects)
-          function_(param, grad, row_, column, local[K]..., value);
-        else
-          function_(param, grad, row_, column, local[K]...);
-        store(p_[i], param);
-        ((states_[K][i] = local[K]), ...);
-      }
+      function_(grad, row_, column(i), term);
+    } else {
+      F local[sizeof...(K) + 1] = {states_[K][i]...};
+      shape_(param, grad);
+      if constexpr (collects)
+        function_(param, grad, row_, column(i), local[K]..., value);
+      else
+        function_(param, grad, row_, column(i), local[K]...);
+      store(p_[i], param);
+      ((states_[K][i] = local[K]), ...);
     }
   }
 
-  template <Combination Kind>
-  void note_column(std::size_t i, double value) const {
+  [[nodiscard]] F column([[maybe_unused]] std::size_t i) const {
+    if constexpr (keeps_columns<R>)
+      return columns_[i];
+    else
+      return 0;
+  }
+
+  void note_column(std::size_t i, F value) const {
     if constexpr (Direct)
-      columns_[i] = combine_(columns_[i], F(value));
-    else if constexpr (Kind == Combination::sum)
+      columns_[i] = combine_(columns_[i], value);
+    else if constexpr (kind == Combination::sum)
       column_values_[i] += value;
     else
       column_values_[i] = larger(value, column_values_[i]);
@@ -145,62 +168,74 @@ class RowPass {
 
   decltype(function_of<R, P, F>(std::declval<R>(), std::declval<Step>())) function_;
   decltype(std::declval<R>().template combine<F>(std::declval<Step>())) combine_;
-  Shaper<F, true> shape_;
+  Shaper<F, General> shape_;
   T* p_ = nullptr;
   const T* g_ = nullptr;
   F row_ = 0;
   F* columns_ = nullptr;
-  double* column_values_ = nullptr;
+  F* column_values_ = nullptr;
   F* states_[sizeof...(K) + 1] = {};
 };
 
-template <class R, class T, Pass P, bool Direct, std::size_t... K>
+template <class R, class T, Pass P, bool General, bool Direct, std::size_t... K>
 void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Tile& tile,
                double* total, std::index_sequence<K...> /*element states*/) {
   using F = Arithmetic<T>;
   constexpr std::size_t first_state = R::states.size - sizeof...(K);
   constexpr std::size_t column_state = keeps_columns<R> ? state_of<R>(StateShape::column) : 0;
-  RowPass<R, T, P, Direct, K...> pass(rule, step, shaping);
+  constexpr bool collects = P == collecting_pass<R>;
+  RowPass<R, T, P, General, Direct, K...> pass(rule, step, shaping);
   const auto* const row = static_cast<const F*>(tile.row_factor);
   auto* const columns = static_cast<F*>(tile.state[column_state]);
-  constexpr bool collects = P == collecting_pass<R>;
-  double sum = 0;
+  const auto place = [&](std::size_t number, std::size_t matrix, F* column_values) {
+    const std::size_t start = number * tile.stride;
+    F* const states[] = {static_cast<F*>(tile.state[first_state + K]) + start..., nullptr};
+    pass.at(static_cast<T*>(tile.param) + start, static_cast<const T*>(tile.grad) + start,
+            row == nullptr ? F(R::no_row) : row[number], columns + matrix * tile.columns,
+            column_values, states);
+  };
+  *total = 0;
+  if constexpr (!keeps_columns<R>) {
+    if (tile.stride == 1) {
+      place(0, 0, nullptr);
+      pass.run_single(tile.rows, row, tile.row_values);
+      return;
+    }
+  }
   for (std::size_t m = 0; m < tile.matrices; ++m) {
-    double* const column_values = Direct ? nullptr : tile.column_values + m * tile.columns;
-    if (collects && !Direct)
+    F* const column_values =
+        Direct ? nullptr : static_cast<F*>(tile.column_values) + m * tile.columns;
+    if constexpr (collects && !Direct)
       for (std::size_t j = 0; j < tile.columns; ++j) column_values[j] = 0;
     for (std::size_t i = 0; i < tile.rows; ++i) {
-      const std::size_t number = m * tile.rows + i, start = number * tile.stride;
-      F* const states[] = {static_cast<F*>(tile.state[first_state + K]) + start..., nullptr};
-      pass.at(static_cast<T*>(tile.param) + start, static_cast<const T*>(tile.grad) + start,
-              row == nullptr ? F(R::no_row) : row[number], columns + m * tile.columns,
-              column_values, states);
+      const std::size_t number = m * tile.rows + i;
+      place(number, m, column_values);
       double found = 0;
-      pass.template run<R::combination>(tile.columns, found, sum);
+      pass.run(tile.columns, found, *total);
       if (collects && tile.row_values != nullptr) tile.row_values[number * tile.row_stride] = found;
     }
   }
-  *total = sum;
 }
 
-template <class R, class T, Pass P>
+template <class R, class T, Pass P, bool General>
 void factored_pass(const double* hyper, const Step& step, const Shaping& shaping, const Tile& tile,
                    double* total) {
   constexpr std::size_t first_state = state_of<R>(StateShape::element);
   constexpr std::make_index_sequence<R::states.size - first_state> states{};
   const R rule = from_values<R>(hyper);
   if (tile.column_values == nullptr)
-    over_tile<R, T, P, true>(rule, step, shaping, tile, total, states);
+    over_tile<R, T, P, General, true>(rule, step, shaping, tile, total, states);
   else
-    over_tile<R, T, P, false>(rule, step, shaping, tile, total, states);
+    over_tile<R, T, P, General, false>(rule, step, shaping, tile, total, states);
 }
 
 /// Puts together what was found of one row or column in several tiles.
-template <Combination Kind>
-double together(const double* values, std::size_t count, std::size_t stride, double items) {
+template <Combination Kind, class Value>
+double together(const Value* values, std::size_t count, std::size_t stride, double items) {
   double all = 0;
   for (std::size_t k = 0; k < count; ++k)
-    all = Kind == Combination::sum ? all + values[k * stride] : larger(values[k * stride], all);
+    all = Kind == Combination::sum ? all + double(values[k * stride])
+                                   : larger(double(values[k * stride]), all);
   return Kind == Combination::sum ? all / items : all;
 }
 
@@ -229,7 +264,8 @@ void combine_columns(const R& rule, const Step& step, const Found& found) {
   const auto combine = rule.template combine<F>(step);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::column)]);
   for (std::size_t m = 0; m < found.matrices; ++m) {
-    const double* const values = found.column_values + m * found.row_tiles * found.columns;
+    const F* const values =
+        static_cast<const F*>(found.column_values) + m * found.row_tiles * found.columns;
     F* const columns = state + m * found.columns;
     for (std::size_t j = 0; j < found.columns; ++j)
       columns[j] = combine(columns[j],
@@ -256,9 +292,12 @@ constexpr FactoredKernels make_factored_kernels() {
   kernels.relative_rows = RelativeRows<R, float>;
   kernels.collecting = collecting_pass<R>;
   const auto set = [&]<Pass P>() {
-    kernels.pass[int(P)][int(DType::float32)] = factored_pass<R, float, P>;
-    kernels.pass[int(P)][int(DType::float64)] = factored_pass<R, double, P>;
-    kernels.pass[int(P)][int(DType::bfloat16)] = factored_pass<R, bfloat16, P>;
+    kernels.pass[int(P)][int(DType::float32)][0] = factored_pass<R, float, P, false>;
+    kernels.pass[int(P)][int(DType::float32)][1] = factored_pass<R, float, P, true>;
+    kernels.pass[int(P)][int(DType::float64)][0] = factored_pass<R, double, P, false>;
+    kernels.pass[int(P)][int(DType::float64)][1] = factored_pass<R, double, P, true>;
+    kernels.pass[int(P)][int(DType::bfloat16)][0] = factored_pass<R, bfloat16, P, false>;
+    kernels.pass[int(P)][int(DType::bfloat16)][1] = factored_pass<R, bfloat16, P, true>;
   };
   if constexpr (Collects<R>) set.template operator()<Pass::collect>();
   if constexpr (Measures<R>) set.template operator()<Pass::measure>();

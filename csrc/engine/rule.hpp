@@ -69,6 +69,7 @@ inline constexpr Range fraction{0, 1, false, true, false};          // [0, 1)
 inline constexpr Range closed_fraction{0, 1, false, false, false};  // [0, 1]
 inline constexpr Range positive_fraction{0, 1, true, false, false};  // (0, 1]
 inline constexpr Range not_above_zero{-unlimited, 0, true, false, false};
+inline constexpr Range one_or_more{1, unlimited, false, true, false};
 inline constexpr Range above_one{1, unlimited, true, true, false};
 inline constexpr Range between_zero_and_one{0, 1, true, true, false};
 inline constexpr Range any_number{-unlimited, unlimited, true, true, false};

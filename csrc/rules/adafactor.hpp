@@ -37,7 +37,7 @@ struct Adafactor {
                        "Least root of mean squares; 0 for the machine epsilon."},
       Field<Adafactor>{"eps2", &Adafactor::eps2, non_negative,
                        "Least root mean square of the parameters that scales the rate."},
-      Field<Adafactor>{"d", &Adafactor::d, positive, "Largest root mean square of an update."});
+      Field<Adafactor>{"d", &Adafactor::d, one_or_more, "Largest root mean square of an update."});
 
   template <class F>
   F least_mean() const {
@@ -50,39 +50,38 @@ struct Adafactor {
     return [=](F old, F mean) { return old + weight * (mean - old); };
   }
 
-  /// The update of unit size.
+  /// The mean square of an element.
   template <class F>
-  auto direction() const {
+  auto variance() const {
     const F least = least_mean<F>() * least_mean<F>();
-    return [=](F g, F row, F column) { return g / square_root(larger(least, row * column)); };
+    return [=](F row, F column) { return larger(least, row * column); };
   }
 
   template <class F>
   auto collect(const Step& /*t*/) const {
-    return [=](F p, F g, double& g_square, double& p_square) {
-      g_square = double(g) * double(g);
-      p_square = double(p) * double(p);
+    return [=](F p, F g, F& g_square, F& p_square) {
+      g_square = g * g;
+      p_square = p * p;
     };
   }
 
   template <class F>
   auto measure(const Step& /*t*/) const {
-    const auto along = direction<F>();
-    return [=](F g, F row, F column, double& u_square) {
-      const auto u = double(along(g, row, column));
-      u_square = u * u;
-    };
+    const auto of = variance<F>();
+    return [=](F g, F row, F column, F& u_square) { u_square = g * g / of(row, column); };
   }
 
   template <class F>
   auto step(const Step& t) const {
     const auto size = double(t.elements);
     const double largest = smaller(t.lr, 1 / square_root(double(t.count)));
-    const double scale = larger(square_root(t.sums[0] / size), eps2);
-    const double excess = larger(square_root(t.sums[1] / size) / d, 1.0);
+    const double scale = larger(eps2, square_root(t.sums[0] / size));
+    const double excess = larger(1.0, square_root(t.sums[1] / size) / d);
     const F rate = F(largest * scale / excess), keep = F(1 - t.lr * t.weight_decay);
-    const auto along = direction<F>();
-    return [=](F& p, F g, F row, F column) { p = keep * p - rate * along(g, row, column); };
+    const auto of = variance<F>();
+    return [=](F& p, F g, F row, F column) {
+      p = keep * p - rate * g / square_root(of(row, column));
+    };
   }
 };
 

@@ -39,9 +39,7 @@ struct RowwiseAdagrad {
 
   template <class F>
   auto collect(const Step& /*t*/) const {
-    return [=](F /*p*/, F g, double& g_square, double& /*unused*/) {
-      g_square = double(g) * double(g);
-    };
+    return [=](F /*p*/, F g, F& g_square, F& /*unused*/) { g_square = g * g; };
   }
 
   template <class F>

@@ -47,17 +47,17 @@ struct SM3 {
     const auto square = [=](F g, F row, F column) { return b2 * smaller(row, column) + a2 * g * g; };
     const auto along = [=](F g, F v) { return v == 0 ? F(0) : g / square_root(v + tiny); };
     if constexpr (Momentum)
-      return [=](F& p, F g, F row, F column, F& m, double& found) {
+      return [=](F& p, F g, F row, F column, F& m, F& found) {
         const F v = square(g, row, column);
         m = b1 * m + a1 * along(g, v);
         p -= lr * m;
-        found = double(v);
+        found = v;
       };
     else
-      return [=](F& p, F g, F row, F column, double& found) {
+      return [=](F& p, F g, F row, F column, F& found) {
         const F v = square(g, row, column);
         p -= lr * along(g, v);
-        found = double(v);
+        found = v;
       };
   }
 };
