@@ -29,6 +29,8 @@ _CLIP_NORM = 1.0  # below the norm of millions of normal numbers, so that it cli
 
 _OTHERS = ("RMSprop", "NAdam", "RAdam", "Adamax", "Adadelta", "Rprop")
 
+_LARGE_MODEL = ("LAMB", "Adafactor", "Prodigy", "Adan", "Lion", "ScheduleFreeAdamW")
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -76,7 +78,7 @@ def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
         ours_on_arrays("AdamW"),
         *_floors([(4, 3)]),
         *contenders.torch_peers("AdamW"),
-        *contenders.optax_adamw(),
+        *contenders.optax_peers("AdamW"),
     ]
     return bench.measure("AdamW", shapes, everyone, *targets)
 
@@ -148,6 +150,20 @@ def measure_others(bench: Bench) -> Iterator[Measurement]:
         yield bench.measure(rule, bench.sets.medium, everyone, Target(4.00, PARAMETERS))
 
 
+def measure_gpt2(bench: Bench) -> Iterator[Measurement]:
+    """Measure rules that large models are trained with against the best implementation there is."""
+    known = {rule.name for rule in po.rules()}
+    for rule in _LARGE_MODEL:
+        if rule in known:
+            everyone = [
+                ours(rule, weight_decay=0.0),
+                *contenders.torch_peers(rule),
+                *contenders.pytorch_optimizer_peers(rule),
+                *contenders.optax_peers(rule),
+            ]
+            yield bench.measure(rule, bench.sets.gpt2, everyone, Target(4.00, PARAMETERS))
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report."""
@@ -164,6 +180,7 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+    "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
 }
 
 
@@ -237,7 +254,7 @@ def _use_threads(count: int | None) -> None:
 
 
 def _missing() -> Iterator[str]:
-    for module in ("torch", "optax", "jax"):
+    for module in ("torch", "optax", "jax", "pytorch_optimizer"):
         if not contenders.is_installed(module):
             yield f"{module} is not installed"
     if not floor.is_available():
