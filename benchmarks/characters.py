@@ -65,7 +65,7 @@ def _mean_loss(model: Transformer, text: Tensor, count: int) -> float:
 
 def characters(file: Path, *, quick: bool) -> Problem:
     """Return the problem: nine tenths of the text to train on, the last to validate on."""
-    steps, windows = (40, 256) if quick else (2000, 8192)
+    steps, windows = (20, 64) if quick else (2000, 8192)
     known, numbers = np.unique(np.frombuffer(file.read_bytes(), np.uint8), return_inverse=True)
     text = torch.from_numpy(numbers)
     training, held_out = torch.tensor_split(text, [len(text) * 9 // 10])
