@@ -1,4 +1,4 @@
-"""Curves of trainings with every kind of states, by matplotlib."""
+"""A picture of trainings with every kind of states, by matplotlib."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.sets import Array
 from benchmarks.trials import WHOLE, Result
 
 _SETTINGS: dict[Any, Any] = {
@@ -27,13 +28,16 @@ _SETTINGS: dict[Any, Any] = {
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """Draw a column for each problem: training losses, and their distance from float32's mean."""
+    """Draw a column for each problem: training losses, and their difference from float32's."""
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(4 * len(results), 4.5), layout="constrained")
+        figure = Figure(figsize=(3.6 * len(results), 4.2), layout="constrained")
         FigureCanvasAgg(figure)
         axes = figure.subplots(2, len(results), squeeze=False, sharex="col")
         for column, result in enumerate(results):
-            _draw_result(axes[0, column], axes[1, column], result)
+            _draw_losses(axes[0, column], result)
+            _draw_differences(axes[1, column], result)
+        for panel in axes.flat:
+            panel.locator_params(nbins=4)
         axes[0, 0].set_ylabel("training loss")
         axes[1, 0].set_ylabel("difference from float32")
         axes[0, 0].legend(frameon=False)
@@ -43,19 +47,33 @@ def draw(results: Sequence[Result], path: Path) -> None:
             figure.savefig(path)
 
 
-def _draw_result(losses: Axes, differences: Axes, result: Result) -> None:
-    """Draw means over seeds; around differences, a band of one standard deviation to both sides."""
-    whole = np.mean([run.losses for run in result.runs[WHOLE]], axis=0)
+def _losses(result: Result, kind: str) -> Array:
+    return np.array([run.losses for run in result.runs[kind]])
+
+
+def _draw_losses(axes: Axes, result: Result) -> None:
+    """Draw the means over seeds."""
     for kind, runs in result.runs.items():
-        steps, values = runs[0].steps, np.array([run.losses for run in runs])
-        mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
-        (line,) = losses.plot(steps, mean, label=kind, linewidth=1.2)
-        color, over = line.get_color(), mean - whole
-        differences.plot(steps, over, color=color, linewidth=1.2)
-        band = (over - deviation, over + deviation)
-        differences.fill_between(steps, *band, color=color, alpha=0.15, linewidth=0)
-    losses.set_title(result.name)
-    differences.set_xlabel("step")
+        axes.plot(runs[0].steps, _losses(result, kind).mean(axis=0), label=kind, linewidth=1.2)
+    axes.set_title(result.name.replace(", ", "\n", 1))
+
+
+def _draw_differences(axes: Axes, result: Result) -> None:
+    """Draw differences from float32 of the same seed, in bands of one standard deviation.
+
+    The gray band is one standard deviation of float32 over seeds.
+    """
+    whole = _losses(result, WHOLE)
+    for index, (kind, runs) in enumerate(result.runs.items()):
+        difference = _losses(result, kind) - whole
+        mean = difference.mean(axis=0)
+        spread = (whole if kind == WHOLE else difference).std(axis=0, ddof=1)
+        color = "0.5" if kind == WHOLE else f"C{index}"
+        if kind != WHOLE:
+            axes.plot(runs[0].steps, mean, color=color, linewidth=1.2)
+        band = (mean - spread, mean + spread)
+        axes.fill_between(runs[0].steps, *band, color=color, alpha=0.2, linewidth=0)
+    axes.set_xlabel("step")
 
 
 def _svg(figure: Figure) -> str:
@@ -67,6 +85,6 @@ def _svg(figure: Figure) -> str:
     picture = re.sub(r"\n+(?=[LQz\"])", " ", picture)
     return re.sub(
         r' (?:d|x|y|transform)="[^"]*"',
-        lambda found: re.sub(r"-?\d+\.\d+", lambda n: f"{float(n[0]):.2f}", found[0]),
+        lambda found: re.sub(r"-?\d+\.\d+", lambda n: f"{float(n[0]):.1f}", found[0]),
         picture,
     )
