@@ -22,7 +22,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "float32": {},
     **{kind: {"state_dtype": kind} for kind in _FEWER},
     **{
-        f"{kind}, stochastic": {"state_dtype": kind, "stochastic_rounding": True} for kind in _FEWER
+        f"{kind}, nearest": {"state_dtype": kind, "stochastic_rounding": False} for kind in _FEWER
     },
 }
 

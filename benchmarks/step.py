@@ -86,7 +86,7 @@ def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
 FEATURES: dict[str, tuple[dict[str, Any], float]] = {
     "bfloat16 state": ({"state_dtype": "bfloat16"}, 1.25),
     "float8 state": ({"state_dtype": "float8"}, 1.2),
-    "random float8 state": ({"state_dtype": "float8", "stochastic_rounding": True}, 0.0),
+    "float8 state, nearest": ({"state_dtype": "float8", "stochastic_rounding": False}, 0.0),
     "EMA": ({"ema_decay": 0.999}, 0.0),
     "bfloat16 copy": ({"bfloat16_copy": True}, 0.0),
     "cautious": ({"modifier": "cautious"}, 0.0),

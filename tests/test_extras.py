@@ -31,10 +31,10 @@ NARROW = ("float32", "bfloat16")
 
 # Every way to do something around an update, by itself.
 EXTRAS: dict[str, dict[str, Any]] = {
-    "bfloat16 states": {"state_dtype": "bfloat16"},
-    "float8 states": {"state_dtype": "float8"},
-    "random bfloat16 states": {"state_dtype": "bfloat16", "stochastic_rounding": True, "seed": 3},
-    "random float8 states": {"state_dtype": "float8", "stochastic_rounding": True, "seed": 3},
+    "bfloat16 states": {"state_dtype": "bfloat16", "seed": 3},
+    "float8 states": {"state_dtype": "float8", "seed": 3},
+    "nearest bfloat16 states": {"state_dtype": "bfloat16", "stochastic_rounding": False},
+    "nearest float8 states": {"state_dtype": "float8", "stochastic_rounding": False},
     "ema": {"ema_decay": 0.7},
     "copy": {"bfloat16_copy": True},
     "master": {"master_weights": "float32"},
