@@ -1,4 +1,4 @@
-"""Those who take part: pyoptim over its own memory and over separate arrays, torch, optax."""
+"""Those who take part: pyoptim over its own memory and over arrays, torch, optax, others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import cache, partial
 from importlib import import_module
 from itertools import cycle, product
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def _torch_parameters(shapes: ShapeSet) -> list[Any]:
 
 def torch_peers(rule: str) -> list[Contender]:
     """Return torch's optimizer of this name in every form it has: fused, foreach, default."""
-    if not is_installed("torch"):
+    if not is_installed("torch") or not hasattr(_torch().optim, rule):
         return []
     offered = inspect.signature(getattr(_torch().optim, rule)).parameters
     forms = [form for form in ("fused", "foreach") if form in offered]
@@ -223,27 +224,42 @@ def torch_by_rows(rule: str, *, repeated: bool, **settings: Any) -> list[Contend
     return [Contender(f"torch {rule}", make)]
 
 
-def optax_adamw() -> list[Contender]:
-    """Return optax's adamw under jax.jit, parameters and state donated."""
-    if not (is_installed("optax") and is_installed("jax")):
+# optax's function for a rule, and settings that make it do the work that ours does.
+_OPTAX: dict[str, tuple[str, dict[str, Any]]] = {
+    "AdamW": ("adamw", {"weight_decay": 0.01}),
+    "LAMB": ("lamb", {}),
+    "Adafactor": ("adafactor", {}),
+    "Prodigy": ("contrib.prodigy", {}),
+    "Adan": ("adan", {}),
+    "Lion": ("lion", {"weight_decay": 0.0}),
+    "ScheduleFreeAdamW": ("contrib.schedule_free_adamw", {}),
+}
+
+
+def optax_peers(rule: str) -> list[Contender]:
+    """Return optax's optimizer for this rule under jax.jit, parameters and state donated."""
+    if rule not in _OPTAX or not (is_installed("optax") and is_installed("jax")):
         return []
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     jax, optax = import_module("jax"), import_module("optax")
-    rule = optax.adamw(LR, weight_decay=0.01)
+    import_module("optax.contrib")
+    name, settings = _OPTAX[rule]
+    peer = attrgetter(name)(optax)(LR, **settings)
 
     @partial(jax.jit, donate_argnums=(0, 1))
     def update(params: Any, state: Any, grads: Any) -> tuple[Any, Any]:
-        updates, state = rule.update(grads, state, params)
+        updates, state = peer.update(grads, state, params)
         return optax.apply_updates(params, updates), state
 
-    def on_device(arrays: list[Array]) -> Any:
-        # Copied, as jax may keep NumPy's memory where it lies.
-        return [jax.numpy.array(array, copy=True) for array in arrays]
+    def on_device(arrays: Any) -> Any:
+        # Copied, as jax may keep NumPy's memory where it lies, and states may be the parameters
+        # themselves, which can be donated once.
+        return jax.tree.map(partial(jax.numpy.array, copy=True), arrays)
 
     def make(shapes: ShapeSet) -> Step:
         params = on_device(normal_arrays(shapes.shapes, seed=0))
         grads = on_device(normal_arrays(shapes.shapes, seed=1))
-        state = rule.init(params)
+        state = on_device(peer.init(params))
 
         def step() -> None:
             nonlocal params, state
@@ -252,3 +268,33 @@ def optax_adamw() -> list[Contender]:
         return step
 
     return [Contender("optax", make)]
+
+
+# The class of pytorch_optimizer for a rule, and settings that make it do the work that ours does:
+# neither clip gradients by their norm nor keep a mean of them.
+_PYTORCH_OPTIMIZER: dict[str, tuple[str, dict[str, Any]]] = {
+    "LAMB": ("Lamb", {"max_grad_norm": 0.0}),
+    "Adafactor": ("AdaFactor", {"betas": (None, 0.999), "relative_step": False}),
+    "Prodigy": ("Prodigy", {}),
+    "Adan": ("Adan", {}),
+    "Lion": ("Lion", {}),
+    "ScheduleFreeAdamW": ("ScheduleFreeAdamW", {}),
+}
+
+
+def pytorch_optimizer_peers(rule: str) -> list[Contender]:
+    """Return pytorch_optimizer's optimizer for this rule: foreach, and one tensor at a time."""
+    if rule not in _PYTORCH_OPTIMIZER or not is_installed("pytorch_optimizer"):
+        return []
+    name, settings = _PYTORCH_OPTIMIZER[rule]
+
+    def contender(label: str, foreach: bool) -> Contender:
+        def make(shapes: ShapeSet) -> Step:
+            params = _torch_parameters(shapes)
+            peer = getattr(import_module("pytorch_optimizer"), name)
+            return peer(params, lr=LR, foreach=foreach, **settings).step  # type: ignore[no-any-return]
+
+        return Contender(label, make)
+
+    label = "pytorch_optimizer"
+    return [contender(f"{label} foreach", True), contender(label, False)]

@@ -110,7 +110,7 @@ def _contenders(measurement: Measurement) -> str:
             "" if name == ours else str(measurement.ratio(name, ours)) for ours in measurement.ours
         ]
         lines.append([name, _duration(measurement.comparison.median(name)), *ratios])
-    return f"{measurement.shapes.name}: {arrays}\n{_table(header, lines)}"
+    return f"{measurement.shapes.name}: {arrays}\n{aligned(header, lines)}"
 
 
 def table_of_rules(measurements: Sequence[Measurement]) -> str:
@@ -128,7 +128,7 @@ def table_of_rules(measurements: Sequence[Measurement]) -> str:
             fastest = comparison.fastest(measurement.peers)
             line.append(str(measurement.ratio(fastest, measurement.ours[0])))
         lines.append(line)
-    return f"{measurements[0].shapes.name}\n" + _table(["rule", *names, "ratio"], lines)
+    return f"{measurements[0].shapes.name}\n" + aligned(["rule", *names, "ratio"], lines)
 
 
 def summary(measurements: Sequence[Measurement]) -> str:
@@ -150,7 +150,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds * 1e3:.2f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.2f} us"
 
 
-def _table(header: list[str], lines: list[list[str]]) -> str:
+def aligned(header: list[str], lines: list[list[str]]) -> str:
     """Align the first column left and the others right."""
     lines = [line + [""] * (len(header) - len(line)) for line in [header, *lines]]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

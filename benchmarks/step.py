@@ -6,19 +6,14 @@ Run ``python -m benchmarks.step --help`` in the repository's root; see benchmark
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import json
 import os
-import platform
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyoptim as po
-from benchmarks import contenders, floor
+from benchmarks import command, contenders, floor
 from benchmarks.compare import Contender, compare
 from benchmarks.contenders import ARRAYS, PARAMETERS, ROWS, ours, ours_on_arrays
 from benchmarks.report import (
@@ -33,6 +28,8 @@ from benchmarks.sets import Sets, ShapeSet, make_sets
 _CLIP_NORM = 1.0  # below the norm of millions of normal numbers, so that it clips
 
 _OTHERS = ("RMSprop", "NAdam", "RAdam", "Adamax", "Adadelta", "Rprop")
+
+_LARGE_MODEL = ("LAMB", "Adafactor", "Prodigy", "Adan", "Lion", "ScheduleFreeAdamW")
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
         ours_on_arrays("AdamW"),
         *_floors([(4, 3)]),
         *contenders.torch_peers("AdamW"),
-        *contenders.optax_adamw(),
+        *contenders.optax_peers("AdamW"),
     ]
     return bench.measure("AdamW", shapes, everyone, *targets)
 
@@ -89,7 +86,7 @@ def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
 FEATURES: dict[str, tuple[dict[str, Any], float]] = {
     "bfloat16 state": ({"state_dtype": "bfloat16"}, 1.25),
     "float8 state": ({"state_dtype": "float8"}, 1.2),
-    "random float8 state": ({"state_dtype": "float8", "stochastic_rounding": True}, 0.0),
+    "float8 state, nearest": ({"state_dtype": "float8", "stochastic_rounding": False}, 0.0),
     "EMA": ({"ema_decay": 0.999}, 0.0),
     "bfloat16 copy": ({"bfloat16_copy": True}, 0.0),
     "cautious": ({"modifier": "cautious"}, 0.0),
@@ -153,6 +150,20 @@ def measure_others(bench: Bench) -> Iterator[Measurement]:
         yield bench.measure(rule, bench.sets.medium, everyone, Target(4.00, PARAMETERS))
 
 
+def measure_gpt2(bench: Bench) -> Iterator[Measurement]:
+    """Measure rules that large models are trained with against the best implementation there is."""
+    known = {rule.name for rule in po.rules()}
+    for rule in _LARGE_MODEL:
+        if rule in known:
+            everyone = [
+                ours(rule, weight_decay=0.0),
+                *contenders.torch_peers(rule),
+                *contenders.pytorch_optimizer_peers(rule),
+                *contenders.optax_peers(rule),
+            ]
+            yield bench.measure(rule, bench.sets.gpt2, everyone, Target(4.00, PARAMETERS))
+
+
 # Ours, what torch calls it where gradients are sparse, and what is wanted.
 _BY_ROWS = (("SGD", "SGD", 0.0), ("Adagrad", "Adagrad", 3.0), ("Adam", "SparseAdam", 3.0))
 
@@ -186,6 +197,7 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+    "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
     "rows": Section("Rows of a table", measure_rows, table_of_contenders),
 }
 
@@ -195,8 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     _use_threads(options.threads)
     # With the JSON on stdout, the tables go to stderr.
-    out = sys.stderr if options.json == "-" else sys.stdout
-    environment = _environment()
+    out = sys.stderr if options.json == command.STDOUT else sys.stdout
+    environment = command.environment("torch", "jax", "optax", "pytorch_optimizer")
     print("\n".join(f"{name}: {value}" for name, value in environment.items()), file=out)
     for missing in _missing():
         print(f"left out: {missing}", file=out)
@@ -216,18 +228,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "repeats": options.repeats,
             "sections": {name: [m.as_json() for m in found] for name, found in results.items()},
         }
-        text = json.dumps(figures, indent=1) + "\n"
-        if options.json == "-":
-            sys.stdout.write(text)
-        else:
-            Path(options.json).write_text(text, encoding="utf-8")
+        command.write_json(figures, options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
     parser.add_argument(
         "--only",
-        type=_sections,
+        type=command.names_of(SECTIONS),
         default=list(SECTIONS),
         metavar="SECTION,...",
         help=f"of {', '.join(SECTIONS)}",
@@ -246,25 +254,11 @@ def _parser() -> argparse.ArgumentParser:
         const=["features"],
         help="what is done around a step; the same as --only features",
     )
-    parser.add_argument("--repeats", type=_count, default=15, help="rounds (default 15)")
+    parser.add_argument("--repeats", type=command.count, default=15, help="rounds (default 15)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the program")
-    parser.add_argument("--threads", type=_count, help="threads of everyone")
+    parser.add_argument("--threads", type=command.count, help="threads of everyone")
     parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
     return parser
-
-
-def _sections(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in SECTIONS:
-            raise argparse.ArgumentTypeError(f"no section {name!r}; of {', '.join(SECTIONS)}")
-    return names
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _use_threads(count: int | None) -> None:
@@ -278,26 +272,11 @@ def _use_threads(count: int | None) -> None:
 
 
 def _missing() -> Iterator[str]:
-    for module in ("torch", "optax", "jax"):
+    for module in ("torch", "optax", "jax", "pytorch_optimizer"):
         if not contenders.is_installed(module):
             yield f"{module} is not installed"
     if not floor.is_available():
         yield "the floor: there is no C++ compiler"
-
-
-def _environment() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    installed = filter(contenders.is_installed, ("numpy", "torch", "jax", "optax"))
-    cpu = Path("/proc/cpuinfo")
-    models = re.findall(r"model name\s*:\s*(.*)", cpu.read_text()) if cpu.exists() else []
-    return {
-        "pyoptim": po.__version__,
-        "instruction set": po.config()["instruction set"],
-        "threads": po.get_num_threads(),
-        "processor": models[0] if models else platform.processor(),
-        "load before": f"{os.getloadavg()[0]:.2f}",
-        **{module: importlib.metadata.version(module) for module in installed},
-    }
 
 
 if __name__ == "__main__":

@@ -44,6 +44,8 @@ class Rule:
         The state that starts as a copy of the parameters, or "".
     passes : tuple of (int, int)
         How many arrays each pass over the parameters reads and writes.
+    factored : bool
+        Whether states are of the rows and columns of matrices, not of elements alone.
     averages : bool
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
@@ -64,6 +66,7 @@ class Rule:
     norms: str = ""
     copied_state: str = ""
     passes: tuple[tuple[int, int], ...] = ()
+    factored: bool = False
     averages: bool = False
     takes_hessian: bool = False
     takes_rows: bool = False
@@ -104,6 +107,7 @@ def rules() -> tuple[Rule, ...]:
             norms=entry["norms"],
             copied_state=entry["copied_state"],
             passes=entry["passes"],
+            factored=entry["factored"],
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
             takes_rows=entry["takes_rows"],

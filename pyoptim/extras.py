@@ -15,7 +15,7 @@ Modifier: TypeAlias = Literal["cautious", "grams"]
 
 EXTRAS: dict[str, Any] = {
     "state_dtype": None,
-    "stochastic_rounding": False,
+    "stochastic_rounding": True,
     "seed": 0,
     "ema_decay": None,
     "bfloat16_copy": False,
@@ -31,8 +31,9 @@ EXTRAS_DOC = """\
         mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts as
         a copy of the parameters, or takes in estimates of the Hessian, is kept whole.
     stochastic_rounding : bool
-        Round such states up or down at random, with the mean they had: small changes then add up
-        over steps instead of being lost. Depends on seed, step and element only.
+        Round reduced states up or down at random, with the mean they had: small changes then add
+        up over steps instead of being lost. Depends on seed, step and element only. False rounds
+        to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int
         Of the random rounding.
     ema_decay : float in [0, 1), optional

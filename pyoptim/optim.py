@@ -102,7 +102,7 @@ def _document(rule: Rule, options_doc: str, notes: str, example: str) -> str:
 def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
     name = min(names)
     close = difflib.get_close_matches(name, list(known.parameters), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = f"; did you mean {close[0]!r}?" if close else "."
     settings = ", ".join(list(known.parameters)[1:])
     return TypeError(f"{rule.name}() has no argument {name!r}{hint} It takes {settings}")
 
@@ -152,7 +152,13 @@ def make_class(
     )
 
 
-globals().update(
-    {rule.name: make_class(rule, options=EXTRAS, options_doc=EXTRAS_DOC) for rule in rules()}
-)
+
+
+def _made(rule: Rule) -> type[Optimizer]:
+    if rule.factored:
+        return make_class(rule)
+    return make_class(rule, options=EXTRAS, options_doc=EXTRAS_DOC)
+
+
+globals().update({rule.name: _made(rule) for rule in rules()})
 __all__ = [rule.name for rule in rules()]

@@ -57,6 +57,9 @@ __all__ = [
     "Prodigy",
     "DAdaptAdam",
     "DoG",
+    "Adafactor",
+    "SM3",
+    "RowwiseAdagrad",
 ]
 
 class SGD(Optimizer):
@@ -1124,4 +1127,61 @@ class DoG(Optimizer):
         master_weights: MasterWeights | None = None,
         modifier: Modifier | None = None,
         zero_grads: bool = False,
+    ) -> None: ...
+
+class Adafactor(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.01,
+        *,
+        beta2_decay: ScalarOrSchedule = -0.8,
+        eps1: ScalarOrSchedule = 0.0,
+        eps2: ScalarOrSchedule = 0.001,
+        d: ScalarOrSchedule = 1.0,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = True,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class SM3(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.01,
+        *,
+        beta1: ScalarOrSchedule = 0.9,
+        beta2: ScalarOrSchedule = 1.0,
+        eps: ScalarOrSchedule = 1e-08,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
+    ) -> None: ...
+
+class RowwiseAdagrad(Optimizer):
+    rule: ClassVar[str]
+    def __init__(
+        self,
+        params: Params,
+        lr: ScalarOrSchedule = 0.01,
+        *,
+        eps: ScalarOrSchedule = 1e-10,
+        initial_accumulator_value: ScalarOrSchedule = 0.0,
+        weight_decay: ScalarOrSchedule = 0.0,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        skip_nonfinite: bool = False,
+        num_threads: int | None = None,
     ) -> None: ...

@@ -32,7 +32,11 @@ class Reference:
     """One array, updated by a rule with some settings: those of a param group."""
 
     def __init__(
-        self, rule: str, settings: dict[str, Any], states: Sequence[str], param: Array
+        self,
+        rule: str,
+        settings: dict[str, Any],
+        states: dict[str, tuple[int, ...]],
+        param: Array,
     ) -> None:
         self.F: type[Any] = np.float64 if param.dtype == np.float64 else np.float32
         self.formula = FORMULAS[rule]
@@ -43,7 +47,9 @@ class Reference:
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
         self.param = param.copy()
         self.t = 0
-        self.state: State = {name: np.zeros(param.shape, self.F) for name in states}
+        self.state: State = {
+            name: np.zeros(shape, self.F) for name, shape in states.items()
+        }
 
     def step(self, grad: Array, **options: Any) -> None:
         """Update the array alone."""
@@ -137,11 +143,18 @@ def same_bits(a: Array, b: Array) -> bool:
 
 
 def references(optimizer: po.Optimizer) -> list[Reference]:
-    states = optimizer.state.values()
+    kept = [
+        {
+            name: value.shape if isinstance(value, np.ndarray) else ()
+            for name, value in state.items()
+            if name != "step"
+        }
+        for state in optimizer.state.values()
+    ]
     params = [(group, p) for group in optimizer.param_groups for p in group["params"]]
     return [
-        Reference(optimizer.rule, dict(group), [name for name in state if name != "step"], param)
-        for (group, param), state in zip(params, states, strict=True)
+        Reference(optimizer.rule, dict(group), states, param)
+        for (group, param), states in zip(params, kept, strict=True)
     ]
 
 
@@ -209,7 +222,7 @@ def _moved(rule: po.Rule) -> Iterator[Case]:
         if _is_count(field):
             yield Case(rule, ((field.name, 5.0),))
         elif field.default != 0:
-            values = (value for value in (0.7, 2.0, 0.125) if value != field.default)
+            values = (value for value in (0.7, 2.0, 0.125, -0.5) if value != field.default)
             trials = (Case(rule, ((field.name, value),)) for value in values)
             yield next(case for case in trials if case.accepted())
 

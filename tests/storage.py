@@ -20,13 +20,11 @@ def rounding_key(seed: int, step: int, tensor: int, state: int) -> int:
         bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & MASK
         bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
         bits ^= bits >> 31
-    return ((bits >> 32) + state * 0x9E3779B9) & 0xFFFFFFFF
+    return ((bits >> 32) + state * 0x85EBCA77) & 0xFFFFFFFF
 
 
-def noise(size: int, key: int) -> Array:
-    bits = np.arange(size, dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32(key)
-    bits ^= bits >> np.uint32(15)
-    return bits * np.uint32(0x85EBCA77)
+def thresholds(size: int, key: int) -> Array:
+    return np.arange(size, dtype=np.uint32) * np.uint32(0x9E3779B1) + np.uint32(key)
 
 
 @dataclass
@@ -39,7 +37,7 @@ class Bfloat16:
     def encode(cls, values: Array, key: int | None) -> Bfloat16:
         if key is None:
             return cls(values.astype(ml_dtypes.bfloat16))
-        bits = values.view(np.uint32) + (noise(values.size, key) >> np.uint32(16))
+        bits = values.view(np.uint32) + (thresholds(values.size, key) >> np.uint32(16))
         return cls((bits >> np.uint32(16)).astype(np.uint16).view(ml_dtypes.bfloat16))
 
     def decode(self) -> Array:
@@ -67,13 +65,14 @@ class Float8:
                 continue
             signed = bool(np.signbit(x).any())
             mantissa = 3 if signed else 4
-            shift, largest = 23 - mantissa, 127 if signed else 255
-            bits = (x * (np.float32(2 - 2.0**-mantissa) / most)).view(np.int32)
+            shift = 23 - mantissa
+            below = np.float32(2 - 2.0**-mantissa) * np.float32(1 - 2.0**-20)
+            bits = (x * (below / most)).view(np.int32)
             half = np.uint32(1 << (shift - 1))
-            added = half if key is None else noise(values.size, key)[part] >> np.uint32(32 - shift)
+            added = half if key is None else thresholds(values.size, key)[part] >> np.uint32(32 - shift)
             rounded = ((bits & 0x7FFFFFFF) + added.astype(np.int32)) >> shift
             least = 0 if signed else (x > 0).astype(np.int32)
-            code = np.maximum(np.minimum(rounded - (112 << mantissa), largest), least)
+            code = np.maximum(rounded - (112 << mantissa), least)
             codes[part] = (code | np.where(signed & (bits < 0), 128, 0)).astype(np.uint8)
             scales[block] = most if signed else -most
         return cls(codes, scales)

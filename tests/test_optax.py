@@ -102,6 +102,14 @@ PEERS: dict[str, list[tuple[dict[str, float], str, dict[str, float]]]] = {
             {"eps": 0.3, "init_step": ("heuristic", 0.1)},
         ),
     ],
+    "SM3": [
+        ({}, "scale_by_sm3", {}),
+        (
+            {"beta1": 0.0, "beta2": 0.9, "eps": 1e-2},
+            "scale_by_sm3",
+            {"b1": 0.0, "b2": 0.9, "eps": 1e-2},
+        ),
+    ],
     "SignSGD": [({}, "sign_sgd", {})],
     "Signum": [({}, "signum", {}), ({"momentum": 0.6}, "signum", {"beta": 0.6})],
 }
@@ -110,11 +118,11 @@ RATE = po.schedules.exponential(0.05, factor=0.95)
 
 
 def start() -> Array:
-    return some_numbers(1, 40, "float64").copy()
+    return some_numbers(1, 40, "float64").reshape(8, 5).copy()
 
 
 def gradient(t: int) -> Array:
-    return some_numbers(2 + t, 40, "float64", zeros=True)
+    return some_numbers(2 + t, 40, "float64", zeros=True).reshape(8, 5)
 
 
 def run_optax() -> list[Array]:

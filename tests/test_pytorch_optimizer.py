@@ -132,7 +132,7 @@ CASES: list[Case] = [
 ]
 # Their weights of means are float32, whatever the parameters are.
 TOLERANCE = {"LaProp": 1e-6, "QHAdam": 1e-6}
-ALONE = {"FTML"}  # none of the peers has it
+ALONE = {"FTML", "RowwiseAdagrad"}  # none of the peers has it
 SIZE = 40
 LR = 0.03
 

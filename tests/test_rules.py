@@ -115,7 +115,7 @@ def trained(case: Case, dtype: str = "float64") -> bytes:
 def test_lists_are_complete() -> None:
     assert FORMULAS.keys() == {rule.name for rule in po.rules()}
     for rule in po.rules():
-        made = [case.make([np.zeros(1)]) for case in VARIANTS if case.rule is rule]
+        made = [case.make([np.zeros((1, 1))]) for case in VARIANTS if case.rule is rule]
         reached = [set(optimizer.state["0"]) for optimizer in made]
         for states in rule.variants:
             assert any({"step", *states} <= names for names in reached), (rule.name, states)

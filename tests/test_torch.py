@@ -53,6 +53,10 @@ SETTINGS: dict[str, list[dict[str, Any]]] = {
         {"beta2": 0.5},  # never rectified
     ],
     "Rprop": [{"eta_minus": 0.3, "eta_plus": 1.5, "step_size_min": 1e-3, "step_size_max": 0.02}],
+    "Adafactor": [
+        {"beta2_decay": -0.5, "eps1": 0.1, "eps2": 0.3, "d": 1.5},
+        {"eps1": 1e-3, "eps2": 0.0, "d": 2.0},
+    ],
     "ASGD": [{"lambd": 0.1, "alpha": 0.5, "t0": 5.0}, {"t0": 0.0}],
 }
 
@@ -89,6 +93,8 @@ def torch_settings(rule: po.Rule, settings: dict[str, Any]) -> dict[str, Any]:
     for name, parts in TUPLES.items():
         if name in known:
             given[name] = tuple(own.pop(part) for part in parts)
+    if "eps1" in own:  # 0 is torch's None: the machine epsilon
+        given["eps"] = (own.pop("eps1") or None, own.pop("eps2"))
     own.pop("decoupled_weight_decay", None)  # where torch's class says it by its name
     assert not own, f"torch's {rule.name} has no {own}"
     return given

@@ -60,8 +60,12 @@ class BoundOptimizer {
         const void* const grad =
             own_grad.is_none() ? nullptr : as_array(own_grad, "gradient of " + name).data();
         // The engine only reads the pointer here; the array was found writable above.
-        spec.tensors.push_back({name, const_cast<void*>(array.data()), std::size_t(array.size()),
-                                dtype, grad, array.ndim() > 0 ? std::size_t(array.shape(0)) : 0});
+        spec.tensors.push_back({name,
+                                const_cast<void*>(array.data()),
+                                std::size_t(array.size()),
+                                dtype,
+                                grad,
+                                {array.shape(), array.shape() + array.ndim()}});
         elements_ += std::size_t(array.size());
         params_.push_back(plain_view(array));
         given_.push_back(array);
@@ -294,7 +298,8 @@ class BoundOptimizer {
 
   /// The shape of what is kept for a parameter.
   [[nodiscard]] std::vector<py::ssize_t> shape(std::size_t index, const StoredArray& stored) const {
-    return stored.by_element ? shape(index) : std::vector<py::ssize_t>{py::ssize_t(stored.size)};
+    if (stored.by_element) return shape(index);
+    return {stored.shape.begin(), stored.shape.end()};
   }
 
   [[nodiscard]] std::string grad_name(std::size_t index) const {

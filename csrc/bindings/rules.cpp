@@ -20,6 +20,28 @@ py::tuple fields(const RuleInfo& rule) {
   return py::tuple(fields);
 }
 
+/// How many arrays each pass reads and writes.
+py::tuple passes(const RuleInfo& rule) {
+  const py::tuple update =
+      py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update));
+  if (rule.sum_count == 0) return py::make_tuple(update);
+  return py::make_tuple(py::make_tuple(rule.reads[0], std::popcount(rule.changed_by_measure)),
+                        update);
+}
+
+py::tuple passes_by_rows(const RuleInfo& rule) {
+  const FactoredKernels& kernels = *rule.factored;
+  int of_elements = 0;
+  for (std::size_t k = 0; k < rule.state_count; ++k)
+    of_elements += kernels.shape[k] == StateShape::element;
+  py::list passes;
+  for (std::size_t pass = 0; pass < pass_count; ++pass)
+    if (kernels.pass[pass][0][0] != nullptr)
+      passes.append(py::make_tuple(rule.reads[passes.size()],
+                                   pass == std::size_t(Pass::update) ? 1 + of_elements : 0));
+  return passes;
+}
+
 /// Every public name once, with the states of each of its variants.
 py::list rules() {
   const Backend& backend = active_backend();
@@ -36,11 +58,8 @@ py::list rules() {
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
       entry["decays_itself"] = rule.decays_itself;
       entry["norms"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
-      py::list passes;
-      if (rule.sum_count > 0)
-        passes.append(py::make_tuple(rule.reads[0], std::popcount(rule.changed_by_measure)));
-      passes.append(py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update)));
-      entry["passes"] = py::tuple(passes);
+      entry["passes"] = rule.factored == nullptr ? passes(rule) : passes_by_rows(rule);
+      entry["factored"] = rule.factored != nullptr;
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["averages"] = rule.evaluation[0] != nullptr;

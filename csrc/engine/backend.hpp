@@ -88,6 +88,61 @@ using Update = void (*)(const double* hyper, const Step&, const Shaping&, const 
 using Measure = void (*)(const double* hyper, const Step&, const Shaping&, const Span&,
                          std::size_t block, double* sums);
 
+/// What a state has a number for.
+enum class StateShape : std::uint8_t { element, row, column };
+
+/// The matrices an array is seen as: those over its last two axes, or one with a row for each
+/// index of its first axis. An array of one axis is one row in the first case.
+enum class Matrices : std::uint8_t { last_two_axes, first_axis };
+
+/// A part of a tensor's matrices: some of them whole, or a piece of one. Pointers are to what
+/// belongs to its first element, row or column.
+struct Tile {
+  void* param;
+  const void* grad;
+  void* state[max_states];
+  const void* row_factor;  ///< What the rule is given for rows; nullptr if it keeps none.
+  double* row_values;      ///< What is found of each row in the tile, `row_stride` apart.
+  std::size_t row_stride;
+  /// And of each column, in the type of arithmetic; nullptr if columns have one element only.
+  void* column_values;
+  std::size_t matrices;
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t stride;  ///< Elements from one row to the next.
+};
+
+/// What was found of the rows and columns of a tensor, in tiles that are to be put together.
+struct Found {
+  void* state[max_states];
+  void* row_factor;
+  const double* row_values;
+  const void* column_values;
+  std::size_t matrices;
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t row_tiles;
+  std::size_t column_tiles;
+};
+
+enum class Pass : std::uint8_t { collect, measure, update };
+inline constexpr std::size_t pass_count = 3;
+
+/// How a rule steps that keeps states for rows and columns, in place of `update` and `measure`.
+struct FactoredKernels {
+  StateShape shape[max_states];
+  Matrices matrices;
+  const char* vector_state;  ///< What a column's state is called where there is one row, or nullptr.
+  bool relative_rows;        ///< Whether row_factor is memory of its own, not the rows' state.
+  Pass collecting;           ///< The pass that finds something of rows and columns.
+  /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
+  /// `total` is the sum over the tile of what the pass adds up.
+  void (*pass[pass_count][dtype_count][2])(const double* hyper, const Step&, const Shaping&,
+                                        const Tile&, double* total);
+  /// Moves on the states of rows and columns, by the type of arithmetic.
+  void (*combine[2])(const double* hyper, const Step&, const Found&);
+};
+
 /// One variant of an optimizer, as the engine sees it. Variants of one name follow each other.
 struct RuleInfo {
   const char* name;
@@ -118,14 +173,15 @@ struct RuleInfo {
   /// The state that update_hessian() changes; state_count if none is. Both are always kept whole.
   std::size_t observed_state;
   /// How many arrays each pass reads, parameters and gradients among them.
-  std::size_t reads[2];
+  std::size_t reads[pass_count];
   /// How many sums the first pass gives, and that pass; 0 and nullptr for elementwise rules.
   std::size_t sum_count;
-  Measure measure[dtype_count];
+  Measure measure[dtype_count][2];
   /// Whether sums are over all parameters together, and scalars theirs, too.
   bool sums_of_all;
   /// Whether decoupled weight decay is part of the rule, which finds it in Step.
   bool decays_itself;
+  const FactoredKernels* factored;  ///< nullptr for rules whose states are all of elements
   /// Parameters become the point the rule is to be evaluated at; nullptr if they are it.
   void (*evaluation[dtype_count])(const double* hyper, const Span&);
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or

@@ -2,11 +2,11 @@
 // own (PYOPTIM_ISA); nothing else of the library is compiled with instruction-set flags.
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 #include <utility>
 
 #include "engine/backend.hpp"
-#include "engine/dtype.hpp"
+#include "engine/element.hpp"
+#include "engine/factored_kernels.hpp"
 #include "engine/rule.hpp"
 #include "engine/sum.hpp"
 #include "layers/kernels.hpp"
@@ -17,54 +17,6 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
-
-template <class R>
-R from_values(const double* hyper) {
-  R rule;
-  for (std::size_t i = 0; i < R::fields.size; ++i)
-    if (R::fields.item[i].member != nullptr) rule.*R::fields.item[i].member = hyper[i];
-  return rule;
-}
-
-/// What the engine does to an element before the rule sees it.
-template <class F, bool General>
-class Shaper {
- public:
-  explicit Shaper(const Shaping& shaping)
-      : scale_(F(shaping.scale)),
-        rest_(F(shaping.rest)),
-        bound_(F(shaping.bound)),
-        l2_(F(shaping.l2)),
-        keep_(F(shaping.keep)) {}
-
-  void operator()(F& param, F& grad) const {
-    grad *= scale_;
-    if constexpr (General) grad *= rest_;
-    grad = smaller(bound_, larger(-bound_, grad));
-    if constexpr (General) grad += l2_ * param;
-    param *= keep_;
-  }
-
- private:
-  F scale_, rest_, bound_, l2_, keep_;
-};
-
-template <class Function, class... Arguments>
-concept Takes = requires(const Function& function, Arguments... arguments) {
-  function(arguments...);
-};
-
-/// Whether an update, or a measurement with these terms, changes state K of an element: whether it
-/// takes it by reference.
-template <std::size_t K, class F, class Function, class... Terms, std::size_t... I>
-consteval bool changes(std::index_sequence<I...> /*states*/) {
-  return !Takes<Function, F&, F, std::conditional_t<I == K, const F, F>&..., Terms...>;
-}
-
-template <bool Changed, class F>
-void store_state(F& state, F value) {
-  if constexpr (Changed) state = value;
-}
 
 /// One pass over the spans. All states of an element are read before any is written: a store to
 /// one array between loads of others stalls where their addresses agree modulo 4096.
@@ -96,14 +48,14 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
 
 /// The first pass over a span: states change, parameters do not, and what the rule measures of
 /// the elements is added up in 16 lanes, block by block.
-template <class R, class T, std::size_t... K, std::size_t... S>
+template <class R, class T, bool General, std::size_t... K, std::size_t... S>
 void measure_span(const R& rule, const Step& step, const Shaping& shaping, const Span& span,
                   std::size_t block, double* sums, std::index_sequence<K...> states,
                   std::index_sequence<S...> /*sums*/) {
   using F = Arithmetic<T>;
   const auto measure = rule.template measure<F>(step);
   using Measure = std::remove_const_t<decltype(measure)>;
-  const Shaper<F, true> shape(shaping);
+  const Shaper<F, General> shape(shaping);
   const T* const p = static_cast<const T*>(span.param);
   const T* const g = static_cast<const T*>(span.grad);
   F* const state[sizeof...(K) + 1] = {static_cast<F*>(span.state[K])...};
@@ -128,12 +80,12 @@ void measure_span(const R& rule, const Step& step, const Shaping& shaping, const
   }
 }
 
-template <class R, class T>
+template <class R, class T, bool General>
 void measure(const double* hyper, const Step& step, const Shaping& shaping, const Span& span,
              std::size_t block, double* sums) {
-  measure_span<R, T>(from_values<R>(hyper), step, shaping, span, block, sums,
-                     std::make_index_sequence<R::states.size>(),
-                     std::make_index_sequence<R::sum_count>());
+  measure_span<R, T, General>(from_values<R>(hyper), step, shaping, span, block, sums,
+                              std::make_index_sequence<R::states.size>(),
+                              std::make_index_sequence<R::sum_count>());
 }
 
 template <class R, class T, bool General>
@@ -245,6 +197,57 @@ consteval unsigned states_of_measure(std::index_sequence<K...> states,
   return changed_states<Function, decltype(S, std::declval<double&>())...>(states);
 }
 
+/// What only rules have whose states are all of elements.
+template <class R>
+constexpr void add_elementwise(RuleInfo& rule) {
+  using Formula = typename FormulaOf<R>::type;
+  using States = std::make_index_sequence<R::states.size>;
+  using Updating = decltype(std::declval<R>().template step<float>(std::declval<Step>()));
+  rule.changed_by_update = changed_states<Updating>(States());
+  rule.reads[1] = 2 + R::states.size;
+  if constexpr (requires { R::sum_count; }) {
+    rule.reads[0] = R::reads[0];
+    rule.reads[1] = R::reads[1];
+    rule.changed_by_measure =
+        states_of_measure<R>(States(), std::make_index_sequence<R::sum_count>());
+    static_assert(R::sum_count <= max_sums);
+    rule.sum_count = R::sum_count;
+    rule.measure[int(DType::float32)][0] = measure<R, float, false>;
+    rule.measure[int(DType::float32)][1] = measure<R, float, true>;
+    rule.measure[int(DType::float64)][0] = measure<R, double, false>;
+    rule.measure[int(DType::float64)][1] = measure<R, double, true>;
+    rule.measure[int(DType::bfloat16)][0] = measure<R, bfloat16, false>;
+    rule.measure[int(DType::bfloat16)][1] = measure<R, bfloat16, true>;
+    if constexpr (requires { R::sums_of_all; }) rule.sums_of_all = R::sums_of_all;
+  }
+  if constexpr (requires { R::copied_state; }) rule.copied_state = R::copied_state;
+  if constexpr (requires { R::observed_state; }) rule.observed_state = R::observed_state;
+  if constexpr (requires(R r) { r.template evaluation<float>(); }) {
+    rule.evaluation[int(DType::float32)] = evaluation<R, float>;
+    rule.evaluation[int(DType::float64)] = evaluation<R, double>;
+    rule.evaluation[int(DType::bfloat16)] = evaluation<R, bfloat16>;
+  }
+  if constexpr (requires(R r) { r.template observe<float>(); }) {
+    rule.observe[int(DType::float32)] = observe<R, float>;
+    rule.observe[int(DType::float64)] = observe<R, double>;
+    rule.observe[int(DType::bfloat16)] = observe<R, bfloat16>;
+  }
+  rule.update[int(DType::float32)][0] = update<Formula, float, false>;
+  rule.update[int(DType::float32)][1] = update<Formula, float, true>;
+  rule.update[int(DType::float64)][0] = update<Formula, double, false>;
+  rule.update[int(DType::float64)][1] = update<Formula, double, true>;
+  rule.update[int(DType::bfloat16)][0] = update<Formula, bfloat16, false>;
+  rule.update[int(DType::bfloat16)][1] = update<Formula, bfloat16, true>;
+}
+
+template <class R>
+constexpr void add_factored(RuleInfo& rule) {
+  rule.factored = &factored_kernels<R>;
+  if constexpr (Measures<R>) rule.sum_count = max_sums;
+  std::size_t k = 0;
+  for (const std::size_t reads : R::reads) rule.reads[k++] = reads;
+}
+
 template <Rule R>
 constexpr RuleInfo info() {
   using Formula = typename FormulaOf<R>::type;
@@ -270,44 +273,14 @@ constexpr RuleInfo info() {
   rule.initial_state = initial_state<R>;
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
-  using States = std::make_index_sequence<R::states.size>;
-  using Updating = decltype(std::declval<R>().template step<float>(std::declval<Step>()));
-  rule.changed_by_update = changed_states<Updating>(States());
-  rule.reads[1] = 2 + R::states.size;
-  if constexpr (requires { R::sum_count; }) {
-    rule.reads[0] = R::reads[0];
-    rule.reads[1] = R::reads[1];
-    rule.changed_by_measure =
-        states_of_measure<R>(States(), std::make_index_sequence<R::sum_count>());
-    static_assert(R::sum_count <= max_sums);
-    rule.sum_count = R::sum_count;
-    rule.measure[int(DType::float32)] = measure<R, float>;
-    rule.measure[int(DType::float64)] = measure<R, double>;
-    rule.measure[int(DType::bfloat16)] = measure<R, bfloat16>;
-    if constexpr (requires { R::sums_of_all; }) rule.sums_of_all = R::sums_of_all;
-  }
   rule.copied_state = R::states.size;
-  if constexpr (requires { R::copied_state; }) rule.copied_state = R::copied_state;
   rule.observed_state = R::states.size;
-  if constexpr (requires { R::observed_state; }) rule.observed_state = R::observed_state;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
   if constexpr (requires { R::takes_rows; }) rule.takes_rows = R::takes_rows;
-  if constexpr (requires(R r) { r.template evaluation<float>(); }) {
-    rule.evaluation[int(DType::float32)] = evaluation<R, float>;
-    rule.evaluation[int(DType::float64)] = evaluation<R, double>;
-    rule.evaluation[int(DType::bfloat16)] = evaluation<R, bfloat16>;
-  }
-  if constexpr (requires(R r) { r.template observe<float>(); }) {
-    rule.observe[int(DType::float32)] = observe<R, float>;
-    rule.observe[int(DType::float64)] = observe<R, double>;
-    rule.observe[int(DType::bfloat16)] = observe<R, bfloat16>;
-  }
-  rule.update[int(DType::float32)][0] = update<Formula, float, false>;
-  rule.update[int(DType::float32)][1] = update<Formula, float, true>;
-  rule.update[int(DType::float64)][0] = update<Formula, double, false>;
-  rule.update[int(DType::float64)][1] = update<Formula, double, true>;
-  rule.update[int(DType::bfloat16)][0] = update<Formula, bfloat16, false>;
-  rule.update[int(DType::bfloat16)][1] = update<Formula, bfloat16, true>;
+  if constexpr (FactoredRule<R>)
+    add_factored<R>(rule);
+  else
+    add_elementwise<R>(rule);
   return rule;
 }
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "engine/dispatch.hpp"
+#include "engine/factored.hpp"
 #include "engine/threads.hpp"
 
 namespace pyoptim {
@@ -125,7 +126,9 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       made.size = tensor.size;
       made.dtype = tensor.dtype;
       made.group = groups_.size();
-      made.rows = tensor.rows;
+      const bool of_one_axis = tensor.shape.empty() && tensor.size != 1;
+      shapes_.push_back(of_one_axis ? Shape{tensor.size} : tensor.shape);
+      if (group.rule->factored != nullptr) made.matrices = matrices_of(*group.rule, shapes_.back());
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
     }
@@ -133,7 +136,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
   }
   check_overlap(groups);
   check_extras();
-  if (options.extras.any())
+  if (options.extras.any() || first_variant_->factored != nullptr)
     allocate_one_by_one(groups);
   else
     allocate_states(groups);
@@ -147,6 +150,8 @@ void Optimizer::check_extras() const {
   };
   if (extras.modifier == Modifier::cautious && first_variant_->sum_count > 0)
     refuse("cautious updates are for rules without norms");
+  if (extras.any() && first_variant_->factored != nullptr)
+    refuse("nothing can be done around updates by rows and columns");
   for (const Tensor& tensor : tensors_) {
     if (tensor.dtype == DType::float64 && extras.format != StateFormat::full)
       refuse("state_dtype is for parameters of float32 and bfloat16, not of float64");
@@ -268,7 +273,8 @@ void Optimizer::plan(const void* const* grads, double scale) {
     const RuleInfo& rule = *group.rule;
     const Extras& extras = options_.extras;
     const CoalescedRows* const rows = rows_of(i);
-    const bool alone = rule.sum_count > 0 || extras.any() || rows != nullptr;
+    const bool alone =
+        rule.sum_count > 0 || rule.factored != nullptr || extras.any() || rows != nullptr;
     const bool same_run =
         before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
@@ -282,11 +288,11 @@ void Optimizer::plan(const void* const* grads, double scale) {
       else if (!rule.decays_itself)
         shaping.keep = 1 - group.lr * group.weight_decay;
       set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
-      const bool general = shaping.l2 != 0 || shaping.rest != 1 || rule.sum_count > 0;
+      const bool general = shaping.l2 != 0 || shaping.rest != 1;
       const DType dtype = updated_as(tensor.dtype, extras);
       const bool counts = extras.modifier == Modifier::cautious;
       plan_.start_run({.update = rule.update[int(dtype)][general ? 1 : 0],
-                       .measure = rule.measure[int(dtype)],
+                       .measure = rule.measure[int(dtype)][general ? 1 : 0],
                        .sums = tensor.sums,
                        .sum_count = counts ? 1 : rule.sum_count,
                        .sums_of_all = rule.sums_of_all,

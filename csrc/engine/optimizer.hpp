@@ -19,15 +19,14 @@
 namespace pyoptim {
 
 /// A parameter buffer. `name` is how errors call it; `grad`, where its gradients will mostly lie,
-/// if that is known, so that the states are not placed in its way; `rows`, the length of its first
-/// axis, is for gradients of some rows.
+/// if that is known, so that the states are not placed in its way. Without a shape it has one axis.
 struct TensorSpec {
   std::string name;
   void* data = nullptr;
   std::size_t size = 0;
   DType dtype = DType::float32;
   const void* grad = nullptr;
-  std::size_t rows = 0;
+  std::vector<std::size_t> shape = {};
 };
 
 /// Hyper-parameters and the settings that all optimizers have, by name.
@@ -51,13 +50,14 @@ struct Options {
 /// The type of an array that an optimizer keeps.
 enum class StoredType : std::uint8_t { float32, float64, bfloat16, uint8, uint16 };
 
-/// An array that an optimizer keeps for a tensor: of its elements, or of `size` of its own.
+/// An array that an optimizer keeps for a tensor: of its elements, or of a shape of its own.
 struct StoredArray {
   std::string name;
   void* data = nullptr;
   StoredType type = StoredType::float32;
   std::size_t size = 0;
   bool by_element = true;
+  std::vector<std::size_t> shape = {};
 };
 
 struct StepInfo {
@@ -85,8 +85,9 @@ class PYOPTIM_API Optimizer {
   /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
   /// as it is. Gradients are multiplied by grad_scale, clipped, and never written.
   StepInfo step(const void* const* grads, double grad_scale = 1);
-  /// The same, where gradients may be of some rows, whose numbers must be below the tensor's
-  /// `rows`; only if takes_rows(). All other rows, and their states, stay as they are.
+  /// The same, where gradients may be of some rows, whose numbers must be below the length of
+  /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
+  /// are.
   StepInfo step(const Gradient* grads, double grad_scale = 1);
   [[nodiscard]] bool takes_rows() const;
 
@@ -165,6 +166,7 @@ class PYOPTIM_API Optimizer {
   Options options_;
   std::vector<Group> groups_;
   std::vector<Tensor> tensors_;
+  std::vector<std::vector<std::size_t>> shapes_;  // of the tensors
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
   std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average

@@ -57,38 +57,38 @@ void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t
   }
 }
 
-/// Two passes over each of several waves of work, in one team: first(wave, piece) for all of the
-/// wave's pieces, then between(wave) on one thread, then second(wave, piece). The next wave starts
-/// when its first pass finds a thread, so that what a wave touches is still in cache in its second.
-template <class Pieces, class First, class Between, class Second>
-void parallel_waves(int threads, std::size_t waves, const Pieces& pieces, const First& first,
-                    const Between& between, const Second& second) {
+/// Several passes over each of several waves of work, in one team: work(pass, wave, piece) for all
+/// of the wave's pieces, and between two passes between(pass, wave) on one thread. The next wave
+/// starts when its first pass finds a thread, so that what a wave touches is still in cache in its
+/// later ones.
+template <class Pieces, class Work, class Between>
+void parallel_waves(int threads, std::size_t waves, std::size_t passes, const Pieces& pieces,
+                    const Work& work, const Between& between) {
   if (threads <= 1) {
     const FloatEnvironment environment;
-    for (std::size_t wave = 0; wave < waves; ++wave) {
-      for (std::size_t piece = 0; piece < pieces(wave); ++piece) first(wave, piece);
-      between(wave);
-      for (std::size_t piece = 0; piece < pieces(wave); ++piece) second(wave, piece);
-    }
+    for (std::size_t wave = 0; wave < waves; ++wave)
+      for (std::size_t pass = 0; pass < passes; ++pass) {
+        for (std::size_t piece = 0; piece < pieces(wave); ++piece) work(pass, wave, piece);
+        if (pass + 1 < passes) between(pass, wave);
+      }
     return;
   }
   using Queue = std::atomic<std::size_t>;
-  const auto queues = std::make_unique<Queue[]>(2 * waves);
-  const auto take_all = [&](Queue& queue, std::size_t wave, const auto& work) {
-    std::size_t piece = 0;
-    while ((piece = queue.fetch_add(1, std::memory_order_relaxed)) < pieces(wave))
-      work(wave, piece);
-  };
+  const auto queues = std::make_unique<Queue[]>(passes * waves);
 #pragma omp parallel num_threads(threads)
   {
     const FloatEnvironment environment;
-    for (std::size_t wave = 0; wave < waves; ++wave) {
-      take_all(queues[2 * wave], wave, first);
+    for (std::size_t wave = 0; wave < waves; ++wave)
+      for (std::size_t pass = 0; pass < passes; ++pass) {
+        Queue& queue = queues[passes * wave + pass];
+        std::size_t piece = 0;
+        while ((piece = queue.fetch_add(1, std::memory_order_relaxed)) < pieces(wave))
+          work(pass, wave, piece);
+        if (pass + 1 == passes) continue;
 #pragma omp barrier
 #pragma omp single
-      between(wave);
-      take_all(queues[2 * wave + 1], wave, second);
-    }
+        between(pass, wave);
+      }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/factored.hpp"
 #include "engine/optimizer.hpp"
 #include "engine/parallel.hpp"
 
@@ -11,7 +12,6 @@ namespace {
 
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
 constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
-constexpr std::size_t wave = 1 << 20;   // what stays in cache between two passes
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -81,7 +81,11 @@ void each_part(const Span& span, DType dtype, int threads,
                [&](std::size_t begin, std::size_t end) { work(cut(span, dtype, begin, end)); });
 }
 
-void Plan::execute(int threads) const {
+void Plan::execute(int threads) {
+  if (!runs_.empty() && runs_.front().rule->factored != nullptr) {
+    execute_factored(runs_, threads, scratch_);
+    return;
+  }
   if (!runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().extras != nullptr)) {
     execute_by_tensor(threads);
     return;
@@ -163,30 +167,36 @@ void Plan::execute_by_tensor(int threads) const {
     });
     return;
   }
+  const auto measure = [&](const Piece& piece) {
+    const Run& run = *piece.run;
+    if (run.extras != nullptr)
+      measure_staged(run, piece.begin, piece.end, piece.sums);
+    else
+      run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
+  };
+  const auto add_up = [&](std::size_t w) {
+    // Blocks are added in order: over a tensor, or over all of them.
+    double total[max_sums] = {};
+    for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i) {
+      if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
+      for (std::size_t k = first_block[i] * count; k < first_block[i + 1] * count; ++k)
+        total[k % count] += sums[k];
+      std::copy_n(total, count, runs_[i].sums);
+    }
+    for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i)
+      if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
+  };
   parallel_waves(
-      threads, waves.size() - 1,
+      threads, waves.size() - 1, 2,
       [&](std::size_t w) { return waves[w + 1].first_piece - waves[w].first_piece; },
-      [&](std::size_t w, std::size_t i) {
+      [&](std::size_t pass, std::size_t w, std::size_t i) {
         const Piece& piece = pieces[waves[w].first_piece + i];
-        const Run& run = *piece.run;
-        if (run.extras != nullptr)
-          measure_staged(run, piece.begin, piece.end, piece.sums);
+        if (pass == 0)
+          measure(piece);
         else
-          run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
+          update(piece);
       },
-      [&](std::size_t w) {
-        // Blocks are added in order: over a tensor, or over all of them.
-        double total[max_sums] = {};
-        for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i) {
-          if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
-          for (std::size_t k = first_block[i] * count; k < first_block[i + 1] * count; ++k)
-            total[k % count] += sums[k];
-          std::copy_n(total, count, runs_[i].sums);
-        }
-        for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i)
-          if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
-      },
-      [&](std::size_t w, std::size_t i) { update(pieces[waves[w].first_piece + i]); });
+      [&](std::size_t /*pass*/, std::size_t w) { add_up(w); });
 }
 
 void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {

@@ -12,6 +12,14 @@
 
 namespace pyoptim {
 
+/// An array as row-major matrices that follow each other, or as a vector: one row that is none.
+struct MatrixShape {
+  std::size_t count = 0;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  bool vector = false;
+};
+
 /// A parameter, what the rule keeps for it, and how many steps it has made.
 struct Tensor {
   void* param = nullptr;
@@ -22,11 +30,12 @@ struct Tensor {
   double scalars[max_scalars] = {};
   double sums[max_sums] = {};  // what the rule measured in the step that is being made
   ExtraArrays extra;
+  MatrixShape matrices;  // of rules with states for rows and columns
   std::int64_t steps = 0;
-  std::size_t rows = 0;  // of the first axis
 };
 
 constexpr std::size_t sum_block = 1 << 14;  // elements that one sum runs over
+constexpr std::size_t wave = 1 << 20;       // elements that stay in cache between two passes
 
 /// Spans that one call of a kernel can update: same rule, settings, type and step.
 struct Run {
@@ -65,7 +74,7 @@ class Plan {
   [[nodiscard]] std::size_t work() const { return work_; }
 
   /// Does the work in one parallel region.
-  void execute(int threads) const;
+  void execute(int threads);
 
  private:
   void execute_by_tensor(int threads) const;
@@ -75,6 +84,7 @@ class Plan {
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
   std::size_t work_ = 0;
+  std::vector<double> scratch_;
 };
 
 /// Calls work(part) on parts that together are the span, on the threads that suit its size.

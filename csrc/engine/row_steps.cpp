@@ -27,8 +27,8 @@ StepInfo Optimizer::step(const Gradient* grads, double grad_scale) {
     if (grads[i].rows == nullptr) continue;
     by_rows_[i] = 1;
     CoalescedRows& rows = coalesced_[i];
-    rows.coalesce(grads[i], tensor.rows, tensor.rows > 0 ? tensor.size / tensor.rows : 0,
-                  tensor.dtype);
+    const std::size_t count = shapes_[i].empty() ? 0 : shapes_[i].front();
+    rows.coalesce(grads[i], count, count > 0 ? tensor.size / count : 0, tensor.dtype);
     dense[i] = measured ? rows.gather(options_.threads) : grads[i].values;
     if (dense[i] == nullptr) dense[i] = &rows;  // there is a gradient, if of no rows
   }

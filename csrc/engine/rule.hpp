@@ -5,8 +5,8 @@
 // and, where it needs them, applies(), conflict(), initial(), scalars and advance(). A rule that
 // needs norms has sum_count and measure<F>(t), a first pass whose sums are in t when step<F>(t) is
 // called. One with takes_rows can be given gradients of some rows of a tensor. See adam.hpp for
-// one, lamb.hpp for one that measures. The engine supplies everything else: types, decay, clipping,
-// threads.
+// one, lamb.hpp for one that measures; factored_kernels.hpp tells of those that keep states by row
+// and column. The engine supplies everything else: types, decay, clipping, threads.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 
 #include "engine/backend.hpp"
 #include "engine/math.hpp"
+#include "engine/sum.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 
@@ -64,8 +65,11 @@ inline constexpr double unlimited = __builtin_huge_val();
 inline constexpr Range flag{0, 1, false, false, true};
 inline constexpr Range positive{0, unlimited, true, true, false};
 inline constexpr Range non_negative{0, unlimited, false, true, false};
-inline constexpr Range fraction{0, 1, false, true, false};          // [0, 1)
-inline constexpr Range closed_fraction{0, 1, false, false, false};  // [0, 1]
+inline constexpr Range fraction{0, 1, false, true, false};           // [0, 1)
+inline constexpr Range closed_fraction{0, 1, false, false, false};   // [0, 1]
+inline constexpr Range positive_fraction{0, 1, true, false, false};  // (0, 1]
+inline constexpr Range not_above_zero{-unlimited, 0, true, false, false};
+inline constexpr Range one_or_more{1, unlimited, false, true, false};
 inline constexpr Range above_one{1, unlimited, true, true, false};
 inline constexpr Range between_zero_and_one{0, 1, true, true, false};
 inline constexpr Range any_number{-unlimited, unlimited, true, true, false};
@@ -82,6 +86,10 @@ template <class R>
 consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const char* doc) {
   return {{Field<R>{name, nullptr, flag, doc, chosen}}};
 }
+
+/// The distance from 1 to the next number.
+template <class F>
+inline constexpr F epsilon = sizeof(F) == sizeof(double) ? F(__DBL_EPSILON__) : F(__FLT_EPSILON__);
 
 /// For the parameters of updates that take any number of states.
 template <class T, class F>

@@ -197,7 +197,7 @@ class Stages {
       if (formats_[k] != StateFormat::full && ((changed >> k) & 1U) != 0)
         storage_.encode[int(formats_[k])][extras_.stochastic ? 1 : 0](
             static_cast<const float*>(spans_[i].state[k]), codes(i, k), scales(i, k),
-            spans_[i].size, first(i), run_.key + std::uint32_t(k) * 0x9E3779B9U);
+            spans_[i].size, first(i), run_.key + std::uint32_t(k) * 0x85EBCA77U);
   }
 
   const Run& run_;

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 
+#include "engine/factored.hpp"
 #include "engine/optimizer.hpp"
 
 namespace pyoptim {
@@ -31,12 +32,18 @@ std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
   const auto add = [&](const std::string& name, void* data, StoredType type) {
     arrays.push_back({name, data, type, tensor.size, true});
   };
+  for (std::size_t k = 0; k < rule.state_count && rule.factored != nullptr; ++k)
+    if (keeps_state(rule, k, tensor.matrices))
+      arrays.push_back({state_name(rule, k, tensor.matrices), tensor.state[k], full,
+                        state_size(rule, k, tensor), false, state_shape(rule, k, shapes_[index])});
+  if (rule.factored != nullptr) return arrays;
   for (std::size_t k = 0; k < rule.state_count; ++k) {
     const StateFormat format = format_of(rule, k, options_.extras);
     add(rule.states[k], tensor.state[k], format == StateFormat::full ? full : types[int(format)]);
+    const std::size_t scales = (tensor.size + scale_block - 1) / scale_block;
     if (format == StateFormat::float8)
       arrays.push_back({std::string(rule.states[k]) + "_scale", tensor.extra.scales[k],
-                        StoredType::float32, (tensor.size + scale_block - 1) / scale_block, false});
+                        StoredType::float32, scales, false, {scales}});
   }
   if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
   if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);
@@ -64,6 +71,11 @@ void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
   const auto take = [&]() -> void* { return memory_->data() + *next++; };
   for (Tensor& tensor : tensors_) {
     const RuleInfo& rule = *groups_[tensor.group].rule;
+    if (rule.factored != nullptr) {
+      for (std::size_t k = 0; k < rule.state_count; ++k)
+        if (keeps_state(rule, k, tensor.matrices)) tensor.state[k] = take();
+      continue;
+    }
     const Extras& extras = options_.extras;
     for (std::size_t k = 0; k < rule.state_count; ++k) {
       tensor.state[k] = take();
@@ -124,13 +136,14 @@ void Optimizer::first_step(Tensor& tensor) const {
   if (options_.extras.master == Master::full) copy_parameters(tensor, tensor.extra.master);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
-    if (value == 0) continue;
+    if (value == 0 || tensor.state[k] == nullptr) continue;
     // A state in fewer bits begins where it is decoded.
     if (format_of(rule, k, options_.extras) != StateFormat::full) continue;
+    const std::size_t size = state_size(rule, k, tensor);
     if (state_dtype(tensor.dtype) == DType::float64)
-      std::fill_n(static_cast<double*>(tensor.state[k]), tensor.size, value);
+      std::fill_n(static_cast<double*>(tensor.state[k]), size, value);
     else
-      std::fill_n(static_cast<float*>(tensor.state[k]), tensor.size, float(value));
+      std::fill_n(static_cast<float*>(tensor.state[k]), size, float(value));
   }
 }
 

@@ -10,40 +10,74 @@ namespace pyoptim::PYOPTIM_ISA {
 
 inline constexpr std::size_t lanes = 16;
 
-/// Sixteen sums at once, in vectors that fit registers: an array would go through memory between
-/// the turns of a loop, which takes longer than what is added up.
-class LaneSums {
+#if defined(__AVX512F__)
+inline constexpr std::size_t register_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr std::size_t register_bytes = 32;
+#else
+inline constexpr std::size_t register_bytes = 16;
+#endif
+
+template <class F>
+struct Register;
+template <>
+struct Register<float> {
+  using type = float __attribute__((vector_size(register_bytes)));
+};
+template <>
+struct Register<double> {
+  using type = double __attribute__((vector_size(register_bytes)));
+};
+
+enum class Combination : bool { sum, largest };
+
+/// Sixteen sums at once, or the largest of numbers of at least 0, in vectors that fit registers: an
+/// array would go through memory between the turns of a loop, which takes longer than what is
+/// added up. Of the largest, NaN does not count.
+template <Combination Kind, class F = double>
+class Lanes {
  public:
-  void add(const double (&terms)[lanes]) { add(terms, std::make_index_sequence<parts>()); }
+  void add(const F (&terms)[lanes]) { add(terms, std::make_index_sequence<parts>()); }
 
   /// All lanes, in order.
   [[nodiscard]] double total() const {
-    double sum = 0;
-    for (const Vector& part : sums_)
-      for (std::size_t i = 0; i < width; ++i) sum += part[i];
-    return sum;
+    double total = 0;
+    for (const Vector& part : lanes_)
+      for (std::size_t i = 0; i < width; ++i)
+        total = Kind == Combination::sum ? total + part[i] : larger(double(part[i]), total);
+    return total;
+  }
+
+  /// All lanes, as a tree: each of the first half with one of the second, and so on.
+  [[nodiscard]] double folded() const {
+    double values[lanes];
+    for (std::size_t i = 0; i < lanes; ++i) values[i] = double(lanes_[i / width][i % width]);
+    for (std::size_t half = lanes / 2; half > 0; half /= 2)
+      for (std::size_t i = 0; i < half; ++i)
+        values[i] = Kind == Combination::sum ? values[i] + values[i + half]
+                                             : larger(values[i + half], values[i]);
+    return values[0];
   }
 
  private:
-#if defined(__AVX512F__)
-  static constexpr std::size_t width = 8;
-#elif defined(__AVX__)
-  static constexpr std::size_t width = 4;
-#else
-  static constexpr std::size_t width = 2;
-#endif
+  static constexpr std::size_t width = register_bytes / sizeof(F);
   static constexpr std::size_t parts = lanes / width;
-  using Vector = double __attribute__((vector_size(width * sizeof(double))));
+  using Vector = typename Register<F>::type;
 
   template <std::size_t... I>
-  void add(const double (&terms)[lanes], std::index_sequence<I...> /*parts*/) {
+  void add(const F (&terms)[lanes], std::index_sequence<I...> /*parts*/) {
     Vector values[parts];
     (__builtin_memcpy(&values[I], terms + I * width, sizeof(Vector)), ...);
-    ((sums_[I] += values[I]), ...);
+    if constexpr (Kind == Combination::sum)
+      ((lanes_[I] += values[I]), ...);
+    else
+      ((lanes_[I] = values[I] > lanes_[I] ? values[I] : lanes_[I]), ...);
   }
 
-  Vector sums_[parts] = {};
+  Vector lanes_[parts] = {};
 };
+
+using LaneSums = Lanes<Combination::sum>;
 
 /// Calls terms(i, j) for all i below size, j being the lane of i, and then add() for every 16 of
 /// them; where the last are fewer, pad(j) first for the rest of the lanes.

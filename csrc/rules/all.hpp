@@ -5,6 +5,7 @@
 #include "rules/adabelief.hpp"
 #include "rules/adabound.hpp"
 #include "rules/adadelta.hpp"
+#include "rules/adafactor.hpp"
 #include "rules/adagrad.hpp"
 #include "rules/adam.hpp"
 #include "rules/adamax.hpp"
@@ -29,10 +30,12 @@
 #include "rules/qhadam.hpp"
 #include "rules/radam.hpp"
 #include "rules/rmsprop.hpp"
+#include "rules/rowwise_adagrad.hpp"
 #include "rules/rprop.hpp"
 #include "rules/schedule_free.hpp"
 #include "rules/sgd.hpp"
 #include "rules/signum.hpp"
+#include "rules/sm3.hpp"
 #include "rules/sophia.hpp"
 #include "rules/stable_adamw.hpp"
 #include "rules/yogi.hpp"
@@ -84,7 +87,10 @@ using AllRules = RuleList<
     StableAdamW,
     Prodigy,
     DAdaptAdam,
-    DoG>;
+    DoG,
+    Adafactor,
+    SM3<true>, SM3<false>,
+    RowwiseAdagrad>;
 // clang-format on
 
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -11,12 +11,20 @@
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-/// 32 bits that look random, the same for the same element and key; the upper ones most.
-inline std::uint32_t noise(std::size_t element, std::uint32_t key) {
-  std::uint32_t bits = static_cast<std::uint32_t>(element) * 0x9E3779B1U + key;
-  bits ^= bits >> 15;
-  return bits * 0x85EBCA77U;
-}
+/// Where elements are rounded up in 2^32 equal steps: spread evenly over any stretch of elements, as
+/// multiples of the golden ratio are. The key of a step is random, so that each element's place is.
+class Thresholds {
+ public:
+  Thresholds(std::size_t first, std::uint32_t key)
+      : start_(static_cast<std::uint32_t>(first) * golden + key) {}
+  std::uint32_t operator[](std::size_t i) const {
+    return start_ + static_cast<std::uint32_t>(i) * golden;
+  }
+
+ private:
+  static constexpr std::uint32_t golden = 0x9E3779B1U;
+  std::uint32_t start_;
+};
 
 void decode_bfloat16(const void* codes, const float* /*scales*/, float* values, std::size_t size) {
   const auto* const from = static_cast<const bfloat16*>(codes);
@@ -28,16 +36,16 @@ template <bool Stochastic>
 void encode_bfloat16(const float* values, void* codes, float* /*scales*/, std::size_t size,
                      std::size_t first, std::uint32_t key) {
   auto* const to = static_cast<bfloat16*>(codes);
+  const Thresholds thresholds(first, key);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) {
     if constexpr (Stochastic) {
       const auto bits = __builtin_bit_cast(std::uint32_t, values[i]);
-      const std::uint32_t rounded = (bits + (noise(first + i, key) >> 16)) >> 16;
+      const std::uint32_t rounded = (bits + (thresholds[i] >> 16)) >> 16;
       const std::uint32_t quiet_nan = (bits >> 16) | 0x40U;
-      const std::uint32_t magnitude = bits & 0x7FFFFFFFU;
-      to[i].bits = static_cast<std::uint16_t>(magnitude > 0x7F800000U    ? quiet_nan
-                                              : magnitude == 0x7F800000U ? bits >> 16
-                                                                         : rounded);
+      // Infinity stays what it is: its lower bits are 0.
+      to[i].bits =
+          static_cast<std::uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet_nan : rounded);
     } else {
       store(to[i], values[i]);
     }
@@ -63,6 +71,7 @@ struct Float8 {
   static constexpr std::int32_t most_code = Signed ? 127 : 255;
   static constexpr std::int32_t bias = (127 - 15) << mantissa;
   static constexpr float most = 2 - 1.0F / (1 << mantissa);  // what the largest code stands for
+  static constexpr float below_most = most * (1 - 0x1p-20F);  // never rounded to more than that
 
   static float decode(std::int32_t code, float unit) {
     const std::int32_t magnitude = code & most_code;
@@ -70,14 +79,13 @@ struct Float8 {
     const float size = magnitude == 0 ? 0.0F : value;
     return Signed && code > most_code ? -size : size;
   }
-  /// `rounding` is below 1 << shift.
+  /// `value` times `unit` is at most below_most in magnitude; `rounding` is below 1 << shift.
   static std::int32_t encode(float value, float unit, std::int32_t rounding) {
     const auto bits = __builtin_bit_cast(std::int32_t, value * unit);
-    const std::int32_t rounded = (((bits & 0x7FFFFFFF) + rounding) >> shift) - bias;
-    const std::int32_t bounded = rounded < most_code ? rounded : most_code;
+    const std::int32_t rounded = ((bits & 0x7FFFFFFF) + (rounding - (bias << shift))) >> shift;
     // What is above 0 and is to be divided by stays so.
     const std::int32_t least = !Signed && value > 0 ? 1 : 0;
-    const std::int32_t code = bounded > least ? bounded : least;
+    const std::int32_t code = rounded > least ? rounded : least;
     return Signed ? code | ((bits >> 24) & 0x80) : code;
   }
 };
@@ -156,11 +164,12 @@ template <bool Signed, bool Stochastic>
                                                 float most, std::size_t size, std::size_t first,
                                                 std::uint32_t key) {
   using Code = Float8<Signed>;
-  const float unit = Code::most / most;
+  const float unit = Code::below_most / most;
+  const Thresholds thresholds(first, key);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) {
     const std::int32_t rounding = Stochastic
-                                      ? std::int32_t(noise(first + i, key) >> (32 - Code::shift))
+                                      ? std::int32_t(thresholds[i] >> (32 - Code::shift))
                                       : 1 << (Code::shift - 1);
     codes[i] = std::uint8_t(Code::encode(values[i], unit, rounding));
   }

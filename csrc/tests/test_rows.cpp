@@ -139,7 +139,7 @@ TEST_CASE("a step with rows is the dense step of these rows, with any number of 
         CAPTURE(threads);
         const auto settings = settings_of(*rule, choices_of_hyper(*rule).front());
         Array sparse = random_array(dtype, table * length, 1), dense = sparse;
-        const TensorSpec spec{"p", sparse.at(0), table * length, dtype, nullptr, table};
+        const TensorSpec spec{"p", sparse.at(0), table * length, dtype, nullptr, {table, length}};
         Optimizer by_rows(rule->name, {{settings, {spec}}}, {.threads = threads});
         Optimizer whole(rule->name, {{settings, {{"p", dense.at(0), table * length, dtype}}}}, {});
         for (std::uint64_t step = 0; step < 3; ++step) {
@@ -179,7 +179,7 @@ TEST_CASE("a step with rows is the dense step of these rows, with any number of 
 
 TEST_CASE("optimizers that do more than a rule's update, and other rules, take no rows") {
   Array param = random_array(DType::float32, 6, 1);
-  const TensorSpec spec{"p", param.at(0), 6, DType::float32, nullptr, 3};
+  const TensorSpec spec{"p", param.at(0), 6, DType::float32, nullptr, {3, 2}};
   const std::int64_t row = 1;
   const Gradient gradient{param.at(0), &row, 1};
   for (const RuleInfo* rule : all_rules()) {

@@ -1,0 +1,63 @@
+"""What the programs share: arguments, what figures depend on, and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyoptim as po
+from benchmarks.contenders import is_installed
+
+STDOUT = "-"
+
+
+def names_of(known: Collection[str]) -> Callable[[str], list[str]]:
+    """Return a parser of some of these names, with commas between them."""
+
+    def parse(text: str) -> list[str]:
+        names = text.split(",")
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"no section {name!r}; of {', '.join(known)}")
+        return names
+
+    return parse
+
+
+def count(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def environment(*modules: str) -> dict[str, Any]:
+    """Return what the figures depend on, with the versions of these modules."""
+    installed = filter(is_installed, ("numpy", *modules))
+    cpu = Path("/proc/cpuinfo")
+    models = re.findall(r"model name\s*:\s*(.*)", cpu.read_text()) if cpu.exists() else []
+    return {
+        "pyoptim": po.__version__,
+        "instruction set": po.config()["instruction set"],
+        "threads": po.get_num_threads(),
+        "processor": models[0] if models else platform.processor(),
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        **{module: importlib.metadata.version(module) for module in installed},
+    }
+
+
+def write_json(figures: Mapping[str, Any], to: str) -> None:
+    """Write figures to a file, or to stdout if it is named -."""
+    text = json.dumps(figures, indent=1) + "\n"
+    if to == STDOUT:
+        sys.stdout.write(text)
+    else:
+        Path(to).write_text(text, encoding="utf-8")

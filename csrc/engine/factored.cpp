@@ -1,0 +1,268 @@
+#include "engine/factored.hpp"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "engine/optimizer.hpp"
+#include "engine/parallel.hpp"
+
+namespace pyoptim {
+namespace {
+
+// A tile is of so many rows and columns, of longer ones where there are fewer of the others. Sums
+// are over tiles, so that their bits depend on these numbers, and on nothing else.
+constexpr std::size_t tall = 128;
+constexpr std::size_t wide = 512;
+constexpr std::size_t longest = 1 << 14;
+constexpr std::size_t lane_count = 16;
+constexpr std::size_t small_matrices = 1 << 15;  // elements of them that make a tile together
+
+std::size_t product(Shape::const_iterator begin, Shape::const_iterator end) {
+  return std::accumulate(begin, end, std::size_t{1}, std::multiplies<>());
+}
+
+bool keeps_columns(const RuleInfo& rule) {
+  const StateShape* const shapes = rule.factored->shape;
+  return std::count(shapes, shapes + rule.state_count, StateShape::column) > 0;
+}
+
+/// A tensor's matrices cut into tiles.
+struct Cut {
+  MatrixShape shape;
+  std::size_t matrices;  // of a tile
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t row_tiles;
+  std::size_t column_tiles;
+  std::size_t tiles;
+
+  explicit Cut(const MatrixShape& matrix) : shape(matrix) {
+    const std::size_t elements = matrix.rows * matrix.columns;
+    const bool empty = matrix.count == 0 || elements == 0;
+    const std::size_t few = std::max<std::size_t>(1, std::min(matrix.rows, tall));
+    rows = few;
+    columns = std::min(longest, tall * wide / few / lane_count * lane_count);
+    row_tiles = (matrix.rows + rows - 1) / rows;
+    column_tiles = (matrix.columns + columns - 1) / columns;
+    const bool whole = row_tiles * column_tiles == 1 && !empty;
+    matrices = whole ? std::max<std::size_t>(1, small_matrices / elements) : 1;
+    tiles = empty ? 0 : (matrix.count + matrices - 1) / matrices * row_tiles * column_tiles;
+  }
+};
+
+/// A run, and where what is found in its tiles is put.
+class Work {
+ public:
+  explicit Work(const Run& run)
+      : run_(&run),
+        kernels_(run.rule->factored),
+        cut_(run.tensor->matrices),
+        keeps_rows_(state(StateShape::row) != nullptr),
+        keeps_columns_(state(StateShape::column) != nullptr && cut_.shape.rows > 1) {}
+
+  [[nodiscard]] std::size_t tiles() const { return cut_.tiles; }
+
+  [[nodiscard]] std::size_t scratch() const {
+    return row_values() + in_doubles(column_values()) + in_doubles(row_factors()) + 2 * cut_.tiles;
+  }
+
+  void use(double* scratch) {
+    row_values_ = scratch;
+    column_values_ = row_values_ + row_values();
+    row_factors_ = column_values_ + in_doubles(column_values());
+    totals_ = row_factors_ + in_doubles(row_factors());
+  }
+
+  void run(Pass pass, std::size_t index) const {
+    const Tile part = tile(index);
+    double* const total = totals_ + (pass == Pass::measure ? cut_.tiles : 0) + index;
+    const Shaping& shaping = run_->shaping;
+    const bool general = shaping.l2 != 0 || shaping.rest != 1;
+    kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0](run_->hyper, run_->step, shaping, part, total);
+  }
+
+  /// Puts together what a pass found, for the next one or the next step.
+  void finish(Pass pass) const {
+    if (pass != Pass::update) {
+      const double* const totals = totals_ + (pass == Pass::measure ? cut_.tiles : 0);
+      run_->sums[pass == Pass::measure ? 1 : 0] =
+          std::accumulate(totals, totals + cut_.tiles, 0.0);
+    }
+    if (pass != kernels_->collecting || cut_.tiles == 0) return;
+    Found found{{},
+                row_factors_,
+                keeps_rows_ ? row_values_ : nullptr,
+                keeps_columns_ ? column_values_ : nullptr,
+                cut_.shape.count,
+                cut_.shape.rows,
+                cut_.shape.columns,
+                cut_.row_tiles,
+                cut_.column_tiles};
+    std::copy_n(run_->tensor->state, max_states, found.state);
+    kernels_->combine[run_->dtype == DType::float64 ? 1 : 0](run_->hyper, run_->step, found);
+  }
+
+ private:
+  [[nodiscard]] std::size_t row_values() const {
+    return keeps_rows_ ? cut_.shape.count * cut_.shape.rows * cut_.column_tiles : 0;
+  }
+  [[nodiscard]] std::size_t column_values() const {
+    return keeps_columns_ ? cut_.shape.count * cut_.row_tiles * cut_.shape.columns : 0;
+  }
+  [[nodiscard]] std::size_t row_factors() const {
+    return keeps_rows_ && kernels_->relative_rows ? cut_.shape.count * cut_.shape.rows : 0;
+  }
+
+  [[nodiscard]] std::size_t wide_item() const { return item_size(state_dtype(run_->dtype)); }
+  [[nodiscard]] std::size_t in_doubles(std::size_t numbers) const {
+    return (numbers * wide_item() + sizeof(double) - 1) / sizeof(double);
+  }
+
+  [[nodiscard]] void* state(StateShape shape) const {
+    for (std::size_t k = 0; k < run_->rule->state_count; ++k)
+      if (kernels_->shape[k] == shape) return run_->tensor->state[k];
+    return nullptr;
+  }
+
+  [[nodiscard]] Tile tile(std::size_t index) const {
+    const std::size_t across = cut_.column_tiles, down = cut_.row_tiles;
+    const std::size_t matrix = index / (across * down) * cut_.matrices;
+    const std::size_t top = index / across % down * cut_.rows;
+    const std::size_t left = index % across * cut_.columns;
+    const std::size_t row = matrix * cut_.shape.rows + top;
+    const std::size_t column = matrix * cut_.shape.columns + left;
+    const std::size_t element = row * cut_.shape.columns + left;
+    const std::size_t item = item_size(run_->dtype), wide = wide_item();
+
+    Tile tile{};
+    tile.param = static_cast<std::byte*>(run_->tensor->param) + element * item;
+    tile.grad = static_cast<const std::byte*>(run_->grad) + element * item;
+    for (std::size_t k = 0; k < run_->rule->state_count; ++k) {
+      const StateShape shape = kernels_->shape[k];
+      const std::size_t first = shape == StateShape::row      ? row
+                                : shape == StateShape::column ? column
+                                                              : element;
+      auto* const state = static_cast<std::byte*>(run_->tensor->state[k]);
+      tile.state[k] = state == nullptr ? nullptr : state + first * wide;
+      if (shape == StateShape::row) tile.row_factor = tile.state[k];
+    }
+    if (keeps_rows_) {
+      if (kernels_->relative_rows)
+        tile.row_factor = reinterpret_cast<const std::byte*>(row_factors_) + row * wide;
+      tile.row_values = row_values_ + row * across + left / cut_.columns;
+      tile.row_stride = across;
+    }
+    if (keeps_columns_)
+      tile.column_values =
+          reinterpret_cast<std::byte*>(column_values_) +
+          ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide;
+    tile.matrices = std::min(cut_.matrices, cut_.shape.count - matrix);
+    tile.rows = std::min(cut_.rows, cut_.shape.rows - top);
+    tile.columns = std::min(cut_.columns, cut_.shape.columns - left);
+    tile.stride = cut_.shape.columns;
+    return tile;
+  }
+
+  const Run* run_;
+  const FactoredKernels* kernels_;
+  Cut cut_;
+  bool keeps_rows_;
+  bool keeps_columns_;  // and not as they are found
+  double* row_values_ = nullptr;
+  double* column_values_ = nullptr;  // this and the next in the type of arithmetic
+  double* row_factors_ = nullptr;
+  double* totals_ = nullptr;
+};
+
+}  // namespace
+
+MatrixShape matrices_of(const RuleInfo& rule, const Shape& shape) {
+  const std::size_t size = product(shape.begin(), shape.end());
+  if (shape.size() < 2) return keeps_columns(rule) ? MatrixShape{1, 1, size, true}
+                                                   : MatrixShape{1, size, 1, false};
+  if (rule.factored->matrices == Matrices::first_axis)
+    return {1, shape.front(), product(shape.begin() + 1, shape.end()), false};
+  return {product(shape.begin(), shape.end() - 2), shape.end()[-2], shape.back(), false};
+}
+
+bool keeps_state(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices) {
+  return !(matrices.vector && rule.factored->shape[state] == StateShape::row);
+}
+
+std::size_t state_size(const RuleInfo& rule, std::size_t state, const Tensor& tensor) {
+  const MatrixShape& matrices = tensor.matrices;
+  if (rule.factored == nullptr || rule.factored->shape[state] == StateShape::element)
+    return tensor.size;
+  return matrices.count *
+         (rule.factored->shape[state] == StateShape::row ? matrices.rows : matrices.columns);
+}
+
+Shape state_shape(const RuleInfo& rule, std::size_t state, const Shape& shape) {
+  const StateShape kind = rule.factored->shape[state];
+  if (kind == StateShape::element || shape.size() < 2) return shape;
+  if (rule.factored->matrices == Matrices::first_axis)
+    return kind == StateShape::row ? Shape{shape.front()} : Shape(shape.begin() + 1, shape.end());
+  Shape kept = shape;
+  kept.end()[kind == StateShape::row ? -1 : -2] = 1;
+  return kept;
+}
+
+const char* state_name(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices) {
+  const bool renamed = matrices.vector && rule.factored->vector_state != nullptr &&
+                       rule.factored->shape[state] == StateShape::column;
+  return renamed ? rule.factored->vector_state : rule.states[state];
+}
+
+void execute_factored(const std::vector<Run>& runs, int threads, std::vector<double>& scratch) {
+  const FactoredKernels& kernels = *runs.front().rule->factored;
+  std::vector<Pass> passes;
+  for (const Pass pass : {Pass::collect, Pass::measure, Pass::update})
+    if (kernels.pass[int(pass)][0][0] != nullptr) passes.push_back(pass);
+
+  // Waves of whole tensors.
+  struct Wave {
+    std::size_t first_work;
+    std::size_t first_tile;
+  };
+  std::vector<Work> works;
+  std::vector<Wave> waves;
+  std::vector<std::size_t> work_of;  // each tile
+  std::vector<std::size_t> first_tile;
+  std::size_t in_wave = wave, memory = 0;
+  works.reserve(runs.size());
+  for (const Run& run : runs) {
+    if (waves.empty() || in_wave + run.elements > wave) {
+      waves.push_back({works.size(), work_of.size()});
+      in_wave = 0;
+    }
+    in_wave += run.elements;
+    first_tile.push_back(work_of.size());
+    works.emplace_back(run);
+    work_of.insert(work_of.end(), works.back().tiles(), works.size() - 1);
+    memory += works.back().scratch();
+  }
+  waves.push_back({works.size(), work_of.size()});
+  if (scratch.size() < memory) scratch.resize(memory);
+  double* free = scratch.data();
+  for (Work& work : works) {
+    work.use(free);
+    free += work.scratch();
+  }
+
+  parallel_waves(
+      threads, waves.size() - 1, passes.size(),
+      [&](std::size_t w) { return waves[w + 1].first_tile - waves[w].first_tile; },
+      [&](std::size_t pass, std::size_t w, std::size_t i) {
+        const std::size_t tile = waves[w].first_tile + i, work = work_of[tile];
+        works[work].run(passes[pass], tile - first_tile[work]);
+      },
+      [&](std::size_t pass, std::size_t w) {
+        for (std::size_t i = waves[w].first_work; i < waves[w + 1].first_work; ++i)
+          works[i].finish(passes[pass]);
+      });
+  const FloatEnvironment environment;
+  for (const Work& work : works) work.finish(Pass::update);
+}
+
+}  // namespace pyoptim

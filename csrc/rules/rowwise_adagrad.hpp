@@ -1,0 +1,52 @@
+#pragma once
+
+#include "engine/rule.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+struct RowwiseAdagrad {
+  double eps = 1e-10;
+  double initial_accumulator_value = 0;
+
+  static constexpr const char* name = "RowwiseAdagrad";
+  static constexpr const char* doc =
+      "Row-wise Adagrad: one sum of mean squares for each row, as of an embedding table.\n\n"
+      "    s = s + mean(g^2)                          (over the row)\n"
+      "    p = p - lr g / (sqrt(s) + eps)\n\n"
+      "A row is all of an array that has the same index of the first axis.\n\n"
+      "Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep Learning\n"
+      "Recommendation Models, 2021, arXiv:2104.05158.";
+  static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr auto states = names("row_sum");
+  static constexpr StateShape shapes[] = {StateShape::row};
+  static constexpr Matrices matrices = Matrices::first_axis;
+  static constexpr double no_row = 0;
+  static constexpr Combination combination = Combination::sum;
+  static constexpr std::size_t reads[] = {1, 2};
+  static constexpr auto fields = fields_of<RowwiseAdagrad>(
+      Field<RowwiseAdagrad>{"eps", &RowwiseAdagrad::eps, non_negative, "Added to the root."},
+      Field<RowwiseAdagrad>{"initial_accumulator_value", &RowwiseAdagrad::initial_accumulator_value,
+                            non_negative, "What the sums start from."});
+
+  [[nodiscard]] double initial(double /*lr*/, std::size_t /*state*/) const {
+    return initial_accumulator_value;
+  }
+
+  template <class F>
+  auto combine(const Step& /*t*/) const {
+    return [=](F old, F mean) { return old + mean; };
+  }
+
+  template <class F>
+  auto collect(const Step& /*t*/) const {
+    return [=](F /*p*/, F g, F& g_square, F& /*unused*/) { g_square = g * g; };
+  }
+
+  template <class F>
+  auto step(const Step& t) const {
+    const F lr = F(t.lr), tiny = F(eps);
+    return [=](F& p, F g, F row, F /*column*/) { p -= lr / (square_root(row) + tiny) * g; };
+  }
+};
+
+}  // namespace pyoptim::PYOPTIM_ISA
