@@ -59,9 +59,12 @@ class BoundOptimizer {
         const void* const grad =
             own_grad.is_none() ? nullptr : as_array(own_grad, "gradient of " + name).data();
         // The engine only reads the pointer here; the array was found writable above.
-        spec.tensors.push_back(
-            {name, const_cast<void*>(array.data()), std::size_t(array.size()), dtype, grad,
-             {array.shape(), array.shape() + array.ndim()}});
+        spec.tensors.push_back({name,
+                                const_cast<void*>(array.data()),
+                                std::size_t(array.size()),
+                                dtype,
+                                grad,
+                                {array.shape(), array.shape() + array.ndim()}});
         elements_ += std::size_t(array.size());
         params_.push_back(plain_view(array));
         given_.push_back(array);

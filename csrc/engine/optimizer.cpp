@@ -128,8 +128,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       made.group = groups_.size();
       const bool of_one_axis = tensor.shape.empty() && tensor.size != 1;
       shapes_.push_back(of_one_axis ? Shape{tensor.size} : tensor.shape);
-      if (group.rule->factored != nullptr)
-        made.matrices = matrices_of(*group.rule, shapes_.back());
+      if (group.rule->factored != nullptr) made.matrices = matrices_of(*group.rule, shapes_.back());
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
     }

@@ -39,6 +39,11 @@ consteval Table<const char*, sizeof...(Names)> names(Names... name) {
   return {{name...}};
 }
 
+template <class... Shapes>
+consteval Table<StateShape, sizeof...(Shapes)> shapes_of(Shapes... shape) {
+  return {{shape...}};
+}
+
 /// A list of this name, or of none.
 template <bool Present>
 consteval Table<const char*, Present ? 1 : 0> name_if(const char* name) {
@@ -65,8 +70,8 @@ inline constexpr double unlimited = __builtin_huge_val();
 inline constexpr Range flag{0, 1, false, false, true};
 inline constexpr Range positive{0, unlimited, true, true, false};
 inline constexpr Range non_negative{0, unlimited, false, true, false};
-inline constexpr Range fraction{0, 1, false, true, false};          // [0, 1)
-inline constexpr Range closed_fraction{0, 1, false, false, false};  // [0, 1]
+inline constexpr Range fraction{0, 1, false, true, false};           // [0, 1)
+inline constexpr Range closed_fraction{0, 1, false, false, false};   // [0, 1]
 inline constexpr Range positive_fraction{0, 1, true, false, false};  // (0, 1]
 inline constexpr Range not_above_zero{-unlimited, 0, true, false, false};
 inline constexpr Range one_or_more{1, unlimited, false, true, false};
