@@ -30,7 +30,7 @@ struct SM3 {
   static constexpr Matrices matrices = Matrices::first_axis;
   static constexpr double no_row = __builtin_huge_val();
   static constexpr Combination combination = Combination::largest;
-  static constexpr std::size_t reads[1] = {2 + Momentum};
+  static constexpr std::size_t reads[1] = {Momentum ? 3 : 2};
   static constexpr auto fields = fields_of<SM3>(
       Field<SM3>{"beta1", &SM3::beta1, fraction, "Decay of the mean of updates; 0 keeps none."},
       Field<SM3>{"beta2", &SM3::beta2, positive_fraction, "Decay of the squares; 1 sums them up."},
