@@ -21,9 +21,7 @@ _FEWER = ("bfloat16", "float8")
 KINDS: dict[str, dict[str, Any]] = {
     "float32": {},
     **{kind: {"state_dtype": kind} for kind in _FEWER},
-    **{
-        f"{kind}, nearest": {"state_dtype": kind, "stochastic_rounding": False} for kind in _FEWER
-    },
+    **{f"{kind}, nearest": {"state_dtype": kind, "stochastic_rounding": False} for kind in _FEWER},
 }
 
 TEXT_HELP = """\

@@ -152,8 +152,6 @@ def make_class(
     )
 
 
-
-
 def _made(rule: Rule) -> type[Optimizer]:
     if rule.factored:
         return make_class(rule)

@@ -47,9 +47,7 @@ class Reference:
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
         self.param = param.copy()
         self.t = 0
-        self.state: State = {
-            name: np.zeros(shape, self.F) for name, shape in states.items()
-        }
+        self.state: State = {name: np.zeros(shape, self.F) for name, shape in states.items()}
 
     def step(self, grad: Array, **options: Any) -> None:
         """Update the array alone."""

@@ -69,7 +69,9 @@ class Float8:
             below = np.float32(2 - 2.0**-mantissa) * np.float32(1 - 2.0**-20)
             bits = (x * (below / most)).view(np.int32)
             half = np.uint32(1 << (shift - 1))
-            added = half if key is None else thresholds(values.size, key)[part] >> np.uint32(32 - shift)
+            added = (
+                half if key is None else thresholds(values.size, key)[part] >> np.uint32(32 - shift)
+            )
             rounded = ((bits & 0x7FFFFFFF) + added.astype(np.int32)) >> shift
             least = 0 if signed else (x > 0).astype(np.int32)
             code = np.maximum(rounded - (112 << mantissa), least)

@@ -9,7 +9,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from reference import VARIANTS as ALL_VARIANTS
 from reference import (
     DTYPES,
     Array,
@@ -18,6 +17,7 @@ from reference import (
     same_bits,
     some_numbers,
 )
+from reference import VARIANTS as ALL_VARIANTS
 from storage import FORMATS, Bfloat16, Float8, rounding_key
 
 import pyoptim as po

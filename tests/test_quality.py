@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
-KINDS = ["float32", "bfloat16", "float8", "bfloat16, stochastic", "float8, stochastic"]
+KINDS = ["float32", "bfloat16", "float8", "bfloat16, nearest", "float8, nearest"]
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

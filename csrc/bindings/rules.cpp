@@ -22,8 +22,7 @@ py::tuple fields(const RuleInfo& rule) {
 
 /// How many arrays each pass reads and writes.
 py::tuple passes(const RuleInfo& rule) {
-  const py::tuple update =
-      py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update));
+  const py::tuple update = py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update));
   if (rule.sum_count == 0) return py::make_tuple(update);
   return py::make_tuple(py::make_tuple(rule.reads[0], std::popcount(rule.changed_by_measure)),
                         update);

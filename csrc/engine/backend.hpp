@@ -132,13 +132,14 @@ inline constexpr std::size_t pass_count = 3;
 struct FactoredKernels {
   StateShape shape[max_states];
   Matrices matrices;
-  const char* vector_state;  ///< What a column's state is called where there is one row, or nullptr.
-  bool relative_rows;        ///< Whether row_factor is memory of its own, not the rows' state.
-  Pass collecting;           ///< The pass that finds something of rows and columns.
+  const char*
+      vector_state;    ///< What a column's state is called where there is one row, or nullptr.
+  bool relative_rows;  ///< Whether row_factor is memory of its own, not the rows' state.
+  Pass collecting;     ///< The pass that finds something of rows and columns.
   /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
   /// `total` is the sum over the tile of what the pass adds up.
   void (*pass[pass_count][dtype_count][2])(const double* hyper, const Step&, const Shaping&,
-                                        const Tile&, double* total);
+                                           const Tile&, double* total);
   /// Moves on the states of rows and columns, by the type of arithmetic.
   void (*combine[2])(const double* hyper, const Step&, const Found&);
 };

@@ -83,16 +83,19 @@ inline double logarithm(double x) {
   return x == x ? y : x;
 }
 
-/// A third of bits, by shifts, which vectorise for integers of any size.
-template <class Bits>
-Bits third(Bits bits) {
-  Bits sum = (bits >> 2) + (bits >> 4);
+/// About a third of bits: by shifts where conversions of such integers do not vectorise everywhere.
+inline std::uint32_t third(std::uint32_t bits) {
+  const auto number = static_cast<float>(static_cast<std::int32_t>(bits));
+  return static_cast<std::uint32_t>(static_cast<std::int32_t>(number * (1.0F / 3)));
+}
+inline std::uint64_t third(std::uint64_t bits) {
+  std::uint64_t sum = (bits >> 2) + (bits >> 4);
   sum += sum >> 4;
   sum += sum >> 8;
   return sum + (sum >> 16);
 }
 
-/// The cube root of x >= 0, by Newton's method for its inverse, which needs no division.
+/// The cube root of x >= 0, by Halley's method for its inverse, which needs no division.
 template <class F>
 F cube_root(F x) {
   F y;
@@ -100,7 +103,10 @@ F cube_root(F x) {
     y = __builtin_bit_cast(F, 0x54A21D2AU - third(__builtin_bit_cast(std::uint32_t, x)));
   else
     y = __builtin_bit_cast(F, 0x553EF0FF289DD796U - third(__builtin_bit_cast(std::uint64_t, x)));
-  for (int i = 0; i < (sizeof(F) == 4 ? 3 : 4); ++i) y += y * (1 - x * y * y * y) * F(1.0 / 3);
+  for (int i = 0; i < (sizeof(F) == 4 ? 2 : 3); ++i) {
+    const F rest = 1 - x * y * y * y;
+    y += y * rest * (F(1.0 / 3) + F(2.0 / 9) * rest);
+  }
   const F root = x * y * y;
   return x < F(__builtin_huge_val()) ? root : x;
 }

@@ -79,15 +79,15 @@ class Work {
     double* const total = totals_ + (pass == Pass::measure ? cut_.tiles : 0) + index;
     const Shaping& shaping = run_->shaping;
     const bool general = shaping.l2 != 0 || shaping.rest != 1;
-    kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0](run_->hyper, run_->step, shaping, part, total);
+    kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0](run_->hyper, run_->step, shaping,
+                                                                 part, total);
   }
 
   /// Puts together what a pass found, for the next one or the next step.
   void finish(Pass pass) const {
     if (pass != Pass::update) {
       const double* const totals = totals_ + (pass == Pass::measure ? cut_.tiles : 0);
-      run_->sums[pass == Pass::measure ? 1 : 0] =
-          std::accumulate(totals, totals + cut_.tiles, 0.0);
+      run_->sums[pass == Pass::measure ? 1 : 0] = std::accumulate(totals, totals + cut_.tiles, 0.0);
     }
     if (pass != kernels_->collecting || cut_.tiles == 0) return;
     Found found{{},
@@ -154,9 +154,8 @@ class Work {
       tile.row_stride = across;
     }
     if (keeps_columns_)
-      tile.column_values =
-          reinterpret_cast<std::byte*>(column_values_) +
-          ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide;
+      tile.column_values = reinterpret_cast<std::byte*>(column_values_) +
+                           ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide;
     tile.matrices = std::min(cut_.matrices, cut_.shape.count - matrix);
     tile.rows = std::min(cut_.rows, cut_.shape.rows - top);
     tile.columns = std::min(cut_.columns, cut_.shape.columns - left);
@@ -179,8 +178,8 @@ class Work {
 
 MatrixShape matrices_of(const RuleInfo& rule, const Shape& shape) {
   const std::size_t size = product(shape.begin(), shape.end());
-  if (shape.size() < 2) return keeps_columns(rule) ? MatrixShape{1, 1, size, true}
-                                                   : MatrixShape{1, size, 1, false};
+  if (shape.size() < 2)
+    return keeps_columns(rule) ? MatrixShape{1, 1, size, true} : MatrixShape{1, size, 1, false};
   if (rule.factored->matrices == Matrices::first_axis)
     return {1, shape.front(), product(shape.begin() + 1, shape.end()), false};
   return {product(shape.begin(), shape.end() - 2), shape.end()[-2], shape.back(), false};

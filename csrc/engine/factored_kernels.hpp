@@ -22,14 +22,22 @@
 namespace pyoptim::PYOPTIM_ISA {
 
 template <class R>
-concept FactoredRule = requires { R::shapes[0]; };
+concept FactoredRule = requires {
+  R::shapes.size;
+};
 
 template <class R>
-concept Collects = requires(const R& rule, const Step& t) { rule.template collect<float>(t); };
+concept Collects = requires(const R& rule, const Step& t) {
+  rule.template collect<float>(t);
+};
 template <class R>
-concept Measures = requires(const R& rule, const Step& t) { rule.template measure<float>(t); };
+concept Measures = requires(const R& rule, const Step& t) {
+  rule.template measure<float>(t);
+};
 template <class R, class F>
-concept RelativeRows = requires(const R& rule) { rule.template least_mean<F>(); };
+concept RelativeRows = requires(const R& rule) {
+  rule.template least_mean<F>();
+};
 
 template <class R>
 inline constexpr Pass collecting_pass = Collects<R> ? Pass::collect : Pass::update;
@@ -38,7 +46,7 @@ inline constexpr Pass collecting_pass = Collects<R> ? Pass::collect : Pass::upda
 template <class R>
 consteval std::size_t state_of(StateShape shape) {
   std::size_t k = 0;
-  while (k < R::states.size && R::shapes[k] != shape) ++k;
+  while (k < R::states.size && R::shapes.item[k] != shape) ++k;
   return k;
 }
 
@@ -73,7 +81,8 @@ class RowPass {
         combine_(rule.template combine<F>(step)),
         shape_(shaping) {}
 
-  void at(T* param, const T* grad, F row, F* columns, F* column_values, F* const* states) {
+  void at(T* param, const T* grad, F row, F* columns, F* column_values,
+          [[maybe_unused]] F* const* states) {
     p_ = param;
     g_ = grad;
     row_ = row;
@@ -244,9 +253,9 @@ void combine_rows(const R& rule, const Step& step, const Found& found) {
   const auto combine = rule.template combine<F>(step);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::row)]);
   for (std::size_t i = 0; i < found.matrices * found.rows; ++i)
-    state[i] = combine(
-        state[i], F(together<R::combination>(found.row_values + i * found.column_tiles,
-                                             found.column_tiles, 1, double(found.columns))));
+    state[i] = combine(state[i],
+                       F(together<R::combination>(found.row_values + i * found.column_tiles,
+                                                  found.column_tiles, 1, double(found.columns))));
   if constexpr (RelativeRows<R, F>) {
     for (std::size_t m = 0; m < found.matrices; ++m) {
       const F* const rows = state + m * found.rows;
@@ -268,9 +277,9 @@ void combine_columns(const R& rule, const Step& step, const Found& found) {
         static_cast<const F*>(found.column_values) + m * found.row_tiles * found.columns;
     F* const columns = state + m * found.columns;
     for (std::size_t j = 0; j < found.columns; ++j)
-      columns[j] = combine(columns[j],
-                           F(together<R::combination>(values + j, found.row_tiles, found.columns,
-                                                      double(found.rows))));
+      columns[j] =
+          combine(columns[j], F(together<R::combination>(values + j, found.row_tiles, found.columns,
+                                                         double(found.rows))));
   }
 }
 
@@ -285,8 +294,9 @@ void combine(const double* hyper, const Step& step, const Found& found) {
 
 template <class R>
 constexpr FactoredKernels make_factored_kernels() {
+  static_assert(R::shapes.size >= R::states.size);
   FactoredKernels kernels{};
-  for (std::size_t k = 0; k < R::states.size; ++k) kernels.shape[k] = R::shapes[k];
+  for (std::size_t k = 0; k < R::states.size; ++k) kernels.shape[k] = R::shapes.item[k];
   kernels.matrices = R::matrices;
   if constexpr (requires { R::vector_state; }) kernels.vector_state = R::vector_state;
   kernels.relative_rows = RelativeRows<R, float>;

@@ -39,6 +39,11 @@ consteval Table<const char*, sizeof...(Names)> names(Names... name) {
   return {{name...}};
 }
 
+template <class... Shapes>
+consteval Table<StateShape, sizeof...(Shapes)> shapes_of(Shapes... shape) {
+  return {{shape...}};
+}
+
 /// A list of this name, or of none.
 template <bool Present>
 consteval Table<const char*, Present ? 1 : 0> name_if(const char* name) {

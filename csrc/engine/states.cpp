@@ -42,8 +42,12 @@ std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
     add(rule.states[k], tensor.state[k], format == StateFormat::full ? full : types[int(format)]);
     const std::size_t scales = (tensor.size + scale_block - 1) / scale_block;
     if (format == StateFormat::float8)
-      arrays.push_back({std::string(rule.states[k]) + "_scale", tensor.extra.scales[k],
-                        StoredType::float32, scales, false, {scales}});
+      arrays.push_back({std::string(rule.states[k]) + "_scale",
+                        tensor.extra.scales[k],
+                        StoredType::float32,
+                        scales,
+                        false,
+                        {scales}});
   }
   if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
   if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);

@@ -17,19 +17,20 @@ struct Adafactor {
       "    R = R + w (row means of g^2 - R),  C = C + w (column means of g^2 - C)\n"
       "    u = g / max(sqrt(R C / max(mean(R), eps1)), eps1)\n"
       "    p = p - lr weight_decay p - a u / max(1, RMS(u) / d)\n\n"
-      "Matrices are over the last two axes of an array; one with fewer axes keeps all mean squares.\n"
+      "Matrices are over the last two axes of an array; one with fewer axes keeps all mean "
+      "squares.\n"
       "As in torch. optax decays otherwise, adds eps to g^2, and divides RMS(u) per block.\n\n"
       "Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,\n"
       "arXiv:1804.04235.";
   static constexpr Defaults defaults{.lr = 1e-2, .decoupled_weight_decay = true};
   static constexpr bool decays_itself = true;
   static constexpr auto states = names("row_var", "col_var");
-  static constexpr StateShape shapes[] = {StateShape::row, StateShape::column};
+  static constexpr auto shapes = shapes_of(StateShape::row, StateShape::column);
   static constexpr Matrices matrices = Matrices::last_two_axes;
   static constexpr const char* vector_state = "variance";
   static constexpr double no_row = 1;
   static constexpr Combination combination = Combination::sum;
-  static constexpr std::size_t reads[] = {2, 1, 2};
+  static constexpr std::size_t reads[3] = {2, 1, 2};
   static constexpr auto fields = fields_of<Adafactor>(
       Field<Adafactor>{"beta2_decay", &Adafactor::beta2_decay, not_above_zero,
                        "Exponent of t in the weight of new squares."},
@@ -79,9 +80,8 @@ struct Adafactor {
     const double excess = larger(1.0, square_root(t.sums[1] / size) / d);
     const F rate = F(largest * scale / excess), keep = F(1 - t.lr * t.weight_decay);
     const auto of = variance<F>();
-    return [=](F& p, F g, F row, F column) {
-      p = keep * p - rate * g / square_root(of(row, column));
-    };
+    return
+        [=](F& p, F g, F row, F column) { p = keep * p - rate * g / square_root(of(row, column)); };
   }
 };
 

@@ -14,15 +14,16 @@ struct RowwiseAdagrad {
       "    s = s + mean(g^2)                          (over the row)\n"
       "    p = p - lr g / (sqrt(s) + eps)\n\n"
       "A row is all of an array that has the same index of the first axis.\n\n"
-      "Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep Learning\n"
+      "Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep "
+      "Learning\n"
       "Recommendation Models, 2021, arXiv:2104.05158.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states = names("row_sum");
-  static constexpr StateShape shapes[] = {StateShape::row};
+  static constexpr auto shapes = shapes_of(StateShape::row);
   static constexpr Matrices matrices = Matrices::first_axis;
   static constexpr double no_row = 0;
   static constexpr Combination combination = Combination::sum;
-  static constexpr std::size_t reads[] = {1, 2};
+  static constexpr std::size_t reads[2] = {1, 2};
   static constexpr auto fields = fields_of<RowwiseAdagrad>(
       Field<RowwiseAdagrad>{"eps", &RowwiseAdagrad::eps, non_negative, "Added to the root."},
       Field<RowwiseAdagrad>{"initial_accumulator_value", &RowwiseAdagrad::initial_accumulator_value,

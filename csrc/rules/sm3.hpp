@@ -17,17 +17,20 @@ struct SM3 {
       "    R = largest v of the row,  C = largest v of the column\n"
       "    m = beta1 m + (1 - beta1) g / sqrt(v + eps)        (0 / 0 is 0)\n"
       "    p = p - lr m\n\n"
-      "An array of more than two axes is a matrix with a row for each index of the first; one with\n"
-      "fewer keeps all sums of squares. As in optax, which takes every axis of an array by itself.\n\n"
+      "An array of more than two axes is a matrix with a row for each index of the first; one "
+      "with\n"
+      "fewer keeps all sums of squares. As in optax, which takes every axis of an array by "
+      "itself.\n\n"
       "Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states =
       names("row_accumulator", "column_accumulator") + name_if<Momentum>("momentum_buffer");
-  static constexpr StateShape shapes[] = {StateShape::row, StateShape::column, StateShape::element};
+  static constexpr auto shapes =
+      shapes_of(StateShape::row, StateShape::column, StateShape::element);
   static constexpr Matrices matrices = Matrices::first_axis;
   static constexpr double no_row = __builtin_huge_val();
   static constexpr Combination combination = Combination::largest;
-  static constexpr std::size_t reads[] = {2 + Momentum};
+  static constexpr std::size_t reads[1] = {Momentum ? 3 : 2};
   static constexpr auto fields = fields_of<SM3>(
       Field<SM3>{"beta1", &SM3::beta1, fraction, "Decay of the mean of updates; 0 keeps none."},
       Field<SM3>{"beta2", &SM3::beta2, positive_fraction, "Decay of the squares; 1 sums them up."},
@@ -44,7 +47,9 @@ struct SM3 {
   auto step(const Step& t) const {
     const F lr = F(t.lr), b1 = F(beta1), a1 = F(1 - beta1), tiny = F(eps);
     const F b2 = F(beta2), a2 = F(beta2 == 1 ? 1 : 1 - beta2);
-    const auto square = [=](F g, F row, F column) { return b2 * smaller(row, column) + a2 * g * g; };
+    const auto square = [=](F g, F row, F column) {
+      return b2 * smaller(row, column) + a2 * g * g;
+    };
     const auto along = [=](F g, F v) { return v == 0 ? F(0) : g / square_root(v + tiny); };
     if constexpr (Momentum)
       return [=](F& p, F g, F row, F column, F& m, F& found) {

@@ -11,8 +11,9 @@
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-/// Where elements are rounded up in 2^32 equal steps: spread evenly over any stretch of elements, as
-/// multiples of the golden ratio are. The key of a step is random, so that each element's place is.
+/// Where elements are rounded up in 2^32 equal steps: spread evenly over any stretch of elements,
+/// as multiples of the golden ratio are. The key of a step is random, so that each element's place
+/// is.
 class Thresholds {
  public:
   Thresholds(std::size_t first, std::uint32_t key)
@@ -70,7 +71,7 @@ struct Float8 {
   static constexpr int shift = 23 - mantissa;
   static constexpr std::int32_t most_code = Signed ? 127 : 255;
   static constexpr std::int32_t bias = (127 - 15) << mantissa;
-  static constexpr float most = 2 - 1.0F / (1 << mantissa);  // what the largest code stands for
+  static constexpr float most = 2 - 1.0F / (1 << mantissa);   // what the largest code stands for
   static constexpr float below_most = most * (1 - 0x1p-20F);  // never rounded to more than that
 
   static float decode(std::int32_t code, float unit) {
@@ -168,9 +169,8 @@ template <bool Signed, bool Stochastic>
   const Thresholds thresholds(first, key);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) {
-    const std::int32_t rounding = Stochastic
-                                      ? std::int32_t(thresholds[i] >> (32 - Code::shift))
-                                      : 1 << (Code::shift - 1);
+    const std::int32_t rounding =
+        Stochastic ? std::int32_t(thresholds[i] >> (32 - Code::shift)) : 1 << (Code::shift - 1);
     codes[i] = std::uint8_t(Code::encode(values[i], unit, rounding));
   }
 }

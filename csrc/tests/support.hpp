@@ -106,10 +106,11 @@ inline std::string difference(const Array& got, const Array& expected) {
 }
 
 /// A copy of a state of an optimizer's tensor.
+/// A state of an array of one axis; empty if it is one that such arrays have not.
 inline Array copy_of_state(const Tensor& tensor, std::size_t state) {
-  Array copy(state_dtype(tensor.dtype), tensor.size);
-  if (tensor.size > 0)
-    std::memcpy(copy.at(0), tensor.state[state], tensor.size * item_size(copy.dtype()));
+  const std::size_t size = tensor.state[state] == nullptr ? 0 : tensor.size;
+  Array copy(state_dtype(tensor.dtype), size);
+  if (size > 0) std::memcpy(copy.at(0), tensor.state[state], tensor.size * item_size(copy.dtype()));
   return copy;
 }
 

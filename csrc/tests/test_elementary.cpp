@@ -1,4 +1,5 @@
-// exp, log, tanh and the logistic function against those of the standard library in long double.
+// exp, log, tanh, the logistic function and the cube root against those of the standard library in
+// long double.
 #include <doctest.h>
 
 #include <cstdio>
@@ -153,4 +154,15 @@ TEST_CASE("the natural logarithm") {
   CHECK(baseline::logarithm(1) == 0);
   CHECK_FALSE(std::signbit(baseline::logarithm(1)));
   CHECK(std::isnan(baseline::logarithm(std::nan(""))));
+}
+
+TEST_CASE_TEMPLATE("the cube root", F, float, double) {
+  const auto function = [](F x) { return baseline::cube_root(x); };
+  const auto exact = [](long double x) { return std::cbrt(x); };
+  measure("cbrt", by_bits<F>(smallest<F>, std::numeric_limits<F>::max()), function, exact, 4);
+  measure("cbrt", evenly<F>(0.5, 8), function, exact, 4);
+
+  CHECK(function(0) == 0);
+  CHECK(function(infinity<F>) == infinity<F>);
+  CHECK(std::isnan(function(std::numeric_limits<F>::quiet_NaN())));
 }

@@ -110,6 +110,7 @@ TEST_CASE("an optimizer's states start apart from each other and from the parame
                               {});
     std::vector<std::uintptr_t> starts{address(param.at(0))};
     for (std::size_t k = 0; k < rule->state_count; ++k) {
+      if (optimizer.tensor(0).state[k] == nullptr) continue;
       starts.push_back(address(optimizer.tensor(0).state[k]));
       CHECK(starts.back() % 64 == 0);
     }

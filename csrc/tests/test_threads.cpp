@@ -106,6 +106,7 @@ Outcome run(const RuleInfo& rule, DType dtype, int threads, const Split& split,
   for (std::size_t i = 0; i < split.size(); from += split[i++])
     if (split[i] > 0) std::memcpy(outcome.param.at(from), param.at(places[i]), split[i] * item);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
+    if (optimizer.tensor(0).state[k] == nullptr) continue;  // vectors have no states of rows
     Array& state = outcome.states.emplace_back(state_dtype(dtype), total);
     from = 0;
     for (std::size_t i = 0; i < split.size(); from += split[i++])

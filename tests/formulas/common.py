@@ -89,14 +89,16 @@ def exponential(x: Array) -> Array:
 def cube_root(x: Array) -> Array:
     """The cube root of x >= 0, by the iteration of the kernels."""
     F = x.dtype.type
-    bits, start, steps = (
-        (np.uint32, 0x54A21D2A, 3) if F is np.float32 else (np.uint64, 0x553EF0FF289DD796, 4)
-    )
-    whole = x.view(bits)
-    third = (whole >> bits(2)) + (whole >> bits(4))
-    for shift in (4, 8, 16):
-        third = third + (third >> bits(shift))
-    y = (bits(start) - third).view(F)
-    for _ in range(steps):
-        y = y + y * (F(1) - x * y * y * y) * F(1 / 3)
+    if F is np.float32:
+        third = (x.view(np.int32).astype(F) * F(1 / 3)).astype(np.int32)
+        y = (np.int32(0x54A21D2A) - third).view(F)
+    else:
+        whole = x.view(np.uint64)
+        parts = (whole >> np.uint64(2)) + (whole >> np.uint64(4))
+        for shift in (4, 8, 16):
+            parts = parts + (parts >> np.uint64(shift))
+        y = (np.uint64(0x553EF0FF289DD796) - parts).view(F)
+    for _ in range(2 if F is np.float32 else 3):
+        rest = F(1) - x * y * y * y
+        y = y + y * rest * (F(1 / 3) + F(2 / 9) * rest)
     return x * y * y

@@ -113,9 +113,7 @@ def adafactor(
     return F(1 - at.lr * at.weight_decay) * p - rate * g / np.sqrt(variance)
 
 
-def sm3(
-    at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float
-) -> Array:
+def sm3(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float) -> Array:
     if p.size == 0:
         return p
     F = at.F
