@@ -72,7 +72,7 @@ def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
         if not wanted:
             break
         try:
-            optimizer = getattr(po, rule.name)([np.zeros(1, np.float32)], lr=LR, **settings)
+            optimizer = getattr(po, rule.name)([np.zeros((1, 1), np.float32)], lr=LR, **settings)
         except ValueError:
             continue  # settings that exclude each other
         (state,) = optimizer.state.values()

@@ -33,6 +33,7 @@ class Sets:
     """The sets of one run, by what they stand for."""
 
     large: ShapeSet
+    large_matrix: ShapeSet
     medium: ShapeSet
     gpt2: ShapeSet
     resnet18: ShapeSet
@@ -47,6 +48,7 @@ def make_sets(*, quick: bool) -> Sets:
     gpt2 = _gpt2(192, 2, 5000) if quick else _gpt2(768, 12, 50257)
     return Sets(
         large=_one_array(20 if quick else 26),
+        large_matrix=_one_matrix(20 if quick else 26),
         medium=_one_array(18 if quick else 24),
         gpt2=ShapeSet("GPT-2 small" + " (shrunk)" * quick, tuple(gpt2)),
         resnet18=ShapeSet("ResNet-18", tuple(_resnet18())),
@@ -59,6 +61,11 @@ def make_sets(*, quick: bool) -> Sets:
 
 def _one_array(exponent: int) -> ShapeSet:
     return ShapeSet(f"one array of 2^{exponent}", ((2**exponent,),))
+
+
+def _one_matrix(exponent: int) -> ShapeSet:
+    side = 2 ** (exponent // 2)
+    return ShapeSet(f"one matrix of 2^{exponent}", ((side, side),))
 
 
 def _table(rows: int) -> ShapeSet:
