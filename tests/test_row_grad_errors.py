@@ -27,7 +27,7 @@ def some_rows_grad() -> po.RowGrad:
 
 
 def test_the_optimizers_that_take_rows() -> None:
-    assert TAKERS == "SGD, Adagrad, Adam, AdamW, AMSGrad"
+    assert TAKERS == "SGD, Adagrad, Adam, AdamW, AMSGrad, RowwiseAdagrad"
 
 
 BAD_ROWS: list[tuple[Any, type[Exception], str]] = [
