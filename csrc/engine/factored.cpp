@@ -13,8 +13,8 @@ namespace {
 
 // A tile is of so many rows and columns, of longer ones where there are fewer of the others. Sums
 // are over tiles, so that their bits depend on these numbers, and on nothing else.
-constexpr std::size_t tall = 128;
-constexpr std::size_t wide = 512;
+constexpr std::size_t tall = 64;
+constexpr std::size_t wide = 8192;  // on end in memory, so that it is fetched ahead
 constexpr std::size_t longest = 1 << 14;
 constexpr std::size_t lane_count = 16;
 constexpr std::size_t small_matrices = 1 << 15;  // elements of them that make a tile together
@@ -282,7 +282,8 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
   std::vector<Wave> waves;
   std::vector<std::size_t> work_of;  // each tile
   std::vector<std::size_t> first_tile;
-  std::size_t in_wave = wave, memory = 0;
+  const std::size_t most = wave * std::size_t(std::max(1, threads / 2));
+  std::size_t in_wave = most, memory = 0;
   works.reserve(runs.size());
   std::vector<Work> by_rows;
   for (const Run& run : runs) {
@@ -290,7 +291,7 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
       by_rows.emplace_back(run);
       continue;
     }
-    if (waves.empty() || in_wave + run.elements > wave) {
+    if (waves.empty() || in_wave + run.elements > most) {
       waves.push_back({works.size(), work_of.size()});
       in_wave = 0;
     }
