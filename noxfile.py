@@ -63,11 +63,9 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-m", "mypy.stubtest", "pyoptim._core", f"--allowlist={allowlist}")
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
-    session.run("cmake", "--preset", "default", "--log-level=WARNING")
+    session.run("cmake", "--preset", "lint", "--log-level=WARNING")
     sources = r"csrc/(engine|layers|losses|storage|vectors)/\w+\.cpp"
-    session.run(
-        "run-clang-tidy", "-quiet", "-p", "build/default", "-j", JOBS, sources, external=True
-    )
+    session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
 
 @nox.session

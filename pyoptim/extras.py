@@ -29,7 +29,10 @@ EXTRAS_DOC = """\
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
         bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
         mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts as
-        a copy of the parameters, or takes in estimates of the Hessian, is kept whole.
+        a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What is
+        below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares, elements
+        with gradients below 1/200 of the largest move more slowly. A number that is not finite
+        makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then add
         up over steps instead of being lost. Depends on seed, step and element only. False rounds
@@ -38,20 +41,24 @@ EXTRAS_DOC = """\
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``.
+        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before, the
+        parameters at construction.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``.
+        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
+        they are after each step, `eval` and `train`; what else writes them does not change it.
     master_weights : {"float32", "split"}, optional
         For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
         values ("float32"), or the upper halves of their bits, the lower being kept ("split", which
-        takes 2 bytes an element instead of 4).
+        takes 2 bytes an element instead of 4). Parameters that are written between steps are
+        taken for what they are then.
     modifier : {"cautious", "grams"}, optional
         Change the direction of updates. "cautious" leaves out elements that do not go against
         their gradient, and scales the others by the inverse of their share, 1000 at most (Liang et
         al., 2024, arXiv:2411.16085). "grams" gives all the sign that goes against it (Cao et al.,
         2024, arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use; they must be C-contiguous, writable, and not overlap.
+        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
+        writable, and not overlap.
 """
 
 _WORDS: dict[str, dict[str | None, Enum]] = {

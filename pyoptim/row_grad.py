@@ -62,6 +62,8 @@ class RowGrad:
 
 
 def _as_rows(given: Sequence[int] | Array) -> Array:
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError("rows: expected an array without a mask, got a masked one")
     rows = np.asarray(given)
     if rows.size == 0 and not isinstance(given, np.ndarray):
         rows = rows.astype(np.int64)  # an empty list has no type

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import ml_dtypes
@@ -261,8 +262,8 @@ def test_gradients_are_zeroed_if_asked() -> None:
     assert not params.flat_grad.any()
     assert params.flat.all()
     params.flat_grad[:] = np.nan
-    optimizer.step()
-    assert np.isnan(params.flat_grad).all(), "a skipped step leaves gradients, too"
+    assert optimizer.step().skipped
+    assert not params.flat_grad.any(), "after a skipped step, too: they would stay NaN for good"
     frozen = np.ones(3)
     frozen.flags.writeable = False
     for grad in (frozen, np.ones(6)[::2]):
@@ -380,3 +381,65 @@ def test_gradients_to_be_zeroed_do_not_overlap() -> None:
     with pytest.raises(ValueError, match="zero_grads: two gradients overlap in memory"):
         optimizer.step([grad[:3], grad[2:]])
     assert (grad == 1).all()
+
+
+@pytest.mark.parametrize("master", ["float32", "split"])
+def test_parameters_that_are_written_between_steps(master: str) -> None:
+    """Master weights follow them, as wrappers do that move parameters."""
+    param = np.ones(700, ml_dtypes.bfloat16)
+    optimizer = po.SGD([param], lr=0.001, master_weights=master)
+    gradient = np.ones_like(param)
+    for _ in range(3):
+        optimizer.step([gradient])
+    kept = param.copy()
+    param[100:] = 5
+    optimizer.step([0 * gradient])
+    assert (param[100:] == 5).all()
+    assert same_bits(param[:100], kept[:100])
+    for _ in range(4):  # what was not written goes on where it was: 7 steps of 0.001
+        optimizer.step([gradient])
+    assert same_bits(param[:100], np.full(100, 1 - 0.007).astype(param.dtype))
+
+
+def test_lookahead_over_master_weights() -> None:
+    moved = []
+    for dtype, master in ((np.float32, None), (ml_dtypes.bfloat16, "float32")):
+        param = np.full(40, 3.0, dtype)
+        optimizer = po.wrappers.Lookahead(
+            po.SGD([param], lr=0.125, master_weights=master), k=2, alpha=0.5
+        )
+        for _ in range(20):
+            optimizer.step([np.ones_like(param)])
+        moved.append(float(param[0]))
+    assert moved[0] == moved[1] < 3
+
+
+def test_copies_and_means_before_the_first_step() -> None:
+    params = [np.full(3, 2.0, np.float32), np.full(300, 1.7, np.float32)]
+    optimizer = po.AdamW(params, ema_decay=0.5, bfloat16_copy=True)
+    grads = [np.ones(3, np.float32), None]
+    for _ in range(2):
+        for name, param in zip("01", params, strict=True):
+            rounded = param.astype(ml_dtypes.bfloat16)
+            assert same_bits(optimizer.state[name]["bfloat16_copy"], rounded)
+        assert same_bits(optimizer.state["1"]["ema"], params[1])
+        optimizer.step(grads)
+
+
+def test_copies_follow_the_points_of_evaluation() -> None:
+    param = np.full(300, 2.0, np.float32)
+    optimizer = po.ScheduleFreeSGD([param], lr=0.1, bfloat16_copy=True)
+    for _ in range(3):
+        optimizer.step([np.ones_like(param)])
+    for change in (optimizer.eval, optimizer.train):
+        change()
+        rounded = param.astype(ml_dtypes.bfloat16)
+        assert same_bits(optimizer.state["0"]["bfloat16_copy"], rounded)
+
+
+@pytest.mark.parametrize(
+    "wrapper", [po.wrappers.AGC, partial(po.wrappers.GradientAccumulation, every=2)]
+)
+def test_wrappers_with_gradients_of_their_own_refuse_zero_grads(wrapper: Any) -> None:
+    with pytest.raises(ValueError, match="zero_grads"):
+        wrapper(po.SGD([np.ones(3)], zero_grads=True))

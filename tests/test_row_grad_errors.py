@@ -199,3 +199,8 @@ def test_wrappers_that_pass_gradients_on_see_the_same_steps(name: str) -> None:
         assert same_bits(by_rows, whole)
     with opts[0].evaluation(), opts[1].evaluation():
         assert same_bits(by_rows, whole)
+
+
+def test_masked_rows_are_refused() -> None:
+    with pytest.raises(TypeError, match="without a mask"):
+        po.RowGrad(np.ma.array([0, 2], mask=[False, True]), ones(2, 3))

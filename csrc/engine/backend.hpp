@@ -184,14 +184,14 @@ struct RuleInfo {
   bool sums_of_all;
   /// Whether decoupled weight decay is part of the rule, which finds it in Step.
   bool decays_itself;
+  /// Whether a step may touch some rows of a tensor only, and leave all else as it is.
+  bool takes_rows;
   const FactoredKernels* factored;  ///< nullptr for rules whose states are all of elements
   /// Parameters become the point the rule is to be evaluated at; nullptr if they are it.
   void (*evaluation[dtype_count])(const double* hyper, const Span&);
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
-  /// Whether a step may touch some rows of a tensor only, and leave all else as it is.
-  bool takes_rows;
 };
 
 /// How states are kept between steps: as they are computed with, or in fewer bits.
@@ -217,6 +217,8 @@ struct StorageKernels {
                                         std::size_t size, std::size_t first, std::uint32_t key);
   void (*join)(const void* high, const void* low, float* values, std::size_t size);
   void (*split)(const float* values, void* high, void* low, std::size_t size);
+  /// Values of which bfloat16 ones are no longer the rounded ones become these.
+  void (*refresh)(const void* rounded, float* values, std::size_t size);
   void (*average[dtype_count])(const void* param, void* mean, double decay, std::size_t size);
   /// Changes an update after it was made, for float32 and float64: `before` are the parameters as
   /// they were.

@@ -140,6 +140,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
     allocate_one_by_one(groups);
   else
     allocate_states(groups);
+  begin_extras();
 }
 
 void Optimizer::check_extras() const {
@@ -338,6 +339,11 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     const Team team(plan_.work(), options_.threads);
     plan_.execute(team.threads());
     finish(grads);
+  } else if (options_.extras.zero_grads) {
+    for (std::size_t i = 0; i < tensors_.size(); ++i)
+      if (grads[i] != nullptr && tensors_[i].size > 0)
+        std::memset(const_cast<void*>(grads[i]), 0,
+                    tensors_[i].size * item_size(tensors_[i].dtype));
   }
   info.step = steps_;
   return info;
@@ -427,6 +433,7 @@ void Optimizer::set_evaluating(bool evaluating) {
     kept += tensor->size * item_size(tensor->dtype);
   }
   if (!evaluating) train_points_.reset();
+  round_copies();
 }
 
 }  // namespace pyoptim

@@ -83,7 +83,8 @@ class PYOPTIM_API Optimizer {
   Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups, const Options& options);
 
   /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
-  /// as it is. Gradients are multiplied by grad_scale, clipped, and never written.
+  /// as it is. Gradients are multiplied by grad_scale, clipped, and never written but by
+  /// zero_grads.
   StepInfo step(const void* const* grads, double grad_scale = 1);
   /// The same, where gradients may be of some rows, whose numbers must be below the length of
   /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
@@ -148,6 +149,9 @@ class PYOPTIM_API Optimizer {
   void allocate_states(const std::vector<GroupSpec>& specs);
   void allocate_one_by_one(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
+  /// Brings copies and means of parameters to where these are.
+  void begin_extras() const;
+  void round_copies() const;
   /// What the step touches of a tensor; nullptr: all of it.
   [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
   [[nodiscard]] Values values_of(const void* const* grads, std::size_t tensor) const;

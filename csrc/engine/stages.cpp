@@ -144,6 +144,8 @@ class Stages {
       else if (trial_)
         std::memcpy(span.state[k], codes(i, k), span.size * item_size(state_dtype(dtype_)));
     }
+    if (extras_.master == Master::full)  // parameters may have been written since
+      storage_.refresh(param(i), tensor_.extra.master + first(i), span.size);
     auto* const values = static_cast<float*>(span.param);
     if (extras_.master == Master::low_half)
       storage_.join(param(i), tensor_.extra.low_half + first(i), values, span.size);

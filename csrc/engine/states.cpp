@@ -129,6 +129,20 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
     tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
 }
 
+void Optimizer::begin_extras() const {
+  for (const Tensor& tensor : tensors_)
+    if (options_.extras.ema_decay > 0) copy_parameters(tensor, tensor.extra.ema);
+  round_copies();
+}
+
+void Optimizer::round_copies() const {
+  const auto to_bfloat16 = backend_->storage->encode[int(StateFormat::bfloat16)][0];
+  for (const Tensor& tensor : tensors_)
+    if (options_.extras.bfloat16_copy)
+      to_bfloat16(static_cast<const float*>(tensor.param), tensor.extra.copy, nullptr, tensor.size,
+                  0, 0);
+}
+
 void Optimizer::first_step(Tensor& tensor) const {
   const Group& group = groups_[tensor.group];
   const RuleInfo& rule = *group.rule;

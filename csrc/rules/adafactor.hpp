@@ -17,9 +17,9 @@ struct Adafactor {
       "    R = R + w (row means of g^2 - R),  C = C + w (column means of g^2 - C)\n"
       "    u = g / max(sqrt(R C / max(mean(R), eps1)), eps1)\n"
       "    p = p - lr weight_decay p - a u / max(1, RMS(u) / d)\n\n"
-      "Matrices are over the last two axes of an array; one with fewer axes keeps all mean "
-      "squares.\n"
-      "As in torch. optax decays otherwise, adds eps to g^2, and divides RMS(u) per block.\n\n"
+      "Matrices are over the last two axes of an array; one with fewer axes keeps all mean\n"
+      "squares. As in torch, but that NaN in RMS(u) reaches all of the array. optax decays\n"
+      "otherwise, adds eps to g^2, and divides RMS(u) per block.\n\n"
       "Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,\n"
       "arXiv:1804.04235.";
   static constexpr Defaults defaults{.lr = 1e-2, .decoupled_weight_decay = true};

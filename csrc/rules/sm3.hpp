@@ -17,10 +17,9 @@ struct SM3 {
       "    R = largest v of the row,  C = largest v of the column\n"
       "    m = beta1 m + (1 - beta1) g / sqrt(v + eps)        (0 / 0 is 0)\n"
       "    p = p - lr m\n\n"
-      "An array of more than two axes is a matrix with a row for each index of the first; one "
-      "with\n"
-      "fewer keeps all sums of squares. As in optax, which takes every axis of an array by "
-      "itself.\n\n"
+      "An array of more than two axes is a matrix with a row for each index of the first; one\n"
+      "with fewer keeps all sums of squares. As in optax, which takes every axis of an array by\n"
+      "itself; but NaN does not count in R and C here.\n\n"
       "Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states =

@@ -221,6 +221,16 @@ void split(const float* values, void* high, void* low, std::size_t size) {
   }
 }
 
+void refresh(const void* rounded, float* values, std::size_t size) {
+  const auto* const from = static_cast<const bfloat16*>(rounded);
+#pragma omp simd
+  for (std::size_t i = 0; i < size; ++i) {
+    bfloat16 now;
+    store(now, values[i]);
+    values[i] = now.bits == from[i].bits ? values[i] : load(from[i]);
+  }
+}
+
 /// average <- decay average + (1 - decay) p.
 template <class T>
 void average(const void* param, void* mean, double decay, std::size_t size) {
@@ -295,6 +305,7 @@ constinit const StorageKernels storage_kernels = {
                {encode_float8<false>, encode_float8<true>}},
     .join = join,
     .split = split,
+    .refresh = refresh,
     .average = {average<float>, average<double>, average<bfloat16>},
     .cautious = {cautious<float>, cautious<double>},
     .grams = {grams<float>, grams<double>},

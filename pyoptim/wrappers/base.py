@@ -82,6 +82,11 @@ class Wrapper:
         while isinstance(inner, Wrapper):
             inner = inner.optimizer
         self.unwrapped: Optimizer = inner
+        if self._gives_gradients and self.unwrapped._options.get("zero_grads"):
+            raise ValueError(
+                f"{type(self).__name__} gives the optimizer gradients of its own, which zero_grads "
+                "would set to 0 in place of those that are given"
+            )
 
     @property
     def param_groups(self) -> list[ParamGroup]:
