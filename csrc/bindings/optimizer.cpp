@@ -144,6 +144,22 @@ class BoundOptimizer {
     return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
   }
 
+  /// A step with gradients by their addresses, None where there is none. The caller answers for
+  /// what lies there: as many elements as the parameter's, of its type, one after the other.
+  StepInfo step_at(const std::vector<std::optional<std::uintptr_t>>& addresses, double grad_scale) {
+    check_count(addresses.size());
+    static constexpr char nothing = 0;  // an empty gradient has no memory, but is one
+    std::vector<const void*> pointers(addresses.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      if (!addresses[i]) continue;
+      pointers[i] = reinterpret_cast<const void*>(*addresses[i]);
+      if (engine_->overlaps(pointers[i], std::size_t(params_[i].nbytes())))
+        throw py::value_error(grad_name(i) + " overlaps a parameter or a state in memory");
+      if (pointers[i] == nullptr) pointers[i] = &nothing;
+    }
+    return locked([&] { return engine_->step(pointers.data(), grad_scale); });
+  }
+
   double get(std::size_t group, const std::string& name) {
     return locked([&] { return engine_->get(group, name); });
   }
@@ -169,17 +185,28 @@ class BoundOptimizer {
   py::dict state(std::size_t index) {
     const Tensor& tensor = engine_->tensor(index);
     const RuleInfo& rule = engine_->rule(tensor.group);
-    auto owner = std::make_unique<std::shared_ptr<Arena>>(engine_->memory());
-    const py::capsule base(owner.release(),
-                           [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
+    const py::dict views = arrays_of_state(index);
     py::dict state;
     state["step"] = tensor.steps;
-    for (const StoredArray& stored : engine_->stored(index)) {
-      py::array view(numpy_dtype(stored.type), shape(index, stored), stored.data, base);
+    for (const auto& [name, view] : views) {
       view.attr("flags").attr("writeable") = false;
-      state[stored.name.c_str()] = view;
+      state[name] = view;
     }
     for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
+    return state;
+  }
+
+  /// The memory of what state() gives, to be written: numbers are arrays without axes, too, which
+  /// keep `self` alive.
+  py::dict state_memory(std::size_t index, const py::object& self) {
+    Tensor& tensor = engine_->tensor(index);
+    const RuleInfo& rule = engine_->rule(tensor.group);
+    py::dict state = arrays_of_state(index);
+    const std::vector<py::ssize_t> no_axes;
+    state["step"] = py::array(py::dtype::of<std::int64_t>(), no_axes, &tensor.steps, self);
+    for (std::size_t k = 0; k < rule.scalar_count; ++k)
+      state[rule.scalars[k]] =
+          py::array(py::dtype::of<double>(), no_axes, &tensor.scalars[k], self);
     return state;
   }
 
@@ -246,6 +273,18 @@ class BoundOptimizer {
   }
 
  private:
+  /// Views of the arrays that are kept for a parameter.
+  py::dict arrays_of_state(std::size_t index) {
+    auto owner = std::make_unique<std::shared_ptr<Arena>>(engine_->memory());
+    const py::capsule base(owner.release(),
+                           [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
+    py::dict views;
+    for (const StoredArray& stored : engine_->stored(index))
+      views[stored.name.c_str()] =
+          py::array(numpy_dtype(stored.type), shape(index, stored), stored.data, base);
+    return views;
+  }
+
   /// What the engine reads, and who keeps it.
   struct Arrays {
     py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
@@ -427,6 +466,7 @@ void bind_optimizer(py::module_& module) {
       .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
+      .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))
       .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))
       .def("set_evaluating", &BoundOptimizer::set_evaluating, py::arg("evaluating"))
       .def_property_readonly("evaluating", &BoundOptimizer::evaluating)
@@ -434,6 +474,12 @@ void bind_optimizer(py::module_& module) {
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
       .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))
       .def("state", &BoundOptimizer::state, py::arg("index"))
+      .def(
+          "state_memory",
+          [](const py::object& self, std::size_t index) {
+            return self.cast<BoundOptimizer&>().state_memory(index, self);
+          },
+          py::arg("index"))
       .def("snapshot", &BoundOptimizer::snapshot)
       .def("load_state", &BoundOptimizer::load_state, py::arg("index"), py::arg("state"))
       .def("state_names", &BoundOptimizer::state_names, py::arg("group"))
