@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from functools import cache, partial
 from importlib import import_module
-from itertools import product
+from itertools import cycle, product
 from operator import attrgetter
 from typing import Any
 
@@ -16,12 +16,14 @@ import numpy as np
 
 import pyoptim as po
 from benchmarks.compare import Contender, Step
-from benchmarks.sets import ShapeSet, fill_normal, normal_arrays
+from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
 
 # Small, so that parameters stay what they are however many steps are made.
 LR = 1e-6
 
-PARAMETERS, ARRAYS = "pyoptim", "pyoptim, arrays"
+PARAMETERS, ARRAYS, ROWS = "pyoptim", "pyoptim, arrays", "pyoptim, rows"
+
+_TOUCHED_ROWS, _ROW_GRADIENTS = 4096, 32
 
 
 def is_installed(module: str) -> bool:
@@ -70,7 +72,7 @@ def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
         if not wanted:
             break
         try:
-            optimizer = getattr(po, rule.name)([np.zeros(1, np.float32)], lr=LR, **settings)
+            optimizer = getattr(po, rule.name)([np.zeros((1, 1), np.float32)], lr=LR, **settings)
         except ValueError:
             continue  # settings that exclude each other
         (state,) = optimizer.state.values()
@@ -164,6 +166,62 @@ def torch_ema(clip_norm: float) -> list[Contender]:
         return step
 
     return [Contender("torch clip, fused, EMA", make)]
+
+
+def row_gradients(shapes: ShapeSet, *, repeated: bool) -> list[tuple[Array, Array]]:
+    """Return random rows of a table with values; repeated ones come twice on average.
+
+    There are several gradients, so that a step finds few of its rows in cache.
+    """
+    rows, width = shapes.shapes[0]
+    random = np.random.default_rng(0)
+    gradients = []
+    for _ in range(_ROW_GRADIENTS):
+        chosen = random.choice(rows, _TOUCHED_ROWS, replace=False)
+        if repeated:
+            chosen = random.choice(chosen[: _TOUCHED_ROWS // 2], _TOUCHED_ROWS)
+        gradients.append((chosen, random.standard_normal((chosen.size, width), dtype=np.float32)))
+    return gradients
+
+
+def ours_by_rows(rule: str, *, repeated: bool, **settings: Any) -> Contender:
+    """Return an optimizer of ours over a table, with gradients of rows."""
+
+    def make(shapes: ShapeSet) -> Step:
+        optimizer = getattr(po, rule)(normal_arrays(shapes.shapes, seed=0), lr=LR, **settings)
+        grads = cycle(po.RowGrad(*grad) for grad in row_gradients(shapes, repeated=repeated))
+        return lambda: optimizer.step(next(grads))
+
+    return Contender(ROWS, make)
+
+
+def torch_by_rows(rule: str, *, repeated: bool, **settings: Any) -> list[Contender]:
+    """Return an optimizer of torch over a table, with sparse gradients that are not coalesced."""
+    if not is_installed("torch"):
+        return []
+
+    def make(shapes: ShapeSet) -> Step:
+        torch = _torch()
+        torch.sparse.check_sparse_tensor_invariants.disable()  # said, or there is a warning
+        param = _torch_parameters(shapes)[0]
+        optimizer = getattr(torch.optim, rule)([param], lr=LR, **settings)
+        param.grad = None
+        grads = cycle(
+            torch.sparse_coo_tensor(
+                torch.from_numpy(rows)[None],
+                torch.from_numpy(values),
+                shapes.shapes[0],
+            )
+            for rows, values in row_gradients(shapes, repeated=repeated)
+        )
+
+        def step() -> None:
+            param.grad = next(grads)
+            optimizer.step()
+
+        return step
+
+    return [Contender(f"torch {rule}", make)]
 
 
 # optax's function for a rule, and settings that make it do the work that ours does.

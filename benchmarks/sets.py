@@ -33,12 +33,14 @@ class Sets:
     """The sets of one run, by what they stand for."""
 
     large: ShapeSet
+    large_matrix: ShapeSet
     medium: ShapeSet
     gpt2: ShapeSet
     resnet18: ShapeSet
     mlp: ShapeSet
     squares: ShapeSet
     tiny: ShapeSet
+    table: ShapeSet
 
 
 def make_sets(*, quick: bool) -> Sets:
@@ -46,17 +48,28 @@ def make_sets(*, quick: bool) -> Sets:
     gpt2 = _gpt2(192, 2, 5000) if quick else _gpt2(768, 12, 50257)
     return Sets(
         large=_one_array(20 if quick else 26),
+        large_matrix=_one_matrix(20 if quick else 26),
         medium=_one_array(18 if quick else 24),
         gpt2=ShapeSet("GPT-2 small" + " (shrunk)" * quick, tuple(gpt2)),
         resnet18=ShapeSet("ResNet-18", tuple(_resnet18())),
         mlp=ShapeSet("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,))),
         squares=ShapeSet("100 arrays of 64 x 64", ((64, 64),) * 100),
         tiny=ShapeSet("4 arrays of 100", ((100,),) * 4),
+        table=_table(10**4 if quick else 10**6),
     )
 
 
 def _one_array(exponent: int) -> ShapeSet:
     return ShapeSet(f"one array of 2^{exponent}", ((2**exponent,),))
+
+
+def _one_matrix(exponent: int) -> ShapeSet:
+    side = 2 ** (exponent // 2)
+    return ShapeSet(f"one matrix of 2^{exponent}", ((side, side),))
+
+
+def _table(rows: int) -> ShapeSet:
+    return ShapeSet(f"4,096 rows of a table of {rows:,} x 64", ((rows, 64),))
 
 
 def _gpt2(width: int, blocks: int, vocabulary: int) -> Iterator[Shape]:

@@ -15,7 +15,7 @@ from typing import Any
 import pyoptim as po
 from benchmarks import command, contenders, floor
 from benchmarks.compare import Contender, compare
-from benchmarks.contenders import ARRAYS, PARAMETERS, ours, ours_on_arrays
+from benchmarks.contenders import ARRAYS, PARAMETERS, ROWS, ours, ours_on_arrays
 from benchmarks.report import (
     Measurement,
     Target,
@@ -46,7 +46,7 @@ class Bench:
         if sys.stderr.isatty():
             print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
         comparison = compare(taking_part, shapes, self.repeats)
-        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS))
+        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS, ROWS))
         return Measurement(label, shapes, comparison, own, targets)
 
 
@@ -55,7 +55,10 @@ def _floors(passes: Sequence[tuple[int, int]]) -> list[Contender]:
 
 
 def _passes(rule: po.Rule, states: int) -> tuple[tuple[int, int], ...]:
-    """Return what a variant of a rule reads and writes."""
+    """Return what each pass of a variant of a rule reads and writes."""
+    if rule.factored:
+        (*before, (reads, writes)), left_out = rule.passes, len(rule.states) - states
+        return (*before, (reads - left_out, writes - left_out))
     return rule.passes if states == len(rule.states) else ((2 + states, 1 + states),)
 
 
@@ -66,9 +69,9 @@ def measure_floor(bench: Bench) -> Iterator[Measurement]:
             chosen = ", ".join(f"{name}={value}" for name, value in settings.items())
             yield bench.measure(
                 f"{rule.name}({chosen})" if chosen else rule.name,
-                bench.sets.large,
+                bench.sets.large_matrix if rule.factored else bench.sets.large,
                 [ours(rule.name, **settings), *_floors(_passes(rule, len(states)))],
-                Target(0.85 if rule.norms else 0.90, PARAMETERS, "floor"),
+                Target(0.90 if len(rule.passes) == 1 else 0.85, PARAMETERS, "floor"),
             )
 
 
@@ -164,6 +167,23 @@ def measure_gpt2(bench: Bench) -> Iterator[Measurement]:
             yield bench.measure(rule, bench.sets.gpt2, everyone, Target(4.00, PARAMETERS))
 
 
+# Ours, what torch calls it where gradients are sparse, and what is wanted.
+_BY_ROWS = (("SGD", "SGD", 0.0), ("Adagrad", "Adagrad", 3.0), ("Adam", "SparseAdam", 3.0))
+
+
+def measure_rows(bench: Bench) -> Iterator[Measurement]:
+    """Measure steps over some rows of a table against torch's with sparse gradients."""
+    for repeated in (True, False):
+        for rule, peer, least in _BY_ROWS:
+            targets = [Target(least, ROWS)] if least else []
+            label = f"{rule}, rows {'repeated' if repeated else 'once'}"
+            everyone = [
+                contenders.ours_by_rows(rule, repeated=repeated),
+                *contenders.torch_by_rows(peer, repeated=repeated),
+            ]
+            yield bench.measure(label, bench.sets.table, everyone, *targets)
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report."""
@@ -181,6 +201,7 @@ SECTIONS = {
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
     "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
+    "rows": Section("Rows of a table", measure_rows, table_of_contenders),
 }
 
 

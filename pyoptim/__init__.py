@@ -28,6 +28,7 @@ from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Parameters
+from pyoptim.row_grad import RowGrad
 
 if TYPE_CHECKING:
     from pyoptim import losses as losses
@@ -47,6 +48,7 @@ __all__ = [
     "Optimizer",
     "ParamGroup",
     "Parameters",
+    "RowGrad",
     "Rule",
     "StepInfo",
     "__version__",

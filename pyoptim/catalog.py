@@ -50,6 +50,8 @@ class Rule:
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
         Whether it uses estimates of the Hessian's diagonal: see `Optimizer.update_hessian`.
+    takes_rows : bool
+        Whether gradients may be of some rows of a parameter: see `RowGrad`.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Rule:
     factored: bool = False
     averages: bool = False
     takes_hessian: bool = False
+    takes_rows: bool = False
 
     @property
     def bytes_per_parameter(self) -> int:
@@ -107,6 +110,7 @@ def rules() -> tuple[Rule, ...]:
             factored=entry["factored"],
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
+            takes_rows=entry["takes_rows"],
         )
         for entry in _core.rules()
     )

@@ -18,6 +18,7 @@ from pyoptim.extras import native_extras
 from pyoptim.groups import Params as Params
 from pyoptim.groups import as_groups, with_grads
 from pyoptim.parameters import Array, Parameters
+from pyoptim.row_grad import RowGrad
 from pyoptim.state_dict import StateDict, fitting
 
 StepFunction: TypeAlias = Callable[[int], float]
@@ -230,7 +231,7 @@ class Optimizer:
 
     def step(
         self,
-        grads: Sequence[Any] | Mapping[str, Any] | Array | None = None,
+        grads: Sequence[Any] | Mapping[str, Any] | Array | RowGrad | None = None,
         *,
         grad_scale: float = 1.0,
     ) -> _core.StepInfo:
@@ -241,7 +242,8 @@ class Optimizer:
         grads : list or mapping of arrays, or array, optional
             A gradient for each parameter, of its dtype and shape, in the parameters' order or by
             their names; None in place of one leaves its parameter as it is. Strided arrays are
-            taken too (slower). Without `grads` an optimizer over Parameters uses their `grads`.
+            taken too (slower). A `RowGrad` in place of one is for some rows of its parameter.
+            Without `grads` an optimizer over Parameters uses their `grads`.
         grad_scale : float
             What gradients are multiplied by first, 1 / (loss scale) for example.
 
@@ -256,9 +258,11 @@ class Optimizer:
         ValueError
             If the count, a shape or a name does not fit, a gradient overlaps a parameter, or a
             schedule gives a number out of range.
+        IndexError
+            If a `RowGrad` has a row that there is not.
         TypeError
-            If a gradient is not an array, or of another dtype than its parameter, or a schedule
-            gives no number.
+            If a gradient is not an array, or of another dtype than its parameter, or a `RowGrad`
+            where none is taken, or a schedule gives no number.
         """
         for group in self.param_groups:
             if group.schedules:

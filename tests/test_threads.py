@@ -102,6 +102,20 @@ def test_show_config_prints_it_all(capsys: pytest.CaptureFixture[str]) -> None:
         assert str(value) in printed
 
 
+def test_a_step_over_few_rows_of_a_large_table_wakes_no_thread() -> None:
+    code = """
+import os
+import numpy as np, pyoptim as po
+opt = po.Adam([np.zeros((100_000, 64), np.float32)], num_threads=16, clip_norm=1.0)
+for rows in (0, 500, 5000):
+    grad = po.RowGrad(np.arange(rows)[::-1], np.ones((rows, 64), np.float32))
+    before = len(os.listdir("/proc/self/task"))
+    opt.step(grad)
+    print(len(os.listdir("/proc/self/task")) > before)
+"""
+    assert run_python(code).split() == ["False", "False", "True"]
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_steps_right() -> None:
     expected = steps_of_adam(LARGE, 3, threads=4)  # the parent's threads are running now
@@ -183,3 +197,22 @@ def test_threads_that_share_an_optimizer_take_turns(size: int) -> None:
         thread.join()
     assert opt.steps == 200
     assert (w == 200).all()
+
+
+def test_threads_that_share_an_optimizer_take_turns_with_rows() -> None:
+    table = np.zeros((3000, 40))
+    opt = po.SGD([table], lr=1.0)
+    random = np.random.default_rng(0)
+    grads = [
+        po.RowGrad(random.integers(0, 3000, count), -np.ones((count, 40))) for count in (9, 2000)
+    ]
+
+    def work(seed: int) -> None:
+        for step in range(20):
+            opt.step(grads[(step + seed) % 2])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    assert opt.steps == 80
+    times = sum(np.bincount(grad.rows, minlength=3000) for grad in grads)
+    assert (table == 40 * times[:, None]).all()

@@ -180,6 +180,12 @@ void check_shape(const py::array& array, const py::array& like, const std::strin
                           shape_text(array));
 }
 
+void check_dtype(const py::array& grad, const py::array& param, const std::string& name) {
+  if (dtype_of(grad, name) != dtype_of(param, name))
+    throw py::type_error(name + ": expected dtype " + std::string(py::str(param.dtype())) +
+                         " as the parameter's, got " + std::string(py::str(grad.dtype())));
+}
+
 py::dtype numpy_dtype(DType dtype) {
   if (dtype == DType::float32) return py::dtype::of<float>();
   if (dtype == DType::float64) return py::dtype::of<double>();

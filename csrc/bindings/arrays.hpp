@@ -30,6 +30,9 @@ void check_updatable(const py::array& array, const std::string& name);
 /// ValueError unless the shapes are the same.
 void check_shape(const py::array& array, const py::array& like, const std::string& name);
 
+/// TypeError unless the gradient has the parameter's dtype.
+void check_dtype(const py::array& grad, const py::array& param, const std::string& name);
+
 /// Whether its elements follow each other in memory, aligned.
 bool is_plain(const py::array& array);
 

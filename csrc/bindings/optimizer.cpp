@@ -17,6 +17,8 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
+#include "bindings/row_grads.hpp"
+#include "bindings/states.hpp"
 #include "engine/threads.hpp"
 
 namespace pyoptim::bindings {
@@ -28,15 +30,15 @@ using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>
 /// An engine's optimizer with the arrays it updates. One thread at a time works on it.
 class BoundOptimizer {
   /// Runs work() alone: long work without the GIL, short work with it unless another thread is
-  /// at this optimizer.
+  /// at this optimizer. `more` elements may be worked on than those of all parameters.
   template <class Work>
-  auto locked(const Work& work) {
+  auto locked(const Work& work, std::size_t more = 0) {
     std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
     // Whoever holds it is of the process that took it last; after a fork that may be another one.
     if (!lock && process_ != getpid())
       throw std::runtime_error(
           "this process was forked while another thread stepped the optimizer; make a new one");
-    if (lock && elements_ < serial_below) return work();
+    if (lock && elements_ + more < serial_below) return work();
     const py::gil_scoped_release released;
     if (!lock) lock.lock();
     process_ = getpid();
@@ -140,8 +142,11 @@ class BoundOptimizer {
       check_bound();
       return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
     }
-    const Arrays arrays = arrays_of(grads, "grads");
-    return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
+    const Arrays arrays = arrays_of(grads, "grads", true);
+    if (arrays.by_rows.empty())
+      return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
+    const std::vector<Gradient> all = arrays.gradients();
+    return locked([&] { return engine_->step(all.data(), grad_scale); }, arrays.elements_of_rows());
   }
 
   /// A step with gradients by their addresses, None where there is none. The caller answers for
@@ -182,32 +187,11 @@ class BoundOptimizer {
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
   /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
-  py::dict state(std::size_t index) {
-    const Tensor& tensor = engine_->tensor(index);
-    const RuleInfo& rule = engine_->rule(tensor.group);
-    const py::dict views = arrays_of_state(index);
-    py::dict state;
-    state["step"] = tensor.steps;
-    for (const auto& [name, view] : views) {
-      view.attr("flags").attr("writeable") = false;
-      state[name] = view;
-    }
-    for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
-    return state;
-  }
+  py::dict state(std::size_t index) { return state_views(*engine_, index, shape(index)); }
 
-  /// The memory of what state() gives, to be written: numbers are arrays without axes, too, which
-  /// keep `self` alive.
+  /// The same to be written: numbers are arrays without axes, too, which keep `self` alive.
   py::dict state_memory(std::size_t index, const py::object& self) {
-    Tensor& tensor = engine_->tensor(index);
-    const RuleInfo& rule = engine_->rule(tensor.group);
-    py::dict state = arrays_of_state(index);
-    const std::vector<py::ssize_t> no_axes;
-    state["step"] = py::array(py::dtype::of<std::int64_t>(), no_axes, &tensor.steps, self);
-    for (std::size_t k = 0; k < rule.scalar_count; ++k)
-      state[rule.scalars[k]] =
-          py::array(py::dtype::of<double>(), no_axes, &tensor.scalars[k], self);
-    return state;
+    return writable_state(*engine_, index, shape(index), self);
   }
 
   /// Step count and copies of all states, by parameter, as they were at one moment.
@@ -218,7 +202,7 @@ class BoundOptimizer {
       py::dict& state = states.emplace_back();
       state["step"] = 0;
       for (const StoredArray& stored : engine_->stored(i)) {
-        py::array copy(numpy_dtype(stored.type), shape(i, stored));
+        py::array copy(numpy_dtype(stored.type), shape_of(stored, shape(i)));
         copies.push_back({static_cast<std::byte*>(copy.mutable_data()),
                           {stored.data, std::size_t(copy.nbytes())}});
         state[stored.name.c_str()] = std::move(copy);
@@ -273,31 +257,15 @@ class BoundOptimizer {
   }
 
  private:
-  /// Views of the arrays that are kept for a parameter.
-  py::dict arrays_of_state(std::size_t index) {
-    auto owner = std::make_unique<std::shared_ptr<Arena>>(engine_->memory());
-    const py::capsule base(owner.release(),
-                           [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
-    py::dict views;
-    for (const StoredArray& stored : engine_->stored(index))
-      views[stored.name.c_str()] =
-          py::array(numpy_dtype(stored.type), shape(index, stored), stored.data, base);
-    return views;
-  }
-
-  /// What the engine reads, and who keeps it.
-  struct Arrays {
-    py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
-    std::vector<py::array> held;  // what is not the caller's own array
-    std::vector<const void*> pointers;
-  };
-
-  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what) const {
-    if (is_array(given)) {
+  /// `takes_rows`: whether gradients may be of some rows.
+  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what,
+                                 bool takes_rows = false) const {
+    if (is_array(given) || is_row_grad(given)) {
       if (params_.size() != 1)
         throw py::type_error(std::string(what) + ": expected a list of " +
-                             std::to_string(params_.size()) + " arrays, got one array");
-      return arrays_of(py::make_tuple(given), what);
+                             std::to_string(params_.size()) + " arrays, got one " +
+                             (is_array(given) ? "array" : "RowGrad"));
+      return arrays_of(py::make_tuple(given), what, takes_rows);
     }
     Arrays arrays;
     arrays.given = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
@@ -313,6 +281,10 @@ class BoundOptimizer {
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
       const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
       if (object.is_none()) continue;
+      if (takes_rows && is_row_grad(object)) {
+        arrays.by_rows.emplace_back(i, checked_row_grad(object, i));
+        continue;
+      }
       py::array array = checked_grad(object, i);
       if (zeroes && !(is_plain(array) && array.writeable()))
         throw py::value_error(grad_name(i) +
@@ -329,12 +301,6 @@ class BoundOptimizer {
       if (written[i].first < written[i - 1].second)
         throw py::value_error("zero_grads: two gradients overlap in memory");
     return arrays;
-  }
-
-  /// The shape of what is kept for a parameter.
-  [[nodiscard]] std::vector<py::ssize_t> shape(std::size_t index, const StoredArray& stored) const {
-    if (stored.by_element) return shape(index);
-    return {stored.shape.begin(), stored.shape.end()};
   }
 
   [[nodiscard]] std::string grad_name(std::size_t index) const {
@@ -379,14 +345,25 @@ class BoundOptimizer {
         return grad;
     }
     const std::string name = grad_name(index);
+    if (is_row_grad(object)) refuse_row_grad(name);
     py::array grad = as_array(object, name);
-    if (dtype_of(grad, name) != engine_->tensor(index).dtype)
-      throw py::type_error(name + ": expected dtype " + std::string(py::str(param.dtype())) +
-                           " as the parameter's, got " + std::string(py::str(grad.dtype())));
+    check_dtype(grad, param, name);
     check_shape(grad, param, name);
+    check_overlap(grad, name);
+    return grad;
+  }
+
+  RowGrad checked_row_grad(py::handle object, std::size_t index) const {
+    const std::string name = grad_name(index);
+    if (!engine_->takes_rows()) refuse_row_grad(name, *engine_);
+    RowGrad grad(object, params_[index], name);
+    check_overlap(grad.values(), name);
+    return grad;
+  }
+
+  void check_overlap(const py::array& grad, const std::string& name) const {
     if (is_plain(grad) && engine_->overlaps(grad.data(), std::size_t(grad.nbytes())))
       throw py::value_error(name + " overlaps a parameter or a state in memory");
-    return grad;
   }
 
   std::unique_ptr<Optimizer> engine_;
@@ -411,6 +388,8 @@ std::string text(const StepInfo& info) {
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
+  module.def("same_values", &same_values, py::arg("dicts"), py::arg("values"));
+
   py::class_<StepInfo>(module, "StepInfo", "What a step did.")
       .def_readonly("step", &StepInfo::step, "Steps made so far, this one included.")
       .def_property_readonly(

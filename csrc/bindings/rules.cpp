@@ -63,6 +63,7 @@ py::list rules() {
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["averages"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
+      entry["takes_rows"] = rule.takes_rows;
       entry["fields"] = fields(rule);
       entry["states"] = py::list();
       all.append(entry);

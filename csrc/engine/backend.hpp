@@ -128,6 +128,10 @@ struct Found {
 enum class Pass : std::uint8_t { collect, measure, update };
 inline constexpr std::size_t pass_count = 3;
 
+/// One pass over a tile; `total` is the sum of what it adds up.
+using FactoredPass = void (*)(const double* hyper, const Step&, const Shaping&, const Tile&,
+                              double* total);
+
 /// How a rule steps that keeps states for rows and columns, in place of `update` and `measure`.
 struct FactoredKernels {
   StateShape shape[max_states];
@@ -137,9 +141,7 @@ struct FactoredKernels {
   bool relative_rows;  ///< Whether row_factor is memory of its own, not the rows' state.
   Pass collecting;     ///< The pass that finds something of rows and columns.
   /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
-  /// `total` is the sum over the tile of what the pass adds up.
-  void (*pass[pass_count][dtype_count][2])(const double* hyper, const Step&, const Shaping&,
-                                           const Tile&, double* total);
+  FactoredPass pass[pass_count][dtype_count][2];
   /// Moves on the states of rows and columns, by the type of arithmetic.
   void (*combine[2])(const double* hyper, const Step&, const Found&);
 };
@@ -188,6 +190,8 @@ struct RuleInfo {
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
+  /// Whether a step may touch some rows of a tensor only, and leave all else as it is.
+  bool takes_rows;
 };
 
 /// How states are kept between steps: as they are computed with, or in fewer bits.

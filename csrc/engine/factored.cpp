@@ -6,14 +6,15 @@
 
 #include "engine/optimizer.hpp"
 #include "engine/parallel.hpp"
+#include "engine/rows.hpp"
 
 namespace pyoptim {
 namespace {
 
 // A tile is of so many rows and columns, of longer ones where there are fewer of the others. Sums
 // are over tiles, so that their bits depend on these numbers, and on nothing else.
-constexpr std::size_t tall = 128;
-constexpr std::size_t wide = 512;
+constexpr std::size_t tall = 64;
+constexpr std::size_t wide = 8192;  // on end in memory, so that it is fetched ahead
 constexpr std::size_t longest = 1 << 14;
 constexpr std::size_t lane_count = 16;
 constexpr std::size_t small_matrices = 1 << 15;  // elements of them that make a tile together
@@ -62,6 +63,7 @@ class Work {
         keeps_columns_(state(StateShape::column) != nullptr && cut_.shape.rows > 1) {}
 
   [[nodiscard]] std::size_t tiles() const { return cut_.tiles; }
+  [[nodiscard]] std::size_t touched_rows() const { return run_->rows->size(); }
 
   [[nodiscard]] std::size_t scratch() const {
     return row_values() + in_doubles(column_values()) + in_doubles(row_factors()) + 2 * cut_.tiles;
@@ -77,10 +79,22 @@ class Work {
   void run(Pass pass, std::size_t index) const {
     const Tile part = tile(index);
     double* const total = totals_ + (pass == Pass::measure ? cut_.tiles : 0) + index;
-    const Shaping& shaping = run_->shaping;
-    const bool general = shaping.l2 != 0 || shaping.rest != 1;
-    kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0](run_->hyper, run_->step, shaping,
-                                                                 part, total);
+    kernel(pass)(run_->hyper, run_->step, run_->shaping, part, total);
+  }
+
+  /// All of a step for touched rows; only for rules that keep nothing of columns.
+  void run_rows(std::size_t begin, std::size_t end) const {
+    const CoalescedRows& rows = *run_->rows;
+    std::vector<double> found(cut_.column_tiles);
+    std::vector<std::byte> sum(rows.row_length() * item_size(run_->dtype));
+    for (std::size_t index = begin; index < end; ++index) {
+      const std::byte* grad = sum.data();
+      if (rows.is_sum(index))
+        rows.write(index, 0, rows.row_length(), sum.data());
+      else
+        grad = rows.values(index, 0);
+      run_row(rows.row(index), grad, found.data());
+    }
   }
 
   /// Puts together what a pass found, for the next one or the next step.
@@ -100,10 +114,44 @@ class Work {
                 cut_.row_tiles,
                 cut_.column_tiles};
     std::copy_n(run_->tensor->state, max_states, found.state);
-    kernels_->combine[run_->dtype == DType::float64 ? 1 : 0](run_->hyper, run_->step, found);
+    combine(found);
   }
 
  private:
+  void run_row(std::size_t row, const std::byte* grad, double* found) const {
+    const std::size_t columns = cut_.shape.columns;
+    const auto over_tiles = [&](Pass pass) {
+      for (std::size_t left = 0; left < columns; left += cut_.columns) {
+        Tile tile = piece(row, 0, left);
+        tile.grad = grad + left * item_size(run_->dtype);
+        tile.row_values = found + left / cut_.columns;
+        tile.row_stride = tile.matrices = tile.rows = 1;
+        tile.columns = std::min(cut_.columns, columns - left);
+        double total = 0;
+        kernel(pass)(run_->hyper, run_->step, run_->shaping, tile, &total);
+      }
+    };
+    over_tiles(Pass::collect);
+    Found all{};
+    const Tile start = piece(row, 0, 0);
+    std::copy_n(start.state, max_states, all.state);
+    all.row_values = found;
+    all.matrices = all.rows = all.row_tiles = 1;
+    all.columns = columns;
+    all.column_tiles = cut_.column_tiles;
+    combine(all);
+    over_tiles(Pass::update);
+  }
+
+  [[nodiscard]] FactoredPass kernel(Pass pass) const {
+    const bool general = run_->shaping.l2 != 0 || run_->shaping.rest != 1;
+    return kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0];
+  }
+
+  void combine(const Found& found) const {
+    kernels_->combine[run_->dtype == DType::float64 ? 1 : 0](run_->hyper, run_->step, found);
+  }
+
   [[nodiscard]] std::size_t row_values() const {
     return keeps_rows_ ? cut_.shape.count * cut_.shape.rows * cut_.column_tiles : 0;
   }
@@ -131,35 +179,41 @@ class Work {
     const std::size_t top = index / across % down * cut_.rows;
     const std::size_t left = index % across * cut_.columns;
     const std::size_t row = matrix * cut_.shape.rows + top;
-    const std::size_t column = matrix * cut_.shape.columns + left;
-    const std::size_t element = row * cut_.shape.columns + left;
-    const std::size_t item = item_size(run_->dtype), wide = wide_item();
-
-    Tile tile{};
-    tile.param = static_cast<std::byte*>(run_->tensor->param) + element * item;
-    tile.grad = static_cast<const std::byte*>(run_->grad) + element * item;
-    for (std::size_t k = 0; k < run_->rule->state_count; ++k) {
-      const StateShape shape = kernels_->shape[k];
-      const std::size_t first = shape == StateShape::row      ? row
-                                : shape == StateShape::column ? column
-                                                              : element;
-      auto* const state = static_cast<std::byte*>(run_->tensor->state[k]);
-      tile.state[k] = state == nullptr ? nullptr : state + first * wide;
-      if (shape == StateShape::row) tile.row_factor = tile.state[k];
-    }
+    Tile tile = piece(row, matrix * cut_.shape.columns, left);
     if (keeps_rows_) {
       if (kernels_->relative_rows)
-        tile.row_factor = reinterpret_cast<const std::byte*>(row_factors_) + row * wide;
+        tile.row_factor = reinterpret_cast<const std::byte*>(row_factors_) + row * wide_item();
       tile.row_values = row_values_ + row * across + left / cut_.columns;
       tile.row_stride = across;
     }
     if (keeps_columns_)
-      tile.column_values = reinterpret_cast<std::byte*>(column_values_) +
-                           ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide;
+      tile.column_values =
+          reinterpret_cast<std::byte*>(column_values_) +
+          ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide_item();
     tile.matrices = std::min(cut_.matrices, cut_.shape.count - matrix);
     tile.rows = std::min(cut_.rows, cut_.shape.rows - top);
     tile.columns = std::min(cut_.columns, cut_.shape.columns - left);
+    return tile;
+  }
+
+  /// A tile's pointers: to what belongs to a row of all matrices' rows, and to the columns from
+  /// `left` on of the matrix whose first column is `first_column` of all.
+  [[nodiscard]] Tile piece(std::size_t row, std::size_t first_column, std::size_t left) const {
+    const std::size_t element = row * cut_.shape.columns + left;
+    const std::size_t item = item_size(run_->dtype);
+    Tile tile{};
+    tile.param = static_cast<std::byte*>(run_->tensor->param) + element * item;
+    tile.grad = static_cast<const std::byte*>(run_->grad) + element * item;
     tile.stride = cut_.shape.columns;
+    for (std::size_t k = 0; k < run_->rule->state_count; ++k) {
+      const StateShape shape = kernels_->shape[k];
+      const std::size_t first = shape == StateShape::row      ? row
+                                : shape == StateShape::column ? first_column + left
+                                                              : element;
+      auto* const state = static_cast<std::byte*>(run_->tensor->state[k]);
+      tile.state[k] = state == nullptr ? nullptr : state + first * wide_item();
+      if (shape == StateShape::row) tile.row_factor = tile.state[k];
+    }
     return tile;
   }
 
@@ -228,10 +282,16 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
   std::vector<Wave> waves;
   std::vector<std::size_t> work_of;  // each tile
   std::vector<std::size_t> first_tile;
-  std::size_t in_wave = wave, memory = 0;
+  const std::size_t most = wave * std::size_t(std::max(1, threads / 2));
+  std::size_t in_wave = most, memory = 0;
   works.reserve(runs.size());
+  std::vector<Work> by_rows;
   for (const Run& run : runs) {
-    if (waves.empty() || in_wave + run.elements > wave) {
+    if (run.rows != nullptr) {
+      by_rows.emplace_back(run);
+      continue;
+    }
+    if (waves.empty() || in_wave + run.elements > most) {
       waves.push_back({works.size(), work_of.size()});
       in_wave = 0;
     }
@@ -260,6 +320,11 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
         for (std::size_t i = waves[w].first_work; i < waves[w + 1].first_work; ++i)
           works[i].finish(passes[pass]);
       });
+  for (const Work& work : by_rows) {
+    constexpr std::size_t grain = 16;  // rows
+    parallel_for(threads, work.touched_rows(), grain, 64 * grain,
+                 [&](std::size_t begin, std::size_t end) { work.run_rows(begin, end); });
+  }
   const FloatEnvironment environment;
   for (const Work& work : works) work.finish(Pass::update);
 }

@@ -238,24 +238,18 @@ void factored_pass(const double* hyper, const Step& step, const Shaping& shaping
     over_tile<R, T, P, General, false>(rule, step, shaping, tile, total, states);
 }
 
-/// Puts together what was found of one row or column in several tiles.
-template <Combination Kind, class Value>
-double together(const Value* values, std::size_t count, std::size_t stride, double items) {
-  double all = 0;
-  for (std::size_t k = 0; k < count; ++k)
-    all = Kind == Combination::sum ? all + double(values[k * stride])
-                                   : larger(double(values[k * stride]), all);
-  return Kind == Combination::sum ? all / items : all;
-}
-
 template <class R, class F>
 void combine_rows(const R& rule, const Step& step, const Found& found) {
+  constexpr Combination kind = R::combination;
   const auto combine = rule.template combine<F>(step);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::row)]);
-  for (std::size_t i = 0; i < found.matrices * found.rows; ++i)
-    state[i] = combine(state[i],
-                       F(together<R::combination>(found.row_values + i * found.column_tiles,
-                                                  found.column_tiles, 1, double(found.columns))));
+  for (std::size_t i = 0; i < found.matrices * found.rows; ++i) {
+    const double* const values = found.row_values + i * found.column_tiles;
+    double all = values[0];
+    for (std::size_t k = 1; k < found.column_tiles; ++k)
+      all = kind == Combination::sum ? all + values[k] : larger(values[k], all);
+    state[i] = combine(state[i], F(kind == Combination::sum ? all / double(found.columns) : all));
+  }
   if constexpr (RelativeRows<R, F>) {
     for (std::size_t m = 0; m < found.matrices; ++m) {
       const F* const rows = state + m * found.rows;
@@ -270,16 +264,29 @@ void combine_rows(const R& rule, const Step& step, const Found& found) {
 
 template <class R, class F>
 void combine_columns(const R& rule, const Step& step, const Found& found) {
+  constexpr Combination kind = R::combination;
+  constexpr std::size_t most = 256;  // columns at a time, each tile's behind each other
   const auto combine = rule.template combine<F>(step);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::column)]);
   for (std::size_t m = 0; m < found.matrices; ++m) {
     const F* const values =
         static_cast<const F*>(found.column_values) + m * found.row_tiles * found.columns;
     F* const columns = state + m * found.columns;
-    for (std::size_t j = 0; j < found.columns; ++j)
-      columns[j] =
-          combine(columns[j], F(together<R::combination>(values + j, found.row_tiles, found.columns,
-                                                         double(found.rows))));
+    for (std::size_t first = 0; first < found.columns; first += most) {
+      const std::size_t size = found.columns - first < most ? found.columns - first : most;
+      double all[most] = {};
+      for (std::size_t k = 0; k < found.row_tiles; ++k) {
+        const F* const tile = values + k * found.columns + first;
+#pragma omp simd
+        for (std::size_t j = 0; j < size; ++j)
+          all[j] =
+              kind == Combination::sum ? all[j] + double(tile[j]) : larger(double(tile[j]), all[j]);
+      }
+      const double items = kind == Combination::sum ? double(found.rows) : 1;
+#pragma omp simd
+      for (std::size_t j = 0; j < size; ++j)
+        columns[first + j] = combine(columns[first + j], F(all[j] / items));
+    }
   }
 }
 

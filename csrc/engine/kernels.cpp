@@ -276,6 +276,7 @@ constexpr RuleInfo info() {
   rule.copied_state = R::states.size;
   rule.observed_state = R::states.size;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
+  if constexpr (requires { R::takes_rows; }) rule.takes_rows = R::takes_rows;
   if constexpr (FactoredRule<R>)
     add_factored<R>(rule);
   else

@@ -254,8 +254,8 @@ double Optimizer::norm(const void* const* grads) const {
   std::size_t elements = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
-    values.push_back({grads[i], tensors_[i].size, tensors_[i].dtype});
-    elements += tensors_[i].size;
+    values.push_back(values_of(grads, i));
+    elements += values.back().size;
   }
   const Team team(elements, options_.threads);
   return euclidean_norm(*backend_, values, team.threads());
@@ -272,7 +272,9 @@ void Optimizer::plan(const void* const* grads, double scale) {
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
     const Extras& extras = options_.extras;
-    const bool alone = rule.sum_count > 0 || rule.factored != nullptr || extras.any();
+    const CoalescedRows* const rows = rows_of(i);
+    const bool alone =
+        rule.sum_count > 0 || rule.factored != nullptr || extras.any() || rows != nullptr;
     const bool same_run =
         before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
@@ -308,10 +310,11 @@ void Optimizer::plan(const void* const* grads, double scale) {
                        .tensor = &tensor,
                        .grad = grads[i],
                        .state_count = rule.state_count,
-                       .key = rounding_key(extras.seed, tensor.steps, i)});
+                       .key = rounding_key(extras.seed, tensor.steps, i),
+                       .rows = rows});
     }
     plan_.add(tensor, grads[i], rule.state_count);
-    before = &tensor;
+    before = alone ? nullptr : &tensor;
   }
 }
 
@@ -332,7 +335,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (!info.skipped) {
     plan(grads, scale);
     // Threads started under another environment would keep it: it is ours only outside of teams.
-    const Team team(plan_.elements(), options_.threads);
+    const Team team(plan_.work(), options_.threads);
     plan_.execute(team.threads());
     finish(grads);
   }
@@ -350,7 +353,7 @@ double Optimizer::clip_factor(double norm) const {
 bool Optimizer::all_finite(const void* const* grads, double scale) const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
-    const Values values{grads[i], tensors_[i].size, tensors_[i].dtype};
+    const Values values = values_of(grads, i);
     const Team team(values.size, options_.threads);
     const double most = largest_magnitude(*backend_, {values}, team.threads());
     const double limit = tensors_[i].dtype == DType::float64 ? DBL_MAX : FLT_MAX;

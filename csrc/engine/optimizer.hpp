@@ -14,6 +14,7 @@
 #include "engine/backend.hpp"
 #include "engine/export.hpp"
 #include "engine/plan.hpp"
+#include "engine/rows.hpp"
 
 namespace pyoptim {
 
@@ -84,6 +85,11 @@ class PYOPTIM_API Optimizer {
   /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
   /// as it is. Gradients are multiplied by grad_scale, clipped, and never written.
   StepInfo step(const void* const* grads, double grad_scale = 1);
+  /// The same, where gradients may be of some rows, whose numbers must be below the length of
+  /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
+  /// are.
+  StepInfo step(const Gradient* grads, double grad_scale = 1);
+  [[nodiscard]] bool takes_rows() const;
 
   /// Takes in estimates of the Hessian's diagonal; nullptr leaves its tensor's as it is. Only for
   /// rules that have `observe`.
@@ -142,6 +148,9 @@ class PYOPTIM_API Optimizer {
   void allocate_states(const std::vector<GroupSpec>& specs);
   void allocate_one_by_one(const std::vector<GroupSpec>& specs);
   void first_step(Tensor& tensor) const;
+  /// What the step touches of a tensor; nullptr: all of it.
+  [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
+  [[nodiscard]] Values values_of(const void* const* grads, std::size_t tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
   /// Whether all gradients are finite, and stay so in their type when they are scaled.
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
@@ -163,6 +172,8 @@ class PYOPTIM_API Optimizer {
   std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average
   std::int64_t steps_ = 0;
   Plan plan_;
+  std::vector<CoalescedRows> coalesced_;  // by tensor, if there ever was a gradient of rows
+  std::vector<std::uint8_t> by_rows_;     // whether this step's is one; empty: none
 };
 
 }  // namespace pyoptim

@@ -36,7 +36,7 @@ Span cut(Span span, DType dtype, std::size_t begin, std::size_t end) {
 void Plan::clear() {
   runs_.clear();
   spans_.clear();
-  elements_ = 0;
+  elements_ = work_ = 0;
 }
 
 void Plan::start_run(const Run& run) {
@@ -48,8 +48,15 @@ void Plan::start_run(const Run& run) {
 
 void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) {
   Run& run = runs_.back();
+  if (run.rows != nullptr) {
+    run.elements = run.rows->size() * run.rows->row_length();
+    elements_ += run.elements;
+    work_ += run.rows->given() * run.rows->row_length();
+    return;
+  }
   run.elements += tensor.size;
   elements_ += tensor.size;
+  work_ += tensor.size;
   if (run.span_count > 0) {
     Span& last = spans_.back();
     const Span next = cut(last, run.dtype, last.size, last.size);
@@ -86,8 +93,11 @@ void Plan::execute(int threads) {
   if (threads == 1) {
     const FloatEnvironment environment;
     for (const Run& run : runs_)
-      run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count,
-                 nullptr);
+      if (run.rows != nullptr)
+        update_rows(run, 0, run.elements);
+      else
+        run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count,
+                   nullptr);
     return;
   }
   parallel_for(threads, elements_, grain, chunk, [this](std::size_t first, std::size_t last) {
@@ -190,6 +200,10 @@ void Plan::execute_by_tensor(int threads) const {
 }
 
 void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {
+  if (run.rows != nullptr) {
+    update_rows(run, begin, end);
+    return;
+  }
   const Span* span = &spans_[run.first_span];
   std::size_t start = 0;
   while (start + span->size <= begin) start += (span++)->size;

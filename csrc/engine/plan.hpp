@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/backend.hpp"
+#include "engine/rows.hpp"
 #include "engine/stages.hpp"
 
 namespace pyoptim {
@@ -57,7 +58,8 @@ struct Run {
   const Tensor* tensor;
   const void* grad;
   std::size_t state_count;
-  std::uint32_t key;  // of this step's random rounding
+  std::uint32_t key;          // of this step's random rounding
+  const CoalescedRows* rows;  // what the step touches of the one tensor; nullptr: all of it
 };
 
 class Plan {
@@ -68,7 +70,8 @@ class Plan {
   void add(const Tensor& tensor, const void* grad, std::size_t state_count);
 
   [[nodiscard]] bool empty() const { return runs_.empty(); }
-  [[nodiscard]] std::size_t elements() const { return elements_; }
+  /// The elements that are read of gradients.
+  [[nodiscard]] std::size_t work() const { return work_; }
 
   /// Does the work in one parallel region.
   void execute(int threads);
@@ -80,6 +83,7 @@ class Plan {
   std::vector<Run> runs_;
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
+  std::size_t work_ = 0;
   std::vector<double> scratch_;
 };
 

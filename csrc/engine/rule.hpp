@@ -4,9 +4,9 @@
 //                                           states that it takes by value are not written
 // and, where it needs them, applies(), conflict(), initial(), scalars and advance(). A rule that
 // needs norms has sum_count and measure<F>(t), a first pass whose sums are in t when step<F>(t) is
-// called. See adam.hpp for one, lamb.hpp for one that measures; factored_kernels.hpp tells of those
-// that keep states by row and column. The engine supplies everything else: types, decay, clipping,
-// threads.
+// called. One with takes_rows can be given gradients of some rows of a tensor. See adam.hpp for
+// one, lamb.hpp for one that measures; factored_kernels.hpp tells of those that keep states by row
+// and column. The engine supplies everything else: types, decay, clipping, threads.
 #pragma once
 
 #include <cstddef>

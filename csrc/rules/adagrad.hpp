@@ -17,6 +17,7 @@ struct Adagrad {
       "Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic\n"
       "Optimization, JMLR 12, 2011. As in torch, eps stands outside the root and G starts from 0.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr bool takes_rows = true;
   static constexpr auto states = names("sum");
   static constexpr auto fields = fields_of<Adagrad>(
       Field<Adagrad>{"lr_decay", &Adagrad::lr_decay, non_negative, "Decay of the rate by steps."},

@@ -22,6 +22,7 @@ struct Adam {
       "With amsgrad, the largest v so far takes the place of v.\n\n"
       "Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr bool takes_rows = true;
   static constexpr auto states =
       names("exp_avg", "exp_avg_sq") + name_if<Amsgrad>("max_exp_avg_sq");
   static constexpr auto numbers = moment_fields(&Adam::beta1, &Adam::beta2, &Adam::eps);

@@ -18,6 +18,7 @@ struct RowwiseAdagrad {
       "Learning\n"
       "Recommendation Models, 2021, arXiv:2104.05158.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr bool takes_rows = true;
   static constexpr auto states = names("row_sum");
   static constexpr auto shapes = shapes_of(StateShape::row);
   static constexpr Matrices matrices = Matrices::first_axis;

@@ -18,6 +18,7 @@ struct SGD {
       "Robbins and Monro, A Stochastic Approximation Method, 1951; Sutskever et al., On the\n"
       "importance of initialization and momentum in deep learning, 2013.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr bool takes_rows = true;
   static constexpr auto states = name_if<Momentum>("momentum_buffer");
   static constexpr auto fields = fields_of<SGD>(
       Field<SGD>{"momentum", &SGD::momentum, non_negative, "Share of the last step kept."},

@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from pyoptim import _core
+from pyoptim.catalog import rules
 from pyoptim.matrix.products import Workspace
 from pyoptim.matrix.rule import ADAMW, ADAMW_FIELDS, SHARED, USES_ADAMW, MatrixRule, States
 from pyoptim.optimizer import native_options
 from pyoptim.parameters import Array
+from pyoptim.row_grad import RowGrad
 
 _PREFIX = "adamw_"
 _ADAMW_NAMES = {field.name: field.name.removeprefix(_PREFIX) for field in ADAMW_FIELDS}
@@ -344,6 +346,8 @@ class MatrixEngine:
                     "gradients are needed: only optimizers over Parameters have their own"
                 )
             return self._own_grads
+        if isinstance(grads, RowGrad):
+            grads = [grads]
         if _core.is_array(grads):
             if count != 1:
                 raise TypeError(f"grads: expected a list of {count} arrays, got one array")
@@ -356,6 +360,12 @@ class MatrixEngine:
             raise ValueError(
                 f"grads: expected {count} gradients, one for each parameter, got {len(given)}"
             )
+        for name, grad in zip(self._names, given, strict=True):
+            if isinstance(grad, RowGrad):
+                takers = ", ".join(rule.name for rule in rules() if rule.takes_rows)
+                raise TypeError(
+                    f"gradient of {name}: {self._rule.name} takes no RowGrad; {takers} do"
+                )
         return given
 
     def _clip_factor(self, norm: float | None) -> float:

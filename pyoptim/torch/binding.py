@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pyoptim import _core
+from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.parameters import Array
 from pyoptim.torch.memory import Place, Tensor
@@ -32,8 +33,7 @@ class Binding:
 
     Parameters
     ----------
-    rule : str
-        Its name.
+    rule : Rule
     make_engine
         Makes the engine.
     groups : list of list of Tensor
@@ -49,7 +49,7 @@ class Binding:
 
     def __init__(
         self,
-        rule: str,
+        rule: Rule,
         make_engine: MakeEngine,
         groups: Sequence[Sequence[Tensor]],
         settings: list[Settings],
@@ -135,8 +135,7 @@ class Binding:
         values = list(state.values())
         self._dicts = [value for value in values if isinstance(value, dict)]
         self._dict_ids = list(map(id, values))
-        self._values = list(chain.from_iterable(map(dict.values, self._dicts)))
-        self._value_ids = list(map(id, self._values))
+        self._values = tuple(chain.from_iterable(map(dict.values, self._dicts)))
 
     def fits(self, groups: Sequence[Sequence[Tensor]], state: State) -> bool:
         """Whether these are still the tensors, where they were, and the states those shown."""
@@ -148,8 +147,7 @@ class Binding:
             and [tensor.is_contiguous() for tensor in self._tensors] == self._plain
             and all(tensor.grad is None for tensor in self._idle)
             and list(map(id, state.values())) == self._dict_ids
-            and list(map(id, chain.from_iterable(map(dict.values, self._dicts))))
-            == self._value_ids
+            and _core.same_values(self._dicts, self._values)
         )
 
     def follow(self, settings: list[Settings]) -> bool:
@@ -240,8 +238,15 @@ class Binding:
         if grad is None:
             return None
         if _is_sparse(grad):
-            return row_grad(self._rule, place, grad)
+            return self._row_grad(place, grad)
         return place.readable_array(grad)
+
+    def _row_grad(self, place: Place, grad: Tensor) -> Any:
+        if not self._rule.takes_rows or place.flat:
+            raise RuntimeError(
+                f"{self._rule.name} does not support sparse gradients, as that of {place.name}"
+            )
+        return row_grad(place, grad)
 
     def _follow_counts(self) -> None:
         """Take over step counts that were written from outside."""

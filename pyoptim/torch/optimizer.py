@@ -65,7 +65,7 @@ class Optimizer(torch.optim.Optimizer):
         if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
             self._check_training("a change of parameters or groups")
             binding = self._binding = Binding(
-                self.rule.name,
+                self.rule,
                 self._make_engine,
                 params,
                 settings,

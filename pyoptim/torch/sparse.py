@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyoptim
+import torch
+
+from pyoptim.row_grad import RowGrad
 from pyoptim.torch.memory import Place, Tensor, as_numpy
 
 
-def row_grad(rule: str, place: Place, grad: Tensor) -> Any:
-    """Return a sparse COO gradient as the engine takes it; RuntimeError, as torch's, if not."""
-    kind = getattr(pyoptim, "RowGrad", None)
-    if kind is None or grad.sparse_dim() != 1 or place.flat:
-        raise RuntimeError(f"{rule} does not support sparse gradients (that of {place.name})")
+def row_grad(place: Place, grad: Tensor) -> Any:
+    """Return a sparse COO gradient as the engine takes it: rows of values."""
+    if grad.layout is not torch.sparse_coo or grad.sparse_dim() != 1:
+        raise RuntimeError(
+            f"gradient of {place.name}: of sparse tensors only rows of dense values are supported"
+        )
     grad = grad.detach().coalesce()
     values = grad.values().to(place.dtype).contiguous()
-    return kind(grad.indices()[0].numpy(), as_numpy(values))
+    return RowGrad(grad.indices()[0].numpy(), as_numpy(values))

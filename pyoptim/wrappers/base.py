@@ -6,14 +6,20 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
 from pyoptim import _core
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Array, Parameters
+from pyoptim.row_grad import RowGrad
 from pyoptim.state_dict import StateDict, fitting
+
+GradientsOrClosure: TypeAlias = (
+    Sequence[Any] | Mapping[str, Any] | Array | RowGrad | Callable[[], Any] | None
+)
+"""What `step` takes: gradients in any form, or around `SAM` the function that computes them."""
 
 _INNER = "optimizer."  # what the keys of the wrapped optimizer's state start with
 
@@ -103,7 +109,7 @@ class Wrapper:
 
     def step(
         self,
-        grads: Sequence[Any] | Mapping[str, Any] | Array | Callable[[], Any] | None = None,
+        grads: GradientsOrClosure = None,
         *,
         grad_scale: float = 1.0,
         **keywords: Any,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
@@ -10,9 +9,8 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.checks import as_count, as_positive
 from pyoptim.optimizer import Optimizer
-from pyoptim.parameters import Array
 from pyoptim.state_dict import StateDict
-from pyoptim.wrappers.base import Wrapper
+from pyoptim.wrappers.base import GradientsOrClosure, Wrapper
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -101,7 +99,7 @@ class DynamicLossScale(Wrapper):
 
     def step(
         self,
-        grads: Sequence[Any] | Mapping[str, Any] | Array | Callable[[], Any] | None = None,
+        grads: GradientsOrClosure = None,
         *,
         grad_scale: float = 1.0,
         **keywords: Any,

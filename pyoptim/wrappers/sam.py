@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyoptim import _core
 from pyoptim.checks import as_not_negative, as_number
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
-from pyoptim.wrappers.base import Wrapper
+from pyoptim.wrappers.base import GradientsOrClosure, Wrapper
 
 Gradients = Sequence[Any] | Mapping[str, Any] | Array | None
 
@@ -177,7 +177,7 @@ class SAM(Wrapper):
 
     def step(
         self,
-        grads: Sequence[Any] | Mapping[str, Any] | Array | Callable[[], Any] | None = None,
+        grads: GradientsOrClosure = None,
         *,
         grad_scale: float = 1.0,
         **keywords: Any,

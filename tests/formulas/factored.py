@@ -13,7 +13,7 @@ import numpy as np
 
 from formulas.common import Array, Formula, State, Step, larger, mean, smaller
 
-TALL, WIDE, LONGEST, BLOCK, SMALL = 128, 512, 1 << 14, 512, 1 << 15
+TALL, WIDE, LONGEST, BLOCK, SMALL = 64, 8192, 1 << 14, 512, 1 << 15
 
 
 def tiles(rows: int, columns: int) -> tuple[int, int]:

@@ -1,0 +1,125 @@
+#include "bindings/row_grads.hpp"
+
+#include <pybind11/gil_safe_call_once.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "bindings/arrays.hpp"
+#include "engine/dispatch.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+/// "SGD, Adagrad, ...": the optimizers whose steps may touch some rows only.
+std::string takers() {
+  const Backend& backend = active_backend();
+  std::string names;
+  std::string_view before;
+  for (std::size_t i = 0; i < backend.rule_count; ++i) {
+    const RuleInfo& rule = backend.rules[i];
+    if (!rule.takes_rows || rule.name == before) continue;
+    names += (names.empty() ? "" : ", ") + std::string(rule.name);
+    before = rule.name;
+  }
+  return names;
+}
+
+template <class T>
+void check_range(const py::array& rows, py::ssize_t limit, const std::string& name) {
+  const T* const row = static_cast<const T*>(rows.data());
+  for (py::ssize_t i = 0; i < rows.size(); ++i)
+    if (row[i] < 0 || std::uint64_t(row[i]) >= std::uint64_t(limit))
+      throw py::index_error(name + ": expected numbers of the parameter's " +
+                            std::to_string(limit) + " rows, counted from 0, got " +
+                            std::to_string(row[i]) + " at position " + std::to_string(i));
+}
+
+/// A copy as int64, or as uint64 if they are unsigned: what is too large is to be named as it is.
+py::array checked_rows(py::handle object, py::ssize_t limit, const std::string& name) {
+  const py::array given = as_array(object, name);
+  const char kind = given.dtype().kind();
+  if ((kind != 'i' && kind != 'u') || given.ndim() != 1)
+    throw py::type_error(name + ": expected a 1-D array of integers, got " +
+                         std::string(py::str(given.dtype())) + " of shape " + shape_text(given));
+  const py::dtype wide =
+      kind == 'i' ? py::dtype::of<std::int64_t>() : py::dtype::of<std::uint64_t>();
+  const py::array rows = py::module_::import("numpy").attr("array")(
+      given, wide, py::arg("order") = "C", py::arg("subok") = false);
+  if (kind == 'i')
+    check_range<std::int64_t>(rows, limit, name);
+  else
+    check_range<std::uint64_t>(rows, limit, name);
+  return rows;
+}
+
+/// One row of values for each number, of the parameter's rows' shape.
+void check_values(const py::array& values, py::ssize_t rows, const py::array& param,
+                  const std::string& name) {
+  bool fits = values.ndim() == param.ndim() && values.shape(0) == rows;
+  for (py::ssize_t i = 1; fits && i < param.ndim(); ++i) fits = values.shape(i) == param.shape(i);
+  if (fits) return;
+  py::list shape(param.attr("shape"));
+  shape[0] = rows;
+  throw py::value_error(name + ": expected shape " + std::string(py::str(py::tuple(shape))) +
+                        " for " + std::to_string(rows) + " rows of a parameter of shape " +
+                        shape_text(param) + ", got " + shape_text(values));
+}
+
+}  // namespace
+
+bool is_row_grad(py::handle object) {
+  if (is_numpy_array(object)) return false;
+  PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> type;
+  type.call_once_and_store_result(
+      [] { return py::module_::import("pyoptim.row_grad").attr("RowGrad"); });
+  return py::isinstance(object, type.get_stored());
+}
+
+void refuse_row_grad(const std::string& name) {
+  throw py::type_error(name +
+                       ": expected an array of all elements, got a RowGrad, which only step() of "
+                       "an optimizer itself takes: of " +
+                       takers());
+}
+
+void refuse_row_grad(const std::string& name, const Optimizer& optimizer) {
+  const std::string rule = optimizer.rule_name();
+  if (optimizer.rule(0).takes_rows)
+    throw py::type_error(name + ": " + rule +
+                         " takes no RowGrad together with state_dtype, ema_decay, bfloat16_copy, "
+                         "master_weights, modifier or zero_grads");
+  throw py::type_error(name + ": " + rule + " takes no RowGrad; " + takers() + " do");
+}
+
+RowGrad::RowGrad(py::handle object, const py::array& param, const std::string& name) {
+  if (param.ndim() == 0)
+    throw py::type_error(name + ": expected an array, as a parameter of shape () has no rows, " +
+                         "got a RowGrad");
+  rows_ = checked_rows(object.attr("rows"), param.shape(0), name + ", rows");
+  const std::string values_name = name + ", values";
+  values_ = as_array(object.attr("values"), values_name);
+  check_dtype(values_, param, values_name);
+  check_values(values_, rows_.size(), param, values_name);
+  if (!is_plain(values_)) values_ = plain_copy(values_);
+}
+
+Gradient RowGrad::gradient() const {
+  return {values_.data(), static_cast<const std::int64_t*>(rows_.data()),
+          std::size_t(rows_.size())};
+}
+
+std::vector<Gradient> Arrays::gradients() const {
+  std::vector<Gradient> all;
+  for (const void* values : pointers) all.push_back({values});
+  for (const auto& [index, grad] : by_rows) all[index] = grad.gradient();
+  return all;
+}
+
+std::size_t Arrays::elements_of_rows() const {
+  std::size_t elements = 0;
+  for (const auto& [index, grad] : by_rows) elements += std::size_t(grad.values().size());
+  return elements;
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,72 @@
+"""Gradients of some rows of a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pyoptim.parameters import Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowGrad:
+    """A gradient that is 0 but for some rows of a parameter, as embedding tables have it.
+
+    A step with it reads and writes these rows and their states only, however large the table is;
+    all others stay as they are, to the bit (lazily: there, momenta do not decay either, nor does
+    weight decay act). Values of a row that is given several times are added, in the order given.
+    The optimizers that take it say so in `Rule.takes_rows`; it stands where `Optimizer.step` takes
+    an array.
+
+    Parameters
+    ----------
+    rows : 1-D array or list of n integers
+        The numbers of rows, along the parameter's first axis, from 0, in any order.
+    values : array of shape (n, *param.shape[1:])
+        What belongs to them, of the parameter's dtype. Strided arrays are copied.
+
+    Raises
+    ------
+    TypeError
+        If `rows` are no integers.
+    ValueError
+        If `rows` are not 1-D.
+
+    `Optimizer.step` raises IndexError, too, for a number that is negative or of no row; ValueError
+    for values of another shape; TypeError for values of another dtype, and where gradients of rows
+    are not taken. Nothing is changed then.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> table = np.zeros((5, 2))
+    >>> opt = po.SGD([table], lr=1.0)
+    >>> values = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.0]])
+    >>> info = opt.step([po.RowGrad([3, 1, 3], values)])
+    >>> table
+    array([[ 0. ,  0. ],
+           [-3. , -4. ],
+           [ 0. ,  0. ],
+           [-1.5, -2. ],
+           [ 0. ,  0. ]])
+    """
+
+    rows: Any
+    values: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", _as_rows(self.rows))
+
+
+def _as_rows(given: Sequence[int] | Array) -> Array:
+    rows = np.asarray(given)
+    if rows.size == 0 and not isinstance(given, np.ndarray):
+        rows = rows.astype(np.int64)  # an empty list has no type
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"rows: expected integers, got {rows.dtype}")
+    if rows.ndim != 1:
+        raise ValueError(f"rows: expected a 1-D array, got shape {rows.shape}")
+    return rows
