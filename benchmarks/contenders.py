@@ -123,6 +123,18 @@ def torch_peers(rule: str) -> list[Contender]:
     return [contender(f"torch {form}", form) for form in forms] + [contender("torch default", "")]
 
 
+def ours_in_torch(rule: str) -> list[Contender]:
+    """Return the optimizer of this name in pyoptim.torch, over torch's tensors."""
+    if not is_installed("torch"):
+        return []
+
+    def make(shapes: ShapeSet) -> Step:
+        cls = getattr(import_module("pyoptim.torch"), rule)
+        return cls(_torch_parameters(shapes), lr=LR).step  # type: ignore[no-any-return]
+
+    return [Contender(DROP_IN, make)]
+
+
 def torch_clipped(clip_norm: float) -> list[Contender]:
     """Return torch's clip_grad_norm_ and fused AdamW, one after the other.
 

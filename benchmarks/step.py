@@ -184,6 +184,21 @@ def measure_rows(bench: Bench) -> Iterator[Measurement]:
             yield bench.measure(label, bench.sets.table, everyone, *targets)
 
 
+def measure_torch(bench: Bench) -> Iterator[Measurement]:
+    """Measure AdamW of pyoptim.torch, over tensors, against torch's own."""
+    sets = bench.sets
+    for shapes, fused, default in (
+        (sets.resnet18, 0.0, 0.0),
+        (sets.gpt2, 1.1, 4.0),
+        (sets.squares, 3.0, 0.0),
+    ):
+        wanted = ((fused, "torch fused"), (default, "torch default"))
+        targets = [Target(least, DROP_IN, peer) for least, peer in wanted if least]
+        everyone = [*contenders.ours_in_torch("AdamW"), *contenders.torch_peers("AdamW")]
+        if everyone:
+            yield bench.measure("AdamW", shapes, everyone, *targets)
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report."""
@@ -200,6 +215,7 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+    "torch": Section("In the place of torch.optim", measure_torch, table_of_contenders),
     "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
     "rows": Section("Rows of a table", measure_rows, table_of_contenders),
 }

@@ -41,6 +41,8 @@ class Binding:
         Of each group.
     names : list of str
         What parameters are called in errors.
+    elementwise : bool
+        Whether the rule takes elements in any order.
     counts : bool
         Whether states show the number of steps.
     state
@@ -55,6 +57,7 @@ class Binding:
         settings: list[Settings],
         names: Sequence[str],
         *,
+        elementwise: bool,
         counts: bool,
         state: State,
     ) -> None:
@@ -66,6 +69,12 @@ class Binding:
         named = [[(tensor, next(called)) for tensor in group] for group in groups]
         places = [[Place(t, name) for t, name in group if _takes_part(t)] for group in named]
         self._places = [place for group in places for place in group]
+        for place in self._places:
+            if place.flat and not elementwise:
+                raise ValueError(
+                    f"{place.name}: {rule.name} needs a contiguous tensor, got strides "
+                    f"{place.stride} for shape {tuple(place.shape)}"
+                )
         self._tensors = [place.tensor for place in self._places]
         self._pointers = [tensor.data_ptr() for tensor in self._tensors]
         self._plain = [tensor.is_contiguous() for tensor in self._tensors]
@@ -78,11 +87,7 @@ class Binding:
                 for values, group in zip(settings, places, strict=True)
             ]
         )
-        # One number may be a view of another kind that nothing shows.
-        self._all_plain = isinstance(self.engine, _core.Optimizer) and all(
-            plain and place.tensor.numel() > 1
-            for plain, place in zip(self._plain, self._places, strict=True)
-        )
+        self._all_plain = isinstance(self.engine, _core.Optimizer) and all(self._plain)
         self._look_at_memory(counts)
         for index, tensor in enumerate(self._tensors):
             self._take_over(index, state.get(tensor))
@@ -228,11 +233,12 @@ class Binding:
         ):
             return None
         try:
-            contiguous = all([grad.is_contiguous() for grad in grads])
+            plain = all([grad.is_contiguous() for grad in grads])
+            plain = plain and not any([grad.is_neg() for grad in grads])
             addresses = [grad.data_ptr() for grad in grads]
         except RuntimeError:  # sparse
             return None
-        return addresses if contiguous and all(addresses) else None
+        return addresses if plain and all(addresses) else None
 
     def _engine_grad(self, place: Place, grad: Tensor | None) -> Any:
         if grad is None:

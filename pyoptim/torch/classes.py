@@ -69,14 +69,18 @@ def _document(rule: Rule, theirs: type | None) -> str:
     return f"{lines}\n\n    Arguments are {settings}.\n{_EXAMPLE.format(name=rule.name)}"
 
 
-def make_class(rule: Rule, make_engine: MakeEngine) -> type[Optimizer]:
-    """Make the class of a rule: a subclass of torch's where torch has it."""
+def make_class(rule: Rule, make_engine: MakeEngine, *, elementwise: bool) -> type[Optimizer]:
+    """Make the class of a rule: a subclass of torch's where torch has it.
+
+    `elementwise` is whether the rule takes elements in any order.
+    """
     theirs = getattr(torch.optim, rule.name, None)
     body: dict[str, Any] = {
         "__doc__": _document(rule, theirs),
         "__module__": __package__,
         "rule": rule,
         "_make_engine": staticmethod(make_engine),
+        "_elementwise": elementwise,
         "_theirs": theirs,
     }
     if theirs is None:
@@ -86,11 +90,12 @@ def make_class(rule: Rule, make_engine: MakeEngine) -> type[Optimizer]:
 
 
 def _native(rule: Rule) -> type[Optimizer]:
-    return make_class(rule, partial(_core.Optimizer, rule.name, **native_options({})))
+    make_engine = partial(_core.Optimizer, rule.name, **native_options({}))
+    return make_class(rule, make_engine, elementwise=not rule.factored)
 
 
 def _matrix(rule: matrix.MatrixRule) -> type[Optimizer]:
-    return make_class(rule.entry(), partial(_matrix_engine, rule))
+    return make_class(rule.entry(), partial(_matrix_engine, rule), elementwise=False)
 
 
 def _matrix_engine(rule: matrix.MatrixRule, groups: list[Any]) -> MatrixEngine:

@@ -16,12 +16,14 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def check_steppable(tensor: Tensor, name: str) -> None:
-    """Raise TypeError or ValueError unless a tensor's memory can be updated in place."""
+    """Raise TypeError, ValueError or RuntimeError unless a tensor's memory can be updated in place."""
     if not tensor.is_cpu:
         raise TypeError(f"{name}: expected a tensor of the CPU, got one on {tensor.device}")
     if tensor.layout is not torch.strided or is_traceable_wrapper_subclass(tensor):
         kind = tensor.layout if type(tensor) is torch.Tensor else type(tensor).__name__
         raise TypeError(f"{name}: expected a dense tensor with memory of its own, got {kind}")
+    if tensor.is_complex():
+        raise RuntimeError(f"{name}: complex parameters are not supported")  # as torch says it
     if tensor.dtype not in _DTYPES:
         raise TypeError(f"{name}: expected float32, float64 or bfloat16, got {tensor.dtype}")
     if tensor.is_neg() or not _is_dense(tensor):

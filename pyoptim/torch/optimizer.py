@@ -27,6 +27,7 @@ class Optimizer(torch.optim.Optimizer):
     """The update rule, as in `pyoptim.rules()`."""
 
     _make_engine: ClassVar[MakeEngine]
+    _elementwise: ClassVar[bool]  # whether elements may come in any order
     _theirs: ClassVar[type | None] = None  # torch's class of the same name
 
     _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
@@ -70,6 +71,7 @@ class Optimizer(torch.optim.Optimizer):
                 params,
                 settings,
                 [name for group in self._names() for name in group],
+                elementwise=self._elementwise,
                 counts=_counts(self._theirs),
                 state=self.state,
             )
