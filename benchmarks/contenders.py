@@ -22,6 +22,8 @@ from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
 LR = 1e-6
 
 PARAMETERS, ARRAYS, ROWS = "pyoptim", "pyoptim, arrays", "pyoptim, rows"
+DROP_IN = "pyoptim.torch"
+OURS = (PARAMETERS, ARRAYS, ROWS, DROP_IN)
 
 _TOUCHED_ROWS, _ROW_GRADIENTS = 4096, 32
 

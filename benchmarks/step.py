@@ -15,7 +15,7 @@ from typing import Any
 import pyoptim as po
 from benchmarks import command, contenders, floor
 from benchmarks.compare import Contender, compare
-from benchmarks.contenders import ARRAYS, PARAMETERS, ROWS, ours, ours_on_arrays
+from benchmarks.contenders import ARRAYS, DROP_IN, OURS, PARAMETERS, ROWS, ours, ours_on_arrays
 from benchmarks.report import (
     Measurement,
     Target,
@@ -46,7 +46,7 @@ class Bench:
         if sys.stderr.isatty():
             print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
         comparison = compare(taking_part, shapes, self.repeats)
-        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS, ROWS))
+        own = tuple(name for name in comparison.seconds if name in OURS)
         return Measurement(label, shapes, comparison, own, targets)
 
 
