@@ -54,7 +54,8 @@ def network() -> nn.Module:
 def accuracy(model: nn.Module, x: Tensor, y: Tensor) -> float:
     """Return the share of images that are recognised."""
     model.eval()
-    right = sum(int((model(a).argmax(1) == b).sum()) for a, b in zip(x.split(500), y.split(500)))
+    batches = zip(x.split(500), y.split(500), strict=True)
+    right = sum(int((model(a).argmax(1) == b).sum()) for a, b in batches)
     model.train()
     return right / len(y)
 

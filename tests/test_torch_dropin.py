@@ -118,6 +118,10 @@ def test_inputs_of_torchs_own_tests(cls: Any) -> None:
                 assert_alike([own["state"][number][name]], [value])
 
 
+def make_and_step(cls: Any, given: Any) -> None:
+    step(cls(given.params or params(), **given.kwargs), 1)
+
+
 @shared_rules
 def test_error_inputs_of_torchs_own_tests(cls: Any) -> None:
     for error in db()[cls.__name__].optim_error_inputs_func(device="cpu", dtype=torch.float64):
@@ -126,11 +130,9 @@ def test_error_inputs_of_torchs_own_tests(cls: Any) -> None:
             warnings.simplefilter("error")
             expected = (error.error_type, ValueError)
             with pytest.raises(expected) as raised:
-                made = cls(given.params or params(), **given.kwargs)
-                step(made, 1)
+                make_and_step(cls, given)
             with pytest.raises(expected) as raised_by_torch:
-                made = theirs(cls)(given.params or params(), **given.kwargs)
-                step(made, 1)
+                make_and_step(theirs(cls), given)
         assert type(raised.value) is type(raised_by_torch.value)
 
 
@@ -169,7 +171,9 @@ def test_muons_states_are_torchs() -> None:
     optimizer.load_state_dict(peer.state_dict())
     for p, q in zip(mine, other, strict=True):
         assert optimizer.state[p].keys() == peer.state[q].keys()
-        assert torch.allclose(optimizer.state[p]["momentum_buffer"], peer.state[q]["momentum_buffer"])
+        assert torch.allclose(
+            optimizer.state[p]["momentum_buffer"], peer.state[q]["momentum_buffer"]
+        )
         assert (p - q).norm() < 0.02 * q.norm()
 
 

@@ -1,4 +1,4 @@
-"""pyoptim.torch: tensors of every layout and type, gradients that come and go, memory that moves."""
+"""pyoptim.torch: tensors of every layout and type, gradients that come and go, moving memory."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def test_a_gradient_transposed_in_place_is_seen() -> None:
 @pytest.mark.parametrize("cls", [c for c in RULES if not c.rule.factored], ids=lambda c: c.__name__)
 def test_numbers_and_empty_tensors(cls: Any, shape: tuple[int, ...]) -> None:
     if cls.__name__ == "Muon":
-        pytest.raises(ValueError, cls, [parameter(torch.ones(shape))]).match("only supports 2D")
+        with pytest.raises(ValueError, match="only supports 2D"):
+            cls([parameter(torch.ones(shape))])
         return
     p = parameter(torch.ones(shape), torch.ones(shape))
     optimizer = cls([p, parameter(torch.ones(2))], lr=0.1)

@@ -1,4 +1,4 @@
-"""pyoptim.torch in use: schedulers, loss scaling, closures, hooks, groups, sparse gradients, DDP."""
+"""pyoptim.torch in use: schedulers, loss scaling, closures, hooks, groups, sparse rows, DDP."""
 
 from __future__ import annotations
 
@@ -226,9 +226,7 @@ def test_sparse_gradients(cls: Any) -> None:
         decays = "weight_decay" in inspect.signature(cls).parameters
         optimizer = cls(table.parameters(), lr=0.1, **({"weight_decay": 0} if decays else {}))
         table(torch.tensor([1, 3, 1])).square().sum().backward()
-        if not table.sparse:
-            optimizer.step()
-        elif cls.rule.takes_rows:
+        if not table.sparse or cls.rule.takes_rows:
             optimizer.step()
         else:
             with pytest.raises(RuntimeError, match="does not support sparse gradients"):

@@ -9,10 +9,10 @@
 >>> sorted(opt.state[model.bias])
 ['exp_avg', 'exp_avg_sq', 'step']
 
-There is a class for every rule of `pyoptim.rules()`, and for Muon, Shampoo and SOAP. Those that torch
-has, too, are subclasses of torch's: arguments, defaults, parameter groups, hooks and checkpoints are
-torch's own, and only the step is pyoptim's. The others take the settings that the class of this name
-in `pyoptim` takes.
+There is a class for every rule of `pyoptim.rules()`, and for Muon, Shampoo and SOAP. Those that
+torch has, too, are subclasses of torch's: arguments, defaults, parameter groups, hooks and
+checkpoints are torch's own, and only the step is pyoptim's. The others take the settings that the
+class of this name in `pyoptim` takes.
 
 docs/torch.md tells what is the same and what differs.
 """

@@ -87,7 +87,8 @@ class Binding:
                 for values, group in zip(settings, places, strict=True)
             ]
         )
-        self._all_plain = isinstance(self.engine, _core.Optimizer) and all(self._plain)
+        self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
+        self._all_plain = all(self._plain)
         self._look_at_memory(counts)
         for index, tensor in enumerate(self._tensors):
             self._take_over(index, state.get(tensor))
@@ -174,11 +175,7 @@ class Binding:
         if not any(there):
             return
         self._follow_counts()
-        addresses = self._plain_addresses(grads)
-        if addresses is None:
-            self._step(grads, scale)
-        else:
-            self.engine.step_at(addresses, scale)
+        self._step(grads, scale)
         self._steps += np.array(there, self._steps.dtype)
         self._steps_before[...] = self._steps
         torch.autograd.graph.increment_version(list(compress(self._tensors, there)))
@@ -202,15 +199,14 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
 
     def _step(self, grads: list[Tensor | None], scale: float) -> None:
-        if not isinstance(self.engine, _core.Optimizer) or any(map(_is_sparse, grads)):
+        if self._native is None or any(map(_is_sparse, grads)):
             self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
             return
         copies: list[Tensor] = []  # that live until the step is made
-        self.engine.step_at(self._addresses(grads, copies), scale)
+        addresses = self._plain_addresses(grads) or self._addresses(grads, copies)
+        self._native.step_at(addresses, scale)
 
-    def _addresses(
-        self, grads: list[Tensor | None], copies: list[Tensor]
-    ) -> list[int | None]:
+    def _addresses(self, grads: list[Tensor | None], copies: list[Tensor]) -> list[int | None]:
         """Return where the gradients lie; what lies otherwise than its parameter is copied."""
         addresses: list[int | None] = []
         for grad, place in zip(grads, self._places, strict=True):
@@ -220,7 +216,7 @@ class Binding:
             addresses.append(None if grad is None else grad.data_ptr())
         return addresses
 
-    def _plain_addresses(self, grads: list[Tensor]) -> list[int] | None:
+    def _plain_addresses(self, grads: list[Tensor | None]) -> list[int | None] | None:
         """Return where the gradients lie, if all are dense and lie as parameters that do, too.
 
         One question after the other for all, as that is what a step of small tensors takes.
@@ -233,12 +229,12 @@ class Binding:
         ):
             return None
         try:
-            plain = all([grad.is_contiguous() for grad in grads])
-            plain = plain and not any([grad.is_neg() for grad in grads])
+            otherwise = False in [grad.is_contiguous() for grad in grads]
+            otherwise = otherwise or True in [grad.is_neg() for grad in grads]
             addresses = [grad.data_ptr() for grad in grads]
         except RuntimeError:  # sparse
             return None
-        return addresses if plain and all(addresses) else None
+        return addresses if not otherwise and all(addresses) else None
 
     def _engine_grad(self, place: Place, grad: Tensor | None) -> Any:
         if grad is None:

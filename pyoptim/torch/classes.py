@@ -12,6 +12,7 @@ import torch
 from pyoptim import _core, matrix
 from pyoptim.catalog import Rule, rules
 from pyoptim.matrix.engine import MatrixEngine
+from pyoptim.matrix.rule import MatrixRule
 from pyoptim.optimizer import native_options, signature_settings
 from pyoptim.torch.binding import MakeEngine
 from pyoptim.torch.optimizer import Optimizer
@@ -51,7 +52,7 @@ def _initializer(rule: Rule) -> Callable[..., None]:
         given.apply_defaults()
         _, params, *_ = given.args
         defaults = {k: v for k, v in given.arguments.items() if k not in ("self", "params")}
-        Optimizer.__init__(self, params, defaults)
+        torch.optim.Optimizer.__init__(self, params, defaults)
 
     initialize.__signature__ = signature  # type: ignore[attr-defined]
     initialize.__name__ = "__init__"
@@ -94,11 +95,11 @@ def _native(rule: Rule) -> type[Optimizer]:
     return make_class(rule, make_engine, elementwise=not rule.factored)
 
 
-def _matrix(rule: matrix.MatrixRule) -> type[Optimizer]:
+def _matrix(rule: MatrixRule) -> type[Optimizer]:
     return make_class(rule.entry(), partial(_matrix_engine, rule), elementwise=False)
 
 
-def _matrix_engine(rule: matrix.MatrixRule, groups: list[Any]) -> MatrixEngine:
+def _matrix_engine(rule: MatrixRule, groups: list[Any]) -> MatrixEngine:
     return MatrixEngine(rule, groups, {}, set())
 
 

@@ -16,7 +16,10 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def check_steppable(tensor: Tensor, name: str) -> None:
-    """Raise TypeError, ValueError or RuntimeError unless a tensor's memory can be updated in place."""
+    """Raise an error unless a tensor's memory can be updated in place.
+
+    It is a TypeError, ValueError, or, for complex numbers, RuntimeError, as torch's.
+    """
     if not tensor.is_cpu:
         raise TypeError(f"{name}: expected a tensor of the CPU, got one on {tensor.device}")
     if tensor.layout is not torch.strided or is_traceable_wrapper_subclass(tensor):
@@ -43,11 +46,10 @@ def _is_dense(tensor: Tensor) -> bool:
 
 def as_numpy(tensor: Tensor) -> Array:
     """Return a contiguous tensor's memory as a NumPy array."""
-    if tensor.dtype is torch.bfloat16:
-        array: Array = tensor.detach().view(torch.int16).numpy()
-        return array.view(ml_dtypes.bfloat16)
-    array = tensor.detach().numpy()
-    return array
+    tensor = tensor.detach()
+    bfloat16 = tensor.dtype is torch.bfloat16
+    array: Array = (tensor.view(torch.int16) if bfloat16 else tensor).numpy()
+    return array.view(ml_dtypes.bfloat16) if bfloat16 else array
 
 
 class Place:
@@ -93,9 +95,7 @@ class Place:
         if is_traceable_wrapper_subclass(grad) or grad.is_complex():
             raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
         if grad.shape != self.shape:
-            raise ValueError(
-                f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}"
-            )
+            raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
         if grad.dtype is self.dtype and grad.stride() == self.stride and not grad.is_neg():
             return grad
         copy = torch.empty_strided(self.shape, self.stride, dtype=self.dtype)
@@ -107,4 +107,3 @@ class Place:
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
         return as_numpy(tensor.contiguous())
-

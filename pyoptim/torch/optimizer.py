@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Self
 import torch
 
 from pyoptim.catalog import Rule
-from pyoptim.torch.binding import Binding, MakeEngine
+from pyoptim.engine import Engine
+from pyoptim.torch.binding import Binding
 from pyoptim.torch.memory import Tensor, check_steppable
 from pyoptim.torch.names import Settings, Source, sources
 
@@ -26,13 +27,20 @@ class Optimizer(torch.optim.Optimizer):
     rule: ClassVar[Rule]
     """The update rule, as in `pyoptim.rules()`."""
 
-    _make_engine: ClassVar[MakeEngine]
     _elementwise: ClassVar[bool]  # whether elements may come in any order
     _theirs: ClassVar[type | None] = None  # torch's class of the same name
 
     _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
     _binding: Binding | None = None
     _sources: list[Source] | None = None
+
+    state: Any
+    param_groups: list[dict[str, Any]]
+
+    @staticmethod
+    def _make_engine(groups: list[Any]) -> Engine:
+        """Make the engine of this rule."""
+        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters that have a gradient.
