@@ -216,7 +216,7 @@ class Binding:
             addresses.append(None if grad is None else grad.data_ptr())
         return addresses
 
-    def _plain_addresses(self, grads: list[Tensor | None]) -> list[int | None] | None:
+    def _plain_addresses(self, grads: list[Any]) -> list[int | None] | None:
         """Return where the gradients lie, if all are dense and lie as parameters that do, too.
 
         One question after the other for all, as that is what a step of small tensors takes.
