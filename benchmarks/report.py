@@ -12,7 +12,7 @@ from benchmarks.sets import ShapeSet
 
 @dataclass(frozen=True)
 class Target:
-    """How many times as long as `ours` the peer must take; the fastest peer if None is named."""
+    """How many times as long as `ours` the peer must take; if None, the fastest but the floor."""
 
     at_least: float
     ours: str
@@ -60,7 +60,8 @@ class Measurement:
         """Return the ratio of a pair, with its target if there is one."""
         target = None
         for candidate in self.targets:
-            wanted = candidate.peer or self.comparison.fastest(self.peers)
+            others = [name for name in self.peers if name != "floor"]
+            wanted = candidate.peer or self.comparison.fastest(others)
             if (wanted, candidate.ours) == (peer, ours):
                 target = candidate.at_least
         return Ratio(ours, peer, self.comparison.ratio(peer, ours), target)
@@ -125,8 +126,9 @@ def table_of_rules(measurements: Sequence[Measurement]) -> str:
             for name in names
         ]
         if measurement.peers:
-            fastest = comparison.fastest(measurement.peers)
-            line.append(str(measurement.ratio(fastest, measurement.ours[0])))
+            wanted = [ratio for ratio in measurement.ratios() if ratio.target is not None]
+            fastest = measurement.ratio(comparison.fastest(measurement.peers), measurement.ours[0])
+            line.append(str(next(iter(wanted), fastest)))
         lines.append(line)
     return f"{measurements[0].shapes.name}\n" + aligned(["rule", *names, "ratio"], lines)
 

@@ -123,7 +123,9 @@ void Plan::execute_by_tensor(int threads) const {
     std::size_t first_piece;
     std::size_t first_run;
   };
-  const std::size_t share = elements_ / std::size_t(4 * threads) / sum_block * sum_block;
+  // Several pieces a thread in each wave, so that none waits long for the others.
+  const std::size_t share =
+      std::min(elements_, wave) / std::size_t(8 * threads) / sum_block * sum_block;
   const std::size_t most = std::clamp(share, sum_block, chunk);
   std::vector<Piece> pieces;
   std::vector<Wave> waves;
