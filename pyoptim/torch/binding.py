@@ -176,9 +176,12 @@ class Binding:
             return
         self._follow_counts()
         self._step(grads, scale)
-        self._steps += np.array(there, self._steps.dtype)
+        complete = all(there)
+        self._steps += 1 if complete else np.array(there, self._steps.dtype)
         self._steps_before[...] = self._steps
-        torch.autograd.graph.increment_version(list(compress(self._tensors, there)))
+        torch.autograd.graph.increment_version(
+            self._tensors if complete else list(compress(self._tensors, there))
+        )
         if not all(self._shown):
             self._show(there, state)
 
@@ -199,15 +202,25 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
 
     def _step(self, grads: list[Tensor | None], scale: float) -> None:
-        if self._native is None or any(map(_is_sparse, grads)):
-            self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
-            return
         copies: list[Tensor] = []  # that live until the step is made
-        addresses = self._plain_addresses(grads) or self._addresses(grads, copies)
-        self._native.step_at(addresses, scale)
+        if self._native is None:
+            addresses = None
+        else:
+            addresses = self._plain_addresses(grads) or self._addresses(grads, copies)
+        if self._native is None or addresses is None:
+            self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
+        else:
+            self._native.step_at(addresses, scale)
 
-    def _addresses(self, grads: list[Tensor | None], copies: list[Tensor]) -> list[int | None]:
-        """Return where the gradients lie; what lies otherwise than its parameter is copied."""
+    def _addresses(
+        self, grads: list[Tensor | None], copies: list[Tensor]
+    ) -> list[int | None] | None:
+        """Return where the gradients lie; what lies otherwise than its parameter is copied.
+
+        None where a gradient is sparse.
+        """
+        if any(map(_is_sparse, grads)):
+            return None
         addresses: list[int | None] = []
         for grad, place in zip(grads, self._places, strict=True):
             if grad is not None:
