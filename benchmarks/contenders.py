@@ -22,6 +22,8 @@ from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
 LR = 1e-6
 
 PARAMETERS, ARRAYS, ROWS = "pyoptim", "pyoptim, arrays", "pyoptim, rows"
+DROP_IN = "pyoptim.torch"
+OURS = (PARAMETERS, ARRAYS, ROWS, DROP_IN)
 
 _TOUCHED_ROWS, _ROW_GRADIENTS = 4096, 32
 
@@ -121,6 +123,18 @@ def torch_peers(rule: str) -> list[Contender]:
         return Contender(name, make)
 
     return [contender(f"torch {form}", form) for form in forms] + [contender("torch default", "")]
+
+
+def ours_in_torch(rule: str) -> list[Contender]:
+    """Return the optimizer of this name in pyoptim.torch, over torch's tensors."""
+    if not is_installed("torch"):
+        return []
+
+    def make(shapes: ShapeSet) -> Step:
+        cls = getattr(import_module("pyoptim.torch"), rule)
+        return cls(_torch_parameters(shapes), lr=LR).step  # type: ignore[no-any-return]
+
+    return [Contender(DROP_IN, make)]
 
 
 def torch_clipped(clip_norm: float) -> list[Contender]:

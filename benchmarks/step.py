@@ -15,7 +15,7 @@ from typing import Any
 import pyoptim as po
 from benchmarks import command, contenders, floor
 from benchmarks.compare import Contender, compare
-from benchmarks.contenders import ARRAYS, PARAMETERS, ROWS, ours, ours_on_arrays
+from benchmarks.contenders import ARRAYS, DROP_IN, OURS, PARAMETERS, ROWS, ours, ours_on_arrays
 from benchmarks.report import (
     Measurement,
     Target,
@@ -46,7 +46,7 @@ class Bench:
         if sys.stderr.isatty():
             print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
         comparison = compare(taking_part, shapes, self.repeats)
-        own = tuple(name for name in comparison.seconds if name in (PARAMETERS, ARRAYS, ROWS))
+        own = tuple(name for name in comparison.seconds if name in OURS)
         return Measurement(label, shapes, comparison, own, targets)
 
 
@@ -183,6 +183,21 @@ def measure_rows(bench: Bench) -> Iterator[Measurement]:
             yield bench.measure(label, bench.sets.table, everyone, *targets)
 
 
+def measure_torch(bench: Bench) -> Iterator[Measurement]:
+    """Measure AdamW of pyoptim.torch, over tensors, against torch's own."""
+    sets = bench.sets
+    for shapes, fused, default in (
+        (sets.resnet18, 0.0, 0.0),
+        (sets.gpt2, 1.1, 4.0),
+        (sets.squares, 3.0, 0.0),
+    ):
+        wanted = ((fused, "torch fused"), (default, "torch default"))
+        targets = [Target(least, DROP_IN, peer) for least, peer in wanted if least]
+        everyone = [*contenders.ours_in_torch("AdamW"), *contenders.torch_peers("AdamW")]
+        if everyone:
+            yield bench.measure("AdamW", shapes, everyone, *targets)
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of the report."""
@@ -199,6 +214,7 @@ SECTIONS = {
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
+    "torch": Section("In the place of torch.optim", measure_torch, table_of_contenders),
     "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
     "rows": Section("Rows of a table", measure_rows, table_of_contenders),
 }

@@ -53,6 +53,9 @@ class Engine(Protocol):
     def state(self, index: int) -> dict[str, Any]:
         """Return read-only views of a parameter's states, with its step count and numbers."""
 
+    def state_memory(self, index: int) -> dict[str, Array]:
+        """Return writable views of all that `state` returns; numbers are arrays without axes."""
+
     def snapshot(self) -> tuple[int, list[dict[str, Any]]]:
         """Return the steps made and copies of all states."""
 

@@ -23,6 +23,8 @@ TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 @pytest.mark.parametrize("name", ["pyoptim", *MODULES])
 def test_docstrings(name: str) -> None:
+    if name.startswith("pyoptim.torch"):
+        pytest.importorskip("torch")
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
@@ -43,6 +45,8 @@ def test_examples_of_optimizers(rule: pyoptim.Rule) -> None:
 def test_examples_of_the_documentation(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if text.stem == "torch":
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):

@@ -18,6 +18,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/row_grads.hpp"
+#include "bindings/states.hpp"
 #include "engine/threads.hpp"
 
 namespace pyoptim::bindings {
@@ -148,6 +149,22 @@ class BoundOptimizer {
     return locked([&] { return engine_->step(all.data(), grad_scale); }, arrays.elements_of_rows());
   }
 
+  /// A step with gradients by their addresses, None where there is none. The caller answers for
+  /// what lies there: as many elements as the parameter's, of its type, one after the other.
+  StepInfo step_at(const std::vector<std::optional<std::uintptr_t>>& addresses, double grad_scale) {
+    check_count(addresses.size());
+    static constexpr char nothing = 0;  // an empty gradient has no memory, but is one
+    std::vector<const void*> pointers(addresses.size());
+    for (std::size_t i = 0; i < addresses.size(); ++i) {
+      if (!addresses[i]) continue;
+      pointers[i] = reinterpret_cast<const void*>(*addresses[i]);
+      if (engine_->overlaps(pointers[i], std::size_t(params_[i].nbytes())))
+        throw py::value_error(grad_name(i) + " overlaps a parameter or a state in memory");
+      if (pointers[i] == nullptr) pointers[i] = &nothing;
+    }
+    return locked([&] { return engine_->step(pointers.data(), grad_scale); });
+  }
+
   double get(std::size_t group, const std::string& name) {
     return locked([&] { return engine_->get(group, name); });
   }
@@ -170,21 +187,11 @@ class BoundOptimizer {
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
   /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
-  py::dict state(std::size_t index) {
-    const Tensor& tensor = engine_->tensor(index);
-    const RuleInfo& rule = engine_->rule(tensor.group);
-    auto owner = std::make_unique<std::shared_ptr<Arena>>(engine_->memory());
-    const py::capsule base(owner.release(),
-                           [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
-    py::dict state;
-    state["step"] = tensor.steps;
-    for (const StoredArray& stored : engine_->stored(index)) {
-      py::array view(numpy_dtype(stored.type), shape(index, stored), stored.data, base);
-      view.attr("flags").attr("writeable") = false;
-      state[stored.name.c_str()] = view;
-    }
-    for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
-    return state;
+  py::dict state(std::size_t index) { return state_views(*engine_, index, shape(index)); }
+
+  /// The same to be written: numbers are arrays without axes, too, which keep `self` alive.
+  py::dict state_memory(std::size_t index, const py::object& self) {
+    return writable_state(*engine_, index, shape(index), self);
   }
 
   /// Step count and copies of all states, by parameter, as they were at one moment.
@@ -195,7 +202,7 @@ class BoundOptimizer {
       py::dict& state = states.emplace_back();
       state["step"] = 0;
       for (const StoredArray& stored : engine_->stored(i)) {
-        py::array copy(numpy_dtype(stored.type), shape(i, stored));
+        py::array copy(numpy_dtype(stored.type), shape_of(stored, shape(i)));
         copies.push_back({static_cast<std::byte*>(copy.mutable_data()),
                           {stored.data, std::size_t(copy.nbytes())}});
         state[stored.name.c_str()] = std::move(copy);
@@ -296,12 +303,6 @@ class BoundOptimizer {
     return arrays;
   }
 
-  /// The shape of what is kept for a parameter.
-  [[nodiscard]] std::vector<py::ssize_t> shape(std::size_t index, const StoredArray& stored) const {
-    if (stored.by_element) return shape(index);
-    return {stored.shape.begin(), stored.shape.end()};
-  }
-
   [[nodiscard]] std::string grad_name(std::size_t index) const {
     return "gradient of " + names_[index];
   }
@@ -387,6 +388,8 @@ std::string text(const StepInfo& info) {
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
+  module.def("same_values", &same_values, py::arg("dicts"), py::arg("values"));
+
   py::class_<StepInfo>(module, "StepInfo", "What a step did.")
       .def_readonly("step", &StepInfo::step, "Steps made so far, this one included.")
       .def_property_readonly(
@@ -442,6 +445,7 @@ void bind_optimizer(py::module_& module) {
       .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"))
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
+      .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))
       .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))
       .def("set_evaluating", &BoundOptimizer::set_evaluating, py::arg("evaluating"))
       .def_property_readonly("evaluating", &BoundOptimizer::evaluating)
@@ -449,6 +453,12 @@ void bind_optimizer(py::module_& module) {
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
       .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))
       .def("state", &BoundOptimizer::state, py::arg("index"))
+      .def(
+          "state_memory",
+          [](const py::object& self, std::size_t index) {
+            return self.cast<BoundOptimizer&>().state_memory(index, self);
+          },
+          py::arg("index"))
       .def("snapshot", &BoundOptimizer::snapshot)
       .def("load_state", &BoundOptimizer::load_state, py::arg("index"), py::arg("state"))
       .def("state_names", &BoundOptimizer::state_names, py::arg("group"))

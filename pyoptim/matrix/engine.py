@@ -37,7 +37,15 @@ class _Matrix:
     param: Array
     work: Workspace  # its type is the one computed in
     state: States
-    steps: int = 0
+    count: Array = field(default_factory=lambda: np.zeros((), np.int64))
+
+    @property
+    def steps(self) -> int:
+        return int(self.count)
+
+    @steps.setter
+    def steps(self, steps: int) -> None:
+        self.count[...] = steps
 
 
 @dataclass
@@ -275,6 +283,12 @@ class MatrixEngine:
         for view in views.values():
             view.flags.writeable = False
         return {"step": matrix.steps, **views}
+
+    def state_memory(self, index: int) -> dict[str, Array]:
+        matrix = self._where[index]
+        if isinstance(matrix, int):
+            return self._adamw.state_memory(matrix)
+        return {**matrix.state, "step": matrix.count}
 
     def snapshot(self) -> tuple[int, list[dict[str, Any]]]:
         with self._lock:

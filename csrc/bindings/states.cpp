@@ -1,0 +1,66 @@
+#include "bindings/states.hpp"
+
+#include <cstdint>
+#include <memory>
+
+#include "bindings/arrays.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+/// Views of the arrays that are kept for a parameter; they keep the memory alive.
+py::dict array_views(const Optimizer& engine, std::size_t index, const Shape& param) {
+  auto owner = std::make_unique<std::shared_ptr<Arena>>(engine.memory());
+  const py::capsule base(owner.release(),
+                         [](void* arena) { delete static_cast<std::shared_ptr<Arena>*>(arena); });
+  py::dict views;
+  for (const StoredArray& stored : engine.stored(index))
+    views[stored.name.c_str()] =
+        py::array(numpy_dtype(stored.type), shape_of(stored, param), stored.data, base);
+  return views;
+}
+
+}  // namespace
+
+Shape shape_of(const StoredArray& stored, const Shape& param) {
+  if (stored.by_element) return param;
+  return {stored.shape.begin(), stored.shape.end()};
+}
+
+py::dict state_views(Optimizer& engine, std::size_t index, const Shape& param) {
+  const Tensor& tensor = engine.tensor(index);
+  const RuleInfo& rule = engine.rule(tensor.group);
+  py::dict state;
+  state["step"] = tensor.steps;
+  for (const auto& [name, view] : array_views(engine, index, param)) {
+    view.attr("flags").attr("writeable") = false;
+    state[name] = view;
+  }
+  for (std::size_t k = 0; k < rule.scalar_count; ++k) state[rule.scalars[k]] = tensor.scalars[k];
+  return state;
+}
+
+py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param,
+                        const py::object& owner) {
+  Tensor& tensor = engine.tensor(index);
+  const RuleInfo& rule = engine.rule(tensor.group);
+  py::dict state = array_views(engine, index, param);
+  state["step"] = py::array(py::dtype::of<std::int64_t>(), Shape{}, &tensor.steps, owner);
+  for (std::size_t k = 0; k < rule.scalar_count; ++k)
+    state[rule.scalars[k]] = py::array(py::dtype::of<double>(), Shape{}, &tensor.scalars[k], owner);
+  return state;
+}
+
+bool same_values(const py::list& dicts, const py::tuple& values) {
+  std::size_t count = 0;
+  for (const py::handle dict : dicts) {
+    if (PyDict_Check(dict.ptr()) == 0) throw py::type_error("expected dicts");
+    PyObject* value = nullptr;
+    for (Py_ssize_t at = 0; PyDict_Next(dict.ptr(), &at, nullptr, &value) != 0; ++count)
+      if (count >= values.size() || PyTuple_GET_ITEM(values.ptr(), Py_ssize_t(count)) != value)
+        return false;
+  }
+  return count == values.size();
+}
+
+}  // namespace pyoptim::bindings

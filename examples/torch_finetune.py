@@ -1,0 +1,65 @@
+"""Fine-tuning an embedding table from a .safetensors file by sparse gradients and pyoptim.torch.
+
+python examples/torch_finetune.py TABLE.safetensors TEXT [--tensor NAME] [--steps 200] [--out FILE]
+
+TEXT has one example a line: a label, a tab, and numbers of rows, separated by spaces. An example is
+the mean of its rows; a linear layer over it tells the label. Only rows that occur are touched.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+import pyoptim.torch as optim
+
+
+def examples(file: Path) -> tuple[Tensor, list[Tensor]]:
+    """Return labels, and the rows of each example."""
+    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+    labels = torch.tensor([int(label) for label, _ in lines])
+    return labels, [torch.tensor([int(row) for row in rows.split()]) for _, rows in lines]
+
+
+def main(arguments: Sequence[str] | None = None) -> float:
+    """Train, write the table if asked, and return the last loss over all examples."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--tensor", help="the table's name in the file; the first one by default")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--out", type=Path, help="where to write the file with the new table")
+    options = parser.parse_args(arguments)
+
+    torch.manual_seed(0)
+    tensors = load_file(options.table)
+    name = options.tensor or next(iter(tensors))
+    labels, rows = examples(options.text)
+    table = nn.EmbeddingBag.from_pretrained(tensors[name], freeze=False, mode="mean", sparse=True)
+    head = nn.Linear(table.embedding_dim, int(labels.max()) + 1, dtype=table.weight.dtype)
+    optimizers = [
+        optim.Adagrad(table.parameters(), lr=0.05),
+        optim.AdamW(head.parameters(), lr=0.01),
+    ]
+    offsets = torch.tensor([0, *map(len, rows[:-1])]).cumsum(0)
+    for step in range(options.steps):
+        loss = nn.functional.cross_entropy(head(table(torch.cat(rows), offsets)), labels)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+        if (step + 1) % -(-options.steps // 5) == 0:
+            print(f"step {step + 1}: loss {loss.item():.4f}")
+    if options.out is not None:
+        save_file({**tensors, name: table.weight.detach()}, options.out)
+    return loss.item()
+
+
+if __name__ == "__main__":
+    main()

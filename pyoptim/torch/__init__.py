@@ -1,0 +1,41 @@
+"""The optimizers for PyTorch: drop-in replacements of `torch.optim`, on CPUs.
+
+>>> import torch
+>>> import pyoptim.torch as optim  # instead of torch.optim
+>>> model = torch.nn.Linear(3, 1)
+>>> opt = optim.AdamW(model.parameters(), lr=0.1, betas=(0.9, 0.99))
+>>> model(torch.ones(4, 3)).square().mean().backward()
+>>> opt.step()
+>>> sorted(opt.state[model.bias])
+['exp_avg', 'exp_avg_sq', 'step']
+
+There is a class for every rule of `pyoptim.rules()`, and for Muon, Shampoo and SOAP. Those that
+torch has, too, are subclasses of torch's: arguments, defaults, parameter groups, hooks and
+checkpoints are torch's own, and only the step is pyoptim's. The others take the settings that the
+class of this name in `pyoptim` takes.
+
+docs/torch.md tells what is the same and what differs.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+try:
+    import torch as _torch  # noqa: F401 - whether it is there
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise ImportError(
+        "pyoptim.torch needs PyTorch, which is not installed: pip install pyoptim[torch]"
+    ) from error
+
+from pyoptim.torch.classes import CLASSES as _CLASSES
+from pyoptim.torch.optimizer import Optimizer
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Classes are made from the list of rules."""
+
+
+globals().update(_CLASSES)
+__all__ = ["Optimizer", *_CLASSES]

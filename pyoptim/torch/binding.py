@@ -1,0 +1,286 @@
+"""An engine over the tensors of an optimizer, whose states are the tensors in `Optimizer.state`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping, Sequence
+from itertools import chain, compress
+from operator import is_
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from pyoptim import _core
+from pyoptim.catalog import Rule
+from pyoptim.engine import Engine
+from pyoptim.parameters import Array
+from pyoptim.torch.memory import Place, Tensor
+from pyoptim.torch.names import Settings
+from pyoptim.torch.sparse import row_grad
+
+MakeEngine: TypeAlias = Callable[[list[Any]], Engine]
+"""Makes an engine of groups: settings, and (name in errors, array, None) of each parameter."""
+
+State: TypeAlias = MutableMapping[Any, Any]
+"""What `torch.optim.Optimizer.state` is: a dict for each parameter that has made a step."""
+
+_STEP = "step"
+_MOST_STEPS = 2**53
+
+
+class Binding:
+    """An engine over tensors, as long as they, their memory and what is kept stay the same.
+
+    Parameters
+    ----------
+    rule : Rule
+    make_engine
+        Makes the engine.
+    groups : list of list of Tensor
+    settings : list of Settings
+        Of each group.
+    names : list of str
+        What parameters are called in errors.
+    elementwise : bool
+        Whether the rule takes elements in any order.
+    counts : bool
+        Whether states show the number of steps.
+    state
+        `Optimizer.state`: what it has is taken over, and what a step makes is put into it.
+    """
+
+    def __init__(
+        self,
+        rule: Rule,
+        make_engine: MakeEngine,
+        groups: Sequence[Sequence[Tensor]],
+        settings: list[Settings],
+        names: Sequence[str],
+        *,
+        elementwise: bool,
+        counts: bool,
+        state: State,
+    ) -> None:
+        self._rule = rule
+        self._all = [tensor for group in groups for tensor in group]
+        self._lengths = [len(group) for group in groups]
+        self._idle = [t for t in self._all if not _takes_part(t)]
+        called = iter(names)
+        named = [[(tensor, next(called)) for tensor in group] for group in groups]
+        places = [[Place(t, name) for t, name in group if _takes_part(t)] for group in named]
+        self._places = [place for group in places for place in group]
+        for place in self._places:
+            if place.flat and not elementwise:
+                raise ValueError(
+                    f"{place.name}: {rule.name} needs a contiguous tensor, got strides "
+                    f"{place.stride} for shape {tuple(place.shape)}"
+                )
+        self._tensors = [place.tensor for place in self._places]
+        self._pointers = [tensor.data_ptr() for tensor in self._tensors]
+        self._plain = [tensor.is_contiguous() for tensor in self._tensors]
+        self._dtypes = [place.dtype for place in self._places]
+        self._shapes = [place.shape for place in self._places]
+        self._settings = settings
+        self.engine = make_engine(
+            [
+                (values, [(place.name, place.array(), None) for place in group])
+                for values, group in zip(settings, places, strict=True)
+            ]
+        )
+        self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
+        self._all_plain = all(self._plain)
+        self._look_at_memory(counts)
+        for index, tensor in enumerate(self._tensors):
+            self._take_over(index, state.get(tensor))
+        self.engine.steps = max(map(int, self._engine_steps), default=0)
+        self._steps_before[...] = self._steps
+        self._remember(state)
+
+    def _look_at_memory(self, counts: bool) -> None:
+        """Make tensors over all that the engine keeps."""
+        kept = [dict(self.engine.state_memory(i)) for i in range(len(self._places))]
+        self._engine_steps: list[Array] = [arrays.pop(_STEP) for arrays in kept]
+        self._views: list[dict[str, Tensor]] = [
+            {name: place.like(array) for name, array in arrays.items()}
+            for place, arrays in zip(self._places, kept, strict=True)
+        ]
+        # torch shows the engine's step counts as floating-point numbers.
+        wide = torch.get_default_dtype() is torch.float64
+        steps = torch.zeros(len(kept), dtype=torch.float64 if wide else torch.float32)
+        self._steps: Array = steps.numpy()
+        self._steps_before = self._steps.copy()
+        self._counts = counts
+        if counts:
+            for views, step in zip(self._views, steps.unbind(), strict=True):
+                views[_STEP] = step
+        self._shown = [not views for views in self._views]
+
+    def _take_over(self, index: int, given: dict[str, Any] | None) -> None:
+        """Bring a parameter's state into the engine's memory, and show that in its place."""
+        known = {n: value for n, value in (given or {}).items() if value is not None}
+        if given is None or not known:
+            return
+        views, name = self._views[index], self._places[index].name
+        for key in views.keys() & known.keys():
+            value = torch.as_tensor(known[key])
+            if value.shape != views[key].shape:
+                raise ValueError(
+                    f"state {key!r} of {name}: expected shape {tuple(views[key].shape)}, "
+                    f"got {tuple(value.shape)}"
+                )
+            views[key].copy_(value)
+            given[key] = views[key]
+        steps = self._steps[index] if self._counts else 1
+        if not 0 <= steps < _MOST_STEPS:
+            raise ValueError(f"state 'step' of {name}: expected a count of steps, got {steps}")
+        self._engine_steps[index][...] = int(steps)
+        self._shown[index] = views.keys() <= known.keys()
+
+    def _remember(self, state: State) -> None:
+        """Keep what `state` has, to see what is changed there from outside."""
+        values = list(state.values())
+        self._dicts = [value for value in values if isinstance(value, dict)]
+        self._dict_ids = list(map(id, values))
+        self._values = tuple(chain.from_iterable(map(dict.values, self._dicts)))
+
+    def fits(self, groups: Sequence[Sequence[Tensor]], state: State) -> bool:
+        """Whether these are still the tensors, where they were, and the states those shown."""
+        tensors = list(chain.from_iterable(groups))
+        return (
+            list(map(len, groups)) == self._lengths
+            and all(map(is_, tensors, self._all))
+            and [tensor.data_ptr() for tensor in self._tensors] == self._pointers
+            and [tensor.is_contiguous() for tensor in self._tensors] == self._plain
+            and all(tensor.grad is None for tensor in self._idle)
+            and list(map(id, state.values())) == self._dict_ids
+            and _core.same_values(self._dicts, self._values)
+        )
+
+    def follow(self, settings: list[Settings]) -> bool:
+        """Take new settings; False if the engine cannot, as other states would be needed."""
+        if settings == self._settings:
+            return True
+        try:
+            for index, values in enumerate(settings):
+                self.engine.set_all(index, values)
+        except ValueError:
+            return False
+        self._settings = settings
+        return True
+
+    def step(self, state: State, scale: float) -> None:
+        """Make a step of all tensors that have a gradient."""
+        grads = [tensor.grad for tensor in self._tensors]
+        there = [grad is not None for grad in grads]
+        if not any(there):
+            return
+        self._follow_counts()
+        self._step(grads, scale)
+        complete = all(there)
+        self._steps += 1 if complete else np.array(there, self._steps.dtype)
+        self._steps_before[...] = self._steps
+        torch.autograd.graph.increment_version(
+            self._tensors if complete else list(compress(self._tensors, there))
+        )
+        if not all(self._shown):
+            self._show(there, state)
+
+    def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
+        """Take in estimates of the Hessian's diagonal, one for each tensor."""
+        given = dict(zip(self._all, estimates, strict=True))
+        taken = [given[tensor] for tensor in self._tensors]
+        self.engine.update_hessian(
+            [
+                None if estimate is None else place.readable_array(estimate)
+                for estimate, place in zip(taken, self._places, strict=True)
+            ]
+        )
+
+    def set_evaluating(self, evaluating: bool) -> None:
+        """Go to the points of evaluation, or back."""
+        self.engine.set_evaluating(evaluating)
+        torch.autograd.graph.increment_version(self._tensors)
+
+    def _step(self, grads: list[Tensor | None], scale: float) -> None:
+        copies: list[Tensor] = []  # that live until the step is made
+        if self._native is None:
+            addresses = None
+        else:
+            addresses = self._plain_addresses(grads) or self._addresses(grads, copies)
+        if self._native is None or addresses is None:
+            self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
+        else:
+            self._native.step_at(addresses, scale)
+
+    def _addresses(
+        self, grads: list[Tensor | None], copies: list[Tensor]
+    ) -> list[int | None] | None:
+        """Return where the gradients lie; what lies otherwise than its parameter is copied.
+
+        None where a gradient is sparse.
+        """
+        if any(map(_is_sparse, grads)):
+            return None
+        addresses: list[int | None] = []
+        for grad, place in zip(grads, self._places, strict=True):
+            if grad is not None:
+                grad = place.readable(grad)
+                copies.append(grad)
+            addresses.append(None if grad is None else grad.data_ptr())
+        return addresses
+
+    def _plain_addresses(self, grads: list[Any]) -> list[int | None] | None:
+        """Return where the gradients lie, if all are dense and lie as parameters that do, too.
+
+        One question after the other for all, as that is what a step of small tensors takes.
+        """
+        if not (
+            self._all_plain
+            and set(map(type, grads)) == {torch.Tensor}
+            and [grad.dtype for grad in grads] == self._dtypes
+            and [grad.shape for grad in grads] == self._shapes
+        ):
+            return None
+        try:
+            otherwise = False in [grad.is_contiguous() for grad in grads]
+            otherwise = otherwise or True in [grad.is_neg() for grad in grads]
+            addresses = [grad.data_ptr() for grad in grads]
+        except RuntimeError:  # sparse
+            return None
+        return addresses if not otherwise and all(addresses) else None
+
+    def _engine_grad(self, place: Place, grad: Tensor | None) -> Any:
+        if grad is None:
+            return None
+        if _is_sparse(grad):
+            return self._row_grad(place, grad)
+        return place.readable_array(grad)
+
+    def _row_grad(self, place: Place, grad: Tensor) -> Any:
+        if not self._rule.takes_rows or place.flat:
+            raise RuntimeError(
+                f"{self._rule.name} does not support sparse gradients, as that of {place.name}"
+            )
+        return row_grad(place, grad)
+
+    def _follow_counts(self) -> None:
+        """Take over step counts that were written from outside."""
+        if self._counts and not np.array_equal(self._steps, self._steps_before):
+            for index in np.flatnonzero(self._steps != self._steps_before):
+                self._engine_steps[index][...] = int(self._steps[index])
+
+    def _show(self, there: Sequence[bool], state: State) -> None:
+        """Put what the engine keeps for parameters that made their first step into `state`."""
+        for index, tensor in enumerate(self._tensors):
+            if there[index] and not self._shown[index]:
+                state[tensor].update(self._views[index])
+                self._shown[index] = True
+        self._remember(state)
+
+
+def _takes_part(tensor: Tensor) -> bool:
+    return tensor.requires_grad or tensor.grad is not None
+
+
+def _is_sparse(grad: Tensor | None) -> bool:
+    return grad is not None and bool(grad.is_sparse)

@@ -1,0 +1,109 @@
+"""Where the elements of tensors lie, and gradients brought to the same order."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import ml_dtypes
+import torch
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
+
+from pyoptim.parameters import Array
+
+Tensor: TypeAlias = Any
+
+_DTYPES = (torch.float32, torch.float64, torch.bfloat16)
+
+
+def check_steppable(tensor: Tensor, name: str) -> None:
+    """Raise an error unless a tensor's memory can be updated in place.
+
+    It is a TypeError, ValueError, or, for complex numbers, RuntimeError, as torch's.
+    """
+    if not tensor.is_cpu:
+        raise TypeError(f"{name}: expected a tensor of the CPU, got one on {tensor.device}")
+    if tensor.layout is not torch.strided or is_traceable_wrapper_subclass(tensor):
+        kind = tensor.layout if type(tensor) is torch.Tensor else type(tensor).__name__
+        raise TypeError(f"{name}: expected a dense tensor with memory of its own, got {kind}")
+    if tensor.is_complex():
+        raise RuntimeError(f"{name}: complex parameters are not supported")  # as torch says it
+    if tensor.dtype not in _DTYPES:
+        raise TypeError(f"{name}: expected float32, float64 or bfloat16, got {tensor.dtype}")
+    if tensor.is_neg() or not _is_dense(tensor):
+        raise ValueError(
+            f"{name}: expected elements that lie in memory without overlaps and gaps, got shape "
+            f"{tuple(tensor.shape)} with strides {tensor.stride()}"
+        )
+
+
+def _is_dense(tensor: Tensor) -> bool:
+    """Whether elements fill their piece of memory, in any order of the axes."""
+    if tensor.is_contiguous():
+        return True
+    kept = torch.empty_like(tensor, device="meta", memory_format=torch.preserve_format)
+    return bool(kept.stride() == tensor.stride())
+
+
+def as_numpy(tensor: Tensor) -> Array:
+    """Return a contiguous tensor's memory as a NumPy array."""
+    tensor = tensor.detach()
+    bfloat16 = tensor.dtype is torch.bfloat16
+    array: Array = (tensor.view(torch.int16) if bfloat16 else tensor).numpy()
+    return array.view(ml_dtypes.bfloat16) if bfloat16 else array
+
+
+class Place:
+    """A parameter's memory.
+
+    Where axes are in another order than row-major, as with `torch.channels_last`, the engine
+    takes it as one axis.
+    """
+
+    __slots__ = ("dtype", "flat", "name", "shape", "stride", "tensor")
+
+    def __init__(self, tensor: Tensor, name: str) -> None:
+        check_steppable(tensor, name)
+        self.tensor = tensor
+        self.name = name
+        self.shape = tensor.shape
+        self.dtype = tensor.dtype
+        self.stride = tensor.stride()
+        self.flat = not tensor.is_contiguous()
+
+    def array(self) -> Array:
+        """Return the memory as the engine takes it."""
+        tensor = self.tensor.detach()
+        if self.flat:
+            tensor = tensor.as_strided((tensor.numel(),), (1,))
+        return as_numpy(tensor)
+
+    def like(self, array: Array) -> Tensor:
+        """Return a tensor over an array that the engine keeps, with the parameter's axes."""
+        tensor = torch.from_numpy(array)
+        return tensor.as_strided(self.shape, self.stride) if self._by_element(array) else tensor
+
+    def _by_element(self, array: Array) -> bool:
+        return self.flat and array.shape == (self.tensor.numel(),)
+
+    def readable(self, grad: Tensor) -> Tensor:
+        """Return a gradient, or a copy of it, whose elements lie as the parameter's."""
+        name = f"gradient of {self.name}"
+        if not grad.is_cpu or grad.layout is not torch.strided:
+            raise TypeError(
+                f"{name}: expected a dense tensor of the CPU, got {grad.layout} on {grad.device}"
+            )
+        if is_traceable_wrapper_subclass(grad) or grad.is_complex():
+            raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
+        if grad.shape != self.shape:
+            raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
+        if grad.dtype is self.dtype and grad.stride() == self.stride and not grad.is_neg():
+            return grad
+        copy = torch.empty_strided(self.shape, self.stride, dtype=self.dtype)
+        return copy.copy_(grad.detach())
+
+    def readable_array(self, grad: Tensor) -> Array:
+        """Return the same as the engine takes it."""
+        tensor = self.readable(grad).detach()
+        if self.flat:
+            tensor = tensor.as_strided((tensor.numel(),), (1,))
+        return as_numpy(tensor.contiguous())

@@ -1,0 +1,224 @@
+"""What all classes of `pyoptim.torch` share: torch's base class with pyoptim's step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, ClassVar, Self
+
+import torch
+
+from pyoptim.catalog import Rule
+from pyoptim.engine import Engine
+from pyoptim.torch.binding import Binding
+from pyoptim.torch.memory import Tensor, check_steppable
+from pyoptim.torch.names import Settings, Source, sources
+
+
+class Optimizer(torch.optim.Optimizer):
+    """Base class of the optimizers; make one of its subclasses, such as `pyoptim.torch.AdamW`.
+
+    Everything is torch's own but the step: it is one call of pyoptim's engine for all groups. The
+    engine is made at the first step, and again where tensors or groups change; what
+    `Optimizer.state` shows is its memory.
+    """
+
+    rule: ClassVar[Rule]
+    """The update rule, as in `pyoptim.rules()`."""
+
+    _elementwise: ClassVar[bool]  # whether elements may come in any order
+    _theirs: ClassVar[type | None] = None  # torch's class of the same name
+
+    _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
+    _binding: Binding | None = None
+    _sources: list[Source] | None = None
+
+    state: Any
+    param_groups: list[dict[str, Any]]
+
+    @staticmethod
+    def _make_engine(groups: list[Any]) -> Engine:
+        """Make the engine of this rule."""
+        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters that have a gradient.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Computes the gradients, and returns the loss.
+
+        Returns
+        -------
+        What the closure returned, or None.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        found_inf = getattr(self, "found_inf", None)
+        if found_inf is None or not found_inf.item():
+            scale = getattr(self, "grad_scale", None)
+            self._check_training("step()")
+            with torch.no_grad():
+                self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
+        return loss
+
+    def _bound(self) -> Binding:
+        """Return an engine over the tensors, groups, settings and states as they are now."""
+        binding = self._binding
+        params = [group["params"] for group in self.param_groups]
+        settings = self._settings()
+        if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
+            self._check_training("a change of parameters or groups")
+            binding = self._binding = Binding(
+                self.rule,
+                self._make_engine,
+                params,
+                settings,
+                [name for group in self._names() for name in group],
+                elementwise=self._elementwise,
+                counts=_counts(self._theirs),
+                state=self.state,
+            )
+        return binding
+
+    def _settings(self) -> list[Settings]:
+        """Return the settings of all groups, as the engine takes them."""
+        if self._sources is None:
+            self._sources = sources(self.rule, self.defaults.keys())
+        return [[(s.name, s.value(group)) for s in self._sources] for group in self.param_groups]
+
+    def _names(self) -> Iterator[list[str]]:
+        """Yield, for each group, what its parameters are called in errors."""
+        count = 0
+        for group in self.param_groups:
+            given = group.get("param_names")
+            names = [f"params[{count + i}]" for i in range(len(group["params"]))]
+            count += len(names)
+            yield names if given is None else list(map("{} ({})".format, names, given))
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group, as torch does; what could not be stepped is refused."""
+        super().add_param_group(param_group)
+        try:
+            self._check_last_group()
+        except Exception:
+            self.param_groups.pop()
+            raise
+
+    def _check_last_group(self) -> None:
+        group = self.param_groups[-1]
+        *_, names = self._names()
+        if group.get("differentiable"):
+            raise ValueError(
+                f"{self.rule.name}: differentiable=True is not supported, autograd does not see "
+                "the step; take torch.optim's"
+            )
+        for tensor, name in zip(group["params"], names, strict=True):
+            if tensor.requires_grad:
+                check_steppable(tensor, name)
+        self._make_engine([(self._settings()[-1], [])])
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state of this class or of torch's; where it does not fit, nothing is changed.
+
+        Other than torch's, it keeps states in the type they have: float32 ones of bfloat16
+        parameters stay exact.
+        """
+        self._check_training("load_state_dict()")
+        before = self.state, self.param_groups, self._binding
+        given: dict[str, Any] = {}
+        hook = self.register_load_state_dict_pre_hook(lambda _, final: given.update(final))
+        try:
+            super().load_state_dict(state_dict)
+            self._take_exactly(given)
+            self._bound()
+        except Exception:
+            self.state, self.param_groups, self._binding = before
+            raise
+        finally:
+            hook.remove()
+
+    def _take_exactly(self, given: dict[str, Any]) -> None:
+        """Replace what torch has cast to a parameter's type by what was given."""
+        numbers = [number for group in given["param_groups"] for number in group["params"]]
+        tensors = [tensor for group in self.param_groups for tensor in group["params"]]
+        for number, tensor in zip(numbers, tensors, strict=True):
+            for name, value in given["state"].get(number, {}).items():
+                if isinstance(value, torch.Tensor):
+                    self.state[tensor][name] = value
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, as torch does; its tensors are those of the optimizer, not copies."""
+        self._check_training("state_dict()")
+        state: dict[str, Any] = super().state_dict()
+        return state
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_training("pickling or copying")
+        state: dict[str, Any] = super().__getstate__()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._binding = None
+
+    def share_memory(self) -> None:
+        """Refuse, as states cannot be shared between processes."""
+        raise NotImplementedError(f"{self.rule.name}: states cannot be shared between processes")
+
+    @property
+    def evaluating(self) -> bool:
+        """Whether the parameters are at the points of `eval`."""
+        return self._binding is not None and self._binding.engine.evaluating
+
+    def _check_training(self, what: str) -> None:
+        if self.evaluating:
+            raise RuntimeError(
+                f"the parameters are at their evaluation points; call train() before {what}"
+            )
+
+    def eval(self) -> None:
+        """Bring the parameters to the points of evaluation; see `pyoptim.Optimizer.eval`."""
+        if self.rule.averages and not self.evaluating:
+            self._set_evaluating(True)
+
+    def train(self) -> None:
+        """Bring back the points of training after `eval`."""
+        if self.evaluating:
+            self._set_evaluating(False)
+
+    @contextmanager
+    def evaluation(self) -> Iterator[Self]:
+        """Be at the points of evaluation inside of a with statement: `eval`, then `train`."""
+        self.eval()
+        try:
+            yield self
+        finally:
+            self.train()
+
+    def _set_evaluating(self, evaluating: bool) -> None:
+        self._bound().set_evaluating(evaluating)
+
+    def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
+        """Take in estimates of the Hessian's diagonal; see `pyoptim.Optimizer.update_hessian`.
+
+        There is one for each parameter, in the order of the groups; None leaves a parameter's as
+        it is.
+        """
+        self._bound().update_hessian(estimates)
+
+
+@cache
+def _counts(theirs: type | None) -> bool:
+    """Whether states show the number of steps: where torch has the class, as torch does."""
+    if theirs is None:
+        return True
+    param = torch.zeros(1, 1, requires_grad=True)
+    param.grad = torch.zeros(1, 1)
+    optimizer = theirs([param])
+    optimizer.step()
+    return "step" in optimizer.state[param]

@@ -1,0 +1,237 @@
+"""pyoptim.torch and torch.optim: the same constructors, trajectories and checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import inspect
+import io
+import pickle
+import sys
+import types
+import unittest
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import pyoptim.torch as ours  # noqa: E402 - after torch was found
+
+pytestmark = pytest.mark.peers
+
+RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
+SHARED = [cls for cls in RULES if issubclass(cls, getattr(torch.optim, cls.__name__, ()))]
+# torch multiplies Muon's matrices in bfloat16, we do not: its steps are compared by hand.
+EXACT = [cls for cls in SHARED if "momentum_buffer" not in cls.rule.states]
+
+all_rules = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
+shared_rules = pytest.mark.parametrize("cls", SHARED, ids=lambda cls: cls.__name__)
+exact_rules = pytest.mark.parametrize("cls", EXACT, ids=lambda cls: cls.__name__)
+
+
+def theirs(cls: Any) -> Any:
+    return getattr(torch.optim, cls.__name__)
+
+
+@pytest.fixture(autouse=True)
+def default_float64() -> Iterator[None]:
+    """Numbers that torch keeps beside its states are of this type."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(before)
+
+
+def params(dtype: Any = None, shapes: Any = ((4, 5), (3, 2), (1, 7))) -> list[Any]:
+    generator = torch.Generator().manual_seed(0)
+    return [
+        torch.nn.Parameter(torch.randn(s, generator=generator, dtype=torch.float64).to(dtype))
+        for s in shapes
+    ]
+
+
+def set_grads(of: list[Any], t: int) -> None:
+    generator = torch.Generator().manual_seed(t)
+    for p in of:
+        p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype)
+
+
+def step(optimizer: Any, t: int) -> None:
+    set_grads([p for group in optimizer.param_groups for p in group["params"]], t)
+    optimizer.step()
+
+
+def assert_alike(mine: list[Any], other: list[Any], dtype: Any = torch.float64) -> None:
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 2e-2}[dtype]
+    for p, q in zip(mine, other, strict=True):
+        assert torch.allclose(p.double(), q.double(), rtol=tolerance, atol=tolerance), (p, q)
+
+
+@cache
+def db() -> dict[str, Any]:
+    """Return what torch tests its optimizers with, by their names.
+
+    The module imports one that torch does not install, for tests that are not of optimizers.
+    """
+    if importlib.util.find_spec("expecttest") is None:
+        stand_in = types.ModuleType("expecttest")
+        stand_in.TestCase = unittest.TestCase  # type: ignore[attr-defined]
+        sys.modules["expecttest"] = stand_in
+    from torch.testing._internal.common_optimizers import optim_db
+
+    return {info.optim_cls.__name__: info for info in optim_db}
+
+
+def test_every_optimizer_of_torch_with_a_rule_is_covered() -> None:
+    names = {cls.__name__ for cls in RULES}
+    assert names & set(db()) == {cls.__name__ for cls in SHARED}
+    assert len(SHARED) >= 13
+
+
+@exact_rules
+def test_inputs_of_torchs_own_tests(cls: Any) -> None:
+    inputs = db()[cls.__name__].optim_inputs_func(device="cpu", dtype=torch.float64)
+    assert inputs
+    for given in inputs:
+        mine, other = params(), params()
+        settings = copy.deepcopy(given.kwargs)
+        optimizer = cls(mine, **settings)
+        torch_settings = {**copy.deepcopy(given.kwargs), "foreach": False}
+        if "fused" in torch_settings:
+            torch_settings["fused"] = False
+        torch_settings.pop("capturable", None)  # of other devices
+        peer = theirs(cls)(other, **torch_settings)
+        for t in range(1, 6):
+            step(optimizer, t)
+            step(peer, t)
+            assert_alike(mine, other)
+        own, its = optimizer.state_dict(), peer.state_dict()
+        assert own["param_groups"][0].keys() == its["param_groups"][0].keys()
+        assert own["state"].keys() == its["state"].keys()
+        for number, state in its["state"].items():
+            assert own["state"][number].keys() == state.keys()
+            for name, value in state.items():
+                assert own["state"][number][name].shape == value.shape
+                assert_alike([own["state"][number][name]], [value])
+
+
+def make_and_step(cls: Any, given: Any) -> None:
+    step(cls(given.params or params(), **given.kwargs), 1)
+
+
+@shared_rules
+def test_error_inputs_of_torchs_own_tests(cls: Any) -> None:
+    for error in db()[cls.__name__].optim_error_inputs_func(device="cpu", dtype=torch.float64):
+        given = error.optimizer_error_input
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            expected = (error.error_type, ValueError)
+            with pytest.raises(expected) as raised:
+                make_and_step(cls, given)
+            with pytest.raises(expected) as raised_by_torch:
+                make_and_step(theirs(cls), given)
+        assert type(raised.value) is type(raised_by_torch.value)
+
+
+@shared_rules
+def test_the_constructor_is_torchs(cls: Any) -> None:
+    assert inspect.signature(cls) == inspect.signature(theirs(cls))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+@exact_rules
+def test_checkpoints_go_on_both_ways(cls: Any, dtype: Any) -> None:
+    """torch, ours, torch, ours: as torch alone."""
+    straight, changing = params(dtype), params(dtype)
+    peer = theirs(cls)(straight)
+    current: Any = theirs(cls)(changing)
+    for t in range(1, 9):
+        step(peer, t)
+        step(current, t)
+        if t % 2 == 0:
+            file = io.BytesIO()
+            torch.save(current.state_dict(), file)
+            kind = theirs(cls) if isinstance(current, ours.Optimizer) else cls
+            file.seek(0)
+            current = kind(changing)
+            current.load_state_dict(torch.load(file, weights_only=True))
+        assert_alike(changing, straight, dtype)
+
+
+def test_muons_states_are_torchs() -> None:
+    mine, other = params(), params()
+    optimizer, peer = ours.Muon(mine), torch.optim.Muon(other)
+    for t in range(1, 4):
+        step(optimizer, t)
+        step(peer, t)
+    peer.load_state_dict(optimizer.state_dict())
+    optimizer.load_state_dict(peer.state_dict())
+    for p, q in zip(mine, other, strict=True):
+        assert optimizer.state[p].keys() == peer.state[q].keys()
+        assert torch.allclose(
+            optimizer.state[p]["momentum_buffer"], peer.state[q]["momentum_buffer"]
+        )
+        assert (p - q).norm() < 0.02 * q.norm()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@all_rules
+def test_copies_and_loaded_states_go_on_to_the_bit(cls: Any, dtype: Any, copied: Any) -> None:
+    first = params(dtype)
+    optimizer = cls(first)
+    for t in (1, 2):
+        step(optimizer, t)
+    again = copied(optimizer)
+    second = again.param_groups[0]["params"]
+    third = [torch.nn.Parameter(p.detach().clone()) for p in first]
+    loaded = cls(third)
+    loaded.load_state_dict(optimizer.state_dict())
+    for t in (3, 4):
+        for each in (optimizer, again, loaded):
+            step(each, t)
+    for p, q, r in zip(first, second, third, strict=True):
+        assert torch.equal(p, q)
+        assert torch.equal(p, r)
+        assert p.data_ptr() != q.data_ptr()
+        for name, value in optimizer.state[p].items():
+            assert torch.equal(value, again.state[q][name])
+            assert value.data_ptr() != again.state[q][name].data_ptr()
+
+
+@all_rules
+def test_states_are_the_engines_memory(cls: Any) -> None:
+    """What is written into them takes effect, and so does what is put in their place."""
+    results = []
+    for change in ("written", "replaced"):
+        given = params()
+        optimizer = cls(given)
+        step(optimizer, 1)
+        for state in optimizer.state.values():
+            for name, value in state.items():
+                if change == "written":
+                    value.copy_(2 * value)
+                else:
+                    state[name] = 2 * value
+        step(optimizer, 2)
+        results.append(given)
+    for written, replaced in zip(*results, strict=True):
+        assert torch.equal(written, replaced)
+
+
+@all_rules
+def test_cleared_states_start_anew(cls: Any) -> None:
+    given, fresh = params(), params()
+    optimizer = cls(given)
+    step(optimizer, 1)
+    with torch.no_grad():
+        for p, q in zip(given, fresh, strict=True):
+            p.copy_(q)
+    optimizer.state.clear()
+    step(optimizer, 2)
+    step(cls(fresh), 2)
+    for p, q in zip(given, fresh, strict=True):
+        assert torch.equal(p, q)

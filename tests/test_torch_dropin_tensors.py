@@ -1,0 +1,254 @@
+"""pyoptim.torch: tensors of every layout and type, gradients that come and go, moving memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import pyoptim as po  # noqa: E402
+import pyoptim.torch as ours  # noqa: E402 - after torch was found
+
+pytestmark = pytest.mark.peers
+
+RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
+ELEMENTWISE = {rule.name for rule in po.rules() if not rule.factored}
+LAID_OUT = [cls for cls in RULES if cls.__name__ in ELEMENTWISE]
+
+LAYOUTS: dict[str, Callable[[Any], Any]] = {
+    "channels_last": lambda x: x.to(memory_format=torch.channels_last),
+    "transposed": lambda x: x.transpose(0, 3).contiguous().transpose(0, 3),
+    "permuted": lambda x: x.permute(3, 1, 0, 2).contiguous().permute(2, 1, 3, 0),
+}
+all_layouts = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+
+
+def normal(*shape: int, seed: int = 0) -> Any:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def parameter(data: Any, grad: Any = None) -> Any:
+    made = torch.nn.Parameter(data)
+    made.grad = grad
+    return made
+
+
+@all_layouts
+@pytest.mark.parametrize("grad_is_laid_out", [False, True])
+@pytest.mark.parametrize("cls", LAID_OUT, ids=lambda cls: cls.__name__)
+def test_layouts_of_parameters(cls: Any, layout: Any, grad_is_laid_out: bool) -> None:
+    x = normal(3, 4, 5, 2)
+    plain, other = parameter(x.clone()), parameter(layout(x.clone()))
+    strides, pointer = other.stride(), other.data_ptr()
+    first, second = cls([plain], lr=0.1), cls([other], lr=0.1)
+    for t in (1, 2):
+        grad = normal(3, 4, 5, 2, seed=t)
+        plain.grad = grad
+        other.grad = layout(grad) if grad_is_laid_out else grad
+        first.step()
+        second.step()
+    assert torch.allclose(plain, other, rtol=1e-9, atol=1e-12)
+    assert (other.stride(), other.data_ptr()) == (strides, pointer)
+    for name, value in first.state[plain].items():
+        assert torch.allclose(value, second.state[other][name], rtol=1e-9, atol=1e-12)
+        assert value.dim() == 0 or second.state[other][name].stride() == strides
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda g: g.t().contiguous().t(),
+        lambda g: torch.stack([g, g], -1)[..., 0],
+        lambda g: torch._neg_view(-g),
+        lambda g: g.clone().requires_grad_(),
+        lambda g: g[:1].expand(4, 4),
+    ],
+)
+def test_gradients_that_lie_otherwise(change: Any) -> None:
+    grad = change(normal(4, 4, seed=1))
+    first = parameter(normal(4, 4), grad.detach().resolve_neg().contiguous().clone())
+    second = parameter(normal(4, 4), grad)
+    ours.Adam([first]).step()
+    ours.Adam([second]).step()
+    assert torch.equal(first, second)
+
+
+def test_a_gradient_transposed_in_place_is_seen() -> None:
+    p = parameter(torch.zeros(3, 3), torch.arange(9.0).reshape(3, 3))
+    optimizer = ours.SGD([p], lr=1.0)
+    optimizer.step()
+    p.grad.t_()
+    optimizer.step()
+    expected = torch.arange(9.0).reshape(3, 3)
+    assert torch.equal(p, -(expected + expected.t()))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3, 0, 2)])
+@pytest.mark.parametrize("cls", [c for c in RULES if not c.rule.factored], ids=lambda c: c.__name__)
+def test_numbers_and_empty_tensors(cls: Any, shape: tuple[int, ...]) -> None:
+    if cls.__name__ == "Muon":
+        with pytest.raises(ValueError, match="only supports 2D"):
+            cls([parameter(torch.ones(shape))])
+        return
+    p = parameter(torch.ones(shape), torch.ones(shape))
+    optimizer = cls([p, parameter(torch.ones(2))], lr=0.1)
+    for _ in range(2):
+        optimizer.step()
+    assert (p != 1).all()
+    assert all(value.shape in ((), shape) for value in optimizer.state[p].values())
+
+
+@pytest.mark.parametrize(
+    ("tensor", "error", "text"),
+    [
+        (torch.ones(2, device="meta"), TypeError, r"params\[1\]: expected a tensor of the CPU"),
+        (torch.ones(2).half(), TypeError, r"params\[1\]: expected float32, float64 or bfloat16"),
+        (torch.ones(2).cfloat(), RuntimeError, r"params\[1\]: complex"),
+        (torch.ones(1).expand(3), ValueError, r"params\[1\]: .*strides \(0,\)"),
+        (torch.ones(6)[::2], ValueError, r"params\[1\]: .*strides \(2,\)"),
+        (torch.eye(2).to_sparse(), TypeError, r"params\[1\]: expected a dense tensor"),
+    ],
+)
+def test_what_cannot_be_stepped_is_refused(tensor: Any, error: Any, text: str) -> None:
+    good = torch.nn.Parameter(torch.ones(2))
+    bad = tensor.detach().requires_grad_()
+    with pytest.raises(error, match=text):
+        ours.Adam([good, bad])
+    optimizer = ours.Adam([good])
+    with pytest.raises(error, match=text):
+        optimizer.add_param_group({"params": [bad]})
+    assert len(optimizer.param_groups) == 1
+    good.grad = torch.ones(2)
+    optimizer.step()
+
+
+def test_rules_of_rows_and_matrices_need_rows() -> None:
+    for cls in set(RULES) - set(LAID_OUT):
+        p = parameter(normal(3, 4).t(), normal(4, 3))
+        with pytest.raises(ValueError, match=r"params\[0\]: .*needs a contiguous"):
+            cls([p]).step()
+
+
+def test_names_of_parameters_stand_in_errors() -> None:
+    with pytest.raises(TypeError, match=r"params\[0\] \(weight\)"):
+        ours.Adam([("weight", torch.nn.Parameter(torch.ones(2).half()))])
+
+
+def test_views_are_parameters_and_overlaps_are_refused() -> None:
+    flat = torch.zeros(6)
+    views = [flat[:2].requires_grad_(), flat[2:].requires_grad_()]
+    for view in views:
+        view.grad = torch.ones_like(view)
+    ours.SGD(views, lr=1.0).step()
+    assert torch.equal(flat, -torch.ones(6))
+    overlapping = [flat[:4].requires_grad_(), flat[2:].requires_grad_()]
+    overlapping[0].grad = torch.ones(4)
+    with pytest.raises(ValueError, match=r"params\[1\].*params\[0\]|params\[0\].*params\[1\]"):
+        ours.SGD(overlapping).step()
+    p = parameter(flat.clone())
+    p.grad = p.detach()
+    with pytest.raises(ValueError, match="overlaps"):
+        ours.SGD([p]).step()
+
+
+def test_bfloat16_has_states_in_float32_and_takes_torchs() -> None:
+    p = parameter(normal(50).bfloat16(), normal(50, seed=1).bfloat16())
+    q = parameter(p.detach().clone(), p.grad)
+    optimizer, peer = ours.Adam([p]), torch.optim.Adam([q])
+    optimizer.step()
+    peer.step()
+    assert optimizer.state[p]["exp_avg"].dtype is torch.float32
+    assert peer.state[q]["exp_avg"].dtype is torch.bfloat16
+    optimizer.load_state_dict(peer.state_dict())
+    optimizer.step()
+    assert optimizer.state[p]["exp_avg"].dtype is torch.float32
+    peer.load_state_dict(optimizer.state_dict())
+    assert peer.state[q]["exp_avg"].dtype is torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda p: setattr(p, "data", p.data.clone()),
+        lambda p: p.share_memory_(),
+        lambda p: setattr(p, "data", p.data.t().contiguous().t()),
+        lambda p: setattr(p, "data", p.data.t().clone().t()),
+    ],
+)
+def test_memory_may_move(move: Any) -> None:
+    moved, kept = parameter(normal(4, 4)), parameter(normal(4, 4))
+    for p in (moved, kept):
+        p.optimizer = ours.Adam([p], lr=0.1)
+    for t in range(4):
+        if t == 2:
+            move(moved)
+        for p in (moved, kept):
+            p.grad = normal(4, 4, seed=t)
+            p.optimizer.step()
+    assert torch.equal(moved, kept)
+
+
+def test_a_parameter_turned_in_its_place_is_seen() -> None:
+    p = parameter(torch.arange(4.0).reshape(2, 2), torch.ones(2, 2))
+    optimizer = ours.SGD([p], lr=1.0)
+    optimizer.step()
+    p.data = p.data.t()
+    p.grad = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
+    optimizer.step()
+    assert torch.equal(p, torch.tensor([[-1.0, 0.0], [0.0, 2.0]]))
+
+
+def test_a_model_in_another_type_goes_on() -> None:
+    model = torch.nn.Linear(3, 2)
+    optimizer = ours.Adam(model.parameters(), lr=0.1)
+    for kind in (torch.float32, torch.float64, torch.bfloat16):
+        model.to(kind)
+        model(torch.ones(4, 3, dtype=kind)).sum().backward()
+        before = model.weight.detach().clone()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert not torch.equal(before, model.weight)
+    assert optimizer.state[model.weight]["step"] == 3
+
+
+def test_parameters_without_gradient_stay() -> None:
+    p, q, frozen = (parameter(torch.full((3,), x), torch.ones(3)) for x in (1.0, 2.0, 3.0))
+    frozen.grad = None
+    frozen.requires_grad_(False)
+    optimizer = ours.Adam([p, q, frozen])
+    optimizer.step()
+    before, q.grad = q.detach().clone(), None
+    optimizer.step()
+    assert torch.equal(q, before)
+    assert (optimizer.state[p]["step"], optimizer.state[q]["step"]) == (2, 1)
+    assert frozen not in optimizer.state
+    frozen.requires_grad_()
+    frozen.grad = torch.ones(3)
+    optimizer.step()
+    assert (optimizer.state[p]["step"], optimizer.state[frozen]["step"]) == (3, 1)
+    assert frozen in optimizer.state
+
+
+def test_autograd_sees_that_parameters_changed() -> None:
+    p = parameter(torch.ones(3))
+    loss = (p * p).sum()
+    p.grad = torch.ones(3)
+    ours.SGD([p]).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_gradients_are_freed_by_zero_grad() -> None:
+    import weakref
+
+    p = parameter(torch.ones(3))
+    optimizer = ours.Adam([p])
+    for _ in range(2):
+        p.sum().backward()
+        optimizer.step()
+        grad = weakref.ref(p.grad.untyped_storage())
+        optimizer.zero_grad()
+        assert p.grad is None
+        assert grad() is None
