@@ -33,8 +33,8 @@ GRADIENT = {0: 1, 2**30 - 1: -2, 2**30: 4, 2**31 - 1: 2, 2**31: -4, 2**31 + 4: 8
 
 CASES: dict[str, dict[str, Any]] = {
     "SGD": {"clip_norm": 100.0},
-    "AdamW": {"clip_norm": 1.0, "state_dtype": "float8"},
-    "LAMB": {"clip_norm": 1.0, "state_dtype": "float8"},
+    "AdamW": {"clip_norm": 1.0, "state_dtype": "float8", "stochastic_rounding": False},
+    "LAMB": {"clip_norm": 1.0, "state_dtype": "float8", "stochastic_rounding": False},
 }
 
 

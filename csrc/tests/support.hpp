@@ -105,8 +105,7 @@ inline std::string difference(const Array& got, const Array& expected) {
   return difference(got, 0, expected, 0, expected.size());
 }
 
-/// A copy of a state of an optimizer's tensor.
-/// A state of an array of one axis; empty if it is one that such arrays have not.
+/// A copy of a state of an array of one axis; empty if it is one that such arrays have not.
 inline Array copy_of_state(const Tensor& tensor, std::size_t state) {
   const std::size_t size = tensor.state[state] == nullptr ? 0 : tensor.size;
   Array copy(state_dtype(tensor.dtype), size);
