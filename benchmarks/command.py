@@ -32,6 +32,17 @@ def names_of(known: Collection[str]) -> Callable[[str], list[str]]:
     return parse
 
 
+def add_only(parser: argparse.ArgumentParser, sections: Collection[str]) -> None:
+    """Add --only: which of these sections to run, by default all."""
+    parser.add_argument(
+        "--only",
+        type=names_of(sections),
+        default=list(sections),
+        metavar="SECTION,...",
+        help=f"of {', '.join(sections)}",
+    )
+
+
 def count(text: str) -> int:
     """Parse a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:

@@ -98,13 +98,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"{images.HELP}\n\n{TEXT_HELP}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--only",
-        type=command.names_of(SECTIONS),
-        default=list(SECTIONS),
-        metavar="SECTION,...",
-        help=f"of {', '.join(SECTIONS)}",
-    )
+    command.add_only(parser, SECTIONS)
     parser.add_argument(
         "--images",
         type=Path,

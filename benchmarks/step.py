@@ -251,13 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
-    parser.add_argument(
-        "--only",
-        type=command.names_of(SECTIONS),
-        default=list(SECTIONS),
-        metavar="SECTION,...",
-        help=f"of {', '.join(SECTIONS)}",
-    )
+    command.add_only(parser, SECTIONS)
     parser.add_argument(
         "--rules",
         dest="only",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
-from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from pyoptim.extras import native_extras
 from pyoptim.groups import Params as Params
 from pyoptim.groups import as_groups, with_grads
 from pyoptim.parameters import Array, Parameters
+from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
 from pyoptim.state_dict import StateDict, fitting
 
@@ -134,7 +134,7 @@ def _check_may_vary(rule: Rule, name: str) -> None:
         raise TypeError(f"{name} must be {fixed[name]}, not a schedule")
 
 
-class Optimizer:
+class Optimizer(EvaluationPoints):
     """Base class of all optimizers; make one of its subclasses, such as `pyoptim.AdamW`."""
 
     rule: ClassVar[str] = ""
@@ -338,15 +338,6 @@ class Optimizer:
     def train(self) -> None:
         """Bring back the points of training after `eval`."""
         self._native.set_evaluating(False)
-
-    @contextmanager
-    def evaluation(self) -> Iterator[Self]:
-        """Be at the points of evaluation inside of a with statement: `eval`, then `train`."""
-        self.eval()
-        try:
-            yield self
-        finally:
-            self.train()
 
     @property
     def evaluating(self) -> bool:

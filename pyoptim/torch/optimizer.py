@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import torch
 
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
+from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
 from pyoptim.torch.memory import Tensor, check_steppable
 from pyoptim.torch.names import Settings, Source, sources
 
 
-class Optimizer(torch.optim.Optimizer):
+class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     """Base class of the optimizers; make one of its subclasses, such as `pyoptim.torch.AdamW`.
 
     Everything is torch's own but the step: it is one call of pyoptim's engine for all groups. The
@@ -190,15 +190,6 @@ class Optimizer(torch.optim.Optimizer):
         """Bring back the points of training after `eval`."""
         if self.evaluating:
             self._set_evaluating(False)
-
-    @contextmanager
-    def evaluation(self) -> Iterator[Self]:
-        """Be at the points of evaluation inside of a with statement: `eval`, then `train`."""
-        self.eval()
-        try:
-            yield self
-        finally:
-            self.train()
 
     def _set_evaluating(self, evaluating: bool) -> None:
         self._bound().set_evaluating(evaluating)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -13,6 +12,7 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Array, Parameters
+from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
 from pyoptim.state_dict import StateDict, fitting
 
@@ -24,7 +24,7 @@ GradientsOrClosure: TypeAlias = (
 _INNER = "optimizer."  # what the keys of the wrapped optimizer's state start with
 
 
-class Wrapper:
+class Wrapper(EvaluationPoints):
     """Base class of all wrappers: on its own it passes everything on.
 
     A subclass says what is special about it: `_moved` is called after every step that moved the
@@ -171,15 +171,6 @@ class Wrapper:
     def evaluating(self) -> bool:
         """Whether the parameters are at the points of `eval`."""
         return self.optimizer.evaluating
-
-    @contextmanager
-    def evaluation(self) -> Iterator[Self]:
-        """`eval` for the time of a with block, then `train`."""
-        self.eval()
-        try:
-            yield self
-        finally:
-            self.train()
 
     def state_dict(self) -> StateDict:
         """Return all that a later wrapper needs to go on, as a plain dict of copies.
