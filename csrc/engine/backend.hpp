@@ -95,14 +95,18 @@ enum class StateShape : std::uint8_t { element, row, column };
 /// index of its first axis. An array of one axis is one row in the first case.
 enum class Matrices : std::uint8_t { last_two_axes, first_axis };
 
+/// Columns of a tile, at most.
+inline constexpr std::size_t longest_row = 1 << 14;
+
 /// A part of a tensor's matrices: some of them whole, or a piece of one. Pointers are to what
 /// belongs to its first element, row or column.
 struct Tile {
   void* param;
   const void* grad;
   void* state[max_states];
-  const void* row_factor;  ///< What the rule is given for rows; nullptr if it keeps none.
-  double* row_values;      ///< What is found of each row in the tile, `row_stride` apart.
+  const void* row_factor;     ///< What the rule is given for rows; nullptr if it keeps none.
+  const void* column_factor;  ///< And for columns; if they have one element only, their state.
+  double* row_values;         ///< What is found of each row in the tile, `row_stride` apart.
   std::size_t row_stride;
   /// And of each column, in the type of arithmetic; nullptr if columns have one element only.
   void* column_values;
@@ -116,6 +120,7 @@ struct Tile {
 struct Found {
   void* state[max_states];
   void* row_factor;
+  void* column_factor;
   const double* row_values;
   const void* column_values;
   std::size_t matrices;
@@ -139,6 +144,7 @@ struct FactoredKernels {
   const char*
       vector_state;    ///< What a column's state is called where there is one row, or nullptr.
   bool relative_rows;  ///< Whether row_factor is memory of its own, not the rows' state.
+  bool takes_factors;  ///< Whether column_factor is memory of its own, not the columns' state.
   Pass collecting;     ///< The pass that finds something of rows and columns.
   /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
   FactoredPass pass[pass_count][dtype_count][2];

@@ -15,7 +15,6 @@ namespace {
 // are over tiles, so that their bits depend on these numbers, and on nothing else.
 constexpr std::size_t tall = 64;
 constexpr std::size_t wide = 8192;  // on end in memory, so that it is fetched ahead
-constexpr std::size_t longest = 1 << 14;
 constexpr std::size_t lane_count = 16;
 constexpr std::size_t small_matrices = 1 << 15;  // elements of them that make a tile together
 
@@ -43,7 +42,7 @@ struct Cut {
     const bool empty = matrix.count == 0 || elements == 0;
     const std::size_t few = std::max<std::size_t>(1, std::min(matrix.rows, tall));
     rows = few;
-    columns = std::min(longest, tall * wide / few / lane_count * lane_count);
+    columns = std::min(longest_row, tall * wide / few / lane_count * lane_count);
     row_tiles = (matrix.rows + rows - 1) / rows;
     column_tiles = (matrix.columns + columns - 1) / columns;
     const bool whole = row_tiles * column_tiles == 1 && !empty;
@@ -66,14 +65,16 @@ class Work {
   [[nodiscard]] std::size_t touched_rows() const { return run_->rows->size(); }
 
   [[nodiscard]] std::size_t scratch() const {
-    return row_values() + in_doubles(column_values()) + in_doubles(row_factors()) + 2 * cut_.tiles;
+    return row_values() + in_doubles(column_values()) + in_doubles(row_factors()) +
+           in_doubles(column_factors()) + 2 * cut_.tiles;
   }
 
   void use(double* scratch) {
     row_values_ = scratch;
     column_values_ = row_values_ + row_values();
     row_factors_ = column_values_ + in_doubles(column_values());
-    totals_ = row_factors_ + in_doubles(row_factors());
+    column_factors_ = row_factors_ + in_doubles(row_factors());
+    totals_ = column_factors_ + in_doubles(column_factors());
   }
 
   void run(Pass pass, std::size_t index) const {
@@ -106,6 +107,7 @@ class Work {
     if (pass != kernels_->collecting || cut_.tiles == 0) return;
     Found found{{},
                 row_factors_,
+                column_factors_,
                 keeps_rows_ ? row_values_ : nullptr,
                 keeps_columns_ ? column_values_ : nullptr,
                 cut_.shape.count,
@@ -161,6 +163,9 @@ class Work {
   [[nodiscard]] std::size_t row_factors() const {
     return keeps_rows_ && kernels_->relative_rows ? cut_.shape.count * cut_.shape.rows : 0;
   }
+  [[nodiscard]] std::size_t column_factors() const {
+    return keeps_columns_ && kernels_->takes_factors ? cut_.shape.count * cut_.shape.columns : 0;
+  }
 
   [[nodiscard]] std::size_t wide_item() const { return item_size(state_dtype(run_->dtype)); }
   [[nodiscard]] std::size_t in_doubles(std::size_t numbers) const {
@@ -186,10 +191,14 @@ class Work {
       tile.row_values = row_values_ + row * across + left / cut_.columns;
       tile.row_stride = across;
     }
-    if (keeps_columns_)
+    if (keeps_columns_) {
+      if (kernels_->takes_factors)
+        tile.column_factor = reinterpret_cast<const std::byte*>(column_factors_) +
+                             (matrix * cut_.shape.columns + left) * wide_item();
       tile.column_values =
           reinterpret_cast<std::byte*>(column_values_) +
           ((matrix * down + top / cut_.rows) * cut_.shape.columns + left) * wide_item();
+    }
     tile.matrices = std::min(cut_.matrices, cut_.shape.count - matrix);
     tile.rows = std::min(cut_.rows, cut_.shape.rows - top);
     tile.columns = std::min(cut_.columns, cut_.shape.columns - left);
@@ -213,6 +222,7 @@ class Work {
       auto* const state = static_cast<std::byte*>(run_->tensor->state[k]);
       tile.state[k] = state == nullptr ? nullptr : state + first * wide_item();
       if (shape == StateShape::row) tile.row_factor = tile.state[k];
+      if (shape == StateShape::column) tile.column_factor = tile.state[k];
     }
     return tile;
   }
@@ -225,6 +235,7 @@ class Work {
   double* row_values_ = nullptr;
   double* column_values_ = nullptr;  // this and the next in the type of arithmetic
   double* row_factors_ = nullptr;
+  double* column_factors_ = nullptr;
   double* totals_ = nullptr;
 };
 

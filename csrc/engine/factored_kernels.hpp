@@ -10,7 +10,8 @@
 // and, where it needs them, collect<F>(t) and measure<F>(t), passes before that. What they sum up
 // is in t.sums[0] and [1] in later passes. If there is no collect, values are found by the update.
 // With least_mean<F>(), a row's number is its state divided by the mean over all rows, but not by
-// less than that. See adafactor.hpp, sm3.hpp and rowwise_adagrad.hpp.
+// less than that; with factor<F>(), rows' and columns' numbers are that of theirs. See
+// adafactor.hpp, sm3.hpp and rowwise_adagrad.hpp.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,11 @@ concept Measures = requires(const R& rule, const Step& t) {
 template <class R, class F>
 concept RelativeRows = requires(const R& rule) {
   rule.template least_mean<F>();
+};
+
+template <class R>
+concept TakesFactors = requires(const R& rule) {
+  rule.template factor<float>();
 };
 
 template <class R>
@@ -67,108 +73,141 @@ auto function_of(const R& rule, const Step& step) {
 
 inline constexpr std::size_t summed = 512;  // elements that are added up in their own type
 
-/// One pass over rows in a tile. What is found of them and summed up goes over blocks of a row, in
-/// the type of arithmetic and 16 lanes, and then on in double.
-template <class R, class T, Pass P, bool General, bool Direct, std::size_t... K>
-class RowPass {
+/// What passes are given for the state of a row or column.
+template <class R, class F>
+auto factor_of(const R& rule) {
+  if constexpr (TakesFactors<R>)
+    return rule.template factor<F>();
+  else
+    return [](F state) { return state; };
+}
+
+/// Rows with more columns than this are worked on in pairs: what belongs to columns then comes from
+/// the nearest cache for one of them at least.
+inline constexpr std::size_t near_columns = 2048;
+
+/// One pass over neighbouring rows in a tile. What is found of them and summed up goes over blocks
+/// of a row, in the type of arithmetic and 16 lanes, and then on in double.
+template <class R, class T, Pass P, bool General, bool Direct, class Rows, class States>
+class RowPass;
+template <class R, class T, Pass P, bool General, bool Direct, std::size_t... I, std::size_t... K>
+class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_sequence<K...>> {
   using F = Arithmetic<T>;
   static constexpr bool collects = P == collecting_pass<R>;
   static constexpr Combination kind = R::combination;
+  static constexpr std::size_t rows = sizeof...(I);
 
  public:
   RowPass(const R& rule, const Step& step, const Shaping& shaping)
       : function_(function_of<R, P, F>(rule, step)),
         combine_(rule.template combine<F>(step)),
+        factor_(factor_of<R, F>(rule)),
         shape_(shaping) {}
 
-  void at(T* param, const T* grad, F row, F* columns, F* column_values,
-          [[maybe_unused]] F* const* states) {
-    p_ = param;
-    g_ = grad;
-    row_ = row;
-    columns_ = columns;
-    column_values_ = column_values;
-    ((states_[K] = states[K]), ...);
+  void columns(const F* numbers, F* values) {
+    columns_ = numbers;
+    column_values_ = values;
   }
 
-  /// Sets what is found in the row, and adds to the total.
-  void run(std::size_t size, double& found, double& total) const {
-    const RowPass row = *this;  // nothing that is written can be a part of it
-    if constexpr (P == Pass::update && !collects) {
-#pragma omp simd
-      for (std::size_t i = 0; i < size; ++i) {
-        F value = 0, term = 0;
-        row.element(i, value, term);
-      }
-    } else {
-      for (std::size_t begin = 0; begin < size; begin += summed)
-        row.block(begin, size - begin < summed ? size - begin : summed, found, total);
-    }
+  void at(std::size_t row, T* param, const T* grad, F number, [[maybe_unused]] F* const* states) {
+    p_[row] = param;
+    g_[row] = grad;
+    row_[row] = number;
+    ((states_[row][K] = states[K]), ...);
+  }
+
+  /// Sets what is found in each row, and adds to the total.
+  void run(std::size_t size, double (&found)[rows], double& total) const {
+    const RowPass all = *this;  // nothing that is written can be a part of it
+    double sum[rows][longest_row / summed];
+    std::size_t blocks = 0;
+    for (std::size_t begin = 0; begin < size; begin += summed, ++blocks)
+      all.block(begin, smaller(summed, size - begin), found, sum, blocks);
+    if constexpr (P != Pass::update)
+      for (std::size_t row = 0; row < rows; ++row)
+        for (std::size_t block = 0; block < blocks; ++block) total += sum[row][block];
   }
 
   /// One element a row: what is found of each, or its update.
-  void run_single(std::size_t rows, const F* row_factor, double* found) {
-    for (std::size_t i = 0; i < rows; ++i) {
+  void run_single(std::size_t count, const F* row_factor, double* found) {
+    for (std::size_t i = 0; i < count; ++i) {
       F value = 0, term = 0;
-      row_ = row_factor == nullptr ? F(R::no_row) : row_factor[i];
-      element(i, value, term);
+      row_[0] = row_factor == nullptr ? F(R::no_row) : row_factor[i];
+      element<0>(i, value, term);
       if constexpr (collects) found[i] = double(value);
     }
   }
 
  private:
-  void block(std::size_t begin, std::size_t size, double& found, double& total) const {
-    Lanes<kind, F> values;
-    Lanes<Combination::sum, F> terms;
-    F value[lanes], term[lanes];
-    by_lanes(
-        size,
-        [&](std::size_t i, std::size_t j) {
-          value[j] = term[j] = 0;
-          element(begin + i, value[j], term[j]);
-          if constexpr (collects && keeps_columns<R>) note_column(begin + i, value[j]);
-        },
-        [&](std::size_t j) { value[j] = term[j] = 0; },
-        [&] {
-          if constexpr (collects) values.add(value);
-          if constexpr (P != Pass::update) terms.add(term);
-        });
+  void block(std::size_t begin, std::size_t size, double (&found)[rows],
+             double (&sum)[rows][longest_row / summed], std::size_t number) const {
+    Lanes<kind, F> values[rows];
+    Lanes<Combination::sum, F> terms[rows];
+    const std::size_t end = begin + size, whole = end - size % lanes;
+    for (std::size_t i = begin; i < whole; i += lanes)
+      (line<I>(i, lanes, values[I], terms[I]), ...);
+    if (whole < end) (line<I>(whole, end - whole, values[I], terms[I]), ...);
     if constexpr (collects)
-      found = kind == Combination::sum ? found + values.folded() : larger(values.folded(), found);
-    if constexpr (P != Pass::update) total += terms.folded();
+      ((found[I] = kind == Combination::sum ? found[I] + values[I].folded()
+                                            : larger(values[I].folded(), found[I])),
+       ...);
+    if constexpr (P != Pass::update) ((sum[I][number] = terms[I].folded()), ...);
   }
 
+  /// Up to 16 elements of a row.
+  template <std::size_t Row>
+  void line(std::size_t begin, std::size_t size, Lanes<kind, F>& values,
+            Lanes<Combination::sum, F>& terms) const {
+    F value[lanes], term[lanes];
+    if (size == lanes) {
+#pragma omp simd
+      for (std::size_t j = 0; j < lanes; ++j) {
+        value[j] = term[j] = 0;
+        element<Row>(begin + j, value[j], term[j]);
+      }
+    } else {
+      for (std::size_t j = 0; j < lanes; ++j) value[j] = term[j] = 0;
+      for (std::size_t j = 0; j < size; ++j) element<Row>(begin + j, value[j], term[j]);
+    }
+    if constexpr (collects) values.add(value);
+    if constexpr (P != Pass::update) terms.add(term);
+  }
+
+  template <std::size_t Row>
   void element(std::size_t i, F& value, F& term) const {
-    F param = load(p_[i]), grad = load(g_[i]);
+    F param = load(p_[Row][i]), grad = load(g_[Row][i]);
     if constexpr (P == Pass::collect) {
       F kept = param;
       shape_(kept, grad);  // what is measured of parameters is measured before they decay
       function_(param, grad, value, term);
     } else if constexpr (P == Pass::measure) {
       shape_(param, grad);
-      function_(grad, row_, column(i), term);
+      function_(grad, row_[Row], column(i), term);
     } else {
-      F local[sizeof...(K) + 1] = {states_[K][i]...};
+      F local[sizeof...(K) + 1] = {states_[Row][K][i]...};
       shape_(param, grad);
       if constexpr (collects)
-        function_(param, grad, row_, column(i), local[K]..., value);
+        function_(param, grad, row_[Row], column(i), local[K]..., value);
       else
-        function_(param, grad, row_, column(i), local[K]...);
-      store(p_[i], param);
-      ((states_[K][i] = local[K]), ...);
+        function_(param, grad, row_[Row], column(i), local[K]...);
+      store(p_[Row][i], param);
+      ((states_[Row][K][i] = local[K]), ...);
     }
+    if constexpr (collects && keeps_columns<R>) note_column(i, value);
   }
 
   [[nodiscard]] F column([[maybe_unused]] std::size_t i) const {
-    if constexpr (keeps_columns<R>)
-      return columns_[i];
-    else
+    if constexpr (!keeps_columns<R>)
       return 0;
+    else if constexpr (Direct)
+      return factor_(columns_[i]);
+    else
+      return columns_[i];
   }
 
   void note_column(std::size_t i, F value) const {
     if constexpr (Direct)
-      columns_[i] = combine_(columns_[i], value);
+      column_values_[i] = combine_(column_values_[i], value);
     else if constexpr (kind == Combination::sum)
       column_values_[i] += value;
     else
@@ -177,52 +216,69 @@ class RowPass {
 
   decltype(function_of<R, P, F>(std::declval<R>(), std::declval<Step>())) function_;
   decltype(std::declval<R>().template combine<F>(std::declval<Step>())) combine_;
+  decltype(factor_of<R, F>(std::declval<R>())) factor_;
   Shaper<F, General> shape_;
-  T* p_ = nullptr;
-  const T* g_ = nullptr;
-  F row_ = 0;
-  F* columns_ = nullptr;
+  T* p_[rows] = {};
+  const T* g_[rows] = {};
+  F row_[rows] = {};
+  const F* columns_ = nullptr;
   F* column_values_ = nullptr;
-  F* states_[sizeof...(K) + 1] = {};
+  F* states_[rows][sizeof...(K) + 1] = {};
 };
 
 template <class R, class T, Pass P, bool General, bool Direct, std::size_t... K>
 void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Tile& tile,
-               double* total, std::index_sequence<K...> /*element states*/) {
+               double* total, std::index_sequence<K...> states) {
   using F = Arithmetic<T>;
   constexpr std::size_t first_state = R::states.size - sizeof...(K);
   constexpr std::size_t column_state = keeps_columns<R> ? state_of<R>(StateShape::column) : 0;
   constexpr bool collects = P == collecting_pass<R>;
-  RowPass<R, T, P, General, Direct, K...> pass(rule, step, shaping);
-  const auto* const row = static_cast<const F*>(tile.row_factor);
-  auto* const columns = static_cast<F*>(tile.state[column_state]);
-  const auto place = [&](std::size_t number, std::size_t matrix, F* column_values) {
+  const auto* const row_factor = static_cast<const F*>(tile.row_factor);
+  const auto* const columns = static_cast<const F*>(tile.column_factor);
+  auto* const column_values =
+      static_cast<F*>(Direct ? tile.state[column_state] : tile.column_values);
+  const auto place = [&](auto& pass, std::size_t row, std::size_t number) {
     const std::size_t start = number * tile.stride;
-    F* const states[] = {static_cast<F*>(tile.state[first_state + K]) + start..., nullptr};
-    pass.at(static_cast<T*>(tile.param) + start, static_cast<const T*>(tile.grad) + start,
-            row == nullptr ? F(R::no_row) : row[number], columns + matrix * tile.columns,
-            column_values, states);
+    F* const element_states[] = {static_cast<F*>(tile.state[first_state + K]) + start..., nullptr};
+    pass.at(row, static_cast<T*>(tile.param) + start, static_cast<const T*>(tile.grad) + start,
+            row_factor == nullptr ? F(R::no_row) : row_factor[number], element_states);
   };
   *total = 0;
   if constexpr (!keeps_columns<R>) {
     if (tile.stride == 1) {
-      place(0, 0, nullptr);
-      pass.run_single(tile.rows, row, tile.row_values);
+      RowPass<R, T, P, General, Direct, std::index_sequence<0>, decltype(states)> pass(rule, step,
+                                                                                       shaping);
+      place(pass, 0, 0);
+      pass.run_single(tile.rows, row_factor, tile.row_values);
       return;
     }
   }
-  for (std::size_t m = 0; m < tile.matrices; ++m) {
-    F* const column_values =
-        Direct ? nullptr : static_cast<F*>(tile.column_values) + m * tile.columns;
-    if constexpr (collects && !Direct)
-      for (std::size_t j = 0; j < tile.columns; ++j) column_values[j] = 0;
-    for (std::size_t i = 0; i < tile.rows; ++i) {
-      const std::size_t number = m * tile.rows + i;
-      place(number, m, column_values);
-      double found = 0;
+  const auto over_rows = [&]<std::size_t... I>(std::size_t first, std::size_t end, const F* numbers,
+                                               F* values, std::index_sequence<I...> at_once) {
+    RowPass<R, T, P, General, Direct, decltype(at_once), decltype(states)> pass(rule, step,
+                                                                                shaping);
+    pass.columns(numbers, values);
+    constexpr std::size_t count = sizeof...(I);
+    for (; first + count <= end; first += count) {
+      (place(pass, I, first + I), ...);
+      double found[count] = {};
       pass.run(tile.columns, found, *total);
-      if (collects && tile.row_values != nullptr) tile.row_values[number * tile.row_stride] = found;
+      if (collects && tile.row_values != nullptr)
+        ((tile.row_values[(first + I) * tile.row_stride] = found[I]), ...);
     }
+    return first;
+  };
+  for (std::size_t m = 0; m < tile.matrices; ++m) {
+    const F* const numbers = columns + m * tile.columns;
+    F* const values = column_values + m * tile.columns;
+    if constexpr (collects && !Direct)
+      for (std::size_t j = 0; j < tile.columns; ++j) values[j] = 0;
+    std::size_t row = m * tile.rows;
+    const std::size_t end = row + tile.rows;
+    if constexpr (keeps_columns<R> && !Direct)
+      if (tile.columns > near_columns)
+        row = over_rows(row, end, numbers, values, std::index_sequence<0, 1>());
+    over_rows(row, end, numbers, values, std::index_sequence<0>());
   }
 }
 
@@ -242,6 +298,7 @@ template <class R, class F>
 void combine_rows(const R& rule, const Step& step, const Found& found) {
   constexpr Combination kind = R::combination;
   const auto combine = rule.template combine<F>(step);
+  [[maybe_unused]] const auto factor = factor_of<R, F>(rule);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::row)]);
   for (std::size_t i = 0; i < found.matrices * found.rows; ++i) {
     const double* const values = found.row_values + i * found.column_tiles;
@@ -257,7 +314,7 @@ void combine_rows(const R& rule, const Step& step, const Found& found) {
       for (std::size_t i = 0; i < found.rows; ++i) sum += double(rows[i]);
       const F mean = larger(rule.template least_mean<F>(), F(sum / double(found.rows)));
       F* const factors = static_cast<F*>(found.row_factor) + m * found.rows;
-      for (std::size_t i = 0; i < found.rows; ++i) factors[i] = rows[i] / mean;
+      for (std::size_t i = 0; i < found.rows; ++i) factors[i] = factor(rows[i] / mean);
     }
   }
 }
@@ -267,11 +324,13 @@ void combine_columns(const R& rule, const Step& step, const Found& found) {
   constexpr Combination kind = R::combination;
   constexpr std::size_t most = 256;  // columns at a time, each tile's behind each other
   const auto combine = rule.template combine<F>(step);
+  const auto factor = factor_of<R, F>(rule);
   auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::column)]);
   for (std::size_t m = 0; m < found.matrices; ++m) {
     const F* const values =
         static_cast<const F*>(found.column_values) + m * found.row_tiles * found.columns;
     F* const columns = state + m * found.columns;
+    F* const factors = static_cast<F*>(found.column_factor) + m * found.columns;
     for (std::size_t first = 0; first < found.columns; first += most) {
       const std::size_t size = found.columns - first < most ? found.columns - first : most;
       double all[most] = {};
@@ -286,6 +345,10 @@ void combine_columns(const R& rule, const Step& step, const Found& found) {
 #pragma omp simd
       for (std::size_t j = 0; j < size; ++j)
         columns[first + j] = combine(columns[first + j], F(all[j] / items));
+      if constexpr (TakesFactors<R>) {
+#pragma omp simd
+        for (std::size_t j = first; j < first + size; ++j) factors[j] = factor(columns[j]);
+      }
     }
   }
 }
@@ -306,7 +369,9 @@ constexpr FactoredKernels make_factored_kernels() {
   for (std::size_t k = 0; k < R::states.size; ++k) kernels.shape[k] = R::shapes.item[k];
   kernels.matrices = R::matrices;
   if constexpr (requires { R::vector_state; }) kernels.vector_state = R::vector_state;
+  static_assert(!TakesFactors<R> || RelativeRows<R, float> || !keeps_rows<R>);
   kernels.relative_rows = RelativeRows<R, float>;
+  kernels.takes_factors = TakesFactors<R>;
   kernels.collecting = collecting_pass<R>;
   const auto set = [&]<Pass P>() {
     kernels.pass[int(P)][int(DType::float32)][0] = factored_pass<R, float, P, false>;

@@ -51,11 +51,16 @@ struct Adafactor {
     return [=](F old, F mean) { return old + weight * (mean - old); };
   }
 
-  /// The mean square of an element.
+  /// Roots are taken once a row and column, not for every element.
   template <class F>
-  auto variance() const {
-    const F least = least_mean<F>() * least_mean<F>();
-    return [=](F row, F column) { return larger(least, row * column); };
+  auto factor() const {
+    return [](F mean) { return 1 / square_root(mean); };
+  }
+
+  template <class F>
+  auto scaled() const {
+    const F most = 1 / least_mean<F>();
+    return [=](F g, F row, F column) { return g * smaller(most, row * column); };
   }
 
   template <class F>
@@ -68,8 +73,11 @@ struct Adafactor {
 
   template <class F>
   auto measure(const Step& /*t*/) const {
-    const auto of = variance<F>();
-    return [=](F g, F row, F column, F& u_square) { u_square = g * g / of(row, column); };
+    const auto of = scaled<F>();
+    return [=](F g, F row, F column, F& u_square) {
+      const F u = of(g, row, column);
+      u_square = u * u;
+    };
   }
 
   template <class F>
@@ -79,9 +87,8 @@ struct Adafactor {
     const double scale = larger(eps2, square_root(t.sums[0] / size));
     const double excess = larger(1.0, square_root(t.sums[1] / size) / d);
     const F rate = F(largest * scale / excess), keep = F(1 - t.lr * t.weight_decay);
-    const auto of = variance<F>();
-    return
-        [=](F& p, F g, F row, F column) { p = keep * p - rate * g / square_root(of(row, column)); };
+    const auto of = scaled<F>();
+    return [=](F& p, F g, F row, F column) { p = keep * p - rate * of(g, row, column); };
   }
 };
 

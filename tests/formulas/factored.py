@@ -74,6 +74,11 @@ def column_means(matrix: Array) -> Array:
     return (sums / len(matrix)).astype(matrix.dtype)
 
 
+def inverse_root(mean: Array) -> Array:
+    with np.errstate(divide="ignore"):
+        return 1 / np.sqrt(mean)
+
+
 def adafactor(
     at: Step,
     p: Array,
@@ -101,16 +106,17 @@ def adafactor(
         s["col_var"] = moved(s["col_var"], np.stack([column_means(x) for x in square]))
         rows = s["row_var"].astype(np.float64)
         level = larger(least, (running(rows, -2) / matrices[0]).astype(F))
-        variance = s["row_var"] / level[..., None] * s["col_var"]
+        inverse = inverse_root(s["row_var"] / level[..., None]) * inverse_root(s["col_var"])
     else:
-        variance = s["variance"] = moved(s["variance"], square)
-    variance = larger(F(least * least), variance).reshape(p.shape)
+        s["variance"] = moved(s["variance"], square)
+        inverse = inverse_root(s["variance"])
+    u = g * smaller(1 / least, inverse).reshape(p.shape)
     of_p = total((p * p).reshape(-1, *matrices))
-    of_u = total((g * g / variance).reshape(-1, *matrices))
+    of_u = total((u * u).reshape(-1, *matrices))
     scale = max(math.sqrt(of_p / p.size), eps2)
     excess = max(math.sqrt(of_u / p.size) / d, 1.0)
     rate = F(min(at.lr, 1 / math.sqrt(at.t)) * scale / excess)
-    return F(1 - at.lr * at.weight_decay) * p - rate * g / np.sqrt(variance)
+    return F(1 - at.lr * at.weight_decay) * p - rate * u
 
 
 def sm3(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps: float) -> Array:
