@@ -42,12 +42,12 @@ struct MADGRAD {
       };
     } else {
       return [=](F& p, F g, F& n, F& s) {
-        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move.
-        const F before = cube_root(n) + tiny;
-        const F x0 = p + (before > 0 ? s / before : 0);
+        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move; one division for both.
+        const F root = cube_root(n) + tiny, before = root > 0 ? root : 1, sum = s;
         n += c * g * g;
         s += c * g;
-        p = x0 - s / (cube_root(n) + tiny);
+        const F after = cube_root(n) + tiny;
+        p += (sum * after - s * before) / (before * after);
       };
     }
   }

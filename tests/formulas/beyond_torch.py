@@ -174,13 +174,14 @@ def ftml(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps
 def madgrad(at: Step, p: Array, g: Array, s: State, momentum: float, eps: float) -> Array:
     c, tiny = at.F((at.lr + eps) * math.sqrt(at.t)), at.F(eps)
     before = cube_root(s["grad_sum_sq"]) + tiny
-    start = s.get("x0")
-    if start is None:
-        start = p + np.divide(s["s"], before, out=np.zeros_like(p), where=before > 0)
+    before = np.where(before > 0, before, at.F(1))
+    sum_before = s["s"]
     n = s["grad_sum_sq"] = s["grad_sum_sq"] + c * g * g
     s["s"] = s["s"] + c * g
-    z = start - s["s"] / (cube_root(n) + tiny)
-    return p + at.F(1 - momentum) * (z - p) if momentum else z
+    after = cube_root(n) + tiny
+    if momentum:
+        return p + at.F(1 - momentum) * (s["x0"] - s["s"] / after - p)
+    return p + (sum_before * after - s["s"] * before) / (before * after)
 
 
 def ftrl(at: Step, p: Array, g: Array, s: State, beta: float, l1: float, l2: float) -> Array:
