@@ -20,7 +20,8 @@ from benchmarks.sets import Array, ShapeSet, fill_normal
 from pyoptim import _core
 
 _COMPILER = shlex.split(os.environ.get("CXX", "c++"))
-_COMMAND = (*_COMPILER, "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+_COMMAND = (*_COMPILER, "-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+_FLOAT32 = 0
 
 
 def is_available() -> bool:
@@ -36,6 +37,7 @@ def _floor_pass() -> Callable[..., int]:
         subprocess.run([*_COMMAND, str(source), "-o", library], check=True)
         floor_pass = ctypes.CDLL(library).floor_pass
     floor_pass.argtypes = [
+        ctypes.c_int,
         ctypes.c_int,
         ctypes.c_int,
         ctypes.POINTER(ctypes.c_void_p),
@@ -71,7 +73,8 @@ def floor(passes: Sequence[tuple[int, int]]) -> Contender:
 
         def step() -> None:
             for reads, writes in passes:
-                if _floor_pass()(reads, writes, pointers, shapes.elements, threads, total):
+                arguments = (_FLOAT32, reads, writes, pointers, shapes.elements, threads, total)
+                if _floor_pass()(*arguments):
                     raise ValueError(f"floor.cpp has no loop for {reads} reads, {writes} writes")
                 total.value += float(arrays[0][0])  # which keeps the memory alive
 
