@@ -22,16 +22,15 @@ inline void store(bfloat16& to, float x) {
   to = static_cast<bfloat16>(__builtin_bit_cast(std::uint32_t, x) >> 16);
 }
 
+/// The elements [begin, end).
 template <class T, int Reads, int Writes, int... K>
-float walk(void* const* arrays, std::ptrdiff_t size, int threads,
+float walk(void* const* arrays, std::ptrdiff_t begin, std::ptrdiff_t end,
            std::integer_sequence<int, K...> /*arrays*/) {
   using F = decltype(load(T()));
-  void* to[Reads] = {arrays[K]...};
-  const int used = size < 32768 ? 1 : threads;
+  void* const to[Reads] = {arrays[K]...};
   F total = 0;
-#pragma omp parallel for simd schedule(static) num_threads(used) firstprivate(to) \
-    reduction(+ : total)
-  for (std::ptrdiff_t i = 0; i < size; ++i) {
+#pragma omp simd reduction(+ : total)
+  for (std::ptrdiff_t i = begin; i < end; ++i) {
     const F local[Reads] = {
         load(static_cast<std::conditional_t<K == 0 || K == Reads - 1, T, F>*>(to[K])[i])...};
     F sum = 0;
@@ -46,20 +45,32 @@ float walk(void* const* arrays, std::ptrdiff_t size, int threads,
   return static_cast<float>(total);
 }
 
-using Walk = float (*)(void* const*, std::ptrdiff_t, int);
+using Walk = float (*)(void* const*, std::ptrdiff_t, std::ptrdiff_t);
 
 template <class T, int Index>
-float walk_at(void* const* arrays, std::ptrdiff_t size, int threads) {
+float walk_at(void* const* arrays, std::ptrdiff_t begin, std::ptrdiff_t end) {
   constexpr int reads = Index / (most_writes + 1) + 1, writes = Index % (most_writes + 1);
   return walk<T, reads, (writes < reads ? writes : reads)>(
-      arrays, size, threads, std::make_integer_sequence<int, reads>());
+      arrays, begin, end, std::make_integer_sequence<int, reads>());
 }
 
 template <class T, int... Index>
-float call(int index, void* const* arrays, std::ptrdiff_t size, int threads,
-           std::integer_sequence<int, Index...> /*all*/) {
+Walk find(int index, std::integer_sequence<int, Index...> /*all*/) {
   constexpr Walk walks[] = {walk_at<T, Index>...};
-  return walks[index](arrays, size, threads);
+  return walks[index];
+}
+
+/// A part for each thread, cut at whole vectors; small arrays stay on this one.
+float in_parts(Walk walk, void* const* arrays, std::ptrdiff_t size, int threads) {
+  if (threads == 1 || size < 32768) return walk(arrays, 0, size);
+  const std::ptrdiff_t part = (size / threads + 63) / 64 * 64;
+  float total = 0;
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : total)
+  for (int i = 0; i < threads; ++i) {
+    const std::ptrdiff_t begin = part * i, end = begin + part;
+    if (begin < size) total += walk(arrays, begin, end < size ? end : size);
+  }
+  return total;
 }
 
 }  // namespace
@@ -72,11 +83,9 @@ extern "C" int floor_pass(int dtype, int reads, int writes, void* const* arrays,
     return 1;
   constexpr auto all = std::make_integer_sequence<int, most_reads*(most_writes + 1)>();
   const int index = (reads - 1) * (most_writes + 1) + writes;
-  if (dtype == 0)
-    *total += call<float>(index, arrays, size, threads, all);
-  else if (dtype == 1)
-    *total += call<double>(index, arrays, size, threads, all);
-  else
-    *total += call<bfloat16>(index, arrays, size, threads, all);
+  const Walk walk = dtype == 0   ? find<float>(index, all)
+                    : dtype == 1 ? find<double>(index, all)
+                                 : find<bfloat16>(index, all);
+  *total += in_parts(walk, arrays, size, threads);
   return 0;
 }

@@ -85,26 +85,27 @@ void add_losses() {
     }
 }
 
+void add_layer(const std::string& name, std::size_t activation, DType dtype) {
+  add_sizes(name + "/forward", dtype, {2, 2}, [=](const Backend& backend, std::size_t size) {
+    const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
+    return [=, forward = backend.layers[int(dtype)].forward[activation],
+            zeros = std::vector<double>(columns)] {
+      forward((*arrays)[0], zeros.data(), (*arrays)[1], size / columns, columns);
+    };
+  });
+  add_sizes(name + "/backward", dtype, {3, 1}, [=](const Backend& backend, std::size_t size) {
+    const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
+    return [=, backward = backend.layers[int(dtype)].backward[activation],
+            sums = std::make_shared<std::vector<double>>(columns)] {
+      backward((*arrays)[0], (*arrays)[1], (*arrays)[2], sums->data(), size / columns, columns);
+    };
+  });
+}
+
 void add_layers() {
   constexpr const char* names[activation_count] = {"identity", "relu", "tanh", "sigmoid", "gelu"};
-  for (std::size_t i = 0; i < activation_count; ++i)
-    for (const DType dtype : float_dtypes) {
-      const std::string name = names[i];
-      add_sizes(name + "/forward", dtype, {2, 2}, [=](const Backend& backend, std::size_t size) {
-        const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
-        return [=, forward = backend.layers[int(dtype)].forward[i],
-                zeros = std::vector<double>(columns)] {
-          forward((*arrays)[0], zeros.data(), (*arrays)[1], size / columns, columns);
-        };
-      });
-      add_sizes(name + "/backward", dtype, {3, 1}, [=](const Backend& backend, std::size_t size) {
-        const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
-        return [=, backward = backend.layers[int(dtype)].backward[i],
-                sums = std::make_shared<std::vector<double>>(columns)] {
-          backward((*arrays)[0], (*arrays)[1], (*arrays)[2], sums->data(), size / columns, columns);
-        };
-      });
-    }
+  for (const DType dtype : float_dtypes)
+    for (std::size_t i = 0; i < activation_count; ++i) add_layer(names[i], i, dtype);
 }
 
 }  // namespace
