@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shlex
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 import pyoptim as po
 from benchmarks.compare import Contender, Step
+from benchmarks.native import compiled
 from benchmarks.sets import Array, ShapeSet, fill_normal
 from pyoptim import _core
 
-_COMPILER = shlex.split(os.environ.get("CXX", "c++"))
-_COMMAND = (*_COMPILER, "-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 _FLOAT32 = 0
-
-
-def is_available() -> bool:
-    """Whether there is a C++ compiler."""
-    return shutil.which(_COMPILER[0]) is not None
 
 
 @cache
 def _floor_pass() -> Callable[..., int]:
-    source = Path(__file__).with_name("floor.cpp")
-    with tempfile.TemporaryDirectory() as folder:
-        library = str(Path(folder) / "floor.so")
-        subprocess.run([*_COMMAND, str(source), "-o", library], check=True)
-        floor_pass = ctypes.CDLL(library).floor_pass
+    floor_pass = compiled("floor.cpp").floor_pass
     floor_pass.argtypes = [
         ctypes.c_int,
         ctypes.c_int,

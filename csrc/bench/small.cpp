@@ -2,6 +2,7 @@
 // kernel for each of them.
 #include <cmath>
 
+#include "bench/bare.hpp"
 #include "bench/bench.hpp"
 #include "bench/variants.hpp"
 #include "engine/dispatch.hpp"
@@ -37,19 +38,7 @@ struct Arrays {
 
 void run(benchmark::State& state, const Variant& variant, const RuleInfo& rule) {
   const Arrays by_kernel(rule), by_engine(rule);
-  double scalars[max_scalars] = {};
-  const auto& defaults = rule.defaults;
-  const double lr = variant.settings.back().second;
-  rule.initial_scalars(variant.hyper.data(), lr, scalars);
-  Step step{0, lr, scalars, defaults.weight_decay};
-  Shaping shaping;
-  if (defaults.decoupled_weight_decay && !rule.decays_itself)
-    shaping.keep = 1 - lr * defaults.weight_decay;
-  const auto kernels = [&] {
-    ++step.count;
-    for (const Span& span : by_kernel.spans)
-      rule.update[int(DType::float32)][0](variant.hyper.data(), step, shaping, &span, 1, nullptr);
-  };
+  BareKernels kernels(rule, variant.hyper, variant.settings.back().second, by_kernel.spans);
   GroupSpec group{variant.settings, {}};
   std::vector<const void*> grads;
   for (const Span& span : by_engine.spans) {
@@ -59,7 +48,7 @@ void run(benchmark::State& state, const Variant& variant, const RuleInfo& rule) 
   Optimizer optimizer(rule.name, {group}, {});
   const FloatEnvironment environment;  // for the bare calls; the engine has its own
   const double ratio = in_turns(
-      state, [&] { optimizer.step(grads.data()); }, kernels);
+      state, [&] { optimizer.step(grads.data()); }, [&] { kernels.step(); });
   state.counters["times_kernels"] = 1 / ratio;
 }
 
