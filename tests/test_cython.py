@@ -195,15 +195,17 @@ def test_schedules_are_followed(consumer: Any, ahead: int) -> None:
 
 
 def test_schedules_that_are_told_of_losses_are_followed(consumer: Any) -> None:
-    w = np.ones(2)
+    w, grad = np.ones(2), np.ones(2)
     plateau = po.schedules.reduce_on_plateau(1.0, factor=0.5, patience=0)
-    stepper = Stepper(po.SGD([w], lr=plateau), [np.ones(2)])
+    stepper = Stepper(po.SGD([w], lr=plateau, skip_nonfinite=True), [grad])
     rates = []
-    for loss in (1.0, 2.0, 3.0):
+    for loss in (1.0, 2.0, 3.0, 4.0):
+        grad[0] = np.nan if loss == 3.0 else 1.0  # a skipped step is not counted, but made anew
         consumer.step(stepper, 1, 1.0)
         rates.append(consumer.get(stepper, 0, b"lr"))
         plateau.update(loss)
-    assert rates == [1.0, 1.0, 0.5]
+    assert stepper.optimizer.steps == 3
+    assert rates == [1.0, 1.0, 0.5, 0.25]
 
 
 def test_schedules_that_fail(consumer: Any) -> None:
@@ -370,3 +372,9 @@ def test_the_example_finds_the_optimum_of_scikit_learn(estimator: Any, classes: 
     assert np.abs(ours.coef_ - theirs.coef_).max() < 1e-4
     assert np.abs(ours.predict_proba(x) - theirs.predict_proba(x)).max() < 1e-5
     assert ours.score(x, y) == theirs.score(x, y)
+
+
+def test_what_the_example_tells_of_itself_runs(estimator: Any) -> None:
+    readme = (ROOT / "examples" / "cython_logistic" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
