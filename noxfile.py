@@ -64,7 +64,7 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
-    sources = r"csrc/(engine|layers|losses|storage|vectors)/\w+\.cpp"
+    sources = r"csrc/(bench|engine|layers|losses|storage|vectors)/\w+\.cpp"
     session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
 
@@ -114,3 +114,12 @@ def bench(session: nox.Session) -> None:
     session.install(*PEERS)
     session.install(".")
     session.run("python", "-m", "benchmarks.step", *session.posargs)
+
+
+@nox.session(name="native-bench")
+def native_bench(session: nox.Session) -> None:
+    """Measure the engine without Python; arguments go to the program of Google Benchmark."""
+    session.install(*NATIVE_TOOLS)
+    session.run("cmake", "--preset", "bench", "--log-level=WARNING")
+    session.run("cmake", "--build", "--preset", "bench", "-j", JOBS)
+    session.run("build/bench/csrc/bench/bench", *session.posargs, external=True)

@@ -22,8 +22,8 @@ from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
 LR = 1e-6
 
 PARAMETERS, ARRAYS, ROWS = "pyoptim", "pyoptim, arrays", "pyoptim, rows"
-DROP_IN = "pyoptim.torch"
-OURS = (PARAMETERS, ARRAYS, ROWS, DROP_IN)
+DROP_IN, CYTHON = "pyoptim.torch", "pyoptim, Cython"
+OURS = (PARAMETERS, ARRAYS, ROWS, DROP_IN, CYTHON)
 
 _TOUCHED_ROWS, _ROW_GRADIENTS = 4096, 32
 
@@ -55,6 +55,17 @@ def ours_on_arrays(rule: str, **settings: Any) -> Contender:
         return partial(getattr(po, rule)(params, lr=LR, **settings).step, grads)
 
     return Contender(ARRAYS, make)
+
+
+def ours_in_cython(rule: str, steps: int) -> Contender:
+    """Return so many steps of ours over separate arrays, made by compiled code."""
+
+    def make(shapes: ShapeSet) -> Step:
+        optimizer = getattr(po, rule)(normal_arrays(shapes.shapes, seed=0), lr=LR)
+        stepper = import_module("pyoptim.cython_optim").Stepper
+        return partial(stepper(optimizer, normal_arrays(shapes.shapes, seed=1)).run, steps)
+
+    return Contender(CYTHON, make)
 
 
 def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:

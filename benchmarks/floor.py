@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import shlex
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 import pyoptim as po
 from benchmarks.compare import Contender, Step
+from benchmarks.native import compiled
 from benchmarks.sets import Array, ShapeSet, fill_normal
 from pyoptim import _core
 
-_COMPILER = shlex.split(os.environ.get("CXX", "c++"))
-_COMMAND = (*_COMPILER, "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-
-
-def is_available() -> bool:
-    """Whether there is a C++ compiler."""
-    return shutil.which(_COMPILER[0]) is not None
+_FLOAT32 = 0
 
 
 @cache
 def _floor_pass() -> Callable[..., int]:
-    source = Path(__file__).with_name("floor.cpp")
-    with tempfile.TemporaryDirectory() as folder:
-        library = str(Path(folder) / "floor.so")
-        subprocess.run([*_COMMAND, str(source), "-o", library], check=True)
-        floor_pass = ctypes.CDLL(library).floor_pass
+    floor_pass = compiled("floor.cpp").floor_pass
     floor_pass.argtypes = [
+        ctypes.c_int,
         ctypes.c_int,
         ctypes.c_int,
         ctypes.POINTER(ctypes.c_void_p),
@@ -71,7 +57,8 @@ def floor(passes: Sequence[tuple[int, int]]) -> Contender:
 
         def step() -> None:
             for reads, writes in passes:
-                if _floor_pass()(reads, writes, pointers, shapes.elements, threads, total):
+                arguments = (_FLOAT32, reads, writes, pointers, shapes.elements, threads, total)
+                if _floor_pass()(*arguments):
                     raise ValueError(f"floor.cpp has no loop for {reads} reads, {writes} writes")
                 total.value += float(arrays[0][0])  # which keeps the memory alive
 

@@ -13,9 +13,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyoptim as po
-from benchmarks import command, contenders, floor
+from benchmarks import command, contenders, floor, kernels
 from benchmarks.compare import Contender, compare
-from benchmarks.contenders import ARRAYS, DROP_IN, OURS, PARAMETERS, ROWS, ours, ours_on_arrays
+from benchmarks.contenders import (
+    ARRAYS,
+    CYTHON,
+    DROP_IN,
+    OURS,
+    PARAMETERS,
+    ROWS,
+    ours,
+    ours_on_arrays,
+)
+from benchmarks.native import has_compiler
 from benchmarks.report import (
     Measurement,
     Target,
@@ -51,7 +61,7 @@ class Bench:
 
 
 def _floors(passes: Sequence[tuple[int, int]]) -> list[Contender]:
-    return [floor.floor(passes)] if floor.is_available() else []
+    return [floor.floor(passes)] if has_compiler() else []
 
 
 def _passes(rule: po.Rule, states: int) -> tuple[tuple[int, int], ...]:
@@ -136,6 +146,18 @@ def measure_small(bench: Bench) -> Iterator[Measurement]:
     )
 
 
+def measure_cython(bench: Bench) -> Iterator[Measurement]:
+    """Measure steps from Cython against the kernels alone."""
+    steps = 1000
+    bare = [kernels.bare_kernels("AdamW", steps)] if has_compiler() else []
+    yield bench.measure(
+        f"AdamW, {steps:,} steps",
+        bench.sets.tiny,
+        [contenders.ours_in_cython("AdamW", steps), *bare],
+        Target(1 / 1.5, CYTHON, kernels.NAME),
+    )
+
+
 def measure_clip(bench: Bench) -> Iterator[Measurement]:
     """Measure clipping by the norm together with the step."""
     yield bench.measure(
@@ -211,6 +233,7 @@ SECTIONS = {
     "floor": Section("Every rule / its floor", measure_floor, table_of_rules),
     "adamw": Section("AdamW", measure_adamw, table_of_contenders),
     "small": Section("A step from Python", measure_small, table_of_contenders),
+    "cython": Section("Steps from Cython", measure_cython, table_of_contenders),
     "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
     "features": Section("Around a step", measure_features, table_of_contenders),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
@@ -287,8 +310,8 @@ def _missing() -> Iterator[str]:
     for module in ("torch", "optax", "jax", "pytorch_optimizer"):
         if not contenders.is_installed(module):
             yield f"{module} is not installed"
-    if not floor.is_available():
-        yield "the floor: there is no C++ compiler"
+    if not has_compiler():
+        yield "the floor and the bare kernels: there is no C++ compiler"
 
 
 if __name__ == "__main__":

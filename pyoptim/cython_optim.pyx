@@ -1,11 +1,16 @@
 # cython: language_level=3
 """Steps without Python: `Stepper` drives an optimizer of pyoptim from Cython under nogil."""
 
-from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
 from libcpp cimport bool
+from libcpp.pair cimport pair
+from libcpp.string cimport string
+from libcpp.vector cimport vector
+
+from pyoptim.checks import as_count
+from pyoptim.optimizer import Optimizer as PythonOptimizer
 
 
 cdef extern from "<string_view>" namespace "std" nogil:
@@ -14,85 +19,111 @@ cdef extern from "<string_view>" namespace "std" nogil:
 
 cdef extern from "engine/optimizer.hpp" namespace "pyoptim" nogil:
     cdef cppclass StepInfo:
-        int64_t step
         double grad_norm
         bool measured
         bool skipped
 
+    cdef cppclass Tensor:
+        void *param
+        size_t size
+
     cdef cppclass Optimizer:
-        StepInfo step(const void *const *grads, double grad_scale) except +
-        void set(size_t group, string_view name, double value) except +
+        pass
+
+cdef extern from "bindings/stepper.hpp" namespace "pyoptim::bindings" nogil:
+    cdef cppclass Driver:
+        Driver(Optimizer *, vector[const void *], vector[size_t],
+               vector[pair[size_t, string]], size_t) except +
+        const StepInfo &last()
+        int64_t steps()
+        size_t count()
+        size_t ahead()
+        bool needs_settings()
+        void take_settings(vector[vector[pair[size_t, vector[pair[string, double]]]]]) except +
+        void step(double) except +
+        void step_on(const void *const *, double) except +
+        void step_rows(const void *const *, const int64_t *const *, const size_t *,
+                       double) except +
+        void update_hessian(const void *const *) except +
+        void set_evaluating(bool) except +
+        double get(size_t, string_view) except +
+        void set(size_t, string_view, double) except +
+        const Tensor &tensor(size_t) except +
+        const void *state(size_t, string_view, size_t *) except +
 
 
 cdef class Stepper:
     """Steps an optimizer from Cython, without the GIL.
 
     The optimizer stays whole: its arrays, settings, state_dict() and step count are the same seen
-    from Python. While a Stepper steps, nothing else may step or load the optimizer.
+    from Python. While a Stepper is at work, nothing else may step, load or change the optimizer.
+    The methods for Cython are described in pyoptim/cython_optim.pxd.
 
     Parameters
     ----------
     optimizer : pyoptim.Optimizer
-        Its settings must be numbers; change them with `set`. A schedule that is set later is not
-        followed.
+        Any but the rules for matrices (Muon, Shampoo, SOAP); not a wrapper.
     grads : list of arrays, optional
-        What step() reads, one array a parameter, of its dtype and shape, C-contiguous. Needed
-        unless the optimizer is over Parameters, which have gradients of their own.
+        What step() reads, in the parameters' order: an array of each one's dtype and shape,
+        C-contiguous, or None to leave it as it is. Needed by step() unless the optimizer is over
+        Parameters, which have gradients of their own.
+    schedule_steps : int
+        For how many steps settings that are schedules are evaluated at a time. Schedules are
+        Python: with 1, every step takes the GIL for them; with 100, one in a hundred does. More
+        than 1 suits schedules that depend on the step alone. Settings that become a schedule later
+        are followed by a Stepper that is made then.
 
-    Methods (for Cython)
-    --------------------
-    step() : one step on `grads`; returns 1, or 0 if it was skipped (skip_nonfinite).
-    step_scaled(grad_scale) : the same, gradients multiplied by grad_scale.
-    step_on(pointers, grad_scale) : one step on other buffers, one a parameter; NULL skips one.
-    set(group, name, value) : sets a hyper-parameter, b"lr" for example.
-    grad_norm() : the norm of the last step's gradients; NaN unless clip_norm or skip_nonfinite.
+    Raises
+    ------
+    TypeError
+        If the optimizer cannot be stepped by compiled code, or a gradient is no array of the
+        parameter's dtype.
+    ValueError
+        If the count or a shape does not fit, or a gradient would have to be copied.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> from pyoptim.cython_optim import Stepper
+    >>> w = np.array([1.0, -2.0])
+    >>> stepper = Stepper(po.SGD([w], lr=po.schedules.linear(1.0, steps=2)), [np.ones(2)])
+    >>> stepper.run(2)
+    2
+    >>> w
+    array([-0.5, -3.5])
     """
 
-    def __cinit__(self, optimizer, grads=None):
-        self._engine = NULL
-        self._grads = NULL
-        native = optimizer._native
-        if optimizer.scheduled:
-            raise ValueError("Stepper needs settings that are numbers, not schedules; "
-                             "set them with Stepper.set")
+    def __cinit__(self, optimizer, grads=None, *, schedule_steps=1):
+        if not isinstance(optimizer, PythonOptimizer):
+            raise TypeError(
+                "Stepper: expected an optimizer of pyoptim itself, no wrapper, got "
+                f"{type(optimizer).__name__}")
+        ahead = as_count("schedule_steps", schedule_steps)
         self.optimizer = optimizer
-        self._native = native
-        self._arrays = tuple(native.checked_grads(grads))
-        addresses = [array.ctypes.data for array in self._arrays]
-        self._count = len(addresses)
-        self._grads = <const void **> PyMem_Malloc(max(1, self._count) * sizeof(void *))
-        if self._grads == NULL:
-            raise MemoryError()
-        for i in range(self._count):
-            self._grads[i] = <const void *> <size_t> addresses[i]
-        self._grad_norm = NAN
-        self._engine = PyCapsule_GetPointer(native.engine(), b"pyoptim.Optimizer")
+        self._native = optimizer._native
+        engine = self._native.engine()
+        self._arrays = self._native.checked_grads(grads)
+        cdef vector[const void *] pointers
+        for array in self._arrays or ():
+            pointers.push_back(<const void *> <size_t> (0 if array is None else array.ctypes.data))
+        rows = [array.shape[0] if array.ndim else 0 for array in self._native.params]
+        scheduled = [
+            (index, name.encode())
+            for index, group in enumerate(optimizer.param_groups)
+            for name in group.schedules
+        ]
+        self._driver = new Driver(
+            <Optimizer *> PyCapsule_GetPointer(engine, b"pyoptim.Optimizer"), pointers, rows,
+            scheduled, ahead)
+
+    def __dealloc__(self):
+        cdef Driver *driver = as_driver(self)
+        del driver
 
     @property
     def grads(self):
-        """The gradients that step() reads."""
-        return list(self._arrays)
-
-    def __dealloc__(self):
-        PyMem_Free(self._grads)
-
-    cdef int step(self) except -1 nogil:
-        return self.step_on(self._grads, 1.0)
-
-    cdef int step_scaled(self, double grad_scale) except -1 nogil:
-        return self.step_on(self._grads, grad_scale)
-
-    cdef int step_on(self, const void *const *grads, double grad_scale) except -1 nogil:
-        cdef StepInfo info = (<Optimizer *> self._engine).step(grads, grad_scale)
-        self._grad_norm = info.grad_norm if info.measured else NAN
-        return 0 if info.skipped else 1
-
-    cdef int set(self, size_t group, const char *name, double value) except -1 nogil:
-        (<Optimizer *> self._engine).set(group, string_view(name), value)
-        return 1
-
-    cdef double grad_norm(self) noexcept nogil:
-        return self._grad_norm
+        """The gradients that step() reads; None if there are none."""
+        return None if self._arrays is None else list(self._arrays)
 
     def run(self, Py_ssize_t steps):
         """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
@@ -101,3 +132,95 @@ cdef class Stepper:
             for _ in range(steps):
                 made += self.step()
         return made
+
+
+cdef inline Driver *as_driver(Stepper self) noexcept nogil:
+    return <Driver *> self._driver
+
+
+cdef int evaluate_schedules(Stepper self, size_t ahead) except -1 with gil:
+    """Asks the schedules for the settings of the coming steps."""
+    cdef Driver *driver = as_driver(self)
+    first = driver.steps()
+    groups = self.optimizer.param_groups
+    driver.take_settings([
+        [
+            (index, [(name.encode(), value) for name, value in group.scheduled_at(step)])
+            for index, group in enumerate(groups)
+        ]
+        for step in range(first, first + ahead)
+    ])
+    return 0
+
+
+cdef inline int follow_schedules(Stepper self) except -1 nogil:
+    if as_driver(self).needs_settings():
+        return evaluate_schedules(self, as_driver(self).ahead())
+    return 0
+
+
+cdef int stepper_step(Stepper self, double grad_scale) except -1 nogil:
+    follow_schedules(self)
+    as_driver(self).step(grad_scale)
+    return 0 if as_driver(self).last().skipped else 1
+
+
+cdef int stepper_step_on(
+        Stepper self, const void *const *grads, double grad_scale) except -1 nogil:
+    follow_schedules(self)
+    as_driver(self).step_on(grads, grad_scale)
+    return 0 if as_driver(self).last().skipped else 1
+
+
+cdef int stepper_step_rows(
+        Stepper self, const void *const *grads, const int64_t *const *rows, const size_t *counts,
+        double grad_scale) except -1 nogil:
+    follow_schedules(self)
+    as_driver(self).step_rows(grads, rows, counts, grad_scale)
+    return 0 if as_driver(self).last().skipped else 1
+
+
+cdef int stepper_update_hessian(
+        Stepper self, const void *const *estimates) except -1 nogil:
+    as_driver(self).update_hessian(estimates)
+    return 1
+
+
+cdef int stepper_set_evaluating(Stepper self, bint evaluating) except -1 nogil:
+    as_driver(self).set_evaluating(evaluating)
+    return 1
+
+
+cdef double stepper_get(Stepper self, size_t group, const char *name) except? -1 nogil:
+    return as_driver(self).get(group, string_view(name))
+
+
+cdef int stepper_set(Stepper self, size_t group, const char *name, double value) except -1 nogil:
+    as_driver(self).set(group, string_view(name), value)
+    return 1
+
+
+cdef int64_t stepper_steps(Stepper self) noexcept nogil:
+    return as_driver(self).steps()
+
+
+cdef double stepper_grad_norm(Stepper self) noexcept nogil:
+    return as_driver(self).last().grad_norm if as_driver(self).last().measured else NAN
+
+
+cdef bint stepper_skipped(Stepper self) noexcept nogil:
+    return as_driver(self).last().skipped
+
+
+cdef size_t stepper_count(Stepper self) noexcept nogil:
+    return as_driver(self).count()
+
+
+cdef void *stepper_param(Stepper self, size_t index, size_t *size) except? NULL nogil:
+    size[0] = as_driver(self).tensor(index).size
+    return as_driver(self).tensor(index).param
+
+
+cdef const void *stepper_state(
+        Stepper self, size_t index, const char *name, size_t *size) except? NULL nogil:
+    return as_driver(self).state(index, string_view(name), size)

@@ -85,8 +85,11 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def follow_schedules(self, step: int) -> None:
         """Set what is a schedule to its value at this step: all of them, or none."""
-        values = [(name, as_number(name, at(step))) for name, at in self.schedules.items()]
-        self._native.set_all(self._index, values)
+        self._native.set_all(self._index, self.scheduled_at(step))
+
+    def scheduled_at(self, step: int) -> list[tuple[str, float]]:
+        """Return what is a schedule, with its value at this step."""
+        return [(name, as_number(name, at(step))) for name, at in self.schedules.items()]
 
     def numbers(self) -> dict[str, Any]:
         """Return the settings as they are now; of a schedule, the value of the last step.

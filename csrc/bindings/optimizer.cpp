@@ -78,25 +78,25 @@ class BoundOptimizer {
     }
     engine_ = std::make_unique<Optimizer>(rule, specs, options);
     if (own_grads.size() == params_.size()) {
-      bound_ = checked_grads(own_grads);
-      for (const py::array& grad : bound_) bound_pointers_.push_back(grad.data());
+      for (std::size_t i = 0; i < own_grads.size(); ++i) {
+        bound_.push_back(plain_grad(own_grads[i], i));
+        bound_pointers_.push_back(bound_.back().data());
+      }
     }
   }
 
-  /// The gradients as arrays that a step can read where they lie; the bound ones for None.
-  [[nodiscard]] std::vector<py::array> checked_grads(
-      const std::optional<std::vector<py::object>>& grads) const {
-    if (!grads) {
-      check_bound();
-      return bound_;
-    }
-    check_count(grads->size());
-    std::vector<py::array> checked;
-    for (std::size_t i = 0; i < grads->size(); ++i) {
-      checked.push_back(checked_grad((*grads)[i], i));
-      if (!is_plain(checked.back()))
-        throw py::value_error(grad_name(i) + ": expected a C-contiguous, aligned array");
-    }
+  /// The gradients as arrays that a step can read where they lie, None where there is none. For
+  /// None the bound ones, or None if there are none.
+  [[nodiscard]] py::object checked_grads(py::handle grads) const {
+    check_tensors();
+    if (grads.is_none()) return is_bound() ? py::object(py::cast(bound_)) : py::none();
+    const Arrays arrays = arrays_of(grads, "grads");
+    py::list checked;
+    for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
+      if (arrays.pointers[i] == nullptr)
+        checked.append(py::none());
+      else
+        checked.append(plain_grad(PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i)), i));
     return checked;
   }
 
@@ -104,8 +104,8 @@ class BoundOptimizer {
   [[nodiscard]] py::list readable_grads(py::handle grads) const {
     check_tensors();
     if (grads.is_none()) check_bound();
-    const Arrays arrays =
-        grads.is_none() ? Arrays{py::tuple(), bound_, bound_pointers_} : arrays_of(grads, "grads");
+    const Arrays arrays = grads.is_none() ? Arrays{py::tuple(), bound_, bound_pointers_, {}}
+                                          : arrays_of(grads, "grads");
     const py::object owner = py::make_tuple(arrays.given, arrays.held);
     py::list readable;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
@@ -322,8 +322,10 @@ class BoundOptimizer {
                               "when the optimizer was made; make a new optimizer");
   }
 
+  [[nodiscard]] bool is_bound() const { return !bound_.empty() || params_.empty(); }
+
   void check_bound() const {
-    if (bound_.empty() && !params_.empty())
+    if (!is_bound())
       throw py::value_error("gradients are needed: only optimizers over Parameters have their own");
   }
 
@@ -350,6 +352,14 @@ class BoundOptimizer {
     check_dtype(grad, param, name);
     check_shape(grad, param, name);
     check_overlap(grad, name);
+    return grad;
+  }
+
+  /// The same, refused where a step would have to copy it.
+  py::array plain_grad(py::handle object, std::size_t index) const {
+    py::array grad = checked_grad(object, index);
+    if (!is_plain(grad))
+      throw py::value_error(grad_name(index) + ": expected a C-contiguous, aligned array");
     return grad;
   }
 

@@ -1,9 +1,9 @@
-#include <bit>
 #include <string_view>
 
 #include "bindings/bindings.hpp"
 #include "engine/dispatch.hpp"
 #include "engine/optimizer.hpp"
+#include "engine/passes.hpp"
 
 namespace pyoptim::bindings {
 namespace {
@@ -22,23 +22,9 @@ py::tuple fields(const RuleInfo& rule) {
 
 /// How many arrays each pass reads and writes.
 py::tuple passes(const RuleInfo& rule) {
-  const py::tuple update = py::make_tuple(rule.reads[1], 1 + std::popcount(rule.changed_by_update));
-  if (rule.sum_count == 0) return py::make_tuple(update);
-  return py::make_tuple(py::make_tuple(rule.reads[0], std::popcount(rule.changed_by_measure)),
-                        update);
-}
-
-py::tuple passes_by_rows(const RuleInfo& rule) {
-  const FactoredKernels& kernels = *rule.factored;
-  int of_elements = 0;
-  for (std::size_t k = 0; k < rule.state_count; ++k)
-    of_elements += kernels.shape[k] == StateShape::element;
   py::list passes;
-  for (std::size_t pass = 0; pass < pass_count; ++pass)
-    if (kernels.pass[pass][0][0] != nullptr)
-      passes.append(py::make_tuple(rule.reads[passes.size()],
-                                   pass == std::size_t(Pass::update) ? 1 + of_elements : 0));
-  return passes;
+  for (const auto [reads, writes] : passes_of(rule)) passes.append(py::make_tuple(reads, writes));
+  return py::tuple(passes);
 }
 
 /// Every public name once, with the states of each of its variants.
@@ -57,7 +43,7 @@ py::list rules() {
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
       entry["decays_itself"] = rule.decays_itself;
       entry["norms"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
-      entry["passes"] = rule.factored == nullptr ? passes(rule) : passes_by_rows(rule);
+      entry["passes"] = passes(rule);
       entry["factored"] = rule.factored != nullptr;
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";

@@ -252,7 +252,7 @@ class MatrixEngine:
     def update_hessian(self, estimates: Any) -> None:
         raise TypeError(f"{self._rule.name} uses no estimates of the Hessian")
 
-    def checked_grads(self, grads: Any) -> list[Array]:
+    def engine(self) -> Any:
         raise TypeError(f"{self._rule.name} cannot be stepped by compiled code: call its step()")
 
     def readable_grads(self, grads: Any) -> list[Array | None]:

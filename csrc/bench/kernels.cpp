@@ -1,0 +1,119 @@
+// The kernels beside rules: norms, losses and layers, on one thread, beside their floors.
+#include <cstdint>
+#include <memory>
+
+#include "bench/bench.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/optimizer.hpp"
+#include "engine/threads.hpp"
+
+namespace pyoptim::bench {
+namespace {
+
+constexpr std::size_t columns = 64;
+constexpr DType float_dtypes[] = {DType::float32, DType::float64};
+
+/// Arrays of one size, side by side; there is room for elements of 8 bytes.
+class Arrays {
+ public:
+  Arrays(DType dtype, std::size_t size, std::size_t count) : memory_(lay_out(size, count)) {
+    for (const std::size_t at : offsets_) fill(memory_.data() + at, dtype, size);
+  }
+  [[nodiscard]] void* operator[](std::size_t index) const {
+    return memory_.data() + offsets_[index];
+  }
+
+ private:
+  std::size_t lay_out(std::size_t size, std::size_t count) {
+    Layout layout;
+    for (std::size_t k = 0; k < count; ++k) offsets_.push_back(layout.place(size * sizeof(double)));
+    return layout.size();
+  }
+
+  std::vector<std::size_t> offsets_;
+  Arena memory_;
+};
+
+/// Registers, for sizes in cache and in memory, what `make` makes of (backend, dtype, size): arrays
+/// bound to a function without arguments.
+template <class Make>
+void add_sizes(const std::string& name, DType dtype, Traffic traffic, const Make& make) {
+  for (const int exponent : exponents)
+    for (const Backend* backend : available_backends())
+      add(name + "/" + name_of(dtype) + "/2^" + std::to_string(exponent) + "/" + backend->name,
+          [=](benchmark::State& state) {
+            const std::size_t size = std::size_t{1} << exponent;
+            Floor floor(*backend, dtype, {traffic}, size, 1);
+            const FloatEnvironment environment;
+            beside_floor(state, floor, size, make(*backend, size));
+          });
+}
+
+void add_norms() {
+  for (const DType dtype : all_dtypes) {
+    add_sizes("square_sum", dtype, {1, 0}, [=](const Backend& backend, std::size_t size) {
+      return [=, &backend, values = std::make_shared<Arrays>(dtype, size, 1)] {
+        benchmark::DoNotOptimize(backend.square_sum[int(dtype)]((*values)[0], size));
+      };
+    });
+    add_sizes("largest", dtype, {1, 0}, [=](const Backend& backend, std::size_t size) {
+      return [=, &backend, values = std::make_shared<Arrays>(dtype, size, 1)] {
+        benchmark::DoNotOptimize(backend.largest[int(dtype)]((*values)[0], size));
+      };
+    });
+  }
+}
+
+void add_losses() {
+  const LossTable& table = *available_backends().front()->losses;
+  for (std::size_t i = 0; i < table.size; ++i)
+    for (const DType dtype : float_dtypes) {
+      const bool labels = table.item[i].labels;
+      add_sizes(table.item[i].name, dtype, {labels ? 2U : 3U, 1},
+                [=](const Backend& backend, std::size_t size) {
+                  const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
+                  if (labels) {
+                    auto* const label = static_cast<std::int64_t*>((*arrays)[1]);
+                    for (std::size_t row = 0; row < size / columns; ++row)
+                      label[row] = std::int64_t(row % columns);
+                  }
+                  return [=, evaluate = backend.losses->item[i].evaluate[int(dtype)]] {
+                    benchmark::DoNotOptimize(evaluate((*arrays)[0], (*arrays)[1], (*arrays)[2], 1,
+                                                      size / columns, columns));
+                  };
+                });
+    }
+}
+
+void add_layer(const std::string& name, std::size_t activation, DType dtype) {
+  add_sizes(name + "/forward", dtype, {2, 2}, [=](const Backend& backend, std::size_t size) {
+    const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
+    return [=, forward = backend.layers[int(dtype)].forward[activation],
+            zeros = std::vector<double>(columns)] {
+      forward((*arrays)[0], zeros.data(), (*arrays)[1], size / columns, columns);
+    };
+  });
+  add_sizes(name + "/backward", dtype, {3, 1}, [=](const Backend& backend, std::size_t size) {
+    const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
+    return [=, backward = backend.layers[int(dtype)].backward[activation],
+            sums = std::make_shared<std::vector<double>>(columns)] {
+      backward((*arrays)[0], (*arrays)[1], (*arrays)[2], sums->data(), size / columns, columns);
+    };
+  });
+}
+
+void add_layers() {
+  constexpr const char* names[activation_count] = {"identity", "relu", "tanh", "sigmoid", "gelu"};
+  for (const DType dtype : float_dtypes)
+    for (std::size_t i = 0; i < activation_count; ++i) add_layer(names[i], i, dtype);
+}
+
+}  // namespace
+
+void add_kernels() {
+  add_norms();
+  add_losses();
+  add_layers();
+}
+
+}  // namespace pyoptim::bench

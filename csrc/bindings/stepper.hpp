@@ -1,0 +1,176 @@
+// What a Stepper of pyoptim/cython_optim.pyx does without the GIL. Text is made only for errors.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/optimizer.hpp"
+
+namespace pyoptim::bindings {
+
+/// What schedules give for one step: settings of groups, by the group's number.
+using StepSettings = std::vector<std::pair<std::size_t, Settings>>;
+
+/// An engine's optimizer with the gradients of its steps and the settings of the coming ones.
+class Driver {
+ public:
+  /// `grads` has an entry a tensor, or none at all; `rows` the lengths of the tensors' first axes,
+  /// 0 where there is none. `scheduled` are the settings that are schedules, by group, which are
+  /// evaluated for `ahead` steps at a time.
+  Driver(Optimizer* engine, std::vector<const void*> grads, std::vector<std::size_t> rows,
+         std::vector<std::pair<std::size_t, std::string>> scheduled, std::size_t ahead)
+      : engine_(engine),
+        grads_(std::move(grads)),
+        rows_(std::move(rows)),
+        scheduled_(std::move(scheduled)),
+        ahead_(ahead) {}
+
+  [[nodiscard]] const StepInfo& last() const { return last_; }
+  [[nodiscard]] std::int64_t steps() const { return engine_->steps(); }
+  [[nodiscard]] std::size_t count() const { return engine_->tensor_count(); }
+
+  /// For how many steps schedules are evaluated at a time.
+  [[nodiscard]] std::size_t ahead() const { return ahead_; }
+  /// Whether the next step waits for what schedules give.
+  [[nodiscard]] bool needs_settings() const {
+    const std::int64_t next = steps() - first_;
+    return !scheduled_.empty() && (ahead_ == 1 || next < 0 || next >= std::int64_t(coming_.size()));
+  }
+  /// Takes the settings of the next steps.
+  void take_settings(std::vector<StepSettings> coming) {
+    first_ = steps();
+    coming_ = std::move(coming);
+  }
+
+  /// One step on the gradients given at first.
+  void step(double grad_scale) {
+    if (grads_.empty() && count() > 0)
+      throw std::invalid_argument(
+          "gradients are needed: the Stepper was made without, and only optimizers over "
+          "Parameters have their own");
+    prepare();
+    last_ = engine_->step(grads_.data(), grad_scale);
+  }
+
+  /// One step on others: nullptr skips its tensor.
+  void step_on(const void* const* grads, double grad_scale) {
+    for (std::size_t i = 0; i < count(); ++i) check_overlap(i, grads[i], engine_->tensor(i).size);
+    prepare();
+    last_ = engine_->step(grads, grad_scale);
+  }
+
+  /// The same; a gradient with `rows` is of these `counts` rows only.
+  void step_rows(const void* const* grads, const std::int64_t* const* rows,
+                 const std::size_t* counts, double grad_scale) {
+    std::vector<Gradient> all(count());
+    for (std::size_t i = 0; i < count(); ++i) {
+      all[i].values = grads[i];
+      std::size_t size = engine_->tensor(i).size;
+      if (rows[i] != nullptr) {
+        all[i].rows = rows[i];
+        all[i].row_count = counts[i];
+        check_rows(i, all[i]);
+        size = rows_[i] > 0 ? size / rows_[i] * counts[i] : 0;
+      }
+      check_overlap(i, grads[i], size);
+    }
+    prepare();
+    last_ = engine_->step(all.data(), grad_scale);
+  }
+
+  void update_hessian(const void* const* estimates) {
+    const RuleInfo& rule = engine_->rule(0);
+    if (rule.observe[0] == nullptr)
+      throw std::invalid_argument(std::string(rule.name) + " uses no estimates of the Hessian");
+    for (std::size_t i = 0; i < count(); ++i)
+      check_overlap(i, estimates[i], engine_->tensor(i).size);
+    engine_->update_hessian(estimates);
+  }
+
+  void set_evaluating(bool evaluating) { engine_->set_evaluating(evaluating); }
+
+  [[nodiscard]] double get(std::size_t group, std::string_view name) const {
+    check_group(group);
+    return engine_->get(group, name);
+  }
+  void set(std::size_t group, std::string_view name, double value) {
+    check_group(group);
+    for (const auto& [of, scheduled] : scheduled_)
+      if (of == group && scheduled == name)
+        throw std::invalid_argument(std::string(name) + " of group " + std::to_string(group) +
+                                    " is a schedule: every step sets it");
+    engine_->set(group, name, value);
+  }
+
+  [[nodiscard]] const Tensor& tensor(std::size_t index) const {
+    if (index >= count())
+      throw std::out_of_range("there is no parameter " + std::to_string(index) + ", but " +
+                              std::to_string(count()));
+    return engine_->tensor(index);
+  }
+
+  /// The memory of a state, or of a number kept beside states, and how many elements it has.
+  [[nodiscard]] const void* state(std::size_t index, std::string_view name,
+                                  std::size_t* size) const {
+    const Tensor& of = tensor(index);
+    const RuleInfo& rule = engine_->rule(of.group);
+    std::string known;
+    for (const StoredArray& stored : engine_->stored(index)) {
+      if (stored.name == name) return *size = stored.size, stored.data;
+      known += stored.name + ", ";
+    }
+    for (std::size_t k = 0; k < rule.scalar_count; ++k) {
+      if (rule.scalars[k] == name) return *size = 1, &of.scalars[k];
+      known += std::string(rule.scalars[k]) + ", ";
+    }
+    if (name == "step") return *size = 1, &of.steps;
+    throw std::invalid_argument("parameter " + std::to_string(index) + " has no state '" +
+                                std::string(name) + "'; it has " + known + "step");
+  }
+
+ private:
+  void prepare() {
+    if (scheduled_.empty()) return;
+    for (const auto& [group, settings] : coming_[std::size_t(steps() - first_)])
+      engine_->set(group, settings);
+  }
+
+  void check_group(std::size_t group) const {
+    if (group >= engine_->group_count())
+      throw std::out_of_range("there is no group " + std::to_string(group) + ", but " +
+                              std::to_string(engine_->group_count()));
+  }
+
+  void check_overlap(std::size_t index, const void* grad, std::size_t size) const {
+    if (grad != nullptr && engine_->overlaps(grad, size * item_size(engine_->tensor(index).dtype)))
+      throw std::invalid_argument("gradient " + std::to_string(index) +
+                                  " overlaps a parameter or a state in memory");
+  }
+
+  void check_rows(std::size_t index, const Gradient& grad) const {
+    const auto* const end = grad.rows + grad.row_count;
+    const auto limit = std::int64_t(rows_[index]);
+    const auto* const wrong =
+        std::find_if(grad.rows, end, [=](std::int64_t row) { return row < 0 || row >= limit; });
+    if (wrong != end)
+      throw std::out_of_range("gradient " + std::to_string(index) + ": expected numbers of " +
+                              std::to_string(limit) + " rows, got " + std::to_string(*wrong));
+  }
+
+  Optimizer* engine_;
+  std::vector<const void*> grads_;
+  std::vector<std::size_t> rows_;
+  std::vector<std::pair<std::size_t, std::string>> scheduled_;
+  std::size_t ahead_;
+  std::vector<StepSettings> coming_;
+  std::int64_t first_ = 0;  // the number of the step that coming_ begins with
+  StepInfo last_;
+};
+
+}  // namespace pyoptim::bindings
