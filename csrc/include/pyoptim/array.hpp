@@ -48,16 +48,18 @@ inline constexpr pyoptim_type type_of<std::uint16_t> = PYOPTIM_UINT16;
 template <>
 inline constexpr pyoptim_type type_of<std::int64_t> = PYOPTIM_INT64;
 
-/// Consecutive floats, doubles or bfloat16 that outlive the expression: a vector, array or span.
+template <class T>
+concept Element = std::same_as<T, float> || std::same_as<T, double> || std::same_as<T, bfloat16>;
+
+/// Consecutive floats, doubles or bfloat16: a vector, array or span.
 template <class R>
 concept Values = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
-    std::ranges::borrowed_range<R> &&(std::same_as<std::ranges::range_value_t<R>, float> ||
-                                      std::same_as<std::ranges::range_value_t<R>, double> ||
-                                      std::same_as<std::ranges::range_value_t<R>, bfloat16>);
+    Element<std::ranges::range_value_t<R>>;
 
+/// The same that can be written, and outlive the expression.
 template <class R>
-concept WritableValues =
-    Values<R> && !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
+concept WritableValues = Values<R> && std::ranges::borrowed_range<R> &&
+    !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
 
 }  // namespace detail
 
@@ -79,7 +81,8 @@ class Buffer {
     if (shape_.empty()) shape_ = {size_};
   }
 
-  /// Where its gradients will lie, so that step() needs none.
+  /// Where its gradients lie at every step, so that step() needs none. A vector that is assigned
+  /// another one may lie elsewhere afterwards.
   template <detail::Values R>
   Buffer& bind(R&& values) {
     gradient_ = std::ranges::data(values);
@@ -109,7 +112,8 @@ class Buffer {
   std::size_t gradient_size_ = 0;
 };
 
-/// A gradient of all elements of a buffer, or of some rows of its first axis; or none.
+/// A gradient of all elements of a buffer, or of some rows of its first axis; or none. It only
+/// points to the values.
 class Gradient {
  public:
   Gradient(std::nullptr_t /*none*/) {}
