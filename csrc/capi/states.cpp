@@ -22,6 +22,12 @@ pyoptim_type type_of(StoredType type) {
   throw std::logic_error("an array of an unknown type");
 }
 
+void end_schedule(pyoptim_optimizer& handle, std::size_t group, const std::string& name) {
+  std::erase_if(handle.scheduled, [&](const Scheduled& scheduled) {
+    return scheduled.group == group && scheduled.name == name;
+  });
+}
+
 }  // namespace
 
 std::vector<State> states_of(Optimizer& engine, std::size_t buffer,
@@ -93,11 +99,7 @@ pyoptim_status pyoptim_set_all(pyoptim_optimizer* optimizer, size_t group,
     check_index(group, engine.group_count(), "group");
     const Settings given = settings_of(settings, count);
     engine.set(group, given);
-    std::erase_if(handle.scheduled, [&](const Scheduled& scheduled) {
-      for (const auto& [name, value] : given)
-        if (scheduled.group == group && scheduled.name == name) return true;
-      return false;
-    });
+    for (const auto& [name, value] : given) end_schedule(handle, group, name);
   });
 }
 
@@ -113,9 +115,7 @@ pyoptim_status pyoptim_set_schedule(pyoptim_optimizer* optimizer, size_t group, 
     if (is_flag) throw std::invalid_argument(made.name + " is a flag, which has no schedule");
     handle.scheduled.reserve(handle.scheduled.size() + 1);
     engine.set(group, made.name, (*made.value)(engine.steps()));
-    std::erase_if(handle.scheduled, [&](const Scheduled& other) {
-      return other.group == group && other.name == made.name;
-    });
+    end_schedule(handle, group, made.name);
     handle.scheduled.push_back(std::move(made));
   });
 }

@@ -15,7 +15,7 @@ struct GeometricRestarts : Schedule {
       : lr(a.rate("lr")), lr_max(a.positive("lr_max")), every(a.count("T")) {}
 
   double operator()(std::int64_t step) const override {
-    return lr * std::pow(lr / lr_max, double(step / every));
+    return lr * std::pow(lr / lr_max, double(quotient(step, every)));
   }
 };
 

@@ -68,7 +68,8 @@ inline double between(double start, double end, double left) {
 /// What is left after this share of a way along half a cosine.
 inline double half_cosine(double share) { return 0.5 * (1 + std::cos(std::numbers::pi * share)); }
 
-/// a / b for whole numbers.
+/// a / b for whole numbers, and the same rounded down.
 inline double ratio(std::int64_t a, std::int64_t b) { return double(a) / double(b); }
+inline std::int64_t quotient(std::int64_t a, std::int64_t b) { return a / b; }
 
 }  // namespace pyoptim::schedules

@@ -16,7 +16,7 @@ struct Step : Schedule {
       : lr(a.rate("lr")), every(a.count("every")), factor(a.positive("factor", 0.1)) {}
 
   double operator()(std::int64_t step) const override {
-    return lr * std::pow(factor, double(step / every));
+    return lr * std::pow(factor, double(quotient(step, every)));
   }
 };
 

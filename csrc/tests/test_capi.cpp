@@ -2,6 +2,7 @@
 #include <doctest.h>
 
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -55,6 +56,21 @@ TEST_CASE("versions are compared") {
   check_failed(pyoptim_check_abi(PYOPTIM_ABI_VERSION + 1), PYOPTIM_ERROR_ABI, "ABI version");
   CHECK(pyoptim_check_abi(0) == PYOPTIM_ERROR_ABI);
   CHECK(std::strchr(pyoptim_version(), '.') != nullptr);
+}
+
+TEST_CASE("structs are as programs were compiled with them") {
+  // Of ABI version 1, where pointers have 8 bytes; what is added comes behind.
+  CHECK(sizeof(pyoptim_setting) == 16);
+  CHECK(sizeof(pyoptim_gradient) == 24);
+  CHECK(sizeof(pyoptim_argument) == 48);
+  CHECK(offsetof(pyoptim_step_info, skipped) == 24);
+  CHECK(sizeof(pyoptim_step_info) == 32);
+  CHECK(offsetof(pyoptim_state, type) == 56);
+  CHECK(sizeof(pyoptim_state) == 64);
+  CHECK(offsetof(pyoptim_rule, field_count) == 56);
+  CHECK(sizeof(pyoptim_rule) == 64);
+  CHECK(offsetof(pyoptim_field, flag) == 56);
+  CHECK(sizeof(pyoptim_field) == 64);
 }
 
 TEST_CASE("an optimizer that cannot be made says why, and gives none") {
