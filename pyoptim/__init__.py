@@ -28,6 +28,7 @@ from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Parameters
+from pyoptim.paths import get_include
 from pyoptim.row_grad import RowGrad
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ __all__ = [
     "StepInfo",
     "__version__",
     "config",
+    "get_include",
     "get_num_threads",
     "rules",
     "set_num_threads",

@@ -39,11 +39,12 @@ def test_files_are_short(folder: str) -> None:
     assert [f"{path}: {n} lines" for path, n in lengths.items() if n > LONGEST] == []
 
 
-@pytest.mark.parametrize("folder", ["rules", "losses"])
-def test_every_rule_and_loss_is_listed(folder: str) -> None:
+@pytest.mark.parametrize("folder", ["rules", "losses", "schedules"])
+def test_every_rule_loss_and_schedule_is_listed(folder: str) -> None:
     place = ROOT / "csrc" / folder
     listed = re.findall(rf'#include "{folder}/(\w+\.hpp)"', read(place / "all.hpp"))
-    there = {path.name for path in place.glob("*.hpp")} - {"all.hpp", "kernels.hpp"}
+    shared = {"all.hpp", "kernels.hpp", "arguments.hpp", "schedule.hpp"}
+    there = {path.name for path in place.glob("*.hpp")} - shared
     assert listed == sorted(there)
 
 
@@ -88,11 +89,12 @@ def test_a_rule_is_named_in_its_file_and_in_the_list_only() -> None:
         for name in re.findall(r'\bname = "(\w+)"', read(path))
     }
     assert sorted(home) == sorted(names.values())
+    examples = {ROOT / "csrc" / "tests", ROOT / "csrc" / "bench"}
     everywhere = [ROOT / "CMakeLists.txt", *files("csrc", "pyoptim", "cmake", "tools")]
     named = [
         f"{path}: {names[word.lower()]}"
         for path in everywhere
-        if path.suffix != ".md" and ROOT / "csrc" / "tests" not in path.parents
+        if path.suffix != ".md" and not examples & set(path.parents)
         if path.name != "all.hpp" and not generated(path)
         for word in set(words(path))
         if word.lower() in names and home[names[word.lower()]] != path

@@ -1,0 +1,47 @@
+// The library itself: version, threads, instruction set.
+#include <cstdio>
+#include <string>
+
+#include "capi/errors.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/threads.hpp"
+
+using namespace pyoptim;
+using namespace pyoptim::capi;
+
+namespace {
+
+constexpr int32_t oldest_abi = 1;  // that is served; rises where something is taken away
+
+}
+
+const char* pyoptim_version(void) { return PYOPTIM_VERSION; }
+
+int32_t pyoptim_abi_version(void) { return PYOPTIM_ABI_VERSION; }
+
+pyoptim_status pyoptim_check_abi(int32_t compiled_with) {
+  if (compiled_with >= oldest_abi && compiled_with <= PYOPTIM_ABI_VERSION) return PYOPTIM_OK;
+  char message[200];
+  std::snprintf(message, sizeof message,
+                "the program was compiled with ABI version %d of pyoptim.h; pyoptim %s serves %d "
+                "to %d",
+                int(compiled_with), PYOPTIM_VERSION, int(oldest_abi), PYOPTIM_ABI_VERSION);
+  return failed(PYOPTIM_ERROR_ABI, message);
+}
+
+pyoptim_status pyoptim_set_num_threads(int32_t count) {
+  return guarded([&] {
+    if (count < 0 || count > most_threads)
+      throw std::invalid_argument("the number of threads must be from 0 to " +
+                                  std::to_string(most_threads) + ", got " + std::to_string(count));
+    set_thread_count(count);
+  });
+}
+
+int32_t pyoptim_get_num_threads(void) { return thread_count(); }
+
+const char* pyoptim_instruction_set(void) {
+  const char* name = nullptr;
+  guarded([&] { name = active_backend().name; });
+  return name;
+}

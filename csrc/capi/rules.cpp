@@ -1,0 +1,57 @@
+// The list of rules, every public name once.
+#include <string_view>
+#include <vector>
+
+#include "capi/handle.hpp"
+#include "engine/dispatch.hpp"
+
+namespace pyoptim::capi {
+namespace {
+
+std::vector<const RuleInfo*> find_rules() {
+  const Backend& backend = active_backend();
+  std::vector<const RuleInfo*> rules;
+  for (std::size_t i = 0; i < backend.rule_count; ++i)
+    if (rules.empty() || std::string_view(rules.back()->name) != backend.rules[i].name)
+      rules.push_back(&backend.rules[i]);
+  return rules;
+}
+
+const std::vector<const RuleInfo*>& all_rules() {
+  static const std::vector<const RuleInfo*> rules = find_rules();
+  return rules;
+}
+
+}  // namespace
+}  // namespace pyoptim::capi
+
+using namespace pyoptim;
+using namespace pyoptim::capi;
+
+size_t pyoptim_rule_count(void) {
+  std::size_t count = 0;
+  guarded([&] { count = all_rules().size(); });
+  return count;
+}
+
+pyoptim_status pyoptim_get_rule(size_t index, pyoptim_rule* rule) {
+  return guarded([&] {
+    check_index(index, all_rules().size(), "rule");
+    const RuleInfo& found = *all_rules()[index];
+    fill(rule,
+         {0, found.name, found.doc, found.defaults.lr, found.defaults.weight_decay,
+          found.defaults.decoupled_weight_decay ? 1 : 0, found.evaluation[0] != nullptr ? 1 : 0,
+          found.observe[0] != nullptr ? 1 : 0, found.takes_rows ? 1 : 0, found.field_count});
+  });
+}
+
+pyoptim_status pyoptim_get_field(size_t rule, size_t index, pyoptim_field* field) {
+  return guarded([&] {
+    check_index(rule, all_rules().size(), "rule");
+    check_index(index, all_rules()[rule]->field_count, "field");
+    const FieldInfo& found = all_rules()[rule]->fields[index];
+    fill(field, {0, found.name, found.doc, found.initial, found.range.low, found.range.high,
+                 found.range.open_low ? 1 : 0, found.range.open_high ? 1 : 0,
+                 found.range.flag ? 1 : 0, 0});
+  });
+}

@@ -1,0 +1,82 @@
+// Schedules by name.
+#include "schedules/schedule.hpp"
+
+#include <string>
+
+#include "capi/handle.hpp"
+
+namespace pyoptim::capi {
+namespace {
+
+schedules::Argument argument_of(const pyoptim_argument& given) {
+  using Kind = schedules::Argument::Kind;
+  schedules::Argument argument;
+  argument.name = text(given.name, "the name of an argument");
+  if (given.schedules != nullptr) {
+    argument.kind = Kind::schedules;
+    for (std::size_t i = 0; i < given.count; ++i)
+      argument.schedules.push_back(at(given.schedules[i], given.name).value);
+  } else if (given.numbers != nullptr) {
+    argument.kind = Kind::numbers;
+    argument.numbers.assign(given.numbers, given.numbers + given.count);
+  } else if (given.word != nullptr) {
+    argument.kind = Kind::word;
+    argument.word = given.word;
+  } else {
+    argument.number = given.number;
+  }
+  return argument;
+}
+
+}  // namespace
+}  // namespace pyoptim::capi
+
+using namespace pyoptim;
+using namespace pyoptim::capi;
+
+pyoptim_status pyoptim_schedule_create(const char* name, const pyoptim_argument* arguments,
+                                       size_t count, pyoptim_schedule** made) {
+  return guarded([&] {
+    at(made, "made") = nullptr;
+    if (count > 0) at(arguments, "arguments");
+    std::vector<schedules::Argument> given;
+    for (std::size_t i = 0; i < count; ++i) given.push_back(argument_of(arguments[i]));
+    *made =
+        new pyoptim_schedule{schedules::make_schedule(text(name, "the name"), std::move(given))};
+  });
+}
+
+pyoptim_status pyoptim_schedule_of(pyoptim_function function, void* context,
+                                   void (*release)(void* context), pyoptim_schedule** made) {
+  return guarded([&] {
+    at(made, "made") = nullptr;
+    if (function == nullptr) throw std::invalid_argument("the function is NULL");
+    auto handle = std::make_unique<pyoptim_schedule>();
+    handle->value = schedules::schedule_of(function, context, release);
+    *made = handle.release();
+  });
+}
+
+pyoptim_status pyoptim_schedule_value(const pyoptim_schedule* schedule, int64_t step,
+                                      double* value) {
+  return guarded([&] {
+    if (step < 0) throw std::invalid_argument("steps are counted from 0");
+    at(value, "value") = (*at(schedule, "the schedule").value)(step);
+  });
+}
+
+void pyoptim_schedule_destroy(pyoptim_schedule* schedule) { delete schedule; }
+
+size_t pyoptim_schedule_count(void) {
+  std::size_t count = 0;
+  guarded([&] { count = schedules::schedule_list().size(); });
+  return count;
+}
+
+const char* pyoptim_schedule_name(size_t index) {
+  return index < pyoptim_schedule_count() ? schedules::schedule_list()[index].name : nullptr;
+}
+
+const char* pyoptim_schedule_doc(size_t index) {
+  return index < pyoptim_schedule_count() ? schedules::schedule_list()[index].doc : nullptr;
+}

@@ -1,0 +1,1361 @@
+// Written by tools/write_stubs.py from the engine's list of rules; do not edit.
+// A struct for each rule: pyoptim::AdamW{.lr = 3e-4}. A Setting is a number or a schedule.
+// Include pyoptim/pyoptim.hpp. Members that are named in braces stand in the order of the struct.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "pyoptim/schedule.hpp"
+
+// clang-format off
+namespace pyoptim {
+inline namespace face1 {
+
+/// Stochastic gradient descent, with momentum where it is not zero.
+///
+///     b = momentum b + (1 - dampening) g        (b = g at the first step)
+///     p = p - lr b                              (nesterov: p - lr (g + momentum b))
+///
+/// Robbins and Monro, A Stochastic Approximation Method, 1951; Sutskever et al., On the
+/// importance of initialization and momentum in deep learning, 2013.
+struct SGD {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting momentum = 0.0;  ///< Share of the last step kept. At least 0 and finite.
+  Setting dampening = 0.0;  ///< Share of the gradient left out. A finite number.
+  bool nesterov = false;  ///< Look ahead along the momentum.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "SGD";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("dampening", dampening);
+    visit("nesterov", nesterov);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Sign descent: every element moves by lr, against the sign of its gradient.
+///
+///     p = p - lr sign(g)        (sign(0) = 0)
+///
+/// Bernstein et al., signSGD: Compressed Optimisation for Non-Convex Problems, 2018,
+/// arXiv:1802.04434.
+struct SignSGD {
+  Setting lr = 0.0001;  ///< At least 0.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "SignSGD";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Sign descent along the mean of past gradients.
+///
+///     m = momentum m + (1 - momentum) g
+///     p = p - lr sign(m)        (sign(0) = 0)
+///
+/// Bernstein et al., signSGD: Compressed Optimisation for Non-Convex Problems, 2018,
+/// arXiv:1802.04434.
+struct Signum {
+  Setting lr = 0.0001;  ///< At least 0.
+  Setting momentum = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Signum";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Lion: the sign of a mix of momentum and gradient; one state, steps of even size, so a rate
+/// three to ten times below Adam's. Weight decay acts on the parameters.
+///
+///     p = p - lr sign(beta1 m + (1 - beta1) g)        (sign(0) = 0)
+///     m = beta2 m + (1 - beta2) g
+///
+/// Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, arXiv:2302.06675.
+struct Lion {
+  Setting lr = 0.0001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Share of the momentum in the step. In [0, 1).
+  Setting beta2 = 0.99;  ///< Decay of the momentum. In [0, 1).
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Lion";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adagrad: every element has its own rate, which falls with the squares of its gradients.
+///
+///     G = G + g^2
+///     p = p - lr / (1 + (t - 1) lr_decay) g / (sqrt(G) + eps)
+///
+/// Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic
+/// Optimization, JMLR 12, 2011. As in torch, eps stands outside the root and G starts from 0.
+struct Adagrad {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting lr_decay = 0.0;  ///< Decay of the rate by steps. At least 0 and finite.
+  Setting initial_accumulator_value = 0.0;  ///< The value G starts from. At least 0 and finite.
+  Setting eps = 1e-10;  ///< Added to the root of G. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adagrad";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("lr_decay", lr_decay);
+    visit("initial_accumulator_value", initial_accumulator_value);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// RMSprop: the gradient over the root of its mean square.
+///
+///     v = alpha v + (1 - alpha) g^2
+///     d = g / (sqrt(v) + eps)         (centered: sqrt(v - a^2), a the mean of g)
+///     p = p - lr d                    (momentum: b = momentum b + d, p - lr b)
+///
+/// Hinton, Neural Networks for Machine Learning, lecture 6, 2012; centered: Graves,
+/// arXiv:1308.0850. As in torch, eps stands outside the root.
+struct RMSprop {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting alpha = 0.99;  ///< Decay of the mean square. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root. At least 0 and finite.
+  Setting momentum = 0.0;  ///< Share of the last step kept. At least 0 and finite.
+  bool centered = false;  ///< Divide by the deviation, not the mean square.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "RMSprop";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("alpha", alpha);
+    visit("eps", eps);
+    visit("momentum", momentum);
+    visit("centered", centered);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adadelta: the gradient scaled by the ratio of past steps' size to past gradients' size, so
+/// that steps have the units of the parameters.
+///
+///     v = rho v + (1 - rho) g^2
+///     d = sqrt((u + eps) / (v + eps)) g
+///     u = rho u + (1 - rho) d^2
+///     p = p - lr d
+///
+/// Zeiler, ADADELTA: An Adaptive Learning Rate Method, 2012, arXiv:1212.5701.
+struct Adadelta {
+  Setting lr = 1.0;  ///< At least 0.
+  Setting rho = 0.9;  ///< Decay of both mean squares. In [0, 1].
+  Setting eps = 1e-06;  ///< Added to both mean squares. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adadelta";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("rho", rho);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adam: the step is the mean of past gradients over the root of their mean square, both
+/// corrected for having started from zero.
+///
+///     m = beta1 m + (1 - beta1) g
+///     v = beta2 v + (1 - beta2) g^2
+///     p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// With amsgrad, the largest v so far takes the place of v.
+///
+/// Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.
+struct Adam {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  bool amsgrad = false;  ///< Divide by the largest v so far.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("amsgrad", amsgrad);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// AdamW: Adam whose weight decay acts on the parameters, not through the gradient.
+///
+///     p = p (1 - lr weight_decay), then Adam's step
+///
+/// Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2017, arXiv:1711.05101.
+struct AdamW {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  bool amsgrad = false;  ///< Divide by the largest v so far.
+  Setting weight_decay = 0.01;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "AdamW";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("amsgrad", amsgrad);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// AMSGrad: Adam divided by the root of the largest v so far, so that the rate of an element
+/// never grows.
+///
+///     m, v as in Adam;  u = max(u, v)
+///     p = p - lr (m / (1 - beta1^t)) / (sqrt(u / (1 - beta2^t)) + eps)
+///
+/// Reddi, Kale and Kumar, On the Convergence of Adam and Beyond, 2018, arXiv:1904.09237.
+struct AMSGrad {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "AMSGrad";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adamax: Adam with the decayed maximum of gradients in place of their mean square.
+///
+///     m = beta1 m + (1 - beta1) g
+///     u = max(beta2 u, |g| + eps)
+///     p = p - lr / (1 - beta1^t) m / u
+///
+/// Kingma and Ba, Adam: A Method for Stochastic Optimization, section 7.1, 2014,
+/// arXiv:1412.6980.
+struct Adamax {
+  Setting lr = 0.002;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the maximum. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to every gradient's magnitude. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adamax";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// NAdam: Adam with Nesterov momentum, whose weight mu_t grows with the steps.
+///
+///     mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2),  M_t = mu_1 mu_2 ... mu_t
+///     m = beta1 m + (1 - beta1) g
+///     v = beta2 v + (1 - beta2) g^2
+///     n = (1 - mu_t) / (1 - M_t) g + mu_(t+1) / (1 - M_(t+1)) m
+///     p = p - lr n / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// Dozat, Incorporating Nesterov Momentum into Adam, ICLR workshop, 2016.
+struct NAdam {
+  Setting lr = 0.002;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting momentum_decay = 0.004;  ///< How fast the momentum grows to beta1. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "NAdam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("momentum_decay", momentum_decay);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// RAdam: Adam whose rate is rectified by the variance of v, and plain momentum in the first
+/// steps, where that variance is unbounded.
+///
+///     m, v as in Adam;  r_inf = 2 / (1 - beta2) - 1
+///     r = r_inf - 2 t beta2^t / (1 - beta2^t)
+///     r > 5:  p = p - lr m^ sqrt(1 - beta2^t) / (sqrt(v) + eps)
+///                   sqrt((r - 4)(r - 2) r_inf / ((r_inf - 4)(r_inf - 2) r))
+///     else:   p = p - lr m^,  m^ = m / (1 - beta1^t)
+///
+/// Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, 2019,
+/// arXiv:1908.03265.
+struct RAdam {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "RAdam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Resilient propagation: every element has a step size of its own, which grows while the
+/// gradient keeps its sign and shrinks when the sign turns. For full batches.
+///
+///     c = g g_before;  s = clamp(s (eta_plus if c > 0, eta_minus if c < 0, else 1))
+///     g = 0 where c < 0
+///     p = p - s sign(g);  g_before = g        (s = lr before the first step)
+///
+/// Riedmiller and Braun, A Direct Adaptive Method for Faster Backpropagation Learning: The
+/// RPROP Algorithm, 1993.
+struct Rprop {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting eta_minus = 0.5;  ///< Shrinks a step size. In (0, 1).
+  Setting eta_plus = 1.2;  ///< Grows a step size. Above 1 and finite.
+  Setting step_size_min = 1e-06;  ///< Smallest step size. At least 0 and finite.
+  Setting step_size_max = 50.0;  ///< Largest step size. Above 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Rprop";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("eta_minus", eta_minus);
+    visit("eta_plus", eta_plus);
+    visit("step_size_min", step_size_min);
+    visit("step_size_max", step_size_max);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Averaged stochastic gradient descent: the running mean of the parameters from step t0 on is
+/// kept as state `ax`.
+///
+///     p = p (1 - lambd eta) - eta g
+///     ax = ax + mu (p - ax)
+///     then eta = lr / (1 + lambd lr t)^alpha,  mu = 1 / max(1, t - t0)
+///
+/// Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
+struct ASGD {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting lambd = 0.0001;  ///< Decay of parameters and of the rate. At least 0 and finite.
+  Setting alpha = 0.75;  ///< Power of the rate's decay. At least 0 and finite.
+  Setting t0 = 1000000.0;  ///< The step at which averaging starts. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "ASGD";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("lambd", lambd);
+    visit("alpha", alpha);
+    visit("t0", t0);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// AdaBelief: Adam divided by how far the gradient strays from its mean, not by its size.
+///
+///     m = beta1 m + (1 - beta1) g
+///     s = beta2 s + (1 - beta2) (g - m)^2 + eps_root
+///     p = p - lr (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)
+///
+/// Zhuang et al., AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients,
+/// 2020, arXiv:2010.07468. As in optax, eps_root is added at every step.
+struct AdaBelief {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of their mean variance. In [0, 1).
+  Setting eps = 1e-16;  ///< Added to the root. At least 0 and finite.
+  Setting eps_root = 1e-16;  ///< Added to the variance. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "AdaBelief";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("eps_root", eps_root);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Yogi: Adam whose v moves towards g^2 by a step that does not grow with v, so that the rate
+/// never jumps up when gradients become sparse.
+///
+///     m = beta1 m + (1 - beta1) g
+///     v = v - (1 - beta2) sign(v - g^2) g^2
+///     p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// Zaheer et al., Adaptive Methods for Nonconvex Optimization, NeurIPS 2018. As in optax, m and
+/// v start from initial_accumulator_value.
+struct Yogi {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< How slowly v moves. In [0, 1).
+  Setting eps = 0.001;  ///< Added to the root. At least 0 and finite.
+  Setting initial_accumulator_value = 1e-06;  ///< The value m and v start from. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Yogi";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("initial_accumulator_value", initial_accumulator_value);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adan: Nesterov momentum from the differences of gradients that follow each other.
+///
+///     d = g - (the last g)                      (0 at the first step)
+///     m = beta1 m + (1 - beta1) g
+///     v = beta2 v + (1 - beta2) d
+///     n = beta3 n + (1 - beta3) (g + beta2 d)^2
+///     p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)
+///     m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)
+///
+/// The betas are shares kept, as in the authors' code; the paper writes 1 - beta.
+///
+/// Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,
+/// 2022, arXiv:2208.06677.
+struct Adan {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.98;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.92;  ///< Decay of the mean of differences. In [0, 1).
+  Setting beta3 = 0.99;  ///< Decay of the mean square. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adan";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("beta3", beta3);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// AdEMAMix: Adam with a second, much slower mean of gradients added to the first.
+///
+///     m = beta1 m + (1 - beta1) g,  s = beta3_t s + (1 - beta3_t) g
+///     v = beta2 v + (1 - beta2) g^2
+///     p = p - lr (m / (1 - beta1^t) + alpha_t s) / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// With warmup_steps T, alpha_t = min(t / T, 1) alpha, and beta3_t goes from beta1 to beta3 in
+/// T steps so that the half-life of the slow mean grows linearly:
+///
+///     log beta3_t = log beta1 log beta3 / ((1 - t / T) log beta3 + (t / T) log beta1)
+///
+/// Pagliardini, Ablin and Grangier, The AdEMAMix Optimizer: Better, Faster, Older, 2024,
+/// arXiv:2409.03137.
+struct AdEMAMix {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting beta3 = 0.9999;  ///< Decay of the slow mean. In [0, 1).
+  Setting alpha = 5.0;  ///< Weight of the slow mean. At least 0 and finite.
+  Setting warmup_steps = 0.0;  ///< Steps in which beta3 and alpha reach their values; 0: from the start. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "AdEMAMix";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("beta3", beta3);
+    visit("alpha", alpha);
+    visit("warmup_steps", warmup_steps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// ADOPT: Adam that divides by the v of the steps before, and takes the mean after dividing;
+/// it converges with every beta2.
+///
+///     first step:  v = g^2, and the parameters stay
+///     then:        n = clip(g / max(sqrt(v), eps), -c, c),  c = (t - 1)^(1/4)
+///                  m = beta1 m + (1 - beta1) n
+///                  p = p - lr m
+///                  v = beta2 v + (1 - beta2) g^2
+///
+/// Taniguchi et al., ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate,
+/// 2024, arXiv:2411.02853.
+struct ADOPT {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.9999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-06;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "ADOPT";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// LaProp: Adam whose gradients are divided before their mean is taken, so that momentum and
+/// adaptivity are apart.
+///
+///     v = beta2 v + (1 - beta2) g^2
+///     m = beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps)
+///     p = p - lr m / (1 - beta1^t)
+///
+/// Ziyin, Wang and Ueda, LaProp: Separating Momentum and Adaptivity in Adam, 2020,
+/// arXiv:2002.04839.
+struct LaProp {
+  Setting lr = 0.0004;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-15;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "LaProp";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// QHAdam: Adam whose mean gradient and mean square are mixed with those of the step itself.
+///
+///     m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
+///     p = p - lr ((1 - nu1) g + nu1 m^) / (sqrt((1 - nu2) g^2 + nu2 v^) + eps)
+///
+/// nu1 = nu2 = 1 is Adam; the authors recommend nu1 = 0.7 with beta1 = 0.995.
+///
+/// Ma and Yarats, Quasi-hyperbolic Momentum and Adam for Deep Learning, 2018,
+/// arXiv:1810.06801.
+struct QHAdam {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting nu1 = 1.0;  ///< Share of the mean gradient. At least 0 and finite.
+  Setting nu2 = 1.0;  ///< Share of the mean square. In [0, 1].
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "QHAdam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("nu1", nu1);
+    visit("nu2", nu2);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// AdaBound: Adam whose rate for each element is kept between two bounds that close around
+/// that of SGD.
+///
+///     m, v as in Adam;  f = final_lr lr / (lr at the first step)
+///     rate = lr sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps)
+///     p = p - m clip(rate, f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t)))
+///
+/// With amsbound, the largest v so far takes the place of v.
+///
+/// Luo et al., Adaptive Gradient Methods with Dynamic Bound of Learning Rate, 2019,
+/// arXiv:1902.09843.
+struct AdaBound {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting final_lr = 0.1;  ///< The rate at the end. At least 0 and finite.
+  Setting gamma = 0.001;  ///< How fast the bounds close. Above 0 and finite.
+  bool amsbound = false;  ///< Divide by the largest v so far.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "AdaBound";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("final_lr", final_lr);
+    visit("gamma", gamma);
+    visit("amsbound", amsbound);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// diffGrad: Adam that moves less where the gradient changes little from step to step.
+///
+///     m, v as in Adam;  f = 1 / (1 + e^-|g - (the last g)|)      (the last g is 0 at first)
+///     p = p - lr f m sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps)
+///
+/// Dubey et al., diffGrad: An Optimization Method for Convolutional Neural Networks, 2019,
+/// arXiv:1909.11015.
+struct DiffGrad {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "DiffGrad";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Padam: Adam that divides by a smaller power of v, between Adam (1/2) and SGD (0).
+///
+///     m, v as in Adam
+///     p = p - lr m sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps)^(2 partial)
+///
+/// Chen et al., Closing the Generalization Gap of Adaptive Gradient Methods in Training Deep
+/// Neural Networks, 2018, arXiv:1806.06763.
+struct PAdam {
+  Setting lr = 0.1;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting partial = 0.25;  ///< The power of v: 0.5, 0.25, 0.125 or 0.0625. In (0, 1).
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "PAdam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("partial", partial);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Tiger: sign descent along the mean of gradients, with decoupled weight decay; Lion with
+/// one beta.
+///
+///     m = momentum m + (1 - momentum) g
+///     p = p (1 - lr weight_decay) - lr sign(m)        (sign(0) = 0)
+///
+/// Su, Tiger: A Tight-fisted Optimizer, 2023, github.com/bojone/tiger.
+struct Tiger {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting momentum = 0.965;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting weight_decay = 0.01;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Tiger";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// FTML: follow the moving leader, between RMSprop and Adam.
+///
+///     v = beta2 v + (1 - beta2) g^2
+///     d_t = (1 - beta1^t) / lr (sqrt(v / (1 - beta2^t)) + eps)
+///     z = beta1 z + (1 - beta1) g - (d_t - beta1 d_(t-1)) p
+///     p = -z / d_t
+///
+/// Zheng and Kwok, Follow the Moving Leader in Deep Learning, ICML 2017.
+struct FTML {
+  Setting lr = 0.0025;  ///< At least 0.
+  Setting beta1 = 0.6;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "FTML";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// MADGRAD: dual averaging with momentum, divided by a cube root.
+///
+///     c = (lr + eps) sqrt(t)                    (c = 0 where lr is 0)
+///     n = n + c g^2,  s = s + c g
+///     z = x0 - s / (cbrt(n) + eps)              (x0: the parameters at the start)
+///     p = momentum p + (1 - momentum) z
+///
+/// Without momentum, x0 is not kept but found from p, s and n.
+///
+/// Defazio and Jelassi, Adaptivity without Compromise: A Momentumized, Adaptive, Dual Averaged
+/// Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.
+struct MADGRAD {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting momentum = 0.9;  ///< Share of the parameters kept. In [0, 1).
+  Setting eps = 1e-06;  ///< Added to the root. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "MADGRAD";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// FTRL-proximal: follow the regularized leader, the classic for sparse linear models; with
+/// l1 above 0, weights that do not matter are exactly 0.
+///
+///     n = n + g^2,  d_t = (beta + sqrt(n)) / lr      (d_0 = beta / lr)
+///     z = z + g - (d_t - d_(t-1)) p
+///     p = 0                                         where |z| <= l1
+///     p = -(z - sign(z) l1) / (d_t + l2)            elsewhere
+///
+/// Nothing moves while lr is 0.
+///
+/// McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013.
+struct FTRL {
+  Setting lr = 0.1;  ///< At least 0.
+  Setting beta = 1.0;  ///< Added to the root, against large steps. At least 0 and finite.
+  Setting l1 = 0.0;  ///< Lasso penalty. At least 0 and finite.
+  Setting l2 = 0.0;  ///< Ridge penalty. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "FTRL";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta", beta);
+    visit("l1", l1);
+    visit("l2", l2);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Schedule-free SGD: averages its points instead of lowering its rate. The parameters hold y,
+/// where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+///
+///     d = g + weight_decay y
+///     y = (1 - c) y + c z + lr (momentum (1 - c) - 1) d
+///     z = z - lr d
+///     c = w_t / (w_1 + ... + w_t),  w_t = t^r (largest lr so far)^weight_lr_power
+///     x = (y - (1 - momentum) z) / momentum
+///
+/// Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.
+struct ScheduleFreeSGD {
+  Setting lr = 1.0;  ///< At least 0.
+  Setting momentum = 0.9;  ///< Share of the average in the point of the gradient. In (0, 1).
+  Setting r = 0.0;  ///< Later steps weigh t^r. At least 0 and finite.
+  Setting weight_lr_power = 2.0;  ///< How much steps weigh by their rate. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "ScheduleFreeSGD";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("r", r);
+    visit("weight_lr_power", weight_lr_power);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Schedule-free AdamW: averages its points instead of lowering its rate. The parameters hold
+/// y, where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+///
+///     v = beta2 v + (1 - beta2) g^2
+///     d = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay y
+///     y = (1 - c) y + c z + lr (beta1 (1 - c) - 1) d
+///     z = z - lr d
+///     c = w_t / (w_1 + ... + w_t),  w_t = t^r (largest lr so far)^weight_lr_power
+///     x = (y - (1 - beta1) z) / beta1
+///
+/// Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.
+struct ScheduleFreeAdamW {
+  Setting lr = 0.0025;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Share of the average in the point of the gradient. In (0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting r = 0.0;  ///< Later steps weigh t^r. At least 0 and finite.
+  Setting weight_lr_power = 2.0;  ///< How much steps weigh by their rate. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "ScheduleFreeAdamW";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("r", r);
+    visit("weight_lr_power", weight_lr_power);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Sophia: momentum divided by a running estimate h of the Hessian's diagonal, and clipped.
+///
+///     m = beta1 m + (1 - beta1) g
+///     p = p - lr clip(m / (1 - beta1^t) / max(gamma h, eps), -clip_threshold, clip_threshold)
+///
+/// Every ten steps or so, `update_hessian(estimates)` is to be called with estimates e of the
+/// diagonal (Hutchinson's, or batch size times the squared gradient at sampled labels):
+///
+///     h = beta2 h + (1 - beta2) e
+///
+/// Liu et al., Sophia: A Scalable Stochastic Second-order Optimizer for Language Model
+/// Pre-training, 2023, arXiv:2305.14342.
+struct Sophia {
+  Setting lr = 0.0001;  ///< At least 0.
+  Setting beta1 = 0.965;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.99;  ///< Decay of the mean of estimates. In [0, 1).
+  Setting gamma = 0.01;  ///< Less of it clips more elements. Above 0 and finite.
+  Setting eps = 1e-08;  ///< The least divisor. Above 0 and finite.
+  Setting clip_threshold = 1.0;  ///< The largest update of an element before lr. Above 0 and finite.
+  Setting weight_decay = 0.0001;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Sophia";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("gamma", gamma);
+    visit("eps", eps);
+    visit("clip_threshold", clip_threshold);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// LAMB: Adam's direction, as long as the parameters of its array are; for large batches.
+///
+///     m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
+///     u = m^ / (sqrt(v^) + eps) + weight_decay p
+///     p = p - lr |p| / |u| u                 (the ratio is 1 where a norm is 0)
+///
+/// Weight decay is inside of u unless it is made coupled.
+///
+/// You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, 2019,
+/// arXiv:1904.00962.
+struct LAMB {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-06;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "LAMB";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// LARS: momentum whose rate for an array is in proportion to the norm of its parameters.
+///
+///     r = trust_coefficient |p| / (|g| + eps)      (1 where a norm is 0)
+///     b = momentum b + lr r g
+///     p = p - b                                    (nesterov: p - (lr r g + momentum b))
+///
+/// Coupled weight decay is part of g.
+///
+/// You, Gitman and Ginsburg, Large Batch Training of Convolutional Networks, 2017,
+/// arXiv:1708.03888.
+struct LARS {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting momentum = 0.9;  ///< Share of the last step kept. In [0, 1).
+  Setting trust_coefficient = 0.001;  ///< Share of the parameters' norm that a step has. Above 0 and finite.
+  Setting eps = 0.0;  ///< Added to the gradient's norm. At least 0 and finite.
+  bool nesterov = false;  ///< Look ahead along the momentum.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "LARS";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("momentum", momentum);
+    visit("trust_coefficient", trust_coefficient);
+    visit("eps", eps);
+    visit("nesterov", nesterov);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// NovoGrad: momentum of gradients that are divided by a mean of their array's norm.
+///
+///     v = beta2 v + (1 - beta2) |g|^2        (v = |g|^2 at the first step; one an array)
+///     d = g / (sqrt(v) + eps) + weight_decay p
+///     m = beta1 m + d
+///     p = p - lr m
+///
+/// Ginsburg et al., Stochastic Gradient Methods with Layer-wise Adaptive Moments for Training
+/// of Deep Networks, 2019, arXiv:1905.11286.
+struct NovoGrad {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.95;  ///< Decay of the sum of directions. In [0, 1).
+  Setting beta2 = 0.98;  ///< Decay of the mean squared norm. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "NovoGrad";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// StableAdamW: AdamW that moves an array less where its gradients are larger than v expects,
+/// as Adafactor does; instead of clipping gradients.
+///
+///     b1 = beta1 (1 - beta1^(t-1)) / (1 - beta1^t), b2 likewise
+///     m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2
+///     r = max(1, sqrt(mean(g^2 / max(v, eps^2))))
+///     p = p (1 - lr / r weight_decay) - lr / r m / (sqrt(v) + eps)
+///
+/// Wortsman et al., Stable and Low-precision Training for Large-scale Vision-language Models,
+/// 2023, arXiv:2304.13013.
+struct StableAdamW {
+  Setting lr = 0.001;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.99;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.01;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "StableAdamW";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Prodigy: Adam that finds its rate, from an estimate d of the distance to the solution. lr
+/// is a factor of it: 1, or a schedule from 1 down.
+///
+///     m = beta1 m + (1 - beta1) d g,  v = beta2 v + (1 - beta2) d^2 g^2
+///     s = beta3 s + d^2 / d0 lr g,  r = beta3 r + d^2 / d0 lr <g, p0 - p>,
+///     beta3 = sqrt(beta2)                    (p0: the parameters at the start)
+///     d' = max(d, d_coef r / |s|_1)          (sums over all parameters together)
+///     p = p (1 - d lr weight_decay) - d lr m / (sqrt(v) + d' eps)
+///
+/// Mishchenko and Defazio, Prodigy: An Expeditiously Adaptive Parameter-Free Learner, 2023,
+/// arXiv:2306.06101.
+struct Prodigy {
+  Setting lr = 1.0;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting d0 = 1e-06;  ///< The first estimate of the distance. Above 0 and finite.
+  Setting d_coef = 1.0;  ///< A factor of the estimate. Above 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Prodigy";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("d0", d0);
+    visit("d_coef", d_coef);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// D-Adaptation: Adam that finds its rate, from a lower bound d of the distance to the
+/// solution. lr is a factor of it: 1, or a schedule from 1 down.
+///
+///     r = b3 r + (1 - b3) d lr <g, s / (sqrt(v) + eps)>,  b3 = sqrt(beta2)
+///     m = beta1 m + (1 - beta1) d lr g,  v = beta2 v + (1 - beta2) g^2
+///     s = b3 s + (1 - b3) d lr g
+///     p = p (1 - d lr weight_decay) - m / (sqrt(v) + eps)
+///     d = max(d, r / ((1 - b3) |s|_1))       (sums over all parameters together)
+///
+/// Defazio and Mishchenko, Learning-Rate-Free Learning by D-Adaptation, 2023,
+/// arXiv:2301.07733.
+struct DAdaptAdam {
+  Setting lr = 1.0;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
+  Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting d0 = 1e-06;  ///< The first estimate. Above 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "DAdaptAdam";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("d0", d0);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// DoG: SGD whose rate is the distance from the start over the root of all squared gradients.
+/// lr is a factor of it, mostly 1.
+///
+///     r = max(r, |p - p0|)                    (r = reps_rel (1 + |p0|) at first)
+///     G = G + |g|^2                           (norms over all parameters together)
+///     p = p - lr r / sqrt(G + eps) g
+///
+/// The authors recommend to average the parameters.
+///
+/// Ivgi, Hinder and Carmon, DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size
+/// Schedule, 2023, arXiv:2302.12022.
+struct DoG {
+  Setting lr = 1.0;  ///< At least 0.
+  Setting eps = 1e-08;  ///< Added to the sum of squares. At least 0 and finite.
+  Setting reps_rel = 1e-06;  ///< The first step, beside |p0| + 1. Above 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "DoG";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("eps", eps);
+    visit("reps_rel", reps_rel);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Adafactor: RMSprop whose mean squares are kept by row and column of each matrix only.
+///
+///     w = t^beta2_decay,  a = max(eps2, RMS(p)) min(lr, 1 / sqrt(t))
+///     R = R + w (row means of g^2 - R),  C = C + w (column means of g^2 - C)
+///     u = g / max(sqrt(R C / max(mean(R), eps1)), eps1)
+///     p = p - lr weight_decay p - a u / max(1, RMS(u) / d)
+///
+/// Matrices are over the last two axes of an array; one with fewer axes keeps all mean
+/// squares. As in torch, but that NaN in RMS(u) reaches all of the array. optax decays
+/// otherwise, adds eps to g^2, and divides RMS(u) per block.
+///
+/// Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,
+/// arXiv:1804.04235.
+struct Adafactor {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting beta2_decay = -0.8;  ///< Exponent of t in the weight of new squares. In (-inf, 0].
+  Setting eps1 = 0.0;  ///< Least root of mean squares; 0 for the machine epsilon. At least 0 and finite.
+  Setting eps2 = 0.001;  ///< Least root mean square of the parameters that scales the rate. At least 0 and finite.
+  Setting d = 1.0;  ///< Largest root mean square of an update. At least 1 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = true;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "Adafactor";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta2_decay", beta2_decay);
+    visit("eps1", eps1);
+    visit("eps2", eps2);
+    visit("d", d);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// SM3: Adagrad whose sums of squares are bounded by one number a row and one a column.
+///
+///     v = beta2 min(R, C) + w g^2                (w = 1 - beta2, or 1 where beta2 is 1)
+///     R = largest v of the row,  C = largest v of the column
+///     m = beta1 m + (1 - beta1) g / sqrt(v + eps)        (0 / 0 is 0)
+///     p = p - lr m
+///
+/// An array of more than two axes is a matrix with a row for each index of the first; one
+/// with fewer keeps all sums of squares. As in optax, which takes every axis of an array by
+/// itself; but NaN does not count in R and C here.
+///
+/// Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.
+struct SM3 {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting beta1 = 0.9;  ///< Decay of the mean of updates; 0 keeps none. In [0, 1).
+  Setting beta2 = 1.0;  ///< Decay of the squares; 1 sums them up. In (0, 1].
+  Setting eps = 1e-08;  ///< Added to squares, against division by 0. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "SM3";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("beta1", beta1);
+    visit("beta2", beta2);
+    visit("eps", eps);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+/// Row-wise Adagrad: one sum of mean squares for each row, as of an embedding table.
+///
+///     s = s + mean(g^2)                          (over the row)
+///     p = p - lr g / (sqrt(s) + eps)
+///
+/// A row is all of an array that has the same index of the first axis.
+///
+/// Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep Learning
+/// Recommendation Models, 2021, arXiv:2104.05158.
+struct RowwiseAdagrad {
+  Setting lr = 0.01;  ///< At least 0.
+  Setting eps = 1e-10;  ///< Added to the root. At least 0 and finite.
+  Setting initial_accumulator_value = 0.0;  ///< What the sums start from. At least 0 and finite.
+  Setting weight_decay = 0.0;  ///< At least 0.
+  bool decoupled_weight_decay = false;
+  bool maximize = false;  ///< Go up the gradient.
+
+  static constexpr const char* rule_name = "RowwiseAdagrad";
+  template <class Visit>
+  void each(Visit&& visit) const {
+    visit("lr", lr);
+    visit("eps", eps);
+    visit("initial_accumulator_value", initial_accumulator_value);
+    visit("weight_decay", weight_decay);
+    visit("decoupled_weight_decay", decoupled_weight_decay);
+    visit("maximize", maximize);
+  }
+};
+
+}  // namespace face1
+}  // namespace pyoptim

@@ -1,0 +1,64 @@
+// How schedules take their arguments: by name, each checked.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "schedules/schedule.hpp"
+
+namespace pyoptim::schedules {
+
+/// The arguments of one schedule. What a function takes is required where it is given no default;
+/// all of them throw std::invalid_argument with the argument's name.
+class Arguments {
+ public:
+  Arguments(std::string_view schedule, std::vector<Argument> given)
+      : schedule_(schedule), given_(std::move(given)), taken_(given_.size()) {}
+
+  /// A number of at least 0, above 0, and from 0 to `most`.
+  double rate(const char* name, std::optional<double> initial = {});
+  double positive(const char* name, std::optional<double> initial = {});
+  double share(const char* name, double most, std::optional<double> initial);
+  bool flag(const char* name, bool initial);
+
+  /// A whole number of at least `least`, below 2^53.
+  std::int64_t count(const char* name, std::optional<std::int64_t> initial = {},
+                     std::int64_t least = 1);
+  [[nodiscard]] bool has(const char* name) const;
+
+  /// Which of the words it is, by number; the first one by default.
+  std::size_t choice(const char* name, std::initializer_list<const char*> words);
+
+  /// Whole numbers of at least 1; `rising`: each above the one before, else not below it.
+  std::vector<std::int64_t> counts(const char* name, bool rising);
+  /// Boundaries and their scales, sorted by boundary.
+  std::vector<std::pair<std::int64_t, double>> pairs(const char* name);
+
+  SchedulePointer schedule(const char* name);
+  std::vector<SchedulePointer> schedules(const char* name);
+
+  /// Throws where an argument was given that nothing took.
+  void check_all_taken() const;
+  [[noreturn]] void refuse(const std::string& what) const;
+
+ private:
+  const Argument* take(const char* name, Argument::Kind kind);
+  const Argument& need(const char* name, Argument::Kind kind);
+  double number(const char* name, std::optional<double> initial);
+  [[nodiscard]] double checked_rate(const std::string& name, double value) const;
+  [[nodiscard]] std::int64_t checked_count(const std::string& name, double value,
+                                           std::int64_t least) const;
+
+  std::string schedule_;
+  std::vector<Argument> given_;
+  std::vector<bool> taken_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace pyoptim::schedules

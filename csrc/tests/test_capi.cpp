@@ -1,0 +1,380 @@
+// The C interface at its borders: errors, NULL, unknown names, versions, threads.
+#include <doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "pyoptim/pyoptim.h"
+
+namespace {
+
+/// An optimizer over one array, built unless said otherwise.
+struct Fixture {
+  std::vector<float> w = {1, 2, 3, 4, 5, 6};
+  std::vector<float> grad = {1, -1, 1, -1, 1, -1};
+  pyoptim_optimizer* opt = nullptr;
+
+  explicit Fixture(const char* rule = "SGD", bool build = true,
+                   std::vector<pyoptim_setting> settings = {}) {
+    const std::size_t shape[] = {3, 2};
+    REQUIRE(pyoptim_create(rule, settings.data(), settings.size(), &opt) == PYOPTIM_OK);
+    REQUIRE(pyoptim_add_buffer(opt, "w", PYOPTIM_FLOAT32, w.data(), 2, shape) == PYOPTIM_OK);
+    if (build) REQUIRE(pyoptim_build(opt) == PYOPTIM_OK);
+  }
+  ~Fixture() { pyoptim_destroy(opt); }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+
+  pyoptim_status step() {
+    const void* grads[] = {grad.data()};
+    return pyoptim_step(opt, grads, 1, nullptr);
+  }
+};
+
+/// Whether a call failed like this, with a message that has these words.
+void check_failed(pyoptim_status got, pyoptim_status expected, const char* words) {
+  const std::string message = pyoptim_last_error();
+  CAPTURE(message);
+  CHECK(got == expected);
+  CHECK(message.find(words) != std::string::npos);
+}
+
+void check_argument(pyoptim_status got, const char* words) {
+  check_failed(got, PYOPTIM_ERROR_ARGUMENT, words);
+}
+
+}  // namespace
+
+TEST_CASE("versions are compared") {
+  CHECK(pyoptim_abi_version() == PYOPTIM_ABI_VERSION);
+  CHECK(pyoptim_check_abi(PYOPTIM_ABI_VERSION) == PYOPTIM_OK);
+  check_failed(pyoptim_check_abi(PYOPTIM_ABI_VERSION + 1), PYOPTIM_ERROR_ABI, "ABI version");
+  CHECK(pyoptim_check_abi(0) == PYOPTIM_ERROR_ABI);
+  CHECK(std::strchr(pyoptim_version(), '.') != nullptr);
+}
+
+TEST_CASE("structs are as programs were compiled with them") {
+  // Of ABI version 1, where pointers have 8 bytes; what is added comes behind.
+  CHECK(sizeof(pyoptim_setting) == 16);
+  CHECK(sizeof(pyoptim_gradient) == 24);
+  CHECK(sizeof(pyoptim_argument) == 48);
+  CHECK(offsetof(pyoptim_step_info, skipped) == 24);
+  CHECK(sizeof(pyoptim_step_info) == 32);
+  CHECK(offsetof(pyoptim_state, type) == 56);
+  CHECK(sizeof(pyoptim_state) == 64);
+  CHECK(offsetof(pyoptim_rule, field_count) == 56);
+  CHECK(sizeof(pyoptim_rule) == 64);
+  CHECK(offsetof(pyoptim_field, flag) == 56);
+  CHECK(sizeof(pyoptim_field) == 64);
+}
+
+TEST_CASE("an optimizer that cannot be made says why, and gives none") {
+  auto* made = reinterpret_cast<pyoptim_optimizer*>(1);
+  check_argument(pyoptim_create("Adamm", nullptr, 0, &made), "there is no optimizer 'Adamm'");
+  CHECK(made == nullptr);
+  check_argument(pyoptim_create(nullptr, nullptr, 0, &made), "the rule is NULL");
+  check_argument(pyoptim_create("SGD", nullptr, 0, nullptr), "made is NULL");
+  check_argument(pyoptim_create("SGD", nullptr, 1, &made), "settings is NULL");
+  const pyoptim_setting unknown{"beta7", 1}, negative{"lr", -1}, nameless{nullptr, 1},
+      nan{"lr", std::nan("")};
+  check_argument(pyoptim_create("SGD", &unknown, 1, &made), "no setting 'beta7'; it has lr");
+  check_argument(pyoptim_create("SGD", &negative, 1, &made), "lr must be at least 0");
+  check_argument(pyoptim_create("SGD", &nan, 1, &made), "lr must be at least 0");
+  check_argument(pyoptim_create("SGD", &nameless, 1, &made), "the name of a setting is NULL");
+  CHECK(made == nullptr);
+}
+
+TEST_CASE("every function refuses no optimizer") {
+  double value = 0;
+  std::size_t count = 0;
+  std::int64_t steps = 0;
+  pyoptim_state state{};
+  for (const pyoptim_status status :
+       {pyoptim_set_option(nullptr, "clip_norm", 1),
+        pyoptim_set_option_word(nullptr, "", ""),
+        pyoptim_add_group(nullptr, nullptr, 0),
+        pyoptim_add_buffer(nullptr, "w", PYOPTIM_FLOAT32, &value, 0, nullptr),
+        pyoptim_bind_gradient(nullptr, 0, nullptr),
+        pyoptim_build(nullptr),
+        pyoptim_step(nullptr, nullptr, 1, nullptr),
+        pyoptim_step_rows(nullptr, nullptr, 1, nullptr),
+        pyoptim_update_hessian(nullptr, nullptr),
+        pyoptim_eval(nullptr),
+        pyoptim_train(nullptr),
+        pyoptim_get(nullptr, 0, "lr", &value),
+        pyoptim_set(nullptr, 0, "lr", 1),
+        pyoptim_set_all(nullptr, 0, nullptr, 0),
+        pyoptim_set_schedule(nullptr, 0, "lr", nullptr),
+        pyoptim_get_steps(nullptr, &steps),
+        pyoptim_set_steps(nullptr, 1),
+        pyoptim_group_count(nullptr, &count),
+        pyoptim_buffer_count(nullptr, &count),
+        pyoptim_state_count(nullptr, 0, &count),
+        pyoptim_get_state(nullptr, 0, 0, &state)})
+    check_argument(status, "the optimizer is NULL");
+  pyoptim_destroy(nullptr);
+  pyoptim_schedule_destroy(nullptr);
+}
+
+TEST_CASE("first it is described, then it steps") {
+  Fixture f("SGD", false);
+  double value = 0;
+  for (const pyoptim_status status :
+       {f.step(), pyoptim_get(f.opt, 0, "lr", &value), pyoptim_set_steps(f.opt, 1)})
+    check_failed(status, PYOPTIM_ERROR_STATE, "call pyoptim_build first");
+  REQUIRE(pyoptim_build(f.opt) == PYOPTIM_OK);
+  for (const pyoptim_status status :
+       {pyoptim_build(f.opt), pyoptim_add_group(f.opt, nullptr, 0),
+        pyoptim_set_option(f.opt, "clip_norm", 1),
+        pyoptim_add_buffer(f.opt, "b", PYOPTIM_FLOAT32, f.grad.data(), 0, nullptr)})
+    check_failed(status, PYOPTIM_ERROR_STATE, "before pyoptim_build");
+  CHECK(f.step() == PYOPTIM_OK);
+}
+
+TEST_CASE("buffers are checked") {
+  Fixture f("SGD", false);
+  const std::size_t shape[] = {2}, huge[] = {std::size_t{1} << 40, std::size_t{1} << 40};
+  const auto add = [&](pyoptim_type type, void* data, std::size_t ndim, const std::size_t* dims) {
+    return pyoptim_add_buffer(f.opt, nullptr, type, data, ndim, dims);
+  };
+  check_argument(add(PYOPTIM_INT64, f.grad.data(), 1, shape), "buffer 1: parameters must be");
+  check_argument(add(-1, f.grad.data(), 1, shape), "must be float32");
+  check_argument(add(PYOPTIM_FLOAT32, nullptr, 1, shape), "data is NULL");
+  check_argument(add(PYOPTIM_FLOAT32, f.grad.data(), 1, nullptr), "the shape is NULL");
+  check_argument(add(PYOPTIM_FLOAT32, f.grad.data(), 2, huge), "too many elements");
+  check_argument(add(PYOPTIM_FLOAT32, reinterpret_cast<char*>(f.grad.data()) + 1, 1, shape),
+                 "not aligned");
+  std::size_t count = 0;
+  CHECK(pyoptim_buffer_count(f.opt, &count) == PYOPTIM_OK);
+  CHECK(count == 1);
+  REQUIRE(add(PYOPTIM_FLOAT32, f.w.data() + 5, 0, nullptr) == PYOPTIM_OK);
+  check_argument(pyoptim_build(f.opt), "w and buffer 1 overlap in memory");
+}
+
+TEST_CASE("options are checked when they are set") {
+  Fixture f("SGD", false);
+  check_argument(pyoptim_set_option(f.opt, "clip", 1), "no option 'clip' that is a number");
+  check_argument(pyoptim_set_option(f.opt, "state_dtype", 1), "clip_norm, clip_value");
+  check_argument(pyoptim_set_option(f.opt, nullptr, 1), "the name is NULL");
+  check_argument(pyoptim_set_option(f.opt, "clip_norm", -1), "clip_norm must be");
+  check_argument(pyoptim_set_option(f.opt, "skip_nonfinite", 2), "must be 0 or 1");
+  check_argument(pyoptim_set_option(f.opt, "num_threads", 1.5), "whole number from 0 to 512");
+  check_argument(pyoptim_set_option(f.opt, "ema_decay", 1), "ema_decay must be in [0, 1)");
+  check_argument(pyoptim_set_option_word(f.opt, "modifier", "bold"),
+                 "must be one of 'cautious', 'grams', got 'bold'");
+  check_argument(pyoptim_set_option_word(f.opt, "clip_norm", "much"),
+                 "state_dtype, master_weights");
+  CHECK(pyoptim_set_option_word(f.opt, "state_dtype", "float8") == PYOPTIM_OK);
+  CHECK(pyoptim_set_option_word(f.opt, "state_dtype", nullptr) == PYOPTIM_OK);
+}
+
+TEST_CASE("a step that fails changes nothing") {
+  Fixture f;
+  const std::vector<float> before = f.w;
+  const void* inside[] = {f.w.data()};
+  check_argument(pyoptim_step(f.opt, inside, 1, nullptr), "gradient 0 overlaps a parameter");
+  const void* crooked[] = {reinterpret_cast<const char*>(f.grad.data()) + 1};
+  check_argument(pyoptim_step(f.opt, crooked, 1, nullptr), "not aligned");
+  check_argument(pyoptim_step(f.opt, nullptr, 1, nullptr), "no gradient is bound");
+  const void* grads[] = {f.grad.data()};
+  pyoptim_step_info info{};
+  check_argument(pyoptim_step(f.opt, grads, 1, &info), "struct_size must be set");
+  check_argument(pyoptim_update_hessian(f.opt, grads), "uses no estimates");
+  CHECK(f.w == before);
+  info.struct_size = sizeof info;
+  CHECK(pyoptim_step(f.opt, grads, 1, &info) == PYOPTIM_OK);
+  CHECK(f.w != before);
+  CHECK(info.step == 1);
+  CHECK(info.skipped == 0);
+  CHECK(std::isnan(info.grad_norm));
+}
+
+TEST_CASE("rows are checked") {
+  Fixture f;
+  const std::vector<float> before = f.w;
+  for (const std::int64_t row : {std::int64_t{3}, std::int64_t{-1}}) {
+    const pyoptim_gradient grad{f.grad.data(), &row, 1};
+    check_argument(pyoptim_step_rows(f.opt, &grad, 1, nullptr), "there is no row");
+  }
+  const std::int64_t row = 1;
+  const pyoptim_gradient nothing{nullptr, &row, 1}, some{f.grad.data(), &row, 1};
+  check_argument(pyoptim_step_rows(f.opt, &nothing, 1, nullptr), "values is NULL");
+  check_argument(pyoptim_step_rows(f.opt, nullptr, 1, nullptr), "grads is NULL");
+  CHECK(f.w == before);
+  CHECK(pyoptim_step_rows(f.opt, &some, 1, nullptr) == PYOPTIM_OK);
+  CHECK(f.w[1] == before[1]);
+  CHECK(f.w[2] != before[2]);
+  Fixture lion("Lion");
+  check_argument(pyoptim_step_rows(lion.opt, &some, 1, nullptr), "takes no gradients of rows");
+}
+
+TEST_CASE("settings are checked, and change all together") {
+  Fixture f("SGD", true, {{"momentum", 0.5}});
+  double value = 0;
+  check_argument(pyoptim_get(f.opt, 1, "lr", &value), "there is no group 1; there are 1");
+  check_argument(pyoptim_get(f.opt, 0, "rate", &value), "no setting 'rate'");
+  check_argument(pyoptim_get(f.opt, 0, "lr", nullptr), "value is NULL");
+  const pyoptim_setting good_and_bad[] = {{"lr", 7}, {"momentum", -1}};
+  check_argument(pyoptim_set_all(f.opt, 0, good_and_bad, 2), "momentum must be");
+  check_argument(pyoptim_set(f.opt, 0, "momentum", 0), "changes which states are kept");
+  CHECK(pyoptim_get(f.opt, 0, "lr", &value) == PYOPTIM_OK);
+  CHECK(value == 1e-3);
+  check_argument(pyoptim_set_steps(f.opt, -1), "at least 0");
+}
+
+TEST_CASE("at points of evaluation there is no step") {
+  Fixture f("ScheduleFreeSGD");
+  REQUIRE(f.step() == PYOPTIM_OK);
+  REQUIRE(f.step() == PYOPTIM_OK);
+  const std::vector<float> before = f.w;
+  REQUIRE(pyoptim_eval(f.opt) == PYOPTIM_OK);
+  CHECK(f.w != before);
+  check_failed(f.step(), PYOPTIM_ERROR_STATE, "evaluation points");
+  REQUIRE(pyoptim_train(f.opt) == PYOPTIM_OK);
+  CHECK(f.w == before);
+  CHECK(f.step() == PYOPTIM_OK);
+}
+
+TEST_CASE("schedules are checked") {
+  pyoptim_schedule* made = nullptr;
+  pyoptim_argument lr{"lr", 0.1, nullptr, nullptr, nullptr, 0};
+  pyoptim_argument arguments[] = {lr, {"steps", 0, nullptr, nullptr, nullptr, 0}};
+  check_argument(pyoptim_schedule_create("cosin", nullptr, 0, &made), "there are constant, linear");
+  check_argument(pyoptim_schedule_create("cosine", &lr, 1, &made), "argument steps is missing");
+  check_argument(pyoptim_schedule_create("cosine", arguments, 2, &made),
+                 "cosine: steps must be a whole number of at least 1, got 0");
+  check_argument(pyoptim_schedule_create("constant", nullptr, 1, &made), "arguments is NULL");
+  arguments[1] = {"end", 0, nullptr, nullptr, nullptr, 0};
+  check_argument(pyoptim_schedule_create("constant", arguments, 2, &made),
+                 "no argument 'end'; it has lr");
+  arguments[1] = lr;
+  check_argument(pyoptim_schedule_create("constant", arguments, 2, &made), "lr is given twice");
+  const pyoptim_schedule* const none[] = {nullptr};
+  arguments[0] = {"then", 0, nullptr, nullptr, none, 1};
+  check_argument(pyoptim_schedule_create("warmup", arguments, 1, &made), "then is NULL");
+  lr.word = "large";
+  check_argument(pyoptim_schedule_create("constant", &lr, 1, &made), "lr must be a number");
+  CHECK(made == nullptr);
+  CHECK(pyoptim_schedule_name(pyoptim_schedule_count()) == nullptr);
+  check_argument(pyoptim_schedule_of(nullptr, nullptr, nullptr, &made), "the function is NULL");
+}
+
+TEST_CASE("a schedule lives as long as something uses it, and its errors leave all as it was") {
+  static int released;
+  released = 0;
+  pyoptim_schedule* schedule = nullptr;
+  const auto value = [](void* context, std::int64_t step) {
+    return step < 2 ? *static_cast<double*>(context) : -1.0;
+  };
+  double rate = 0.25;
+  REQUIRE(pyoptim_schedule_of(
+              value, &rate, [](void*) { ++released; }, &schedule) == PYOPTIM_OK);
+  {
+    Fixture f;
+    check_argument(pyoptim_set_schedule(f.opt, 0, "maximize", schedule), "has no schedule");
+    check_argument(pyoptim_set_schedule(f.opt, 0, "speed", schedule), "no setting 'speed'");
+    check_argument(pyoptim_set_schedule(f.opt, 0, "lr", nullptr), "the schedule is NULL");
+    REQUIRE(pyoptim_set_schedule(f.opt, 0, "lr", schedule) == PYOPTIM_OK);
+    pyoptim_schedule_destroy(schedule);
+    CHECK(released == 0);
+    REQUIRE(f.step() == PYOPTIM_OK);
+    CHECK(f.w[0] == 0.75F);
+    REQUIRE(f.step() == PYOPTIM_OK);
+    const std::vector<float> before = f.w;
+    check_argument(f.step(), "lr must be at least 0");
+    CHECK(f.w == before);
+    REQUIRE(pyoptim_set(f.opt, 0, "lr", 1) == PYOPTIM_OK);  // ends the schedule
+    CHECK(released == 1);
+    CHECK(f.step() == PYOPTIM_OK);
+  }
+  CHECK(released == 1);
+}
+
+TEST_CASE("states have every number that a step changes") {
+  Fixture f("NAdam"), g("NAdam");
+  REQUIRE(f.step() == PYOPTIM_OK);
+  REQUIRE(f.step() == PYOPTIM_OK);
+  g.w = f.w;
+  std::size_t count = 0;
+  REQUIRE(pyoptim_state_count(f.opt, 0, &count) == PYOPTIM_OK);
+  CHECK(count == 4);  // step, two means, the product of momenta
+  for (std::size_t i = 0; i < count; ++i) {
+    pyoptim_state from{}, to{};
+    from.struct_size = to.struct_size = sizeof from;
+    REQUIRE(pyoptim_get_state(f.opt, 0, i, &from) == PYOPTIM_OK);
+    REQUIRE(pyoptim_get_state(g.opt, 0, i, &to) == PYOPTIM_OK);
+    CHECK(std::string(from.name) == to.name);
+    std::memcpy(to.data, from.data, from.bytes);
+  }
+  std::int64_t steps = 0;
+  REQUIRE(pyoptim_get_steps(f.opt, &steps) == PYOPTIM_OK);
+  CHECK(steps == 2);
+  REQUIRE(pyoptim_set_steps(g.opt, steps) == PYOPTIM_OK);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(f.step() == PYOPTIM_OK);
+    REQUIRE(g.step() == PYOPTIM_OK);
+  }
+  CHECK(f.w == g.w);
+  pyoptim_state state{};
+  state.struct_size = sizeof state;
+  check_argument(pyoptim_get_state(f.opt, 0, count, &state), "there is no state 4; there are 4");
+  check_argument(pyoptim_get_state(f.opt, 1, 0, &state), "there is no buffer 1");
+  check_argument(pyoptim_get_state(f.opt, 0, 0, nullptr), "is NULL");
+}
+
+TEST_CASE("the list of rules is what can be made") {
+  REQUIRE(pyoptim_rule_count() > 30);
+  for (std::size_t i = 0; i < pyoptim_rule_count(); ++i) {
+    pyoptim_rule rule{};
+    rule.struct_size = sizeof rule;
+    REQUIRE(pyoptim_get_rule(i, &rule) == PYOPTIM_OK);
+    CAPTURE(rule.name);
+    std::vector<pyoptim_setting> settings = {{"lr", rule.lr}};
+    for (std::size_t k = 0; k < rule.field_count; ++k) {
+      pyoptim_field field{};
+      field.struct_size = sizeof field;
+      REQUIRE(pyoptim_get_field(i, k, &field) == PYOPTIM_OK);
+      settings.push_back({field.name, field.initial});
+    }
+    pyoptim_optimizer* opt = nullptr;
+    CHECK(pyoptim_create(rule.name, settings.data(), settings.size(), &opt) == PYOPTIM_OK);
+    CHECK(pyoptim_build(opt) == PYOPTIM_OK);  // over nothing, it steps too
+    CHECK(pyoptim_step(opt, nullptr, 1, nullptr) == PYOPTIM_OK);
+    pyoptim_destroy(opt);
+  }
+  pyoptim_rule rule{};
+  check_argument(pyoptim_get_rule(0, &rule), "struct_size");
+  check_argument(pyoptim_get_rule(pyoptim_rule_count(), &rule), "there is no rule");
+}
+
+TEST_CASE("messages are of each thread") {
+  check_argument(pyoptim_create("here", nullptr, 0, nullptr), "made is NULL");
+  std::string before, after;
+  std::thread([&] {
+    before = pyoptim_last_error();
+    pyoptim_set_num_threads(-1);
+    after = pyoptim_last_error();
+  }).join();
+  CHECK(before.empty());
+  CHECK(after.find("number of threads") != std::string::npos);
+  CHECK(std::string(pyoptim_last_error()) == "made is NULL");
+}
+
+TEST_CASE("calls on one optimizer wait for each other") {
+  Fixture f("SGD", true, {{"lr", 0.5}});
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&f] {
+      for (int k = 0; k < 500; ++k) f.step();
+    });
+  for (std::thread& thread : threads) thread.join();
+  std::int64_t steps = 0;
+  REQUIRE(pyoptim_get_steps(f.opt, &steps) == PYOPTIM_OK);
+  CHECK(steps == 2000);
+  CHECK(f.w[0] == 1 - 0.5F * 2000);
+}
