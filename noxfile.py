@@ -64,7 +64,7 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
-    sources = r"csrc/(bench|engine|layers|losses|storage|vectors)/\w+\.cpp"
+    sources = r"csrc/(bench|checksum|engine|layers|losses|storage|vectors)/\w+\.cpp"
     session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
 
