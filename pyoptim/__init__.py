@@ -31,6 +31,7 @@ from pyoptim.parameters import Parameters
 from pyoptim.row_grad import RowGrad
 
 if TYPE_CHECKING:
+    from pyoptim import checkpoint as checkpoint
     from pyoptim import losses as losses
     from pyoptim import models as models
     from pyoptim import plots as plots
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from pyoptim import wrappers as wrappers
     from pyoptim.plots import plot_schedule as plot_schedule
 
-_LAZY = ("losses", "models", "plots", "schedules", "train", "wrappers")
+_LAZY = ("checkpoint", "losses", "models", "plots", "schedules", "train", "wrappers")
 _LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
 
 __all__ = [
