@@ -38,7 +38,7 @@ class Pair:
 
     @property
     def ratio(self) -> float:
-        """Our speed / the plain one: the median of the rounds' ratios, above 1 if ours is faster."""
+        """Our speed / the plain one: the median of the rounds' ratios."""
         return statistics.median(a / b for a, b in zip(self.plain, self.ours, strict=True))
 
     @property

@@ -18,7 +18,7 @@ from pyoptim.errors import CheckpointError
 
 SIZE_BYTES = 8
 LARGEST_HEADER = 100_000_000
-MOST_TENSORS = 2**18
+MOST_TENSORS = 100_000
 MOST_METADATA = 2**16
 MOST_DIMENSIONS = 32
 LONGEST_NAME = 4096  # bytes
@@ -96,9 +96,9 @@ def read_header(data: bytes | mmap) -> Header:
         raise CheckpointError(f"a header of {size} bytes is none")
     if size > len(data) - SIZE_BYTES:
         raise CheckpointError(f"a header of {size} bytes does not fit into {len(data)} bytes")
-    tensors, metadata = _Reader(data, SIZE_BYTES + size).read()
-    start = SIZE_BYTES + size
-    return Header(_in_order(tensors, len(data) - start), metadata, start)
+    reader = _Reader(data, SIZE_BYTES + size)
+    reader.read()
+    return Header(_in_order(reader.tensors, reader.room), reader.metadata or {}, reader.end)
 
 
 def check_name(name: str) -> None:
@@ -130,34 +130,42 @@ class _Reader:
         self.data = data
         self.at = SIZE_BYTES
         self.end = end
+        self.room = len(data) - end  # for the tensors' data
+        self.tensors: dict[str, TensorInfo] = {}
+        self.metadata: dict[str, str] | None = None
 
-    def read(self) -> tuple[dict[str, TensorInfo], dict[str, str]]:
-        """Return tensors and metadata."""
-        tensors: dict[str, TensorInfo] = {}
-        metadata: dict[str, str] | None = None
+    def read(self) -> None:
+        """Read tensors and metadata."""
+        needed = 0
         self.take(_BEGIN, "the header does not begin with {")
         more = not self.skip(_END)
         while more:
             name = self.key("a tensor's name")
             if name == METADATA:
-                if metadata is not None:
+                if self.metadata is not None:
                     self.fail(f"{METADATA} stands there twice")
-                metadata = self.metadata()
+                self.metadata = self.read_metadata()
             else:
-                try:
-                    check_name(name)
-                except ValueError as error:
-                    self.fail(str(error))
-                if name in tensors:
-                    self.fail(f"the tensor {name!r} stands there twice")
-                if len(tensors) == MOST_TENSORS:
-                    self.fail(f"more than {MOST_TENSORS} tensors")
-                tensors[name] = self.tensor(name)
+                self.check_new(name)
+                self.tensors[name] = info = self.tensor(name)
+                needed += info.nbytes
+                if needed > self.room:  # whatever follows
+                    _in_order(self.tensors, self.room)
             more = self.more()
         self.skip(_PADDING)
         if self.at != self.end:
             self.fail("something other than spaces follows the JSON")
-        return tensors, metadata or {}
+
+    def check_new(self, name: str) -> None:
+        """Check that there may be a tensor of this name."""
+        try:
+            check_name(name)
+        except ValueError as error:
+            self.fail(str(error))
+        if name in self.tensors:
+            self.fail(f"the tensor {name!r} stands there twice")
+        if len(self.tensors) == MOST_TENSORS:
+            self.fail(f"more than {MOST_TENSORS} tensors")
 
     def tensor(self, name: str) -> TensorInfo:
         """Read the object after a tensor's name."""
@@ -221,7 +229,7 @@ class _Reader:
             self.fail(f"{field} of the tensor {name!r}: {max(numbers)} is above 2^63 - 1")
         return numbers
 
-    def metadata(self) -> dict[str, str]:
+    def read_metadata(self) -> dict[str, str]:
         """Read the object after __metadata__."""
         found: dict[str, str] = {}
         self.take(_BEGIN, f"{METADATA} is no JSON object")
