@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -121,11 +121,16 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def remove_at_once(path: Path) -> None:
-    """Remove a directory so that nobody finds half of it under its name."""
-    aside = path.parent / temporary_name()
-    path.rename(aside)
-    remove(aside)
+def remove_at_once(directory: Path, names: Iterable[str]) -> None:
+    """Remove entries of a directory so that nobody ever finds half of one under its name."""
+    aside = []
+    for name in names:
+        aside.append(directory / temporary_name())
+        (directory / name).rename(aside[-1])
+    if aside:
+        sync_directory(directory)
+    for path in aside:
+        remove(path)
 
 
 def remove_temporaries(directory: Path) -> None:

@@ -126,8 +126,7 @@ def save(
             raise
         disk.sync_directory(root)
         folder.point_to(root, path.name)
-        for name in _superseded(root, path.name, policy):
-            disk.remove_at_once(root / name)
+        disk.remove_at_once(root, _superseded(root, path.name, policy))
     return path
 
 
