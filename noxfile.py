@@ -51,6 +51,20 @@ def large(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill processes that save checkpoints: nox -s kill -- --kills 300."""
+    session.install(".[test]")
+    session.run("python", "tests/killing.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read mutated safetensors files for ten minutes: nox -s fuzz -- --seconds 60 --seed 1."""
+    session.install(".[test]")
+    session.run("python", "tests/fuzzing.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types of Python and C++."""
     session.install("ruff", "mypy", *NATIVE_TOOLS)
