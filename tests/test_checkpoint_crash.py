@@ -203,15 +203,25 @@ class Disk:
         self.now[node] = content
         self.durable[node] = type(content)()
 
-    def restore(self, path: Path, node: int | None = None) -> None:
+    def outcomes(self) -> Iterator[dict[str, int]]:
+        """Yield what entries may be left: those on disk, with none or one of the later changes."""
+        on_disk, now = self.durable[self.top], self.now[self.top]
+        yield on_disk
+        for name in sorted(on_disk.keys() | now.keys()):
+            if on_disk.get(name) != now.get(name):
+                changed = {key: node for key, node in on_disk.items() if key != name}
+                yield changed | ({name: now[name]} if name in now else {})
+
+    def restore(self, path: Path, entries: dict[str, int]) -> Path:
         """Write what is left to another place."""
-        content = self.durable[self.top if node is None else node]
-        if isinstance(content, bytes):
-            path.write_bytes(content)
-            return
         path.mkdir()
-        for name, inner in content.items():
-            self.restore(path / name, inner)
+        for name, node in entries.items():
+            content = self.durable[node]
+            if isinstance(content, bytes):
+                (path / name).write_bytes(content)
+            else:
+                self.restore(path / name, content)
+        return path
 
 
 def test_the_power_is_cut_at_every_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,26 +229,37 @@ def test_the_power_is_cut_at_every_call(tmp_path: Path, monkeypatch: pytest.Monk
     save(directory, 1)
     model = Disk(directory)
     loaded = []
+    places = (tmp_path / f"{i}" for i in itertools.count())
 
     def around(name: str, real: Any, *args: Any, **kwargs: Any) -> Any:
         result = model.call(name, real, *args, **kwargs)
         with monkeypatch.context() as patch:  # this is not the process that saves
             for call in CALLS:
                 patch.setattr(os, call, originals[call])
-            left = tmp_path / f"{len(loaded)}"
-            model.restore(left)
-            loaded.append(check(left, (1, 2)))
+            left = [model.restore(next(places), entries) for entries in model.outcomes()]
+            loaded.extend(check(directory, (1, 2)) for directory in left)
         return result
 
     originals = {name: getattr(os, name) for name in CALLS}
     with system(monkeypatch, around):
         save(directory, 2)
-    assert loaded == sorted(loaded)
     assert loaded[0] == 1
     assert loaded[-1] == 2
-    final = tmp_path / "final"
-    model.restore(final)
+    final = model.restore(tmp_path / "final", model.durable[model.top])
     assert [path.name for path in final.glob("step-*")] == ["step-00000002"]
+
+
+def test_a_single_file_is_on_disk_when_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = tmp_path / "folder" / "x"
+    model = Disk(path.parent)
+    with system(monkeypatch, model.call):
+        po.checkpoint.save_safetensors(path, tensors(1))
+    left = model.restore(tmp_path / "left", model.durable[model.top])
+    assert (left / "x").read_bytes() == path.read_bytes()
+    assert [entry.name for entry in left.iterdir()] == ["x"]
 
 
 @pytest.mark.parametrize("what", ["file", "manifest"])
