@@ -11,7 +11,7 @@ True
 `pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
 beside them), `pyoptim.schedules` has learning rates that change and `pyoptim.plot_schedule` draws
 them, `pyoptim.wrappers` average weights, accumulate gradients and more around any optimizer,
-`pyoptim.models` and `pyoptim.train` train,
+`pyoptim.models` and `pyoptim.train` train, `pyoptim.checkpoint` saves what was trained,
 `pyoptim.show_config()` tells what it runs on.
 """
 

@@ -45,7 +45,7 @@ std::uint64_t avalanche(std::uint64_t hash) {
 }  // namespace
 
 std::uint64_t xxh64(const void* data, std::size_t size) {
-  const unsigned char* at = static_cast<const unsigned char*>(data);
+  const auto* at = static_cast<const unsigned char*>(data);
   std::size_t left = size;
   std::uint64_t hash = prime5;
   if (left >= 32) {  // four sums that do not wait for each other
