@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from os import PathLike
@@ -161,10 +162,12 @@ class _Writer:
 
         def fill(descriptor: int) -> None:
             disk.write(descriptor, layout.header)
-            for name in layout.names:
-                data = as_bytes(arrays[name])
-                checksums.append(checksum(data))
-                disk.write(descriptor, data.data)
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                for name in layout.names:
+                    data = as_bytes(arrays[name])
+                    found = beside.submit(checksum, data)
+                    disk.write(descriptor, data.data)
+                    checksums.append(found.result())
 
         disk.write_file(file, fill, self.directory)
         for name, found in zip(layout.names, checksums, strict=True):
