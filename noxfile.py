@@ -54,6 +54,20 @@ def large(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill processes that save checkpoints: nox -s kill -- --kills 300."""
+    session.install(".[test]")
+    session.run("python", "tests/killing.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Read mutated safetensors files for ten minutes: nox -s fuzz -- --seconds 60 --seed 1."""
+    session.install(".[test]")
+    session.run("python", "tests/fuzzing.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types of Python and C++."""
     session.install("ruff", "mypy", *NATIVE_TOOLS)
@@ -67,7 +81,7 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
-    sources = r"csrc/(bench|capi|engine|layers|losses|schedules|storage|vectors)/\w+\.cpp"
+    sources = r"csrc/(bench|capi|checksum|engine|layers|losses|schedules|storage|vectors)/\w+\.cpp"
     session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
 

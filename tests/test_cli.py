@@ -373,7 +373,7 @@ def test_predictions_that_cannot_be_made(run, refused, flights, tmp_path):
 def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"no")
-    assert "not a whole safetensors file" in refused("predict", tmp_path, flights)
+    assert "not a valid safetensors file" in refused("predict", tmp_path, flights)
     model = po.models.Linear(2)
     model.save(path)
     assert "not written by pyoptim train" in refused("predict", tmp_path, flights)

@@ -7,6 +7,7 @@ namespace pyoptim::bindings {
 
 namespace py = pybind11;
 
+void bind_checksum(py::module_& module);
 void bind_config(py::module_& module);
 void bind_layers(py::module_& module);
 void bind_memory(py::module_& module);

@@ -11,4 +11,5 @@ PYBIND11_MODULE(_core, module) {
   bind_optimizer(module);
   bind_layers(module);
   bind_vectors(module);
+  bind_checksum(module);
 }

@@ -1,4 +1,4 @@
-"""The command line ``pyoptim``: demo, train, predict, info."""
+"""The command line ``pyoptim``: demo, train, predict, info, verify, inspect."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from pyoptim.cli.errors import UserError, files_checked, settings_checked
 from pyoptim.optimizer import find_rule
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
@@ -215,6 +216,37 @@ def info(name: str | None) -> None:
         settings += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
         settings += [f"weight_decay={rule.weight_decay:g}"]
         click.echo(f"  {rule.name:<{_NAME_WIDTH}}{_wrapped(' '.join(settings))}")
+
+
+@pyoptim.command()
+@click.argument("path", type=_PATH)
+def verify(path: Path) -> None:
+    """Check checkpoints for damage.
+
+    PATH is a checkpoint, a directory of checkpoints, or a .safetensors file (which has no
+    checksums: its structure is checked). Says what is wrong, and ends with status 1 if anything is.
+    """
+    from pyoptim.cli.checkpoints import verify_path
+
+    with files_checked():
+        whole = verify_path(path)
+    if not whole:
+        raise SystemExit(1)
+
+
+@pyoptim.command()
+@click.argument("path", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Write everything as JSON.")
+def inspect(path: Path, as_json: bool) -> None:
+    """Show what checkpoints contain.
+
+    PATH is a checkpoint, a directory of checkpoints (the latest is shown), or a .safetensors file.
+    Shows tensors, shapes, sizes, step and metadata.
+    """
+    from pyoptim.cli.checkpoints import inspect_path
+
+    with files_checked():
+        inspect_path(path, as_json)
 
 
 def _show_rule(rule: po.Rule) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
+from pyoptim.checkpoint.files import MappedFile, save_safetensors
 from pyoptim.errors import CheckpointError
 from pyoptim.models.dense import MLP, Linear, Softmax
 from pyoptim.models.model import Model
@@ -30,24 +28,8 @@ def save(
     metadata : mapping of str to str, optional
         Kept in the file beside the configuration; `read_metadata` returns it.
     """
-    from safetensors.numpy import save as to_bytes
-
     config = json.dumps({"kind": model.kind, **model.config()})
-    content = to_bytes(dict(model.params), metadata={**(metadata or {}), _CONFIG_KEY: config})
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    save_safetensors(path, model.params, {**(metadata or {}), _CONFIG_KEY: config})
 
 
 def load(path: str | PathLike[str]) -> Any:
@@ -71,7 +53,8 @@ def load(path: str | PathLike[str]) -> Any:
     >>> again, bool((again.params.flat == model.params.flat).all())
     (MLP([4, 8, 3], activation='relu', loss='softmax', dtype='float32'), True)
     """
-    tensors, metadata = _read(path)
+    file = MappedFile(path)
+    tensors, metadata = file.arrays(), file.header.metadata
     if _CONFIG_KEY not in metadata:
         raise CheckpointError(f"{path}: not a model of pyoptim (no {_CONFIG_KEY!r} in metadata)")
     try:
@@ -93,19 +76,5 @@ def load(path: str | PathLike[str]) -> Any:
 
 def read_metadata(path: str | PathLike[str]) -> dict[str, str]:
     """Return what `Model.save` was given as metadata."""
-    _, metadata = _read(path)
-    metadata.pop(_CONFIG_KEY, None)
-    return metadata
-
-
-def _read(path: str | PathLike[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: not a whole safetensors file ({error})") from error
+    metadata = MappedFile(path).header.metadata
+    return {key: text for key, text in metadata.items() if key != _CONFIG_KEY}

@@ -1,0 +1,302 @@
+"""Tensors in one safetensors file: written in one move, read as arrays over the mapped file."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim.checkpoint.disk import replace_file, write
+from pyoptim.checkpoint.dtypes import DTYPES, to_name, to_numpy
+from pyoptim.checkpoint.header import (
+    LARGEST_HEADER,
+    METADATA,
+    MOST_DIMENSIONS,
+    MOST_METADATA,
+    MOST_TENSORS,
+    SIZE_BYTES,
+    Header,
+    TensorInfo,
+    check_name,
+    read_header,
+)
+from pyoptim.errors import CheckpointError
+from pyoptim.parameters import Array
+
+_ALIGNMENT = 64  # bytes; where the data begin in files written here
+
+
+def save_safetensors(
+    path: str | PathLike[str],
+    tensors: Mapping[str, npt.ArrayLike],
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write arrays to a safetensors file that any reader of the format opens.
+
+    The file is written beside its place, brought to disk, and moved into place: whatever happens,
+    there is the old file or the new one, whole. A file that is mapped may be written over; who
+    has mapped it keeps the old one.
+
+    Parameters
+    ----------
+    path : path
+    tensors : mapping of str to array
+        Any layout in memory and any byte order; the file has little-endian, C-contiguous data.
+    metadata : mapping of str to str, optional
+        Kept in the file's header.
+
+    Raises
+    ------
+    TypeError
+        If an array has a dtype that safetensors does not know, or metadata are not str.
+    ValueError
+        If a tensor has a name that none should have: empty, with control characters, `../../x`.
+
+    References
+    ----------
+    The format: https://huggingface.co/docs/safetensors
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np, pyoptim as po
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "weights.safetensors")
+    ...     po.checkpoint.save_safetensors(path, {"w": np.arange(3.0)})
+    ...     po.checkpoint.load_safetensors(path)
+    {'w': array([0., 1., 2.])}
+    """
+    arrays = as_arrays(tensors)
+    layout = Layout(arrays, metadata or {})
+
+    def fill(descriptor: int) -> None:
+        write(descriptor, layout.header)
+        for name in layout.names:
+            write(descriptor, as_bytes(arrays[name]).data)
+
+    replace_file(Path(path), fill)
+
+
+def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
+    """Read the arrays of a safetensors file, whoever wrote it, strictly.
+
+    The arrays are views of the mapped file: what is not touched is not read. They may be written
+    to; the file does not change. Anything that the format does not allow is refused, also
+    what other readers let pass: duplicate and unknown keys, names like `../../x`, a header that
+    is not UTF-8, booleans that are neither 0 nor 1.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    dict of str to array
+        bfloat16 and float8 have the dtypes of ml_dtypes.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or has a dtype that no array has (elements of 4 or 6 bits).
+    FileNotFoundError
+        If there is no such file.
+
+    Notes
+    -----
+    A safetensors file has no checksums: damage to the data themselves is seen only in
+    checkpoints, by `pyoptim.checkpoint.load`.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import pyoptim as po
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "cut.safetensors")
+    ...     _ = path.write_bytes(bytes(7))
+    ...     try:
+    ...         po.checkpoint.load_safetensors(path)
+    ...     except po.CheckpointError as error:
+    ...         print(str(error).replace(folder, "folder"))
+    folder/cut.safetensors: not a valid safetensors file: 7 bytes are too few for a header
+    """
+    return MappedFile(path).arrays()
+
+
+class MappedFile:
+    """A safetensors file with a valid header, mapped privately.
+
+    Attributes
+    ----------
+    path : Path
+    header : Header
+    size : int
+        Of the whole file, in bytes.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not a valid safetensors file.
+    FileNotFoundError
+        If there is no such file.
+    """
+
+    def __init__(self, path: str | PathLike[str]) -> None:
+        self.path = Path(path)
+        # A pipe must not be waited for.
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path}: no such file") from None
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise CheckpointError(f"{path}: not a file")
+            self.size = status.st_size
+            self._map = self._mapped(descriptor) if self.size else b""
+        finally:
+            os.close(descriptor)
+        try:
+            self.header: Header = read_header(self._map)
+        except CheckpointError as error:
+            raise self.fault(str(error)) from None
+
+    def _mapped(self, descriptor: int) -> mmap.mmap:
+        try:
+            return mmap.mmap(descriptor, self.size, access=mmap.ACCESS_COPY)
+        except ValueError as error:  # it has become shorter
+            raise self.fault(str(error)) from None
+
+    def fault(self, what: str) -> CheckpointError:
+        """Return an error that names the file."""
+        return CheckpointError(f"{self.path}: not a valid safetensors file: {what}")
+
+    def arrays(self) -> dict[str, Array]:
+        """Return all tensors."""
+        return {name: self.array(name) for name in self.header.tensors}
+
+    def array(self, name: str) -> Array:
+        """Return one tensor, a view of the file where it is aligned."""
+        info = self.header.tensors[name]
+        dtype = to_numpy(info.dtype)
+        if dtype is None:
+            raise CheckpointError(f"{self.path}: no array can be {info.dtype}, as {name!r} is")
+        if info.nbytes == 0:
+            return np.empty(info.shape, dtype)
+        data = self.data(name)
+        if info.dtype == "BOOL" and data.max() > 1:
+            raise self.fault(f"the tensor {name!r} has a boolean that is neither 0 nor 1")
+        array: Array = data.view(dtype).reshape(info.shape)
+        return array if array.flags.aligned else array.copy()
+
+    def data(self, name: str) -> npt.NDArray[np.uint8]:
+        """Return the bytes of a tensor."""
+        info = self.header.tensors[name]
+        return self._bytes(self.header.size + info.begin, info.nbytes)
+
+    def header_bytes(self) -> npt.NDArray[np.uint8]:
+        """Return the size field and the JSON."""
+        return self._bytes(0, self.header.size)
+
+    def _bytes(self, offset: int, count: int) -> npt.NDArray[np.uint8]:
+        if count == 0:
+            return np.empty(0, np.uint8)
+        return np.frombuffer(self._map, np.uint8, count, offset)
+
+
+class Layout:
+    """Where arrays lie in a file: the widest elements first, so that all of them are aligned.
+
+    Attributes
+    ----------
+    header : bytes
+        With the size field.
+    names : list of str
+        In the order of the data.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
+        self.names = in_order(arrays)
+        header: dict[str, Any] = {METADATA: _checked_metadata(metadata)} if metadata else {}
+        at = 0
+        for name in self.names:
+            info = TensorInfo(*described(arrays[name]), at, at + arrays[name].nbytes)
+            header[name] = {
+                "dtype": info.dtype,
+                "shape": list(info.shape),
+                "data_offsets": [info.begin, info.end],
+            }
+            at = info.end
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+        text += b" " * (-(SIZE_BYTES + len(text)) % _ALIGNMENT)
+        if len(text) > LARGEST_HEADER:
+            raise ValueError(f"names and metadata take {len(text)} bytes, of {LARGEST_HEADER}")
+        self.header = len(text).to_bytes(SIZE_BYTES, "little") + text
+
+
+def in_order(arrays: Mapping[str, Array]) -> list[str]:
+    """Return the names of arrays in the order in which files have them."""
+    return sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
+
+
+def described(array: Array) -> tuple[str, tuple[int, ...]]:
+    """Return the dtype, by its name in files, and the shape of an array that `as_arrays` took."""
+    name = to_name(array.dtype)
+    assert name is not None
+    return name, array.shape
+
+
+def as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
+    """Return tensors as arrays, of which a file can be written.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is none of safetensors.
+    ValueError
+        If a name or a number of dimensions will not do.
+    """
+    if len(tensors) > MOST_TENSORS:
+        raise ValueError(f"{len(tensors)} tensors are more than {MOST_TENSORS}")
+    return dict(_as_arrays(tensors))
+
+
+def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
+    for name, value in tensors.items():
+        if not isinstance(name, str):
+            raise TypeError(f"names must be strings, got {name!r}")
+        check_name(name)
+        array = np.asarray(value)
+        if to_name(array.dtype) is None:
+            known = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
+            raise TypeError(f"{name}: safetensors has no dtype {array.dtype}; it has {known}")
+        if array.ndim > MOST_DIMENSIONS:
+            raise ValueError(f"{name}: {array.ndim} dimensions are more than {MOST_DIMENSIONS}")
+        yield name, array
+
+
+def as_bytes(array: Array) -> npt.NDArray[np.uint8]:
+    """Return the bytes of an array as files have them; without a copy where it lies like that."""
+    little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
+    flat: npt.NDArray[np.uint8] = little.reshape(-1).view(np.uint8)
+    return flat
+
+
+def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    for key, value in metadata.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise TypeError(f"metadata must be strings by strings, got {key!r}: {value!r}")
+    if len(metadata) > MOST_METADATA:
+        raise ValueError(f"{len(metadata)} entries of metadata are more than {MOST_METADATA}")
+    try:
+        json.dumps(dict(metadata), ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"metadata have half a character (a lone surrogate): {error}") from None
+    return dict(metadata)

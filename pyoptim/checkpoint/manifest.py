@@ -1,0 +1,192 @@
+"""manifest.json of a checkpoint: what is in it, with a checksum of everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+from pyoptim import _core
+from pyoptim.checkpoint.dtypes import DTYPES
+from pyoptim.checkpoint.header import LARGEST_HEADER
+from pyoptim.checkpoint.values import decode, encode
+from pyoptim.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+STEP_KEY = "pyoptim.step"  # in the metadata of every file
+
+_FORMAT = "pyoptim.checkpoint"
+_VERSION = 1
+_FILE_NAME = re.compile(r"tensors-\d{5}-of-\d{5}\.safetensors")
+_CHECKSUM = re.compile(r"[0-9a-f]{16}")
+_END = re.compile(rb',\n"checksum": "([0-9a-f]{16})"\n\}\n\Z')
+
+
+class FileEntry(NamedTuple):
+    """A file: its size in bytes, and the checksum of its header and of its tensors' checksums."""
+
+    size: int
+    checksum: str
+
+
+class TensorEntry(NamedTuple):
+    """A tensor: the file it is in, dtype and shape as that has them, and its data's checksum."""
+
+    file: str
+    dtype: str
+    shape: list[int]
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint has; `metadata` as JSON holds it."""
+
+    step: int
+    score: float | None
+    saved: str
+    files: dict[str, FileEntry]
+    tensors: dict[str, TensorEntry]
+    metadata: Any
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content: JSON, whose last entry is the checksum of all before it."""
+        fields = {
+            "format": _FORMAT,
+            "version": _VERSION,
+            "step": self.step,
+            "score": encode(self.score, {}),
+            "saved": self.saved,
+            "files": {name: entry._asdict() for name, entry in self.files.items()},
+            "tensors": {name: entry._asdict() for name, entry in self.tensors.items()},
+            "metadata": self.metadata,
+        }
+        lines = [f"{json.dumps(key)}: {_dumped(value)}" for key, value in fields.items()]
+        text = "{\n" + ",\n".join(lines)
+        return f'{text},\n"checksum": "{checksum(text.encode())}"\n}}\n'.encode()
+
+
+def checksum(data: Any) -> str:
+    """Return the XXH64 checksum of contiguous bytes, as manifests have it.
+
+    >>> checksum(b"abc")
+    '44bc2cf5ad770999'
+    """
+    return f"{_core.xxh64(data):016x}"
+
+
+def checksum_of_file(header: Any, checksums: Iterable[str]) -> str:
+    """Return the checksum of a file: of its header, and of its tensors' checksums in order.
+
+    There is nothing else in a valid file, so no byte of it is without a checksum, and none is read
+    twice.
+    """
+    return checksum(bytes(header) + "".join(checksums).encode())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        # A pipe must not be waited for, and no link followed.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(LARGEST_HEADER + 1)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(data) > LARGEST_HEADER:
+        raise CheckpointError(f"{path}: more than {LARGEST_HEADER} bytes")
+    try:
+        return _parsed(data)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: {error or 'too deep'}") from None
+
+
+def _parsed(data: bytes) -> Manifest:
+    fields = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
+        raise ValueError("not a manifest of a checkpoint of pyoptim")
+    if fields.get("version") != _VERSION:
+        raise ValueError(f"format version {fields.get('version')!r}; {_VERSION} is known here")
+    end = _END.search(data)
+    if end is None or end[1].decode() != checksum(data[: end.start()]):
+        raise ValueError("its checksum is wrong: it has been changed since it was written")
+    try:
+        return Manifest(
+            step=_whole(fields["step"]),
+            score=_score(decode(fields["score"], {})),
+            saved=_string(fields["saved"]),
+            files={name: _file(name, entry) for name, entry in fields["files"].items()},
+            tensors={name: _tensor(entry) for name, entry in fields["tensors"].items()},
+            metadata=fields["metadata"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its fields are not those of version {_VERSION} ({error!r})") from None
+
+
+def _file(name: str, entry: dict[str, Any]) -> FileEntry:
+    if not _FILE_NAME.fullmatch(name):
+        raise ValueError(f"no file of a checkpoint is named {name!r}")
+    return FileEntry(_whole(entry["size"]), _hexadecimal(entry["checksum"]))
+
+
+def _tensor(entry: dict[str, Any]) -> TensorEntry:
+    shape = [_whole(size) for size in entry["shape"]]
+    file, dtype = _string(entry["file"]), _string(entry["dtype"])
+    if dtype not in DTYPES:
+        raise ValueError(f"no tensor has dtype {dtype!r}")
+    return TensorEntry(file, dtype, shape, _hexadecimal(entry["checksum"]))
+
+
+def _score(value: object) -> float | None:
+    if value is not None and not isinstance(value, float):
+        raise ValueError(f"the score {value!r} is no float")
+    return value
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, found {value!r}")
+    return value
+
+
+def _hexadecimal(value: object) -> str:
+    if not _CHECKSUM.fullmatch(_string(value)):
+        raise ValueError(f"expected a checksum, found {value!r}")
+    return _string(value)
+
+
+def _whole(value: object) -> int:
+    if not is_whole(value):
+        raise ValueError(f"expected a whole number of at least 0, found {value!r}")
+    return value
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Return whether this is an int of at least 0, and no bool."""
+    return type(value) is int and value >= 0
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, allow_nan=False)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")

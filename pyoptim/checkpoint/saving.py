@@ -1,0 +1,211 @@
+"""Writing a checkpoint, so that a crash at any moment leaves a whole one."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pyoptim.checkpoint import directory as folder
+from pyoptim.checkpoint import disk
+from pyoptim.checkpoint.files import Layout, as_arrays, as_bytes, described, in_order
+from pyoptim.checkpoint.loading import read_checkpoint
+from pyoptim.checkpoint.manifest import (
+    MANIFEST,
+    STEP_KEY,
+    FileEntry,
+    Manifest,
+    TensorEntry,
+    checksum,
+    checksum_of_file,
+    read_manifest,
+)
+from pyoptim.checkpoint.retention import Keep, Saved
+from pyoptim.checkpoint.values import encode
+from pyoptim.errors import CheckpointError
+from pyoptim.parameters import Array
+
+
+def save(
+    directory: str | PathLike[str],
+    tensors: Mapping[str, npt.ArrayLike],
+    *,
+    step: int,
+    metadata: Any = None,
+    score: float | None = None,
+    keep: int | Keep | None = None,
+    max_shard_size: int = 4 * 2**30,
+) -> Path:
+    """Save a checkpoint in a directory of checkpoints; an older one goes only when it is whole.
+
+    Everything is written into a temporary directory beside its place and brought to disk, read
+    again and compared with its checksums, and then renamed. A process that is killed, or a machine
+    that stops, at any moment leaves this checkpoint or the ones before.
+
+    Parameters
+    ----------
+    directory : path
+        Made if it is missing. The checkpoint becomes `directory/step-00000123`; a step that is
+        saved again replaces its former one.
+    tensors : mapping of str to array
+        Such as ``model.params``. They are in safetensors files, under their names.
+    step : int
+        At least 0.
+    metadata : optional
+        Any nesting of dicts (by str), lists, None, bool, int, float and str, and of arrays, which
+        become tensors, too: ``{"optimizer": opt.state_dict(), "epoch": 3}``. It comes back as it
+        was, to the bit (tuples as lists, NumPy's numbers as Python's), NaN and infinities
+        included. Nothing is pickled.
+    score : float, optional
+        How good it is, for `Keep.best`.
+    keep : int or Keep, optional
+        How many of the newest checkpoints, this one included, to keep, or a policy. By default all.
+    max_shard_size : int
+        Bytes of tensors in one file, if it has more than one tensor.
+
+    Returns
+    -------
+    Path
+        Of the checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        If what is read again is not what was written.
+    OSError
+        If the directory cannot be written to. Former checkpoints are as they were.
+    TypeError, ValueError
+        If a name, a dtype or a value cannot be saved.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, pyoptim as po
+    >>> params = po.Parameters({"w": (2,)})
+    >>> opt = po.AdamW(params, lr=0.1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     state = {"optimizer": opt.state_dict(), "best": float("nan")}
+    ...     path = po.checkpoint.save(folder, params, step=7, metadata=state, keep=3)
+    ...     found = po.checkpoint.load(folder)
+    >>> path.name, found.step, found.tensors
+    ('step-00000007', 7, {'w': array([0., 0.], dtype=float32)})
+    >>> opt.load_state_dict(found.metadata["optimizer"])
+    """
+    step = operator.index(step)
+    if not 0 <= step < 10**18:
+        raise ValueError(f"step must be at least 0, got {step}")
+    if max_shard_size < 1:
+        raise ValueError(f"max_shard_size must be at least 1, got {max_shard_size}")
+    policy = Keep(newest=keep) if isinstance(keep, int) else keep
+    everything = dict(tensors)
+    encoded = encode(metadata, everything)
+    arrays = as_arrays(everything)
+    number = None if score is None else float(score)
+
+    root = Path(directory)
+    disk.make_directories(root)
+    with disk.locked(root):
+        disk.remove_temporaries(root)
+        temporary = root / disk.temporary_name()
+        try:
+            with disk.new_directory(temporary) as descriptor:
+                writer = _Writer(descriptor, step, max_shard_size)
+                writer.write(arrays, encoded, number)
+            read_checkpoint(temporary)
+            path = root / folder.free_name(root, step)
+            temporary.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                disk.remove(temporary)
+            raise
+        disk.sync_directory(root)
+        folder.point_to(root, path.name)
+        disk.remove_at_once(root, _superseded(root, path.name, policy))
+    return path
+
+
+class _Writer:
+    """Writes the files of a checkpoint into a directory."""
+
+    def __init__(self, directory: int, step: int, max_shard_size: int) -> None:
+        self.directory = directory
+        self.step = step
+        self.max_shard_size = max_shard_size
+
+    def write(self, arrays: Mapping[str, Array], metadata: Any, score: float | None) -> None:
+        """Write the tensors' files, and the manifest last."""
+        files: dict[str, FileEntry] = {}
+        tensors: dict[str, TensorEntry] = {}
+        shards = list(_shards(arrays, self.max_shard_size))
+        for number, names in enumerate(shards, start=1):
+            file = f"tensors-{number:05}-of-{len(shards):05}.safetensors"
+            files[file] = self.write_shard(file, {name: arrays[name] for name in names}, tensors)
+        saved = datetime.now(UTC).isoformat(timespec="microseconds")
+        manifest = Manifest(self.step, score, saved, files, tensors, metadata).to_bytes()
+        disk.write_file(
+            MANIFEST, lambda descriptor: disk.write(descriptor, manifest), self.directory
+        )
+
+    def write_shard(
+        self, file: str, arrays: Mapping[str, Array], entries: dict[str, TensorEntry]
+    ) -> FileEntry:
+        """Write one file; checksums are of what is in memory, not of what has become of it."""
+        layout = Layout(arrays, {STEP_KEY: str(self.step)})
+        checksums: list[str] = []
+
+        def fill(descriptor: int) -> None:
+            disk.write(descriptor, layout.header)
+            with ThreadPoolExecutor(max_workers=1) as beside:
+                for name in layout.names:
+                    data = as_bytes(arrays[name])
+                    found = beside.submit(checksum, data)
+                    disk.write(descriptor, data.data)
+                    checksums.append(found.result())
+
+        disk.write_file(file, fill, self.directory)
+        for name, found in zip(layout.names, checksums, strict=True):
+            dtype, shape = described(arrays[name])
+            entries[name] = TensorEntry(file, dtype, list(shape), found)
+        size = len(layout.header) + sum(array.nbytes for array in arrays.values())
+        return FileEntry(size, checksum_of_file(layout.header, checksums))
+
+
+def _shards(arrays: Mapping[str, Array], limit: int) -> Iterator[list[str]]:
+    """Yield the names for each file, at least one list."""
+    names: list[str] = []
+    size = 0
+    for name in in_order(arrays):
+        if names and size + arrays[name].nbytes > limit:
+            yield names
+            names, size = [], 0
+        names.append(name)
+        size += arrays[name].nbytes
+    yield names
+
+
+def _superseded(root: Path, new: str, policy: Keep | None) -> list[str]:
+    """Return the names of checkpoints to remove; what cannot be read is left for people to see."""
+    step = folder.step_of(new)
+    others = [name for name in folder.names(root) if name != new]
+    replaced = [name for name in others if folder.step_of(name) == step]
+    if policy is None:
+        return replaced
+    readable = [Saved(new, *_age_and_score(root / new))]
+    for name in others:
+        if name not in replaced:
+            with suppress(CheckpointError):
+                readable.append(Saved(name, *_age_and_score(root / name)))
+    kept = policy.chosen(readable) | {new}
+    return replaced + [found.name for found in readable if found.name not in kept]
+
+
+def _age_and_score(path: Path) -> tuple[str, float | None]:
+    manifest = read_manifest(path)
+    return manifest.saved, manifest.score

@@ -1,0 +1,398 @@
+"""Damaged checkpoints: every fault is found and named, and the one before is loaded."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim.checkpoint import disk, save_safetensors
+from pyoptim.checkpoint.manifest import checksum
+
+FILE = "tensors-00001-of-00002.safetensors"
+OTHER = "tensors-00002-of-00002.safetensors"
+
+
+def save(directory: Path, step: int) -> Path:
+    """Save a checkpoint of two files."""
+    tensors = {
+        "a": np.arange(step, step + 6, dtype=np.float64),
+        "b": np.arange(step, step + 3, dtype=np.float32),
+        "c": np.arange(3, dtype=np.int32),
+    }
+    metadata = {"array": np.full(2, step), "lr": 0.1}
+    return po.checkpoint.save(directory, tensors, step=step, metadata=metadata, max_shard_size=48)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """Return a directory of two checkpoints."""
+    directory = tmp_path / "run"
+    save(directory, 1)
+    save(directory, 2)
+    return directory
+
+
+def replaced(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert content.count(old) == 1
+    path.write_bytes(content.replace(old, new))
+
+
+def signed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a manifest and give it a right checksum."""
+    fields = json.loads((path / "manifest.json").read_text())
+    del fields["checksum"]
+    change(fields)
+    text = "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in fields.items())
+    end = f',\n"checksum": "{checksum(text.encode())}"\n}}\n'
+    (path / "manifest.json").write_text(text + end)
+
+
+def removed(path: Path, name: str) -> None:
+    (path / name).unlink()
+
+
+def linked(path: Path, name: str) -> None:
+    """Put a symbolic link in the place of a file."""
+    (path / name).rename(path.parent / "elsewhere")
+    (path / name).symlink_to(path.parent / "elsewhere")
+
+
+def of_the_step_before(path: Path, name: str) -> None:
+    shutil.copy(path.parent / "step-00000001" / name, path / name)
+
+
+def with_other_data(path: Path, name: str) -> None:
+    """Write a valid file with the same header."""
+    content = bytearray((path / name).read_bytes())
+    content[-1] ^= 0x80
+    (path / name).write_bytes(content)
+
+
+def swapped(path: Path) -> None:
+    """Exchange two files."""
+    (path / FILE).rename(path / "x")
+    (path / OTHER).rename(path / FILE)
+    (path / "x").rename(path / OTHER)
+
+
+def without_metadata(path: Path) -> None:
+    """Write the same tensors to a file that does not tell the step."""
+    save_safetensors(path / FILE, po.checkpoint.load_safetensors(path / FILE))
+
+
+FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "a file is missing": (lambda p: removed(p, FILE), f"{FILE}: no such file"),
+    "no manifest": (
+        lambda p: removed(p, "manifest.json"),
+        "manifest.json: cannot be read (No such",
+    ),
+    "an extra file": (lambda p: (p / "x").touch(), "x: not a file of this checkpoint"),
+    "a hidden file": (lambda p: (p / ".x").touch(), ".x: not a file of this checkpoint"),
+    "an extra directory": (lambda p: (p / "x").mkdir(), "x: not a file of this checkpoint"),
+    "files of two steps": (
+        lambda p: of_the_step_before(p, FILE),
+        f"{FILE}: of step 1, where the manifest is of step 2",
+    ),
+    "a manifest of another step": (
+        lambda p: of_the_step_before(p, "manifest.json"),
+        "of step 2, where the manifest is of step 1",
+    ),
+    "files exchanged": (swapped, f"{FILE}: the tensor 'a' is missing"),
+    "a linked file": (lambda p: linked(p, FILE), f"{FILE}: a symbolic link"),
+    "a linked manifest": (lambda p: linked(p, "manifest.json"), "Too many levels of symbolic"),
+    "a directory as file": (
+        lambda p: (removed(p, FILE), (p / FILE).mkdir()),
+        f"{FILE}: not a file",
+    ),
+    "data of another run": (
+        lambda p: with_other_data(p, FILE),
+        f"{FILE}: the tensor 'a' has other data than were written: its checksum is wrong",
+    ),
+    "a tensor renamed": (
+        lambda p: replaced(p / OTHER, b'"b"', b'"z"'),
+        "the tensor 'b' is missing; " + f"{OTHER}: the tensor 'z' is not one of this checkpoint",
+    ),
+    "a tensor retyped": (
+        lambda p: replaced(p / FILE, b'"F64"', b'"I64"'),
+        "the tensor 'a' has dtype I64, where F64 was written",
+    ),
+    "a tensor reshaped": (
+        lambda p: replaced(p / FILE, b"[6]", b"[2,3]") or _shorter_padding(p / FILE),
+        "the tensor 'a' has shape [2, 3], where [6] was written",
+    ),
+    "other padding": (
+        lambda p: replaced(p / FILE, b'"F64",', b' "F64",') or _shorter_padding(p / FILE, 1),
+        f"{FILE}: its checksum is wrong: it has been changed",
+    ),
+    "no step in a file": (without_metadata, "of step None, where the manifest is of step 2"),
+    "a truncated file": (
+        lambda p: (p / FILE).write_bytes((p / FILE).read_bytes()[:-1]),
+        f"{FILE}: not a valid safetensors file: the tensors need 48 bytes of data, the file has 47",
+    ),
+    "an empty file": (lambda p: (p / FILE).write_bytes(b""), "0 bytes are too few"),
+    "an empty manifest": (lambda p: (p / "manifest.json").write_bytes(b""), "manifest.json: "),
+    "a manifest cut": (
+        lambda p: (p / "manifest.json").write_bytes((p / "manifest.json").read_bytes()[:-20]),
+        "manifest.json: ",
+    ),
+    "a manifest of null": (lambda p: (p / "manifest.json").write_text("null"), "not a manifest"),
+    "a manifest not in UTF-8": (
+        lambda p: replaced(p / "manifest.json", b'"lr"', b'"l\xff"'),
+        "manifest.json: ",
+    ),
+    "a manifest with NaN": (
+        lambda p: replaced(p / "manifest.json", b'"lr": 0.1', b'"lr": NaN'),
+        "NaN is no JSON",
+    ),
+    "a manifest with a key twice": (
+        lambda p: replaced(p / "manifest.json", b'"lr": ', b'"lr": 1, "lr": '),
+        "a key stands there twice",
+    ),
+    "a deep manifest": (
+        lambda p: (p / "manifest.json").write_text("[" * 100_000),
+        "manifest.json: maximum recursion depth",
+    ),
+    "another step in the manifest": (
+        lambda p: replaced(p / "manifest.json", b'"step": 2', b'"step": 3'),
+        "manifest.json: its checksum is wrong: it has been changed since it was written",
+    ),
+    "the manifest's checksum": (
+        lambda p: replaced(
+            p / "manifest.json",
+            _checksum_of(p),
+            b"0" * 16,
+        ),
+        "manifest.json: its checksum is wrong",
+    ),
+    "another format version": (
+        lambda p: signed(p, lambda fields: fields.update(version=2)),
+        "manifest.json: format version 2; 1 is known here",
+    ),
+    "another format": (
+        lambda p: signed(p, lambda fields: fields.update(format="x")),
+        "not a manifest of a checkpoint of pyoptim",
+    ),
+    "a wrong checksum of a file": (
+        lambda p: signed(p, lambda fields: fields["files"][FILE].update(checksum="0" * 16)),
+        f"{FILE}: its checksum is wrong",
+    ),
+    "a wrong size of a file": (
+        lambda p: signed(p, lambda fields: fields["files"][FILE].update(size=5)),
+        "where 5 were written",
+    ),
+    "a wrong checksum of a tensor": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(checksum="0" * 16)),
+        f"{OTHER}: the tensor 'c' has other data",
+    ),
+    "no checksum": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(checksum="none")),
+        "expected a checksum, found 'none'",
+    ),
+    "a file elsewhere": (
+        lambda p: signed(p, lambda fields: fields["files"].update({"../x": fields["files"][FILE]})),
+        "no file of a checkpoint is named '../x'",
+    ),
+    "a tensor of no file": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(file="x")),
+        "the tensor 'c' is not one of this checkpoint",
+    ),
+    "a tensor of no dtype": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(dtype="F31")),
+        "no tensor has dtype 'F31'",
+    ),
+    "a step below 0": (
+        lambda p: signed(p, lambda fields: fields.update(step=-1)),
+        "expected a whole number of at least 0, found -1",
+    ),
+    "a score of text": (
+        lambda p: signed(p, lambda fields: fields.update(score="good")),
+        "the score 'good' is no float",
+    ),
+    "no metadata": (
+        lambda p: signed(p, lambda fields: fields.pop("metadata")),
+        "its fields are not those of version 1 (KeyError('metadata'))",
+    ),
+    "unknown metadata": (
+        lambda p: signed(p, lambda fields: fields["metadata"].update({"$x": 1})),
+        "manifest.json: metadata: unknown key '$x'",
+    ),
+    "metadata of a tensor that is not there": (
+        lambda p: signed(p, lambda fields: fields["metadata"].update(array={"$tensor": "no"})),
+        "manifest.json: metadata: unknown key '$tensor'",
+    ),
+}
+
+
+def _shorter_padding(path: Path, count: int = 2) -> None:
+    """Take spaces off a header's padding, so that its size is as before."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    end = 8 + size + count
+    assert content[end - count : end] == b" " * count
+    path.write_bytes(content[: end - count] + content[end:])
+
+
+def _checksum_of(path: Path) -> bytes:
+    return json.loads((path / "manifest.json").read_text())["checksum"].encode()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named_and_the_checkpoint_before_is_loaded(fault: str, run: Path) -> None:
+    damage, message = FAULTS[fault]
+    path = run / "step-00000002"
+    damage(path)
+    with pytest.raises(po.CheckpointError) as caught:
+        po.checkpoint.load(path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    with pytest.raises(po.CheckpointError) as verified:
+        po.checkpoint.verify(run)
+    assert str(verified.value) == str(caught.value)
+    with pytest.warns(UserWarning, match="the latest checkpoint is damaged") as warned:
+        found = po.checkpoint.load(run)
+    assert str(caught.value) in str(warned[0].message)
+    assert warned[0].filename == __file__
+    assert found.step == 1
+    assert np.array_equal(found.tensors["a"], np.arange(1.0, 7.0))
+
+
+def test_every_bit_matters(run: Path) -> None:
+    path = run / "step-00000002"
+    for file in path.iterdir():
+        content = file.read_bytes()
+        for at in range(len(content)):
+            damaged = bytearray(content)
+            damaged[at] ^= 1 << at % 8
+            file.write_bytes(damaged)
+            with pytest.raises(po.CheckpointError, match=file.name):
+                po.checkpoint.load(path)
+        file.write_bytes(content)
+    po.checkpoint.verify(path)
+
+
+def test_all_damaged(run: Path) -> None:
+    for step in (1, 2):
+        (run / f"step-0000000{step}" / FILE).unlink()
+    with pytest.raises(po.CheckpointError, match=r"step-00000002: .*; .*step-00000001: "):
+        po.checkpoint.load(run)
+    with pytest.raises(po.CheckpointError, match=r"step-00000001: .*\n.*step-00000002: "):
+        po.checkpoint.verify(run)
+
+
+def test_many_faults_are_not_all_told(run: Path) -> None:
+    for i in range(20):
+        (run / "step-00000002" / f"x{i:02}").touch()
+    with pytest.raises(po.CheckpointError, match=r"x04: not a .*; and 15 more$"):
+        po.checkpoint.load(run / "step-00000002")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("step-00000009\n", "latest: names step-00000009, which is not there"),
+        ("../../x\n", "latest: '../../x' is no name of a checkpoint"),
+        ("", "latest: '' is no name of a checkpoint"),
+        ("\0" * 100, "is no name of a checkpoint"),
+    ],
+    ids=["deleted", "elsewhere", "empty", "zeros"],
+)
+def test_latest_names_nothing(content: str, message: str, run: Path) -> None:
+    (run / "latest").write_text(content)
+    for function in (po.checkpoint.latest, po.checkpoint.verify):
+        with pytest.raises(po.CheckpointError) as caught:
+            function(run)
+        assert message in str(caught.value)
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        assert po.checkpoint.load(run).step == 2
+    save(run, 3)  # mends it
+    assert po.checkpoint.latest(run).name == "step-00000003"
+
+
+def test_latest_that_was_deleted(run: Path) -> None:
+    shutil.rmtree(run / "step-00000002")
+    with pytest.warns(UserWarning, match="names step-00000002, which is not there"):
+        assert po.checkpoint.load(run).step == 1
+
+
+def test_latest_as_something_else(run: Path) -> None:
+    (run / "latest").rename(run / "elsewhere")
+    (run / "latest").symlink_to("elsewhere")
+    with pytest.raises(po.CheckpointError, match="latest: cannot be read"):
+        po.checkpoint.latest(run)
+    (run / "latest").unlink()
+    (run / "latest").mkdir()
+    with pytest.raises(po.CheckpointError, match="latest: cannot be read"):
+        po.checkpoint.latest(run)
+
+
+def test_a_checkpoint_that_is_a_link(run: Path, tmp_path: Path) -> None:
+    (run / "step-00000002").rename(tmp_path / "elsewhere")
+    (run / "step-00000002").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(po.CheckpointError, match="step-00000002: not a directory"):
+        po.checkpoint.verify(run)
+    with pytest.warns(UserWarning, match="step-00000002: not a directory"):
+        assert po.checkpoint.load(run).step == 1
+
+
+def test_a_temporary_directory_that_becomes_a_link(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone else puts a link in the place of the directory before it is opened."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    real = Path.mkdir
+
+    def mkdir(path: Path, *args: Any, **kwargs: Any) -> None:
+        if path.name.startswith(disk.TEMPORARY):
+            path.symlink_to(elsewhere)
+        else:
+            real(path, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", mkdir)
+        with pytest.raises(po.CheckpointError, match=r"\.tmp-\w+: not the directory that was made"):
+            save(run, 3)
+    assert list(elsewhere.iterdir()) == []
+    assert po.checkpoint.load(run).step == 2
+    assert sorted(path.name for path in run.iterdir()) == [
+        "latest", "step-00000001", "step-00000002"
+    ]  # fmt: skip
+
+
+def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "remove_temporaries", lambda directory: None)
+    monkeypatch.setattr(disk, "temporary_name", lambda: ".tmp-taken")
+    (run / ".tmp-taken").symlink_to(run / "step-00000001")
+    with pytest.raises(FileExistsError):
+        save(run, 3)
+    assert po.checkpoint.load(run / "step-00000001").step == 1
+
+
+def test_nothing_is_there(tmp_path: Path) -> None:
+    for function in (po.checkpoint.load, po.checkpoint.latest, po.checkpoint.verify):
+        with pytest.raises(po.CheckpointError, match="no checkpoint is there"):
+            function(tmp_path)
+        with pytest.raises(FileNotFoundError, match="missing"):
+            function(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    for function in (po.checkpoint.load, po.checkpoint.latest):
+        with pytest.raises(po.CheckpointError, match="file: not a directory"):
+            function(tmp_path / "file")
+
+
+def test_a_single_file_is_verified(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save_safetensors(path, {"flags": np.array([True, False])})
+    po.checkpoint.verify(path)
+    content = bytearray(path.read_bytes())
+    content[-1] = 7
+    path.write_bytes(content)
+    with pytest.raises(po.CheckpointError, match=r"x\.safetensors: .* boolean"):
+        po.checkpoint.verify(path)

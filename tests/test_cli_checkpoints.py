@@ -1,0 +1,124 @@
+"""The commands verify and inspect."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+import pyoptim as po  # noqa: E402
+from pyoptim.cli.commands import pyoptim  # noqa: E402
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a command in a directory with checkpoints and a model."""
+    monkeypatch.chdir(tmp_path)
+    for step in (1, 2):
+        po.checkpoint.save(
+            "run",
+            {"w": np.ones((2, 3), np.float32), "empty": np.zeros(0), "one": np.float64(1)},
+            step=step,
+            metadata={"lr": 0.5, "m": np.zeros(1000), "best": float("inf"), "text": "\x1b[31mred"},
+            score=0.25,
+        )
+    po.models.MLP([4, 3]).save("model.safetensors")
+
+    def run(*arguments: str, status: int = 0) -> str:
+        result = click_testing.CliRunner().invoke(pyoptim, list(arguments))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == status, result.output
+        assert "\x1b" not in result.output
+        return result.output
+
+    return run
+
+
+def test_verify_says_what_is_whole(run: Run) -> None:
+    assert run("verify", "run").splitlines() == [
+        "ok       run/step-00000001",
+        "ok       run/step-00000002",
+    ]
+    assert run("verify", "run/step-00000001") == "ok       run/step-00000001\n"
+    assert run("verify", "model.safetensors") == "ok       model.safetensors\n"
+
+
+def test_verify_says_what_is_damaged(run: Run) -> None:
+    file = next(Path("run/step-00000001").glob("*.safetensors"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    Path("run/latest").write_text("step-00000003\n")
+    assert run("verify", "run", status=1).splitlines() == [
+        "DAMAGED  run/latest: names step-00000003, which is not there",
+        f"DAMAGED  run/step-00000001: {file.name}: the tensor 'w' has other data than were written:"
+        f" its checksum is wrong; {file.name}: its checksum is wrong: it has been changed since it"
+        " was written",
+        "ok       run/step-00000002",
+    ]
+    Path("model.safetensors").write_bytes(bytes(20))
+    assert run("verify", "model.safetensors", status=1) == (
+        "DAMAGED  model.safetensors: not a valid safetensors file: a header of 0 bytes is none\n"
+    )
+    Path("nothing").mkdir()
+    assert "no checkpoint is there" in run("verify", "nothing", status=1)
+
+
+def test_inspect_shows_a_checkpoint(run: Run) -> None:
+    lines = run("inspect", "run").splitlines()
+    assert lines[0] == "path      run/step-00000002"
+    assert lines[2:4] == ["step      2", "score     0.25"]
+    assert lines[7:13] == [
+        "tensor      dtype  shape   size",
+        "empty       F64    0       0 bytes",
+        "metadata.m  F64    1000    7.8 KiB",
+        "one         F64    scalar  8 bytes",
+        "w           F32    2 x 3   24 bytes",
+        "4 tensors, 1,007 elements",
+    ]
+    assert lines[14:] == [
+        "lr: 0.5",
+        'm: {"$tensor": "metadata.m"}',
+        'best: {"$float": "inf"}',
+        'text: "\\u001b[31mred"',
+    ]
+    assert run("inspect", "run/step-00000001").splitlines()[0] == "path      run/step-00000001"
+
+
+def test_inspect_shows_a_file(run: Run) -> None:
+    lines = run("inspect", "model.safetensors").splitlines()
+    assert lines[0] == "path      model.safetensors"
+    assert "layers.0.weight  F32    4 x 3  48 bytes" in lines
+    assert lines[-1].startswith('pyoptim.model: {"kind": "MLP", "sizes": [4, 3]')
+    assert len(lines[-1]) < 80
+
+
+def test_inspect_writes_json(run: Run) -> None:
+    found = json.loads(run("inspect", "run", "--json"))
+    assert (found["step"], found["score"]) == (2, 0.25)
+    assert found["tensors"]["w"] == {"dtype": "F32", "shape": [2, 3], "size": 24}
+    assert found["metadata"]["lr"] == 0.5
+    assert found["files"] == ["tensors-00001-of-00001.safetensors"]
+    found = json.loads(run("inspect", "model.safetensors", "--json"))
+    assert found["size"] == Path("model.safetensors").stat().st_size
+    assert json.loads(found["metadata"]["pyoptim.model"])["kind"] == "MLP"
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_a_path_that_is_not_there(command: str, run: Run) -> None:
+    assert "'missing' does not exist" in run(command, "missing", status=2)
+
+
+def test_inspect_refuses_what_is_damaged(run: Run) -> None:
+    Path("run/step-00000002/manifest.json").write_text("{}")
+    message = "Error: run/step-00000002/manifest.json: not a manifest of a checkpoint of pyoptim\n"
+    assert run("inspect", "run", status=2) == message
