@@ -8,6 +8,7 @@ import ml_dtypes
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from pyoptim import _core
 from pyoptim.parameters import Array
 
 Tensor: TypeAlias = Any
@@ -107,3 +108,28 @@ class Place:
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
         return as_numpy(tensor.contiguous())
+
+
+class Layouts:
+    """What `_core.Layouts` is, where tensors have no functions for C that tell how they lie."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._before = list(map(_layout, tensors))
+
+    def hold(self, tensors: list[Tensor]) -> bool:
+        """Whether they lie where they did, and as they did."""
+        return list(map(_layout, tensors)) == self._before
+
+    def gradients(self, tensors: list[Tensor]) -> tuple[list[Tensor | None], None]:
+        """Return the gradients; None in place of their addresses, each is to be looked at."""
+        return [tensor.grad for tensor in tensors], None
+
+
+def _layout(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride()
+
+
+def layouts(tensors: list[Tensor]) -> Layouts | _core.Layouts:
+    """Return how these lie, to be asked before each step whether they still do."""
+    api = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    return Layouts(tensors) if api is None else _core.Layouts(tensors, torch.Tensor, api)

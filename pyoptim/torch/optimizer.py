@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, wraps
 from typing import Any, ClassVar
 
 import torch
+from torch.optim import optimizer as torch_optimizer
 
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
@@ -62,9 +63,29 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if found_inf is None or not found_inf.item():
             scale = getattr(self, "grad_scale", None)
             self._check_training("step()")
-            with torch.no_grad():
-                self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
+            self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
         return loss
+
+    @staticmethod
+    def profile_hook_step(step: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a step as torch does, by hooks and a profiler's mark, where somebody listens.
+
+        That nobody does is what most steps find; it costs them next to nothing then.
+        """
+        observed = torch.optim.Optimizer.profile_hook_step(step)
+
+        @wraps(step)
+        def step_if_unobserved(self: Optimizer, *arguments: Any, **keywords: Any) -> Any:
+            observers = (
+                self._optimizer_step_pre_hooks
+                or self._optimizer_step_post_hooks
+                or torch_optimizer._global_optimizer_pre_hooks
+                or torch_optimizer._global_optimizer_post_hooks
+                or torch.autograd._profiler_enabled()
+            )
+            return (observed if observers else step)(self, *arguments, **keywords)
+
+        return step_if_unobserved
 
     def _bound(self) -> Binding:
         """Return an engine over the tensors, groups, settings and states as they are now."""
@@ -73,16 +94,18 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         settings = self._settings()
         if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
             self._check_training("a change of parameters or groups")
-            binding = self._binding = Binding(
-                self.rule,
-                self._make_engine,
-                params,
-                settings,
-                [name for group in self._names() for name in group],
-                elementwise=self._elementwise,
-                counts=_counts(self._theirs),
-                state=self.state,
-            )
+            with torch.no_grad():
+                binding = Binding(
+                    self.rule,
+                    self._make_engine,
+                    params,
+                    settings,
+                    [name for group in self._names() for name in group],
+                    elementwise=self._elementwise,
+                    counts=_counts(self._theirs),
+                    state=self.state,
+                )
+            self._binding = binding
         return binding
 
     def _settings(self) -> list[Settings]:
