@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, compress
 from typing import Any, TypeAlias
 
@@ -20,7 +20,7 @@ from pyoptim.torch.sparse import row_grad
 MakeEngine: TypeAlias = Callable[[list[Any]], Engine]
 """Makes an engine of groups: settings, and (name in errors, array, None) of each parameter."""
 
-State: TypeAlias = MutableMapping[Any, Any]
+State: TypeAlias = dict[Any, Any]
 """What `torch.optim.Optimizer.state` is: a dict for each parameter that has made a step."""
 
 _STEP = "step"
@@ -123,6 +123,11 @@ class Binding:
                     f"state {key!r} of {name}: expected shape {tuple(views[key].shape)}, "
                     f"got {tuple(value.shape)}"
                 )
+            if not views[key].is_floating_point() and value.dtype is not views[key].dtype:
+                raise ValueError(
+                    f"state {key!r} of {name}: expected {views[key].dtype}, got {value.dtype}: "
+                    "it is of an optimizer with other options"
+                )
             views[key].copy_(value)
             given[key] = views[key]
         steps = self._steps[index] if self._counts else 1
@@ -158,14 +163,16 @@ class Binding:
         self._settings = settings
         return True
 
-    def step(self, state: State, scale: float) -> None:
-        """Make a step of all tensors that have a gradient."""
+    def step(self, state: State, scale: float) -> _core.StepInfo | None:
+        """Make a step of all tensors that have a gradient; None if none has."""
         grads, addresses = self._layouts.gradients(self._tensors)
         there = [grad is not None for grad in grads]
         if not any(there):
-            return
+            return None
         self._follow_counts()
-        self._step(grads, addresses, scale)
+        info = self._step(grads, addresses, scale)
+        if info.skipped:
+            return info
         complete = all(there)
         self._steps += 1 if complete else np.array(there, self._steps.dtype)
         self._steps_before[...] = self._steps
@@ -174,6 +181,7 @@ class Binding:
         )
         if not all(self._shown):
             self._show(there, state)
+        return info
 
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
         """Take in estimates of the Hessian's diagonal, one for each tensor."""
@@ -193,17 +201,16 @@ class Binding:
 
     def _step(
         self, grads: list[Tensor | None], addresses: list[int | None] | None, scale: float
-    ) -> None:
+    ) -> _core.StepInfo:
         if self._native is not None and addresses is not None:
-            self._native.step_at(addresses, scale)
-        elif self._native is None or any(map(_is_sparse, grads)):
-            self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
-        else:
-            readable = [
-                None if grad is None else place.readable(grad)
-                for grad, place in zip(grads, self._places, strict=True)
-            ]
-            self._native.step_at([g if g is None else g.data_ptr() for g in readable], scale)
+            return self._native.step_at(addresses, scale)
+        if self._native is None or any(map(_is_sparse, grads)):
+            return self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
+        readable = [
+            None if grad is None else place.readable(grad)
+            for grad, place in zip(grads, self._places, strict=True)
+        ]
+        return self._native.step_at([g if g is None else g.data_ptr() for g in readable], scale)
 
     def _engine_grad(self, place: Place, grad: Tensor | None) -> Any:
         if grad is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import ml_dtypes
+import numpy as np
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
@@ -53,6 +54,13 @@ def as_numpy(tensor: Tensor) -> Array:
     return array.view(ml_dtypes.bfloat16) if bfloat16 else array
 
 
+def from_numpy(array: Array) -> Tensor:
+    """Return an array's memory as a tensor."""
+    if array.dtype != ml_dtypes.bfloat16:
+        return torch.from_numpy(array)
+    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+
+
 class Place:
     """A parameter's memory.
 
@@ -80,7 +88,7 @@ class Place:
 
     def like(self, array: Array) -> Tensor:
         """Return a tensor over an array that the engine keeps, with the parameter's axes."""
-        tensor = torch.from_numpy(array)
+        tensor = from_numpy(array)
         return tensor.as_strided(self.shape, self.stride) if self._by_element(array) else tensor
 
     def _by_element(self, array: Array) -> bool:

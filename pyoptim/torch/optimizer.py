@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, wraps
-from typing import Any, ClassVar
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from torch.optim import optimizer as torch_optimizer
 
+from pyoptim._core import StepInfo
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
 from pyoptim.torch.memory import Tensor, check_steppable
 from pyoptim.torch.names import Settings, Source, sources
+
+OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
+"""Makes an engine of groups and options."""
 
 
 class Optimizer(torch.optim.Optimizer, EvaluationPoints):
@@ -34,14 +40,21 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
     _binding: Binding | None = None
     _sources: list[Source] | None = None
+    _options: Mapping[str, Any] = MappingProxyType({})
 
     state: Any
     param_groups: list[dict[str, Any]]
 
+    info: StepInfo | None = None
+    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`."""
+
     @staticmethod
-    def _make_engine(groups: list[Any]) -> Engine:
+    def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Make the engine of this rule."""
         raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+
+    def _make_engine(self, groups: list[Any]) -> Engine:
+        return self._make(groups, self._options)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters that have a gradient.
@@ -63,7 +76,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if found_inf is None or not found_inf.item():
             scale = getattr(self, "grad_scale", None)
             self._check_training("step()")
-            self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
+            self.info = self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
         return loss
 
     @staticmethod
@@ -182,8 +195,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_training("pickling or copying")
-        state: dict[str, Any] = super().__getstate__()
-        return state
+        return {**super().__getstate__(), "_options": self._options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -226,13 +238,13 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         self._bound().update_hessian(estimates)
 
 
-@cache
-def _counts(theirs: type | None) -> bool:
+def _counts(theirs: type[torch.optim.Optimizer] | None) -> bool:
     """Whether states show the number of steps: where torch has the class, as torch does."""
     if theirs is None:
         return True
     param = torch.zeros(1, 1, requires_grad=True)
     param.grad = torch.zeros(1, 1)
     optimizer = theirs([param])
-    optimizer.step()
+    with torch.no_grad():
+        inspect.unwrap(theirs.step)(optimizer)  # no hook of others hears of it
     return "step" in optimizer.state[param]
