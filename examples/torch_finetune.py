@@ -1,7 +1,7 @@
 """Fine-tuning an embedding table from a .safetensors file by sparse gradients and pyoptim.torch.
 
-python examples/torch_finetune.py TABLE.safetensors TEXT [--tensor NAME] [--vocab FILE] [--steps 200]
-    [--out FILE]
+python examples/torch_finetune.py TABLE.safetensors TEXT
+    [--tensor NAME] [--vocab FILE] [--steps 200] [--out FILE]
 
 TEXT has one example a line: a label, a tab, and words, separated by spaces, which --vocab tells the
 rows of: a token a line, as models of the BERT family have it (vocab.txt). Without it, TEXT has

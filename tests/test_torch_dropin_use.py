@@ -175,6 +175,39 @@ def test_hooks_of_torch() -> None:
     assert len(mine._optimizer_load_state_dict_pre_hooks) == 1
 
 
+def test_hooks_of_all_optimizers_and_what_hooks_may_change() -> None:
+    mine, _ = pair("Adam")
+    from torch.optim.optimizer import (
+        register_optimizer_step_post_hook,
+        register_optimizer_step_pre_hook,
+    )
+
+    seen: list[Any] = []
+    handles = [
+        register_optimizer_step_pre_hook(lambda opt, *_: seen.append(opt)),
+        register_optimizer_step_post_hook(lambda opt, *_: seen.append(opt)),
+    ]
+    try:
+        backward(mine)
+        mine.step()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert seen == [mine, mine]
+    mine.step()
+    assert len(seen) == 2
+    mine.register_step_pre_hook(lambda *_: ((mine, lambda: 3.0), {}))
+    assert mine.step() == 3.0
+
+
+def test_profilers_see_steps() -> None:
+    mine, _ = pair("Adam")
+    backward(mine)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        mine.step()
+    assert "Optimizer.step#Adam.step" in {event.key for event in profile.key_averages()}
+
+
 def test_a_state_that_does_not_fit_changes_nothing() -> None:
     mine, _ = pair("Adam")
     backward(mine)

@@ -55,10 +55,11 @@ def as_numpy(tensor: Tensor) -> Array:
 
 
 def from_numpy(array: Array) -> Tensor:
-    """Return an array's memory as a tensor."""
-    if array.dtype != ml_dtypes.bfloat16:
+    """Return an array's memory as a tensor; halves of 16 bits as integers that all of torch has."""
+    if array.dtype.itemsize != 2:
         return torch.from_numpy(array)
-    return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+    tensor = torch.from_numpy(array.view(np.int16))
+    return tensor.view(torch.bfloat16) if array.dtype == ml_dtypes.bfloat16 else tensor
 
 
 class Place:
@@ -105,7 +106,9 @@ class Place:
             raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
         if grad.shape != self.shape:
             raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
-        if grad.dtype is self.dtype and grad.stride() == self.stride and not grad.is_neg():
+        lies_alike = grad.dtype is self.dtype and grad.stride() == self.stride
+        has_memory = grad.data_ptr() != 0 or grad.numel() == 0  # zeros may have none
+        if lies_alike and has_memory and not grad.is_neg():
             return grad
         copy = torch.empty_strided(self.shape, self.stride, dtype=self.dtype)
         return copy.copy_(grad.detach())
