@@ -21,6 +21,11 @@ from pyoptim.torch.optimizer import Optimizer, OptionsEngine
 
 _MORE_OPTIONS = {name: value for name, value in EXTRAS.items() if name != "zero_grads"}
 
+_KEYWORDS = {
+    name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
+    for name, value in (OPTIONS | _MORE_OPTIONS).items()
+}
+
 _EXAMPLE = """
     Examples
     --------
@@ -37,7 +42,7 @@ _EXAMPLE = """
 def _signature(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> inspect.Signature:
     """Return the signature of torch's class, where it has one, with the options at its end."""
     parameter = inspect.Parameter
-    own = [parameter(k, parameter.KEYWORD_ONLY, default=value) for k, value in options.items()]
+    own = [_KEYWORDS[name] for name in options]
     if theirs is not None:
         return inspect.Signature([*inspect.signature(theirs.__init__).parameters.values(), *own])
     return inspect.Signature(
