@@ -407,7 +407,7 @@ def test_two_processes(tmp_path: Path) -> None:
         [sys.executable, "-P", str(script), str(tmp_path / "store")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done") == 2
