@@ -123,8 +123,8 @@ class Layouts {
     if (!seen || !param.same_order(*seen)) return std::nullopt;
     if (address(*seen) == 0 && !param.is_empty()) return std::nullopt;  // zeros without memory
     // A view whose elements are to be negated looks the same otherwise.
-    const auto negated = py::reinterpret_steal<py::object>(
-        PyObject_CallMethodNoArgs(grad.ptr(), is_neg_.ptr()));
+    const auto negated =
+        py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(grad.ptr(), is_neg_.ptr()));
     if (!negated) throw py::error_already_set();
     if (negated.ptr() != Py_False) return std::nullopt;
     return address(*seen);
