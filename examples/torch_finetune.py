@@ -1,9 +1,17 @@
 """Fine-tuning an embedding table from a .safetensors file by sparse gradients and pyoptim.torch.
 
-python examples/torch_finetune.py TABLE.safetensors TEXT [--tensor NAME] [--steps 200] [--out FILE]
+python examples/torch_finetune.py TABLE.safetensors TEXT
+    [--tensor NAME] [--vocab FILE] [--steps 200] [--out FILE]
 
-TEXT has one example a line: a label, a tab, and numbers of rows, separated by spaces. An example is
-the mean of its rows; a linear layer over it tells the label. Only rows that occur are touched.
+TEXT has one example a line: a label, a tab, and words, separated by spaces, which --vocab tells the
+rows of: a token a line, as models of the BERT family have it (vocab.txt). Without it, TEXT has
+numbers of rows in the place of words. An example is the mean of its rows; a linear layer over it
+tells the label. Only rows that occur are touched.
+
+The embeddings of MiniLM, with its safetensors file and vocab.txt:
+
+python examples/torch_finetune.py model.safetensors TEXT --vocab vocab.txt
+    --tensor embeddings.word_embeddings.weight
 """
 
 from __future__ import annotations
@@ -19,11 +27,32 @@ from torch import Tensor, nn
 import pyoptim.torch as optim
 
 
-def examples(file: Path) -> tuple[Tensor, list[Tensor]]:
+def word_pieces(word: str, vocabulary: dict[str, int]) -> list[int]:
+    """Return the rows of the longest pieces that make a word; one row for a word of others."""
+    rows, start = [], 0
+    while start < len(word):
+        mark = "##" if start else ""
+        ends = range(len(word), start, -1)
+        end = next((end for end in ends if mark + word[start:end] in vocabulary), None)
+        if end is None:
+            return [vocabulary["[UNK]"]]
+        rows.append(vocabulary[mark + word[start:end]])
+        start = end
+    return rows
+
+
+def examples(text: Path, vocab: Path | None) -> tuple[Tensor, list[Tensor]]:
     """Return labels, and the rows of each example."""
-    lines = [line.split("\t") for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [line.split("\t") for line in text.read_text(encoding="utf-8").splitlines()]
     labels = torch.tensor([int(label) for label, _ in lines])
-    return labels, [torch.tensor([int(row) for row in rows.split()]) for _, rows in lines]
+    if vocab is None:
+        return labels, [torch.tensor([int(row) for row in words.split()]) for _, words in lines]
+    tokens = vocab.read_text(encoding="utf-8").splitlines()
+    rows = {token: row for row, token in enumerate(tokens)}
+    return labels, [
+        torch.tensor([row for word in words.lower().split() for row in word_pieces(word, rows)])
+        for _, words in lines
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> float:
@@ -32,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("table", type=Path)
     parser.add_argument("text", type=Path)
     parser.add_argument("--tensor", help="the table's name in the file; the first one by default")
+    parser.add_argument("--vocab", type=Path, help="a token a line, to look up the words of TEXT")
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--out", type=Path, help="where to write the file with the new table")
     options = parser.parse_args(arguments)
@@ -39,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     torch.manual_seed(0)
     tensors = load_file(options.table)
     name = options.tensor or next(iter(tensors))
-    labels, rows = examples(options.text)
+    labels, rows = examples(options.text, options.vocab)
     table = nn.EmbeddingBag.from_pretrained(tensors[name], freeze=False, mode="mean", sparse=True)
     head = nn.Linear(table.embedding_dim, int(labels.max()) + 1, dtype=table.weight.dtype)
     optimizers = [

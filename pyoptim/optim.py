@@ -33,7 +33,7 @@ _SHARED_DOC = """\
         Threads of a step; by default those of `pyoptim.set_num_threads`.
 """
 
-_OPTIONS: dict[str, Any] = {
+OPTIONS: dict[str, Any] = {
     "clip_norm": None,
     "clip_value": None,
     "skip_nonfinite": False,
@@ -108,7 +108,7 @@ def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeEr
 
 
 def _initializer(rule: Rule, base: type[Optimizer], own: Mapping[str, Any]) -> Callable[..., None]:
-    defaults = {**_OPTIONS, **own}
+    defaults = {**OPTIONS, **own}
     signature = _signature(rule, defaults)
 
     def initialize(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:

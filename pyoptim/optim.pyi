@@ -6,6 +6,8 @@ from pyoptim.catalog import Rule
 from pyoptim.extras import MasterWeights, Modifier, StateDType
 from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
 
+OPTIONS: dict[str, Any]
+
 def make_class(
     rule: Rule,
     base: type[Optimizer] = ...,

@@ -190,6 +190,69 @@ def test_memory_may_move(move: Any) -> None:
     assert torch.equal(moved, kept)
 
 
+@pytest.fixture(params=["with functions for C", "without"])
+def versions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch as it is, and as older versions are."""
+    if request.param == "without":
+        monkeypatch.delattr(torch.Tensor, "__dlpack_c_exchange_api__", raising=False)
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "moved": lambda p: setattr(p, "data", p.data.clone()),
+    "fewer elements": lambda p: setattr(p, "data", p.data[:3]),
+    "other axes": lambda p: setattr(p, "data", p.data.view(8, 2)),
+    "turned": lambda p: setattr(p, "data", p.data.t()),
+    "resized": lambda p: p.data.resize_(2, 4),
+    "another type": lambda p: setattr(p, "data", p.data.double()),
+    "the same memory as another type": lambda p: setattr(p, "data", p.data.view(torch.float64)),
+}
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_parameters_that_change_between_steps_are_seen(change: Any) -> None:
+    p = parameter(torch.arange(16.0).reshape(4, 4), torch.ones(4, 4))
+    others = [parameter(torch.ones(3), torch.ones(3)) for _ in range(2)]
+    optimizer = ours.SGD([others[0], p, others[1]], lr=1.0)
+    optimizer.step()
+    p.grad = None
+    change(p)
+    grad = normal(*p.shape).to(p.dtype)
+    expected = p.detach() - grad
+    p.grad = grad
+    optimizer.step()
+    assert torch.equal(p, expected)
+    assert all((q == -1).all() for q in others)
+
+
+GRADIENTS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda g: g,
+    "none": lambda g: None,
+    "transposed": lambda g: g.t().contiguous().t(),
+    "of every other element": lambda g: torch.stack([g, g], -1)[..., 0],
+    "expanded": lambda g: g[:1].expand(4, 4),
+    "negated": lambda g: torch._neg_view(g),
+    "that requires grad": lambda g: g.clone().requires_grad_(),
+    "a parameter": lambda g: torch.nn.Parameter(g.clone()),
+    "zeros without memory": lambda g: torch._efficientzerotensor((4, 4)),
+    "sparse": lambda g: g.to_sparse(1),
+}
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("kind", GRADIENTS)
+def test_gradients_of_every_kind_between_plain_ones(kind: str) -> None:
+    p, q = parameter(torch.zeros(4, 4)), parameter(torch.zeros(4, 4))
+    optimizer = ours.SGD([p, q], lr=1.0)
+    for t, change in enumerate((GRADIENTS["plain"], GRADIENTS[kind], GRADIENTS["plain"])):
+        p.grad, q.grad = torch.ones(4, 4), change(normal(4, 4, seed=t).float())
+        before = q.detach().clone()
+        optimizer.step()
+        expected = before if q.grad is None else before - q.grad.to_dense()
+        assert torch.allclose(q, expected)
+        assert (p == -t - 1).all()
+
+
 def test_a_parameter_turned_in_its_place_is_seen() -> None:
     p = parameter(torch.arange(4.0).reshape(2, 2), torch.ones(2, 2))
     optimizer = ours.SGD([p], lr=1.0)

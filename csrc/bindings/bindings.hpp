@@ -13,6 +13,7 @@ void bind_layers(py::module_& module);
 void bind_memory(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_rules(py::module_& module);
+void bind_tensors(py::module_& module);
 void bind_vectors(py::module_& module);
 
 }  // namespace pyoptim::bindings

@@ -1,4 +1,4 @@
-// The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1.
+// The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1, and functions for C.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +41,20 @@ struct ManagedVersioned {
   Tensor tensor;
 };
 
+/// What a type has as __dlpack_c_exchange_api__, in a capsule of the name below, since version 1.3.
+struct ExchangeApi {
+  std::uint32_t major;
+  std::uint32_t minor;
+  ExchangeApi* previous;
+  void* allocate;
+  void* managed_from_object;
+  void* managed_to_object;
+  /// Describes what the object owns; other than 0: an error of Python. May be nullptr.
+  int (*describe)(void* object, Tensor* out);
+  void* current_stream;
+};
+
+inline constexpr const char* exchange_api = "dlpack_exchange_api";
 inline constexpr int cpu = 1;
 inline constexpr std::uint8_t code_float = 2, code_bfloat = 4;
 inline constexpr std::uint64_t read_only = 1;

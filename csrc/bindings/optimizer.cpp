@@ -398,7 +398,7 @@ std::string text(const StepInfo& info) {
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
-  module.def("same_values", &same_values, py::arg("dicts"), py::arg("values"));
+  module.def("holds", &holds, py::arg("dict"), py::arg("values"), py::arg("inner"));
 
   py::class_<StepInfo>(module, "StepInfo", "What a step did.")
       .def_readonly("step", &StepInfo::step, "Steps made so far, this one included.")

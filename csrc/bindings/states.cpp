@@ -51,16 +51,20 @@ py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param
   return state;
 }
 
-bool same_values(const py::list& dicts, const py::tuple& values) {
-  std::size_t count = 0;
-  for (const py::handle dict : dicts) {
-    if (PyDict_Check(dict.ptr()) == 0) throw py::type_error("expected dicts");
-    PyObject* value = nullptr;
-    for (Py_ssize_t at = 0; PyDict_Next(dict.ptr(), &at, nullptr, &value) != 0; ++count)
-      if (count >= values.size() || PyTuple_GET_ITEM(values.ptr(), Py_ssize_t(count)) != value)
+bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner) {
+  std::size_t count = 0, inner_count = 0;
+  PyObject* value = nullptr;
+  for (Py_ssize_t at = 0; PyDict_Next(dict.ptr(), &at, nullptr, &value) != 0; ++count) {
+    if (count >= values.size() || PyTuple_GET_ITEM(values.ptr(), Py_ssize_t(count)) != value)
+      return false;
+    if (PyDict_Check(value) == 0) continue;
+    PyObject* kept = nullptr;
+    for (Py_ssize_t i = 0; PyDict_Next(value, &i, nullptr, &kept) != 0; ++inner_count)
+      if (inner_count >= inner.size() ||
+          PyTuple_GET_ITEM(inner.ptr(), Py_ssize_t(inner_count)) != kept)
         return false;
   }
-  return count == values.size();
+  return count == values.size() && inner_count == inner.size();
 }
 
 }  // namespace pyoptim::bindings

@@ -23,8 +23,8 @@ py::dict state_views(Optimizer& engine, std::size_t index, const Shape& param);
 py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param,
                         const py::object& owner);
 
-/// Whether these are the values of dicts, one dict after the other: the same objects, which are not
-/// touched.
-bool same_values(const py::list& dicts, const py::tuple& values);
+/// Whether a dict holds these, in this order: `values`, and of those that are dicts, one after the
+/// other, `inner`. They are to be the same objects, which are not touched.
+bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner);
 
 }  // namespace pyoptim::bindings

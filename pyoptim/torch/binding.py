@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, compress
-from operator import is_
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -14,14 +13,14 @@ from pyoptim import _core
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.parameters import Array
-from pyoptim.torch.memory import Place, Tensor
+from pyoptim.torch.memory import Place, Tensor, layouts
 from pyoptim.torch.names import Settings
 from pyoptim.torch.sparse import row_grad
 
 MakeEngine: TypeAlias = Callable[[list[Any]], Engine]
 """Makes an engine of groups: settings, and (name in errors, array, None) of each parameter."""
 
-State: TypeAlias = MutableMapping[Any, Any]
+State: TypeAlias = dict[Any, Any]
 """What `torch.optim.Optimizer.state` is: a dict for each parameter that has made a step."""
 
 _STEP = "step"
@@ -62,8 +61,8 @@ class Binding:
         state: State,
     ) -> None:
         self._rule = rule
-        self._all = [tensor for group in groups for tensor in group]
-        self._lengths = [len(group) for group in groups]
+        self._groups = [list(group) for group in groups]
+        self._all = list(chain.from_iterable(groups))
         self._idle = [t for t in self._all if not _takes_part(t)]
         called = iter(names)
         named = [[(tensor, next(called)) for tensor in group] for group in groups]
@@ -76,10 +75,7 @@ class Binding:
                     f"{place.stride} for shape {tuple(place.shape)}"
                 )
         self._tensors = [place.tensor for place in self._places]
-        self._pointers = [tensor.data_ptr() for tensor in self._tensors]
-        self._plain = [tensor.is_contiguous() for tensor in self._tensors]
-        self._dtypes = [place.dtype for place in self._places]
-        self._shapes = [place.shape for place in self._places]
+        self._layouts = layouts(self._tensors)
         self._settings = settings
         self.engine = make_engine(
             [
@@ -88,7 +84,6 @@ class Binding:
             ]
         )
         self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
-        self._all_plain = all(self._plain)
         self._look_at_memory(counts)
         for index, tensor in enumerate(self._tensors):
             self._take_over(index, state.get(tensor))
@@ -128,6 +123,11 @@ class Binding:
                     f"state {key!r} of {name}: expected shape {tuple(views[key].shape)}, "
                     f"got {tuple(value.shape)}"
                 )
+            if not views[key].is_floating_point() and value.dtype is not views[key].dtype:
+                raise ValueError(
+                    f"state {key!r} of {name}: expected {views[key].dtype}, got {value.dtype}: "
+                    "it is of an optimizer with other options"
+                )
             views[key].copy_(value)
             given[key] = views[key]
         steps = self._steps[index] if self._counts else 1
@@ -138,22 +138,17 @@ class Binding:
 
     def _remember(self, state: State) -> None:
         """Keep what `state` has, to see what is changed there from outside."""
-        values = list(state.values())
-        self._dicts = [value for value in values if isinstance(value, dict)]
-        self._dict_ids = list(map(id, values))
-        self._values = tuple(chain.from_iterable(map(dict.values, self._dicts)))
+        self._dicts = tuple(state.values())
+        inner = [value for value in self._dicts if isinstance(value, dict)]
+        self._values = tuple(chain.from_iterable(map(dict.values, inner)))
 
-    def fits(self, groups: Sequence[Sequence[Tensor]], state: State) -> bool:
+    def fits(self, groups: list[list[Tensor]], state: State) -> bool:
         """Whether these are still the tensors, where they were, and the states those shown."""
-        tensors = list(chain.from_iterable(groups))
         return (
-            list(map(len, groups)) == self._lengths
-            and all(map(is_, tensors, self._all))
-            and [tensor.data_ptr() for tensor in self._tensors] == self._pointers
-            and [tensor.is_contiguous() for tensor in self._tensors] == self._plain
+            _core.same_items(groups, self._groups)
+            and self._layouts.hold(self._tensors)
             and all(tensor.grad is None for tensor in self._idle)
-            and list(map(id, state.values())) == self._dict_ids
-            and _core.same_values(self._dicts, self._values)
+            and _core.holds(state, self._dicts, self._values)
         )
 
     def follow(self, settings: list[Settings]) -> bool:
@@ -168,14 +163,16 @@ class Binding:
         self._settings = settings
         return True
 
-    def step(self, state: State, scale: float) -> None:
-        """Make a step of all tensors that have a gradient."""
-        grads = [tensor.grad for tensor in self._tensors]
+    def step(self, state: State, scale: float) -> _core.StepInfo | None:
+        """Make a step of all tensors that have a gradient; None if none has."""
+        grads, addresses = self._layouts.gradients(self._tensors)
         there = [grad is not None for grad in grads]
         if not any(there):
-            return
+            return None
         self._follow_counts()
-        self._step(grads, scale)
+        info = self._step(grads, addresses, scale)
+        if info.skipped:
+            return info
         complete = all(there)
         self._steps += 1 if complete else np.array(there, self._steps.dtype)
         self._steps_before[...] = self._steps
@@ -184,6 +181,7 @@ class Binding:
         )
         if not all(self._shown):
             self._show(there, state)
+        return info
 
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
         """Take in estimates of the Hessian's diagonal, one for each tensor."""
@@ -201,53 +199,18 @@ class Binding:
         self.engine.set_evaluating(evaluating)
         torch.autograd.graph.increment_version(self._tensors)
 
-    def _step(self, grads: list[Tensor | None], scale: float) -> None:
-        copies: list[Tensor] = []  # that live until the step is made
-        if self._native is None:
-            addresses = None
-        else:
-            addresses = self._plain_addresses(grads) or self._addresses(grads, copies)
-        if self._native is None or addresses is None:
-            self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
-        else:
-            self._native.step_at(addresses, scale)
-
-    def _addresses(
-        self, grads: list[Tensor | None], copies: list[Tensor]
-    ) -> list[int | None] | None:
-        """Return where the gradients lie; what lies otherwise than its parameter is copied.
-
-        None where a gradient is sparse.
-        """
-        if any(map(_is_sparse, grads)):
-            return None
-        addresses: list[int | None] = []
-        for grad, place in zip(grads, self._places, strict=True):
-            if grad is not None:
-                grad = place.readable(grad)
-                copies.append(grad)
-            addresses.append(None if grad is None else grad.data_ptr())
-        return addresses
-
-    def _plain_addresses(self, grads: list[Any]) -> list[int | None] | None:
-        """Return where the gradients lie, if all are dense and lie as parameters that do, too.
-
-        One question after the other for all, as that is what a step of small tensors takes.
-        """
-        if not (
-            self._all_plain
-            and set(map(type, grads)) == {torch.Tensor}
-            and [grad.dtype for grad in grads] == self._dtypes
-            and [grad.shape for grad in grads] == self._shapes
-        ):
-            return None
-        try:
-            otherwise = False in [grad.is_contiguous() for grad in grads]
-            otherwise = otherwise or True in [grad.is_neg() for grad in grads]
-            addresses = [grad.data_ptr() for grad in grads]
-        except RuntimeError:  # sparse
-            return None
-        return addresses if not otherwise and all(addresses) else None
+    def _step(
+        self, grads: list[Tensor | None], addresses: list[int | None] | None, scale: float
+    ) -> _core.StepInfo:
+        if self._native is not None and addresses is not None:
+            return self._native.step_at(addresses, scale)
+        if self._native is None or any(map(_is_sparse, grads)):
+            return self.engine.step(list(map(self._engine_grad, self._places, grads)), scale)
+        readable = [
+            None if grad is None else place.readable(grad)
+            for grad, place in zip(grads, self._places, strict=True)
+        ]
+        return self._native.step_at([g if g is None else g.data_ptr() for g in readable], scale)
 
     def _engine_grad(self, place: Place, grad: Tensor | None) -> Any:
         if grad is None:
@@ -265,7 +228,7 @@ class Binding:
 
     def _follow_counts(self) -> None:
         """Take over step counts that were written from outside."""
-        if self._counts and not np.array_equal(self._steps, self._steps_before):
+        if self._counts and (self._steps != self._steps_before).any():
             for index in np.flatnonzero(self._steps != self._steps_before):
                 self._engine_steps[index][...] = int(self._steps[index])
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,25 +12,39 @@ import torch
 
 from pyoptim import _core, matrix
 from pyoptim.catalog import Rule, rules
+from pyoptim.extras import EXTRAS, native_extras
 from pyoptim.matrix.engine import MatrixEngine
 from pyoptim.matrix.rule import MatrixRule
+from pyoptim.optim import OPTIONS
 from pyoptim.optimizer import native_options, signature_settings
-from pyoptim.torch.binding import MakeEngine
-from pyoptim.torch.optimizer import Optimizer
+from pyoptim.torch.optimizer import Optimizer, OptionsEngine
+
+_MORE_OPTIONS = {name: value for name, value in EXTRAS.items() if name != "zero_grads"}
+
+_KEYWORDS = {
+    name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
+    for name, value in (OPTIONS | _MORE_OPTIONS).items()
+}
 
 _EXAMPLE = """
     Examples
     --------
     >>> import torch, pyoptim.torch as optim
     >>> w = torch.nn.Parameter(torch.tensor([[1.0, -2.0]]))
-    >>> opt = optim.{name}([w])
+    >>> opt = optim.{name}([w], clip_norm=1.0)
     >>> w.square().sum().backward()
     >>> opt.step()
+    >>> round(opt.info.grad_norm, 3)  # before clipping
+    4.472
     """
 
 
-def _signature(rule: Rule) -> inspect.Signature:
+def _signature(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> inspect.Signature:
+    """Return the signature of torch's class, where it has one, with the options at its end."""
     parameter = inspect.Parameter
+    own = [_KEYWORDS[name] for name in options]
+    if theirs is not None:
+        return inspect.Signature([*inspect.signature(theirs.__init__).parameters.values(), *own])
     return inspect.Signature(
         [
             parameter("self", parameter.POSITIONAL_OR_KEYWORD),
@@ -39,20 +54,24 @@ def _signature(rule: Rule) -> inspect.Signature:
                 parameter(name, parameter.KEYWORD_ONLY, default=default)
                 for name, default in signature_settings(rule).items()
             ),
+            *own,
         ]
     )
 
 
-def _initializer(rule: Rule) -> Callable[..., None]:
-    """Make the constructor of a rule that torch has not."""
-    signature = _signature(rule)
+def _initializer(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> Callable[..., None]:
+    signature = _signature(rule, theirs, options)
 
     def initialize(self: Optimizer, *arguments: Any, **keywords: Any) -> None:
+        self._options = {k: keywords.pop(k, default) for k, default in options.items()}
+        if theirs is not None:
+            theirs.__init__(self, *arguments, **keywords)
+            return
         given = signature.bind(self, *arguments, **keywords)
         given.apply_defaults()
-        _, params, *_ = given.args
-        defaults = {k: v for k, v in given.arguments.items() if k not in ("self", "params")}
-        torch.optim.Optimizer.__init__(self, params, defaults)
+        settings = given.arguments
+        defaults = {k: settings[k] for k in settings if k not in ("self", "params", *options)}
+        torch.optim.Optimizer.__init__(self, settings["params"], defaults)
 
     initialize.__signature__ = signature  # type: ignore[attr-defined]
     initialize.__name__ = "__init__"
@@ -60,47 +79,66 @@ def _initializer(rule: Rule) -> Callable[..., None]:
     return initialize
 
 
-def _document(rule: Rule, theirs: type | None) -> str:
+def _document(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> str:
     lines = rule.doc.replace("\n", "\n    ").replace("\n    \n", "\n\n")
     settings = (
         f"those of `pyoptim.{rule.name}`, and torch's forms of params"
         if theirs is None
         else f"those of `torch.optim.{rule.name}`, the base class"
     )
-    return f"{lines}\n\n    Arguments are {settings}.\n{_EXAMPLE.format(name=rule.name)}"
+    *others, last = options
+    listed = textwrap.fill(f"{', '.join(others)} and {last}", 92, subsequent_indent="    ")
+    return f"""{lines}
+
+    Arguments are {settings}.
+    Keywords beside them, told by `pyoptim.{rule.name}`:
+    {listed}.
+{_EXAMPLE.format(name=rule.name)}"""
 
 
-def make_class(rule: Rule, make_engine: MakeEngine, *, elementwise: bool) -> type[Optimizer]:
+def make_class(
+    rule: Rule, make_engine: OptionsEngine, *, elementwise: bool, options: Mapping[str, Any]
+) -> type[Optimizer]:
     """Make the class of a rule: a subclass of torch's where torch has it.
 
-    `elementwise` is whether the rule takes elements in any order.
+    `elementwise` is whether the rule takes elements in any order, `options` are what a step can do
+    besides, with defaults.
     """
     theirs = getattr(torch.optim, rule.name, None)
     body: dict[str, Any] = {
-        "__doc__": _document(rule, theirs),
+        "__doc__": _document(rule, theirs, options),
+        "__init__": _initializer(rule, theirs, options),
         "__module__": __package__,
         "rule": rule,
-        "_make_engine": staticmethod(make_engine),
+        "_make": staticmethod(make_engine),
         "_elementwise": elementwise,
         "_theirs": theirs,
     }
-    if theirs is None:
-        body["__init__"] = _initializer(rule)
-        return type(rule.name, (Optimizer,), body)
-    return type(rule.name, (Optimizer, theirs), body)
+    return type(rule.name, (Optimizer,) if theirs is None else (Optimizer, theirs), body)
 
 
 def _native(rule: Rule) -> type[Optimizer]:
-    make_engine = partial(_core.Optimizer, rule.name, **native_options({}))
-    return make_class(rule, make_engine, elementwise=not rule.factored)
+    options = OPTIONS if rule.factored else {**OPTIONS, **_MORE_OPTIONS}
+    make_engine = partial(_native_engine, rule)
+    return make_class(rule, make_engine, elementwise=not rule.factored, options=options)
+
+
+def _native_engine(rule: Rule, groups: list[Any], options: Mapping[str, Any]) -> _core.Optimizer:
+    if options.get("state_dtype") == "float8":
+        raise ValueError(
+            "state_dtype 'float8' is not for torch: its checkpoints would be read wrong there; "
+            "take 'bfloat16'"
+        )
+    return _core.Optimizer(rule.name, groups, **native_options(options), **native_extras(options))
 
 
 def _matrix(rule: MatrixRule) -> type[Optimizer]:
-    return make_class(rule.entry(), partial(_matrix_engine, rule), elementwise=False)
+    make_engine = partial(_matrix_engine, rule)
+    return make_class(rule.entry(), make_engine, elementwise=False, options=OPTIONS)
 
 
-def _matrix_engine(rule: MatrixRule, groups: list[Any]) -> MatrixEngine:
-    return MatrixEngine(rule, groups, {}, set())
+def _matrix_engine(rule: MatrixRule, groups: list[Any], options: Mapping[str, Any]) -> MatrixEngine:
+    return MatrixEngine(rule, groups, options, set())
 
 
 CLASSES: dict[str, type[Optimizer]] = {

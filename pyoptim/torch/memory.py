@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 import ml_dtypes
+import numpy as np
 import torch
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from pyoptim import _core
 from pyoptim.parameters import Array
 
 Tensor: TypeAlias = Any
@@ -52,6 +54,14 @@ def as_numpy(tensor: Tensor) -> Array:
     return array.view(ml_dtypes.bfloat16) if bfloat16 else array
 
 
+def from_numpy(array: Array) -> Tensor:
+    """Return an array's memory as a tensor; halves of 16 bits as integers that all of torch has."""
+    if array.dtype.itemsize != 2:
+        return torch.from_numpy(array)
+    tensor = torch.from_numpy(array.view(np.int16))
+    return tensor.view(torch.bfloat16) if array.dtype == ml_dtypes.bfloat16 else tensor
+
+
 class Place:
     """A parameter's memory.
 
@@ -79,7 +89,7 @@ class Place:
 
     def like(self, array: Array) -> Tensor:
         """Return a tensor over an array that the engine keeps, with the parameter's axes."""
-        tensor = torch.from_numpy(array)
+        tensor = from_numpy(array)
         return tensor.as_strided(self.shape, self.stride) if self._by_element(array) else tensor
 
     def _by_element(self, array: Array) -> bool:
@@ -96,7 +106,9 @@ class Place:
             raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
         if grad.shape != self.shape:
             raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
-        if grad.dtype is self.dtype and grad.stride() == self.stride and not grad.is_neg():
+        lies_alike = grad.dtype is self.dtype and grad.stride() == self.stride
+        has_memory = grad.data_ptr() != 0 or grad.numel() == 0  # zeros may have none
+        if lies_alike and has_memory and not grad.is_neg():
             return grad
         copy = torch.empty_strided(self.shape, self.stride, dtype=self.dtype)
         return copy.copy_(grad.detach())
@@ -107,3 +119,28 @@ class Place:
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
         return as_numpy(tensor.contiguous())
+
+
+class Layouts:
+    """What `_core.Layouts` is, where tensors have no functions for C that tell how they lie."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self._before = list(map(_layout, tensors))
+
+    def hold(self, tensors: list[Tensor]) -> bool:
+        """Whether they lie where they did, and as they did."""
+        return list(map(_layout, tensors)) == self._before
+
+    def gradients(self, tensors: list[Tensor]) -> tuple[list[Tensor | None], None]:
+        """Return the gradients; None in place of their addresses, each is to be looked at."""
+        return [tensor.grad for tensor in tensors], None
+
+
+def _layout(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride()
+
+
+def layouts(tensors: list[Tensor]) -> Layouts | _core.Layouts:
+    """Return how these lie, to be asked before each step whether they still do."""
+    api = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
+    return Layouts(tensors) if api is None else _core.Layouts(tensors, torch.Tensor, api)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
-from typing import Any, ClassVar
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeAlias
 
 import torch
+from torch.optim import optimizer as torch_optimizer
 
+from pyoptim._core import StepInfo
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
 from pyoptim.torch.memory import Tensor, check_steppable
 from pyoptim.torch.names import Settings, Source, sources
+
+OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
+"""Makes an engine of groups and options."""
 
 
 class Optimizer(torch.optim.Optimizer, EvaluationPoints):
@@ -33,14 +40,21 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
     _binding: Binding | None = None
     _sources: list[Source] | None = None
+    _options: Mapping[str, Any] = MappingProxyType({})
 
     state: Any
     param_groups: list[dict[str, Any]]
 
+    info: StepInfo | None = None
+    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`."""
+
     @staticmethod
-    def _make_engine(groups: list[Any]) -> Engine:
+    def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Make the engine of this rule."""
         raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+
+    def _make_engine(self, groups: list[Any]) -> Engine:
+        return self._make(groups, self._options)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters that have a gradient.
@@ -62,9 +76,29 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if found_inf is None or not found_inf.item():
             scale = getattr(self, "grad_scale", None)
             self._check_training("step()")
-            with torch.no_grad():
-                self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
+            self.info = self._bound().step(self.state, 1.0 if scale is None else 1.0 / float(scale))
         return loss
+
+    @staticmethod
+    def profile_hook_step(step: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a step as torch does, by hooks and a profiler's mark, where somebody listens.
+
+        That nobody does is what most steps find; it costs them next to nothing then.
+        """
+        observed = torch.optim.Optimizer.profile_hook_step(step)
+
+        @wraps(step)
+        def step_if_unobserved(self: Optimizer, *arguments: Any, **keywords: Any) -> Any:
+            observers = (
+                self._optimizer_step_pre_hooks
+                or self._optimizer_step_post_hooks
+                or torch_optimizer._global_optimizer_pre_hooks
+                or torch_optimizer._global_optimizer_post_hooks
+                or torch.autograd._profiler_enabled()
+            )
+            return (observed if observers else step)(self, *arguments, **keywords)
+
+        return step_if_unobserved
 
     def _bound(self) -> Binding:
         """Return an engine over the tensors, groups, settings and states as they are now."""
@@ -73,16 +107,18 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         settings = self._settings()
         if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
             self._check_training("a change of parameters or groups")
-            binding = self._binding = Binding(
-                self.rule,
-                self._make_engine,
-                params,
-                settings,
-                [name for group in self._names() for name in group],
-                elementwise=self._elementwise,
-                counts=_counts(self._theirs),
-                state=self.state,
-            )
+            with torch.no_grad():
+                binding = Binding(
+                    self.rule,
+                    self._make_engine,
+                    params,
+                    settings,
+                    [name for group in self._names() for name in group],
+                    elementwise=self._elementwise,
+                    counts=_counts(self._theirs),
+                    state=self.state,
+                )
+            self._binding = binding
         return binding
 
     def _settings(self) -> list[Settings]:
@@ -159,8 +195,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_training("pickling or copying")
-        state: dict[str, Any] = super().__getstate__()
-        return state
+        return {**super().__getstate__(), "_options": self._options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -203,13 +238,13 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         self._bound().update_hessian(estimates)
 
 
-@cache
-def _counts(theirs: type | None) -> bool:
+def _counts(theirs: type[torch.optim.Optimizer] | None) -> bool:
     """Whether states show the number of steps: where torch has the class, as torch does."""
     if theirs is None:
         return True
     param = torch.zeros(1, 1, requires_grad=True)
     param.grad = torch.zeros(1, 1)
     optimizer = theirs([param])
-    optimizer.step()
+    with torch.no_grad():
+        inspect.unwrap(theirs.step)(optimizer)  # no hook of others hears of it
     return "step" in optimizer.state[param]

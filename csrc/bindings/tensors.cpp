@@ -1,0 +1,164 @@
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "bindings/bindings.hpp"
+#include "bindings/dlpack.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+/// Looks at tensors by the functions that their type has for C. None of its libraries is linked.
+class Look {
+ public:
+  explicit Look(const py::capsule& api) {
+    const auto* found = api.get_pointer<const dlpack::ExchangeApi>();
+    while (found != nullptr && found->major != 1) found = found->previous;
+    if (found == nullptr || found->describe == nullptr)
+      throw py::value_error("expected an exchange API of DLPack 1 that describes tensors");
+    describe_ = found->describe;
+  }
+
+  /// What there is to say of an object; nothing if it has no memory of its own, as if sparse.
+  [[nodiscard]] std::optional<dlpack::Tensor> operator()(py::handle object) const {
+    dlpack::Tensor tensor{};
+    if (describe_(object.ptr(), &tensor) == 0) return tensor;
+    PyErr_Clear();
+    return std::nullopt;
+  }
+
+ private:
+  int (*describe_)(void*, dlpack::Tensor*) = nullptr;
+};
+
+std::uintptr_t address(const dlpack::Tensor& tensor) {
+  return reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.byte_offset;
+}
+
+/// Where and how a tensor's elements lie.
+class Layout {
+ public:
+  explicit Layout(const dlpack::Tensor& tensor)
+      : address_(address(tensor)),
+        device_(tensor.device),
+        dtype_(tensor.dtype),
+        shape_(tensor.shape, tensor.shape + tensor.dimensions),
+        strides_(tensor.strides, tensor.strides + tensor.dimensions) {}
+
+  /// Whether another one's elements lie in the same order, of the same type.
+  [[nodiscard]] bool same_order(const dlpack::Tensor& other) const {
+    return other.device.type == device_.type && other.dtype.code == dtype_.code &&
+           other.dtype.bits == dtype_.bits && other.dtype.lanes == dtype_.lanes &&
+           std::equal(shape_.begin(), shape_.end(), other.shape, other.shape + other.dimensions) &&
+           std::equal(strides_.begin(), strides_.end(), other.strides);
+  }
+  [[nodiscard]] bool same(const dlpack::Tensor& other) const {
+    return address(other) == address_ && same_order(other);
+  }
+  [[nodiscard]] bool is_empty() const {
+    return std::find(shape_.begin(), shape_.end(), 0) != shape_.end();
+  }
+
+ private:
+  std::uintptr_t address_;
+  dlpack::Device device_;
+  dlpack::DataType dtype_;
+  std::vector<std::int64_t> shape_;
+  std::vector<std::int64_t> strides_;
+};
+
+using Addresses = std::vector<std::optional<std::uintptr_t>>;
+
+/// How PyTorch's parameters lay. They are given again to each question and not kept: what holds
+/// Python's objects here is not seen by its garbage collector.
+class Layouts {
+ public:
+  Layouts(const py::list& tensors, py::type kind, const py::capsule& api)
+      : look_(api), kind_(std::move(kind)) {
+    for (const py::handle tensor : tensors) {
+      const auto seen = look_(tensor);
+      if (!seen) throw py::type_error("expected tensors with memory of their own");
+      layouts_.emplace_back(*seen);
+    }
+  }
+
+  /// Whether they lie where they did, and as they did.
+  [[nodiscard]] bool hold(const py::list& tensors) const {
+    if (tensors.size() != layouts_.size()) return false;
+    for (std::size_t i = 0; i < layouts_.size(); ++i) {
+      const auto seen = look_(tensors[i]);
+      if (!seen || !layouts_[i].same(*seen)) return false;
+    }
+    return true;
+  }
+
+  /// The gradients, and their addresses if all that are not None lie as their parameters do.
+  [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(
+      const py::list& tensors) const {
+    if (tensors.size() != layouts_.size()) throw py::value_error("expected the same tensors");
+    py::list grads(layouts_.size());
+    Addresses addresses(layouts_.size());
+    bool alike = true;
+    for (std::size_t i = 0; i < layouts_.size(); ++i) {
+      py::object grad = tensors[i].attr(grad_);
+      if (alike && !grad.is_none()) {
+        addresses[i] = readable(grad, layouts_[i]);
+        alike = addresses[i].has_value();
+      }
+      grads[i] = std::move(grad);
+    }
+    if (!alike) return {std::move(grads), std::nullopt};
+    return {std::move(grads), std::move(addresses)};
+  }
+
+ private:
+  [[nodiscard]] std::optional<std::uintptr_t> readable(const py::object& grad,
+                                                       const Layout& param) const {
+    if (!py::type::handle_of(grad).is(kind_)) return std::nullopt;
+    const auto seen = look_(grad);
+    if (!seen || !param.same_order(*seen)) return std::nullopt;
+    if (address(*seen) == 0 && !param.is_empty()) return std::nullopt;  // zeros without memory
+    // A view whose elements are to be negated looks the same otherwise.
+    const auto negated =
+        py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(grad.ptr(), is_neg_.ptr()));
+    if (!negated) throw py::error_already_set();
+    if (negated.ptr() != Py_False) return std::nullopt;
+    return address(*seen);
+  }
+
+  Look look_;
+  std::vector<Layout> layouts_;
+  py::object kind_;
+  py::str grad_ = py::reinterpret_steal<py::str>(PyUnicode_InternFromString("grad"));
+  py::str is_neg_ = py::reinterpret_steal<py::str>(PyUnicode_InternFromString("is_neg"));
+};
+
+bool same_items(const py::list& lists, const py::list& others) {
+  if (lists.size() != others.size()) return false;
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    PyObject *const a = lists[i].ptr(), *const b = others[i].ptr();
+    if (PyList_Check(a) == 0 || PyList_Check(b) == 0 || PyList_GET_SIZE(a) != PyList_GET_SIZE(b))
+      return false;
+    for (Py_ssize_t k = 0; k < PyList_GET_SIZE(a); ++k)
+      if (PyList_GET_ITEM(a, k) != PyList_GET_ITEM(b, k)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void bind_tensors(py::module_& module) {
+  module.def("same_items", &same_items, py::arg("lists"), py::arg("others"),
+             "Whether lists of lists hold the same objects, which are not touched.");
+  py::class_<Layouts>(module, "Layouts", "How PyTorch's parameters lay in memory.")
+      .def(py::init<const py::list&, py::type, const py::capsule&>(), py::arg("tensors"),
+           py::arg("kind"), py::arg("api"))
+      .def("hold", &Layouts::hold, py::arg("tensors"))
+      .def("gradients", &Layouts::gradients, py::arg("tensors"));
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,199 @@
+"""pyoptim.torch: what a step does besides, as pyoptim's own classes do it; checkpoints with it."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import inspect
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import pyoptim as po  # noqa: E402
+import pyoptim.torch as ours  # noqa: E402 - after torch was found
+from pyoptim.torch.memory import as_numpy  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
+EVERY = [{"clip_norm": 0.5}, {"clip_value": 0.1}, {"skip_nonfinite": True}, {"num_threads": 1}]
+ELEMENTWISE: list[dict[str, Any]] = [
+    {"state_dtype": "bfloat16", "seed": 3},
+    {"state_dtype": "bfloat16", "stochastic_rounding": False},
+    {"ema_decay": 0.9},
+    {"bfloat16_copy": True},
+    {"modifier": "cautious"},
+    {"modifier": "grams"},
+]
+OF_BFLOAT16: list[dict[str, Any]] = [{"master_weights": "float32"}, {"master_weights": "split"}]
+
+all_rules = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
+
+
+def takes(cls: Any, options: dict[str, Any]) -> bool:
+    return options.keys() <= inspect.signature(cls).parameters.keys()
+
+
+def parameters(dtype: Any = torch.float32) -> list[Any]:
+    generator = torch.Generator().manual_seed(0)
+    shapes = (3, 4), (20, 15)
+    return [torch.nn.Parameter(torch.randn(s, generator=generator).to(dtype)) for s in shapes]
+
+
+def set_grads(params: list[Any], t: int) -> None:
+    generator = torch.Generator().manual_seed(t + 1)
+    for p in params:
+        p.grad = torch.randn(p.shape, generator=generator).to(p.dtype)
+
+
+def step(optimizer: Any, t: int) -> None:
+    set_grads([p for group in optimizer.param_groups for p in group["params"]], t)
+    optimizer.step()
+
+
+def by_pyoptim(cls: Any, theirs: list[Any], options: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Return the optimizer of pyoptim with the same settings, over copies."""
+    arrays = [as_numpy(p).copy() for p in theirs]
+    optimizer = cls(parameters(theirs[0].dtype))
+    settings = dict(optimizer._settings()[0])
+    return getattr(po, cls.__name__)(arrays, **settings, **options), arrays
+
+
+@pytest.mark.parametrize("options", [*EVERY, *ELEMENTWISE, *OF_BFLOAT16], ids=str)
+@all_rules
+def test_steps_are_those_of_pyoptim(cls: Any, options: dict[str, Any]) -> None:
+    if not takes(cls, options):
+        assert options not in EVERY
+        return
+    given = parameters(torch.bfloat16 if options in OF_BFLOAT16 else torch.float32)
+    try:
+        peer, arrays = by_pyoptim(cls, given, options)
+    except ValueError as error:  # rules with norms cannot be cautious
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            cls(given, **options)
+        return
+    optimizer = cls(given, **options)
+    for t in range(3):
+        step(optimizer, t)
+        info = peer.step([as_numpy(p.grad) for p in given])
+        assert optimizer.info.grad_norm == info.grad_norm
+    for p, array in zip(given, arrays, strict=True):
+        assert (as_numpy(p) == array).all()
+        assert "ema_decay" not in options or "ema" in optimizer.state[p]
+
+
+@all_rules
+def test_skipped_steps_leave_everything(cls: Any) -> None:
+    given = parameters()
+    optimizer = cls(given, skip_nonfinite=True)
+    step(optimizer, 0)
+    before = copy.deepcopy([(p.detach(), dict(optimizer.state[p])) for p in given])
+    set_grads(given, 1)
+    given[0].grad[1, 1] = torch.nan
+    optimizer.step()
+    assert optimizer.info.skipped
+    for p, (value, state) in zip(given, before, strict=True):
+        assert torch.equal(p, value)
+        assert all(torch.equal(optimizer.state[p][name], state[name]) for name in state)
+    step(optimizer, 2)
+    assert not optimizer.info.skipped
+    assert not torch.equal(given[0], before[0][0])
+
+
+def test_a_first_step_may_be_skipped() -> None:
+    given = parameters()
+    optimizer = ours.Adam(given, skip_nonfinite=True)
+    set_grads(given, 0)
+    given[1].grad[7, 2] = torch.inf
+    optimizer.step()
+    assert optimizer.info.skipped
+    assert all("exp_avg" not in optimizer.state[p] for p in given)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        copy.deepcopy,
+        lambda optimizer: pickle.loads(pickle.dumps(optimizer)),
+        lambda optimizer: None,
+    ],
+    ids=["copied", "pickled", "loaded"],
+)
+@pytest.mark.parametrize("options", [*ELEMENTWISE, *OF_BFLOAT16], ids=str)
+def test_interrupted_is_uninterrupted(options: dict[str, Any], again: Callable[[Any], Any]) -> None:
+    given = parameters(torch.bfloat16 if options in OF_BFLOAT16 else torch.float32)
+    first = ours.AdamW(given, lr=0.1, **options)
+    for t in range(3):
+        step(first, t)
+    second = again(first)
+    if second is None:
+        second = ours.AdamW(copy.deepcopy(given), lr=0.1, **options)
+        second.load_state_dict(first.state_dict())
+    for t in range(3, 6):
+        step(first, t)
+        step(second, t)
+    others = second.param_groups[0]["params"]
+    for p, q in zip(given, others, strict=True):
+        assert torch.equal(p, q)
+        for name, value in first.state[p].items():
+            assert torch.equal(value, second.state[q][name]), name
+
+
+def test_bfloat16_states_go_to_torch_and_back() -> None:
+    given = parameters()
+    optimizer = ours.AdamW(given, state_dtype="bfloat16")
+    peer = torch.optim.AdamW(given)
+    step(optimizer, 0)
+    peer.load_state_dict(optimizer.state_dict())
+    for p in given:
+        assert peer.state[p]["exp_avg"].dtype is torch.float32
+        assert optimizer.state[p]["exp_avg"].dtype is torch.bfloat16
+        assert torch.equal(peer.state[p]["exp_avg"], optimizer.state[p]["exp_avg"].float())
+    step(peer, 1)
+    optimizer.load_state_dict(peer.state_dict())
+    for p in given:
+        assert torch.equal(optimizer.state[p]["exp_avg"], peer.state[p]["exp_avg"].bfloat16())
+        assert optimizer.state[p]["step"] == 2
+    step(optimizer, 2)
+
+
+def test_states_that_torch_cannot_have_are_refused() -> None:
+    for cls in (c for c in RULES if takes(c, {"state_dtype": None})):
+        with pytest.raises(ValueError, match="'float8' is not for torch"):
+            cls(parameters(), state_dtype="float8")
+    given = parameters(torch.bfloat16)
+    optimizer = ours.AdamW(given, master_weights="split")
+    step(optimizer, 0)
+    peer = torch.optim.AdamW(given)
+    peer.load_state_dict(optimizer.state_dict())  # as numbers of the parameters' type
+    before = {name: value.clone() for name, value in optimizer.state[given[0]].items()}
+    with pytest.raises(ValueError, match=r"'low_half' of params\[0\]: expected torch.int16"):
+        optimizer.load_state_dict(peer.state_dict())
+    assert all(torch.equal(optimizer.state[given[0]][k], v) for k, v in before.items())
+
+
+@all_rules
+def test_options_out_of_range(cls: Any) -> None:
+    for wrong in ({"clip_norm": -1.0}, {"clip_value": 0.0}, {"num_threads": 0}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            cls(parameters(), **wrong)
+    with pytest.raises(TypeError, match="clip_nrom"):
+        cls(parameters(), clip_nrom=1.0)
+
+
+def test_the_stub_is_up_to_date() -> None:
+    root = Path(__file__).parent.parent
+    spec = importlib.util.spec_from_file_location("write_stubs", root / "tools" / "write_stubs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    texts = {path: text for path, text in module.stubs().items() if "torch" in path.parts}
+    assert {path.parent.name for path in texts} >= {"torch"}
+    for path, text in texts.items():
+        assert path.read_text(encoding="utf-8") == text
