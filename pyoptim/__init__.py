@@ -11,7 +11,8 @@ True
 `pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
 beside them), `pyoptim.schedules` has learning rates that change and `pyoptim.plot_schedule` draws
 them, `pyoptim.wrappers` average weights, accumulate gradients and more around any optimizer,
-`pyoptim.models` and `pyoptim.train` train, `pyoptim.checkpoint` saves what was trained,
+`pyoptim.models` and `pyoptim.train` train with `pyoptim.losses` and `pyoptim.penalties`,
+`pyoptim.checkpoint` saves what was trained,
 `pyoptim.show_config()` tells what it runs on.
 """
 
@@ -35,13 +36,23 @@ if TYPE_CHECKING:
     from pyoptim import checkpoint as checkpoint
     from pyoptim import losses as losses
     from pyoptim import models as models
+    from pyoptim import penalties as penalties
     from pyoptim import plots as plots
     from pyoptim import schedules as schedules
     from pyoptim import train as train
     from pyoptim import wrappers as wrappers
     from pyoptim.plots import plot_schedule as plot_schedule
 
-_LAZY = ("checkpoint", "losses", "models", "plots", "schedules", "train", "wrappers")
+_LAZY = (
+    "checkpoint",
+    "losses",
+    "models",
+    "penalties",
+    "plots",
+    "schedules",
+    "train",
+    "wrappers",
+)
 _LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
 
 __all__ = [

@@ -119,10 +119,27 @@ def layer_forward(activation: Activation, z: Array, bias: Array, a: Array) -> No
 def layer_backward(
     activation: Activation, d: Array, z: Array, a: Array, bias_grad: Array
 ) -> None: ...
-def add_penalty(param: Array, grad: Array, l1: float, l2: float) -> float: ...
 def softmax(scores: Array) -> None: ...
-def losses() -> list[tuple[str, str, bool]]: ...
-def mean_loss(loss: str, scores: Array, targets: Array, slope: Array | None) -> float: ...
+
+@final
+class Link(enum.Enum):
+    identity = 0
+    exponential = 1
+    sign = 2
+    logistic = 3
+    softmax = 4
+
+def losses() -> list[dict[str, Any]]: ...
+def check_loss(loss: str, parameters: Sequence[float]) -> None: ...
+def mean_loss(
+    loss: str,
+    parameters: Sequence[float],
+    scores: Array,
+    targets: Array,
+    weights: Array | None,
+    slope: Array | None,
+    curvature: Array | None,
+) -> float: ...
 def weigh(
     sums: Sequence[Array], grads: Sequence[Array], weight: float, num_threads: int
 ) -> None: ...
@@ -162,4 +179,21 @@ def clip_units(
     scale: float,
     num_threads: int,
 ) -> None: ...
+def limit_norms(
+    params: Sequence[Array], last_axis: bool, most: float, num_threads: int
+) -> None: ...
+def shrink(
+    params: Sequence[Array], threshold: float, factor: float, num_threads: int
+) -> None: ...
+def keep_orthant(
+    params: Sequence[Array], orthants: Sequence[Array], num_threads: int
+) -> None: ...
+def penalize(
+    params: Sequence[Array],
+    grads: Sequence[Array],
+    orthants: Sequence[Array],
+    l1: float,
+    l2: float,
+    num_threads: int,
+) -> float: ...
 def xxh64(data: object) -> int: ...

@@ -1,4 +1,8 @@
-"""Losses: the mean over a batch, and its slope by the scores, in one pass.
+"""Losses: the mean over a batch, and its derivatives by the scores, in one pass.
+
+There is a class for each loss, which takes its parameters, and an instance with the defaults that
+has the same name in small letters: ``Huber(delta=2.0)`` and ``huber``. They are made from the
+engine's list of losses; `losses.pyi` spells them out for editors and type checkers.
 
 Examples
 --------
@@ -9,99 +13,121 @@ Examples
 >>> value, slope = po.losses.squared.value_and_slope(scores, np.zeros((2, 2)))
 >>> value, slope.tolist()
 (1.25, [[1.0, 0.0], [0.0, 0.5]])
+>>> po.losses.squared(scores, np.zeros((2, 2)), sample_weight=[1, 3])
+0.875
+>>> po.losses.get("huber", delta=2)
+Huber(delta=2.0)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from pyoptim import _core
-from pyoptim.parameters import Array
+from pyoptim.catalog import Field
+from pyoptim.loss import Loss
+from pyoptim.weights import compute_class_weight, compute_sample_weight
 
-__all__ = ["Loss", "get", "softmax", "squared"]
+_TARGETS_OF_ROWS = (
+    "whole numbers from 0, one a row, or rows of probabilities, one for each class"
+)
 
 
-class Loss:
-    """A loss of scores against targets.
+def _document(name: str, entry: dict[str, Any], fields: tuple[Field, ...]) -> str:
+    lines = entry["doc"].replace("\n", "\n    ").replace("\n    \n", "\n\n")
+    targets = _TARGETS_OF_ROWS if entry["of_rows"] else f"numbers, {entry['targets']}"
+    parameters = "".join(
+        f"    {field.name} : float, {field.range}, by default {field.default}\n"
+        f"        {field.doc}\n"
+        for field in fields
+    )
+    scores = "[[0.5, 2.0], [1.0, -1.0]]" if entry["of_rows"] else "[0.5, 2.0]"
+    heading = f"    Parameters\n    ----------\n{parameters}\n" if fields else ""
+    return f"""{lines}
 
-    ``loss(scores, targets)`` is its mean: over rows for losses of class labels (targets are whole
-    numbers, one a row), over all scores for the others (targets are values, one a score).
-    Scores are float32 or float64, one row a sample.
+    Targets are {targets}. See `pyoptim.loss.Loss` for what a loss can do.
 
-    Attributes
-    ----------
-    name : str
-    labels : bool
-        Whether targets are class labels.
+{heading}    Raises
+    ------
+    ValueError
+        If a parameter, a target or a weight is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> scores, targets = np.array({scores}), np.array([0, 1])
+    >>> loss = po.losses.{name}()
+    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
+    >>> value == loss(scores, targets), slope.shape == scores.shape
+    (True, True)
     """
 
-    def __init__(self, name: str, doc: str, labels: bool) -> None:
-        self.name = name
-        self.labels = labels
-        self.__doc__ = doc
 
-    def __call__(self, scores: npt.ArrayLike, targets: npt.ArrayLike) -> float:
-        """Return the mean loss."""
-        rows = np.ascontiguousarray(scores)
-        return _core.mean_loss(self.name, rows.copy(), self.as_targets(targets, rows), None)
-
-    def value_and_slope(self, scores: Array, targets: npt.ArrayLike) -> tuple[float, Array]:
-        """Return the mean loss and its slope by every score."""
-        slope = np.array(scores, order="C")
-        value = _core.mean_loss(self.name, slope, self.as_targets(targets, slope), slope)
-        return value, slope
-
-    def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
-        """Return targets in the type and shape that the loss of these scores takes.
-
-        Raises
-        ------
-        TypeError
-            If labels are not whole numbers.
-        ValueError
-            If the number of targets does not fit the scores.
-        """
-        given = np.asarray(targets)
-        if self.labels:
-            return as_labels(given)
-        values = np.ascontiguousarray(given, dtype=scores.dtype)
-        if values.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 1:
-            values = values.reshape(-1, 1)
-        return values
-
-    def __repr__(self) -> str:
-        return f"losses.{self.name}"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return get, (self.name,)
+def _made(entry: dict[str, Any]) -> type[Loss]:
+    """Make the class of a loss, with its signature and documentation."""
+    fields = tuple(Field(*field) for field in entry["fields"])
+    name = "".join(map(str.capitalize, entry["name"].split("_")))
+    members = {
+        "__doc__": _document(name, entry, fields),
+        "__module__": __name__,
+        "name": entry["name"],
+        "labels": entry["of_rows"],
+        "link": entry["link"].name,
+        "fields": fields,
+    }
+    for field in fields:
+        members[field.name] = property(lambda self, n=field.name: self._parameters[n], doc=field.doc)
+    made = type(name, (Loss,), members)
+    made.__signature__ = made._signature()  # type: ignore[attr-defined]
+    return made
 
 
-def as_labels(targets: Array) -> Array:
-    """Return class labels as the kernels take them; TypeError unless they are whole numbers."""
-    if targets.dtype.kind not in "iu":
-        raise TypeError(f"targets: expected whole-number class labels, got dtype {targets.dtype}")
-    return np.ascontiguousarray(targets, dtype=np.int64)
+_CLASSES = {entry["name"]: _made(entry) for entry in _core.losses()}
+_READY = {name: cls() for name, cls in _CLASSES.items()}
+globals().update({cls.__name__: cls for cls in _CLASSES.values()}, **_READY)
+
+__all__ = [
+    "Loss",
+    "compute_class_weight",
+    "compute_sample_weight",
+    "get",
+    *(cls.__name__ for cls in _CLASSES.values()),
+    *_READY,
+]
 
 
-_ALL = {name: Loss(name, doc, labels) for name, doc, labels in _core.losses()}
-
-squared = _ALL["squared"]
-softmax = _ALL["softmax"]
-
-
-def get(loss: str | Loss) -> Loss:
+def get(loss: str | Loss | Mapping[str, Any], **parameters: float) -> Loss:
     """Return the loss of this name.
+
+    Parameters
+    ----------
+    loss : str, Loss, or mapping
+        A name; a loss, which is returned; or what `Loss.config` returned.
+    **parameters
+        Those of the loss, in place of its defaults.
 
     Raises
     ------
     ValueError
-        If there is none; the message lists those there are.
+        If there is no such loss (the message lists those there are), or a parameter is out of
+        range.
+    TypeError
+        If the loss has no such parameter, or is given ready, with parameters.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> po.losses.get("quantile", quantile=0.9)
+    Quantile(quantile=0.9)
     """
     if isinstance(loss, Loss):
+        if parameters:
+            raise TypeError(f"{loss!r} has its parameters; give its name to choose others")
         return loss
-    if loss not in _ALL:
-        raise ValueError(f"there is no loss {loss!r}; there are {', '.join(_ALL)}")
-    return _ALL[loss]
+    if isinstance(loss, Mapping):
+        named = dict(loss)
+        return get(named.pop("name"), **named, **parameters)
+    if loss not in _CLASSES:
+        raise ValueError(f"there is no loss {loss!r}; there are {', '.join(_CLASSES)}")
+    return _CLASSES[loss](**parameters) if parameters else _READY[loss]

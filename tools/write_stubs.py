@@ -1,4 +1,4 @@
-"""Write the stubs of the optimizer classes, and the structs of rules and schedules for C++.
+"""Write the stubs of optimizer and loss classes, and the structs of rules and schedules for C++.
 
 python tools/write_stubs.py          write the files
 python tools/write_stubs.py --check  fail if a file is not up to date
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyoptim as po
-from pyoptim import matrix
+from pyoptim import losses, matrix
 from pyoptim.paths import get_library_dir
 from pyoptim.schedules.cycles import CycleMomentum
 
@@ -69,6 +69,19 @@ from torch.optim.optimizer import ParamsT
 from pyoptim.catalog import Rule
 from pyoptim.extras import MasterWeights, Modifier, StateDType
 from pyoptim.torch.optimizer import Optimizer as Optimizer
+
+"""
+
+LOSSES = """\
+# Written by tools/write_stubs.py from the engine's list of losses; do not edit.
+from collections.abc import Mapping
+from typing import Any
+
+from pyoptim.loss import Loss as Loss
+from pyoptim.weights import compute_class_weight as compute_class_weight
+from pyoptim.weights import compute_sample_weight as compute_sample_weight
+
+def get(loss: str | Loss | Mapping[str, Any], **parameters: float) -> Loss: ...
 
 """
 
@@ -144,6 +157,26 @@ def stub(
     listed = "".join(f'    "{name}",\n' for name in (*exported, *names))
     classes = "\n".join(map(of, names))
     return f"{header}__all__ = [\n{listed}]\n\n{classes}"
+
+
+def loss_stub(name: str) -> str:
+    """Return the stub of one loss: its class, and the instance with the defaults."""
+    cls = getattr(losses, name)
+    if not cls.fields:
+        return f"class {name}(Loss):\n    def __init__(self) -> None: ...\n\n{cls.name}: {name}\n"
+    arguments = "".join(f", {field.name}: float = {field.default}" for field in cls.fields)
+    properties = "".join(
+        f"    @property\n    def {field.name}(self) -> float: ...\n" for field in cls.fields
+    )
+    start = f"class {name}(Loss):\n    def __init__(self{arguments}) -> None: ...\n"
+    return f"{start}{properties}\n{cls.name}: {name}\n"
+
+
+def losses_stub() -> str:
+    """Return the text of the losses' stub."""
+    classes = [name for name in losses.__all__ if name[0].isupper() and name != "Loss"]
+    listed = "".join(f'    "{name}",\n' for name in losses.__all__)
+    return f"{LOSSES}__all__ = [\n{listed}]\n\n" + "\n".join(map(loss_stub, classes))
 
 
 CPP = """\
@@ -273,6 +306,7 @@ def stubs() -> dict[Path, str]:
     """Return the stub files with their texts; that for torch only if torch is installed."""
     native, for_matrices = ([rule.name for rule in r] for r in (po.rules(), matrix.RULES))
     texts = {
+        PACKAGE / "losses.pyi": losses_stub(),
         PACKAGE / "optim.pyi": stub(NATIVE, native),
         PACKAGE / "matrix" / "__init__.pyi": stub(MATRIX, for_matrices),
     }

@@ -3,13 +3,19 @@
 
 #include <pybind11/pybind11.h>
 
+#include "engine/backend.hpp"
+
 namespace pyoptim::bindings {
 
 namespace py = pybind11;
 
+/// A tuple for each field: name, default, range, whether it is a flag, doc.
+py::tuple field_list(const FieldInfo* fields, std::size_t count);
+
 void bind_checksum(py::module_& module);
 void bind_config(py::module_& module);
 void bind_layers(py::module_& module);
+void bind_losses(py::module_& module);
 void bind_memory(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_rules(py::module_& module);

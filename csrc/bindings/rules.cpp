@@ -6,19 +6,20 @@
 #include "engine/passes.hpp"
 
 namespace pyoptim::bindings {
-namespace {
 
-py::tuple fields(const RuleInfo& rule) {
-  py::list fields;
-  for (std::size_t i = 0; i < rule.field_count; ++i) {
-    const FieldInfo& field = rule.fields[i];
+py::tuple field_list(const FieldInfo* fields, std::size_t count) {
+  py::list all;
+  for (std::size_t i = 0; i < count; ++i) {
+    const FieldInfo& field = fields[i];
     const py::object initial =
         field.range.flag ? py::object(py::bool_(field.initial != 0)) : py::float_(field.initial);
-    fields.append(
+    all.append(
         py::make_tuple(field.name, initial, describe(field.range), field.range.flag, field.doc));
   }
-  return py::tuple(fields);
+  return py::tuple(all);
 }
+
+namespace {
 
 /// How many arrays each pass reads and writes.
 py::tuple passes(const RuleInfo& rule) {
@@ -50,7 +51,7 @@ py::list rules() {
       entry["averages"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
       entry["takes_rows"] = rule.takes_rows;
-      entry["fields"] = fields(rule);
+      entry["fields"] = field_list(rule.fields, rule.field_count);
       entry["states"] = py::list();
       all.append(entry);
     }

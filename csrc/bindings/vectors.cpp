@@ -157,14 +157,34 @@ double norm(const Arrays& params, const Arrays& grads, bool adaptive, double eta
              [&] { return gradient_norm(lists.vectors(), adaptive, eta, num_threads); });
 }
 
-/// A vector is one unit, as is a number. Other arrays have one for each index of their first axis,
-/// or of their last one.
-void clip(const Arrays& params, const Arrays& grads, const Arrays& out, bool last_axis, double clip,
-          double eps, double scale, int num_threads) {
+void shrink(const Arrays& params, double threshold, double factor, int num_threads) {
+  update(&VectorKernels::shrink,
+         Lists(params, "params").write(params, "params", &VectorPart::param), threshold, factor,
+         num_threads);
+}
+
+void orthant(const Arrays& params, const Arrays& orthants, int num_threads) {
+  update(&VectorKernels::keep_orthant,
+         Lists(params, "params")
+             .write(params, "params", &VectorPart::param)
+             .write(orthants, "orthants", &VectorPart::copy),
+         0, 0, num_threads);
+}
+
+double penalty(const Arrays& params, const Arrays& grads, const Arrays& orthants, double l1,
+               double l2, int num_threads) {
+  const Lists sums = Lists(params, "params").write(grads, "grads", &VectorPart::copy);
   const Lists lists = Lists(params, "params")
                           .write(params, "params", &VectorPart::param)
-                          .read(grads, "grads", &VectorPart::grad)
-                          .write(out, "out", &VectorPart::copy);
+                          .write(orthants, "orthants", &VectorPart::copy);
+  std::vector<void*> out;
+  for (const Vector& vector : sums.vectors()) out.push_back(vector.part.copy);
+  return run(lists.vectors(), [&] { return penalize(lists.vectors(), out, l1, l2, num_threads); });
+}
+
+/// A vector is one unit, as is a number. Other arrays have one for each index of their first axis,
+/// or of their last one.
+std::vector<Units> units_of(const Arrays& params, const Lists& lists, bool last_axis) {
   std::vector<Units> units;
   for (std::size_t i = 0; i < params.size(); ++i) {
     const py::array& param = params[i];
@@ -179,7 +199,23 @@ void clip(const Arrays& params, const Arrays& grads, const Arrays& out, bool las
     else
       units.push_back({vector, count, each, false});
   }
+  return units;
+}
+
+void clip(const Arrays& params, const Arrays& grads, const Arrays& out, bool last_axis, double clip,
+          double eps, double scale, int num_threads) {
+  const Lists lists = Lists(params, "params")
+                          .write(params, "params", &VectorPart::param)
+                          .read(grads, "grads", &VectorPart::grad)
+                          .write(out, "out", &VectorPart::copy);
+  const std::vector<Units> units = units_of(params, lists, last_axis);
   run(lists.vectors(), [&] { clip_units(units, clip, eps, scale, num_threads); });
+}
+
+void limit(const Arrays& params, bool last_axis, double most, int num_threads) {
+  const Lists lists = Lists(params, "params").write(params, "params", &VectorPart::param);
+  const std::vector<Units> units = units_of(params, lists, last_axis);
+  run(lists.vectors(), [&] { limit_norms(units, most, num_threads); });
 }
 
 }  // namespace
@@ -205,6 +241,17 @@ void bind_vectors(py::module_& module) {
              py::arg("last_axis"), py::arg("clip"), py::arg("eps"), py::arg("scale"),
              py::arg("num_threads"),
              "out = grads, scaled down unit by unit to clip * max(|param|, eps).");
+  module.def("limit_norms", &limit, py::arg("params"), py::arg("last_axis"), py::arg("most"),
+             py::arg("num_threads"), "Scales params down unit by unit to the norm `most`.");
+  module.def("shrink", &shrink, py::arg("params"), py::arg("threshold"), py::arg("factor"),
+             py::arg("num_threads"),
+             "params = factor * sign(params) * max(|params| - threshold, 0).");
+  module.def("keep_orthant", &orthant, py::arg("params"), py::arg("orthants"),
+             py::arg("num_threads"), "params = 0 where their signs are not those of orthants.");
+  module.def("penalize", &penalty, py::arg("params"), py::arg("grads"), py::arg("orthants"),
+             py::arg("l1"), py::arg("l2"), py::arg("num_threads"),
+             "Returns sum(l1 |p| + l2/2 p^2) and adds its smallest subgradient to grads; orthants\n"
+             "are the signs that params have, or will get.");
 }
 
 }  // namespace pyoptim::bindings

@@ -249,22 +249,43 @@ struct LayerKernels {
   /// bias_sums <- bias_sums + the column sums of d.
   void (*backward[activation_count])(void* d, const void* z, const void* a, double* bias_sums,
                                      std::size_t rows, std::size_t columns);
-  /// Sum of l1 |w| + l2/2 w^2; its slope is added to `grad`.
-  double (*penalty)(const void* param, void* grad, double l1, double l2, std::size_t size);
   /// Rows of scores become rows of probabilities.
   void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
 };
 
-/// A loss: sum of its values over rows. Where `slope` is not nullptr, its slope by the scores,
-/// times scale, is written there; it may be `scores` itself.
-using Loss = double (*)(const void* scores, const void* targets, void* slope, double scale,
-                        std::size_t rows, std::size_t columns);
+/// What the scores of a model tell that was trained with a loss.
+enum class Link : std::uint8_t {
+  identity,     ///< the predicted value
+  exponential,  ///< the logarithm of the predicted value
+  sign,         ///< class 1 where they are above 0, else class 0
+  logistic,     ///< the same, and the log-odds of class 1
+  softmax,      ///< the logarithms of the classes' probabilities, up to a constant
+};
+
+/// Rows of scores with their targets. Derivatives by the scores, times scale and weight, go to
+/// `slope`, which may be `scores` itself, and `curvature`, both or the first or none of them.
+struct LossBatch {
+  const void* scores;
+  const void* targets;  ///< One for each score, or nullptr: then `labels` is used.
+  const std::int64_t* labels;
+  const double* weights;  ///< One for each score, or for each row if `of_rows`; nullptr: all 1.
+  void* slope;
+  void* curvature;
+  double scale;
+  std::size_t rows;
+  std::size_t columns;
+};
 
 struct LossInfo {
   const char* name;
   const char* doc;
-  bool labels;  ///< Targets are one int64 class a row, not a value a score.
-  Loss evaluate[2];
+  const FieldInfo* fields;
+  std::size_t field_count;
+  Range targets;  ///< What targets may be that are values.
+  Link link;
+  bool of_rows;  ///< A loss has a row of scores, whose targets may be a class; else it has a score.
+  /// The weighted sum of the losses, for float32 and float64. What weighs 0 adds nothing.
+  double (*evaluate[2])(const double* parameters, const LossBatch&);
 };
 
 struct LossTable {
@@ -297,6 +318,11 @@ struct VectorKernels {
   VectorUpdate scale;            ///< copy <- a grad
   VectorUpdate ascend;           ///< copy <- param, param <- param + a grad
   VectorUpdate ascend_adaptive;  ///< the same with a (|param| + b)^2 in place of a
+  VectorUpdate shrink;           ///< param <- sign(param) max(|param| - a, 0) b
+  VectorUpdate keep_orthant;     ///< param <- 0 unless it has the sign of copy
+  /// Sum of a |param| + b/2 param^2, its smallest subgradient being added to `sum`, which is of the
+  /// parameter's type. The sign that param has, or will get, goes to copy.
+  double (*penalize)(const VectorPart&, void* sum, double a, double b);
   /// Sum of squares of (|param| + eta) grad, in 16 lanes of double.
   double (*adaptive_square_sum)(const void* param, const void* grad, double eta, std::size_t size);
   /// sums[j] <- sums[j] + the squares in column j.

@@ -10,14 +10,6 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-template <class R>
-R from_values(const double* hyper) {
-  R rule;
-  for (std::size_t i = 0; i < R::fields.size; ++i)
-    if (R::fields.item[i].member != nullptr) rule.*R::fields.item[i].member = hyper[i];
-  return rule;
-}
-
 /// What the engine does to an element before the rule sees it.
 template <class F, bool General>
 class Shaper {

@@ -1,7 +1,7 @@
-// exp, log, tanh, cube root and the logistic function as plain arithmetic on one element, so that
-// loops over them vectorise and every instruction set gives the same bits. The polynomials are
-// those of S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5 units in the
-// last place, and what would be denormal is 0.
+// exp, log, log(1 + x), tanh, cube root and the logistic function as plain arithmetic on one
+// element, so that loops over them vectorise and every instruction set gives the same bits. The
+// polynomials are those of S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5
+// units in the last place, and what would be denormal is 0.
 #pragma once
 
 #include <cstdint>
@@ -62,25 +62,58 @@ inline double exponential(double x) {
   return x < least ? 0 : y;
 }
 
+/// What the logarithm needs to know of a type; coefficients of its polynomial, highest first.
+template <class F>
+struct LogarithmOf;
+template <>
+struct LogarithmOf<float> {
+  using Bits = std::uint32_t;
+  using Integer = std::int32_t;
+  static constexpr Bits root_of_half = 0x3F3504F3U;
+  static constexpr int mantissa = 23;
+  static constexpr float ln2_high = 6.9313812256e-01F, ln2_low = 9.0580006145e-06F;
+  static constexpr float coefficients[] = {0.24279078841F, 0.28498786688F, 0.40000972152F,
+                                           0.66666662693F};
+};
+template <>
+struct LogarithmOf<double> {
+  using Bits = std::uint64_t;
+  using Integer = std::int64_t;
+  static constexpr Bits root_of_half = 0x3FE6A09E667F3BCDU;
+  static constexpr int mantissa = 52;
+  static constexpr double ln2_high = 6.93147180369123816490e-01,
+                          ln2_low = 1.90821492927058770002e-10;
+  static constexpr double coefficients[] = {1.479819860511658591e-01, 1.531383769920937332e-01,
+                                            1.818357216161805012e-01, 2.222219843214978396e-01,
+                                            2.857142874366239149e-01, 3.999999999940941908e-01,
+                                            6.666666666666735130e-01};
+};
+
 /// The natural logarithm of a positive, finite, normal x; NaN for NaN.
-inline double logarithm(double x) {
+template <class F>
+F logarithm(F x) {
+  using Of = LogarithmOf<F>;
+  using Bits = typename Of::Bits;
   // x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2).
-  const auto bits = __builtin_bit_cast(std::uint64_t, x);
-  const std::uint64_t offset = bits - 0x3FE6A09E667F3BCDU;
-  const auto k = double(static_cast<std::int64_t>(offset) >> 52);
-  const double f = __builtin_bit_cast(double, bits - (offset & 0xFFF0000000000000U)) - 1;
-  const double s = f / (2 + f), z = s * s, half = 0.5 * f * f;
-  double r = 1.479819860511658591e-01;
-  r = r * z + 1.531383769920937332e-01;
-  r = r * z + 1.818357216161805012e-01;
-  r = r * z + 2.222219843214978396e-01;
-  r = r * z + 2.857142874366239149e-01;
-  r = r * z + 3.999999999940941908e-01;
-  r = r * z + 6.666666666666735130e-01;
+  const auto bits = __builtin_bit_cast(Bits, x);
+  const Bits offset = bits - Of::root_of_half;
+  const auto k = F(static_cast<typename Of::Integer>(offset) >> Of::mantissa);
+  constexpr Bits exponent = ~Bits{0} << Of::mantissa;
+  const F f = __builtin_bit_cast(F, Bits(bits - (offset & exponent))) - 1;
+  const F s = f / (2 + f), z = s * s, half = F(0.5) * f * f;
+  F r = 0;
+  for (const F coefficient : Of::coefficients) r = r * z + coefficient;
   r *= z;
-  const double y = k * 6.93147180369123816490e-01 -
-                   ((half - (s * (half + r) + k * 1.90821492927058770002e-10)) - f);
+  const F y = k * Of::ln2_high - ((half - (s * (half + r) + k * Of::ln2_low)) - f);
   return x == x ? y : x;
+}
+
+/// log(1 + x) for finite x above -1: the logarithm of the rounded sum, and what rounding left out.
+template <class F>
+F logarithm_of_one_plus(F x) {
+  const F sum = 1 + x;
+  const F left = x > 1 ? 1 - (sum - x) : x - (sum - 1);
+  return logarithm(sum) + left / sum;
 }
 
 /// About a third of bits: by shifts where conversions of such integers do not vectorise everywhere.
@@ -115,6 +148,21 @@ F cube_root(F x) {
 template <class F>
 F logistic(F x) {
   return 1 / (1 + exponential(-x));
+}
+
+/// Of a score z: p = 1 / (1 + e^-z), q = 1 - p, and minus their logarithms, each of them exact
+/// also where it is small.
+template <class F>
+struct Chances {
+  F p, q, minus_log_p, minus_log_q;
+};
+
+template <class F>
+Chances<F> chances(F z) {
+  const F e = exponential(-magnitude(z));
+  const F more = 1 / (1 + e), less = e * more, rest = logarithm_of_one_plus(e);
+  return {z < 0 ? less : more, z < 0 ? more : less, larger(F(0), -z) + rest,
+          larger(F(0), z) + rest};
 }
 
 /// The hyperbolic tangent.

@@ -156,23 +156,6 @@ void advance(const double* hyper, const Step& step, double* scalars) {
     from_values<R>(hyper).advance(step, scalars);
 }
 
-template <class Fields>
-struct FieldInfos {
-  FieldInfo item[Fields::size > 0 ? Fields::size : 1];
-};
-
-/// A rule's fields without their members' type.
-template <class R>
-constexpr auto field_infos = [] {
-  FieldInfos<decltype(R::fields)> infos{};
-  for (std::size_t i = 0; i < R::fields.size; ++i) {
-    const auto& field = R::fields.item[i];
-    infos.item[i] = {field.name, field.doc, field.range,
-                     field.member != nullptr ? R{}.*field.member : 0.0};
-  }
-  return infos;
-}();
-
 /// The type whose updates are compiled: rules that differ only in defaults share one.
 template <class R>
 struct FormulaOf {

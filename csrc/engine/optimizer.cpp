@@ -18,17 +18,6 @@ constexpr double unlimited = HUGE_VAL;
 constexpr Range non_negative{0, unlimited, false, true, false};
 constexpr Range flag{0, 1, false, false, true};
 
-/// The shortest text that reads back as x.
-std::string text(double x) {
-  for (int digits = 6; digits < 17; ++digits) {
-    std::ostringstream out;
-    out.precision(digits);
-    out << x;
-    if (std::stod(out.str()) == x || x != x) return out.str();
-  }
-  return std::to_string(x);
-}
-
 /// A scale as two factors that are normal numbers of the type, where one is not.
 void set_scale(Shaping& shaping, double scale, DType dtype) {
   const bool is_float64 = dtype == DType::float64;
@@ -36,11 +25,6 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
   const bool small = scale != 0 && std::fabs(scale) < least;
   shaping.scale = small ? scale / shift : scale;
   shaping.rest = small ? shift : 1;
-}
-
-void check_range(const std::string& what, const Range& range, double value) {
-  if (!range.contains(value))
-    throw std::invalid_argument(what + " must be " + describe(range) + ", got " + text(value));
 }
 
 /// What random rounding of a tensor depends on in a step, well mixed.
@@ -86,6 +70,16 @@ std::size_t item_size(StoredType type) {
 
 DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
 
+std::string text(double x) {
+  for (int digits = 6; digits < 17; ++digits) {
+    std::ostringstream out;
+    out.precision(digits);
+    out << x;
+    if (std::stod(out.str()) == x || x != x) return out.str();
+  }
+  return std::to_string(x);
+}
+
 std::string describe(const Range& range) {
   if (range.flag) return "True or False";
   if (range.high == unlimited) {
@@ -94,6 +88,11 @@ std::string describe(const Range& range) {
   }
   return std::string("in ") + (range.open_low ? "(" : "[") + text(range.low) + ", " +
          text(range.high) + (range.open_high ? ")" : "]");
+}
+
+void check_range(const std::string& what, const Range& range, double value) {
+  if (!range.contains(value))
+    throw std::invalid_argument(what + " must be " + describe(range) + ", got " + text(value));
 }
 
 Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups,

@@ -74,6 +74,12 @@ PYOPTIM_API DType state_dtype(DType dtype);
 /// "in [0, 1)", "above 0", "True or False"
 PYOPTIM_API std::string describe(const Range& range);
 
+/// The shortest text that reads back as x.
+PYOPTIM_API std::string text(double x);
+
+/// std::invalid_argument unless the range has the value; `what` is what the error calls it.
+PYOPTIM_API void check_range(const std::string& what, const Range& range, double value);
+
 PYOPTIM_API std::size_t item_size(StoredType type);
 
 class PYOPTIM_API Optimizer {

@@ -117,4 +117,30 @@ consteval std::size_t stored_fields() {
   return stored;
 }
 
+template <class Fields>
+struct FieldInfos {
+  FieldInfo item[Fields::size > 0 ? Fields::size : 1];
+};
+
+/// The fields of a rule, or of a loss, without their members' type.
+template <class R>
+constexpr auto field_infos = [] {
+  FieldInfos<decltype(R::fields)> infos{};
+  for (std::size_t i = 0; i < R::fields.size; ++i) {
+    const auto& field = R::fields.item[i];
+    infos.item[i] = {field.name, field.doc, field.range,
+                     field.member != nullptr ? R{}.*field.member : 0.0};
+  }
+  return infos;
+}();
+
+/// A rule, or a loss, with the values of its fields.
+template <class R>
+R from_values(const double* hyper) {
+  R rule;
+  for (std::size_t i = 0; i < R::fields.size; ++i)
+    if (R::fields.item[i].member != nullptr) rule.*R::fields.item[i].member = hyper[i];
+  return rule;
+}
+
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -41,17 +41,6 @@ void backward(void* d_rows, const void* z_rows, const void* a_rows, double* bias
 }
 
 template <class F>
-double penalty(const void* param, void* grad, double l1, double l2, std::size_t size) {
-  const F* const w = static_cast<const F*>(param);
-  F* const g = static_cast<F*>(grad);
-  const F lasso = F(l1), ridge = F(l2);
-  return sum_in_lanes(size, [=](std::size_t i) {
-    g[i] += lasso * sign(w[i]) + ridge * w[i];
-    return l1 * double(magnitude(w[i])) + 0.5 * l2 * (double(w[i]) * double(w[i]));
-  });
-}
-
-template <class F>
 void softmax(void* score_rows, std::size_t rows, std::size_t columns) {
   if (columns == 0) return;
   for (std::size_t i = 0; i < rows; ++i) {
@@ -71,7 +60,6 @@ constexpr LayerKernels table = {
                 forward<Gelu, F>},
     .backward = {backward<Identity, F>, backward<Relu, F>, backward<Tanh, F>, backward<Sigmoid, F>,
                  backward<Gelu, F>},
-    .penalty = penalty<F>,
     .softmax = softmax<F>,
 };
 

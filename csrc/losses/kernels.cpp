@@ -10,41 +10,87 @@
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-template <class L, class F>
-concept ByScore = requires(F z, F y) {
-  L::value(z, y);
+template <class L>
+concept OfRows = requires {
+  &L::template row<float>;
 };
 
+/// Losses of one score each. The first `Derivatives` derivatives are written.
+template <class L, class F, bool Weighted, int Derivatives>
+double by_score(const double* parameters, const LossBatch& batch) {
+  const auto at = from_values<L>(parameters).template at<F>();
+  const F* const z = static_cast<const F*>(batch.scores);
+  const F* const y = static_cast<const F*>(batch.targets);
+  F* const slope = static_cast<F*>(batch.slope);
+  F* const curvature = static_cast<F*>(batch.curvature);
+  const double* const weights = batch.weights;
+  const double scale = batch.scale;
+  return sum_in_lanes(batch.rows * batch.columns, [=](std::size_t i) {
+    const Point<F> point = at(z[i], y[i]);
+    const double weight = Weighted ? weights[i] : 1;
+    const F factor = F(weight * scale);
+    const bool counts = !Weighted || weight != 0;
+    if constexpr (Derivatives > 0) slope[i] = counts ? factor * point.slope : F(0);
+    if constexpr (Derivatives > 1) curvature[i] = counts ? factor * point.curvature : F(0);
+    return counts ? weight * point.value : 0;
+  });
+}
+
+/// Losses of one row each.
 template <class L, class F>
-double evaluate(const void* scores, const void* targets, void* slopes, double scale,
-                std::size_t rows, std::size_t columns) {
-  const F* const z = static_cast<const F*>(scores);
-  F* const slope = static_cast<F*>(slopes);
-  const F factor = F(scale);
-  if constexpr (ByScore<L, F>) {
-    const F* const y = static_cast<const F*>(targets);
-    if (slope == nullptr)
-      return sum_in_lanes(rows * columns, [=](std::size_t i) { return L::value(z[i], y[i]); });
-    return sum_in_lanes(rows * columns, [=](std::size_t i) {
-      const F score = z[i];
-      slope[i] = factor * L::slope(score, y[i]);
-      return L::value(score, y[i]);
-    });
-  } else {
-    const auto* const label = static_cast<const std::int64_t*>(targets);
-    double sum = 0;
-    for (std::size_t i = 0; i < rows; ++i)
-      sum += L::row(z + i * columns, label[i], slope == nullptr ? nullptr : slope + i * columns,
-                    factor, columns);
-    return sum;
+double by_row(const double* parameters, const LossBatch& batch) {
+  const L loss = from_values<L>(parameters);
+  const F* const z = static_cast<const F*>(batch.scores);
+  const F* const y = static_cast<const F*>(batch.targets);
+  F* const slope = static_cast<F*>(batch.slope);
+  F* const curvature = static_cast<F*>(batch.curvature);
+  const std::size_t columns = batch.columns;
+  double sum = 0;
+  for (std::size_t i = 0; i < batch.rows; ++i) {
+    const std::size_t at = i * columns;
+    const double weight = batch.weights == nullptr ? 1 : batch.weights[i];
+    if (weight != 0) {
+      sum += weight * loss.row(z + at, y == nullptr ? nullptr : y + at,
+                               y == nullptr ? batch.labels[i] : 0,
+                               slope == nullptr ? nullptr : slope + at,
+                               curvature == nullptr ? nullptr : curvature + at,
+                               weight * batch.scale, columns);
+      continue;
+    }
+    for (std::size_t j = at; slope != nullptr && j < at + columns; ++j) slope[j] = 0;
+    for (std::size_t j = at; curvature != nullptr && j < at + columns; ++j) curvature[j] = 0;
   }
+  return sum;
+}
+
+template <class L, class F, bool Weighted>
+double with_derivatives(const double* parameters, const LossBatch& batch) {
+  if (batch.slope == nullptr) return by_score<L, F, Weighted, 0>(parameters, batch);
+  if (batch.curvature == nullptr) return by_score<L, F, Weighted, 1>(parameters, batch);
+  return by_score<L, F, Weighted, 2>(parameters, batch);
+}
+
+template <class L, class F>
+double evaluate(const double* parameters, const LossBatch& batch) {
+  if constexpr (OfRows<L>)
+    return by_row<L, F>(parameters, batch);
+  else if (batch.weights == nullptr)
+    return with_derivatives<L, F, false>(parameters, batch);
+  else
+    return with_derivatives<L, F, true>(parameters, batch);
 }
 
 template <class L>
 constexpr LossInfo info() {
+  static_assert(sizeof(L) == (L::fields.size > 0 ? L::fields.size * sizeof(double) : 1),
+                "every member of a loss stands in its field table");
   return {.name = L::name,
           .doc = L::doc,
-          .labels = !ByScore<L, float>,
+          .fields = field_infos<L>.item,
+          .field_count = L::fields.size,
+          .targets = L::targets,
+          .link = L::link,
+          .of_rows = OfRows<L>,
           .evaluate = {evaluate<L, float>, evaluate<L, double>}};
 }
 

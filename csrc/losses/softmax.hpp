@@ -3,33 +3,116 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/elementary.hpp"
+#include "engine/loss.hpp"
 #include "engine/sum.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 
 struct Softmax {
+  double label_smoothing = 0;
+
   static constexpr const char* name = "softmax";
   static constexpr const char* doc =
-      "Softmax cross-entropy: the mean over rows of log(sum_k e^(z_k)) - z_label.";
+      "Softmax cross-entropy, of a row of scores with one for each class.\n\n"
+      "    p_k = e^(z_k) / sum_j e^(z_j)\n"
+      "    l = -sum_k y_k log(p_k)\n\n"
+      "Targets are classes, whole numbers from 0, of which y is 1 at one place; or rows of\n"
+      "probabilities y. With label smoothing s, y_k becomes (1 - s) y_k + s / classes. It is\n"
+      "torch's CrossEntropyLoss. The curvature is the diagonal of the row's Hessian.\n\n"
+      "Szegedy et al., Rethinking the Inception Architecture, 2015, arXiv:1512.00567, for label\n"
+      "smoothing.";
+  static constexpr auto fields = fields_of<Softmax>(
+      Field<Softmax>{"label_smoothing", &Softmax::label_smoothing, closed_fraction,
+                     "The share of each target that is spread over all classes."});
+  static constexpr Range targets = closed_fraction;
+  static constexpr Link link = Link::softmax;
 
-  /// The value of a row; its slope times scale goes to `slope` unless that is nullptr.
+  /// The value of a row with the targets y, or, where y is nullptr, with the class `label`. Its
+  /// derivatives, times scale, go to `slope`, which may be z, and `curvature`, unless nullptr.
   template <class F>
-  static double row(const F* z, std::int64_t label, F* slope, F scale, std::size_t columns) {
+  double row(const F* z, const F* y, std::int64_t label, F* slope, F* curvature, double scale,
+             std::size_t columns) const {
     const F top = largest_in_lanes(z, columns);
-    const double at_label = double(z[label]) - double(top);
-    if (slope == nullptr) {
-      const double sum =
-          sum_in_lanes(columns, [=](std::size_t j) { return exponential(z[j] - top); });
-      return logarithm(sum) - at_label;
+    std::size_t at = 0;
+    while (at + 1 < columns && z[at] != top) ++at;
+
+    // The sum of the targets, and of targets times what their scores lack to the largest.
+    const double kept = 1 - label_smoothing, spread = label_smoothing / double(columns);
+    double total = 1, lacking = 0;
+    if (y == nullptr) {
+      lacking = double(top) - double(z[label]);
+    } else {
+      total = sum_in_lanes(columns, [=](std::size_t j) { return y[j]; });
+      lacking = sum_in_lanes(
+          columns, [=](std::size_t j) { return double(y[j]) * (double(top) - double(z[j])); });
     }
-    const double sum =
-        sum_in_lanes(columns, [=](std::size_t j) { return slope[j] = exponential(z[j] - top); });
-    const F share = F(double(scale) / sum);
+    if (label_smoothing > 0) {
+      total = kept * total + label_smoothing;
+      const double all =
+          sum_in_lanes(columns, [=](std::size_t j) { return double(top) - double(z[j]); });
+      lacking = kept * lacking + spread * all;
+    }
+
+    // The largest score's own e^0 is left out of sums: what little the others add is not lost.
+    const std::size_t left_out = at;
+    F of_top = exponential(z[at] - top);
+    double others = 0;
+    if (slope == nullptr)
+      others = sum_in_lanes(columns, [=](std::size_t j) {
+        const F e = exponential(z[j] - top);
+        return j == left_out ? F(0) : e;
+      });
+    else
+      others = sum_in_lanes(columns, [=](std::size_t j) {
+        const F e = exponential(z[j] - top);
+        slope[j] = e;
+        return j == left_out ? F(0) : e;
+      });
+    const double sum = double(of_top) + others;
+    const double value = total * logarithm_of_one_plus(others) + lacking;
+    if (slope == nullptr) return value;
+
+    const auto target = [=](std::size_t j) {
+      return kept * (y != nullptr ? double(y[j]) : j == std::size_t(label) ? 1 : 0) + spread;
+    };
+    // From p and q = 1 - p, with no difference of numbers close to each other.
+    const auto exact_slope = [=](double p, double q, double wanted) {
+      return F(scale * ((total - wanted) * p - wanted * q));
+    };
+    const double of_label = y == nullptr ? double(slope[label]) : 0;
+    differentiate(y, slope, curvature, scale * total, 1 / sum, scale, columns);
+    slope[at] = exact_slope(double(of_top) / sum, others / sum, target(at));
+    if (curvature != nullptr)
+      curvature[at] = F(scale * total * (double(of_top) / sum) * (others / sum));
+    if (y == nullptr && std::size_t(label) != at)
+      slope[label] = exact_slope(of_label / sum, (sum - of_label) / sum, target(label));
+    return value;
+  }
+
+ private:
+  /// From e^(z - top) in `slope`: the derivatives, with no regard to the label.
+  template <class F>
+  void differentiate(const F* y, F* slope, F* curvature, double total, double per_sum, double scale,
+                     std::size_t columns) const {
+    const F factor = F(total * per_sum);
+    const F spread = F(scale * (label_smoothing / double(columns)));
+    const F kept = F(scale * (1 - label_smoothing));
+    if (curvature != nullptr) {
+      const F share = F(per_sum), all = F(total);
 #pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) slope[j] *= share;
-    slope[label] -= scale;
-    return logarithm(sum) - at_label;
+      for (std::size_t j = 0; j < columns; ++j) {
+        const F p = slope[j] * share;
+        curvature[j] = all * p * (1 - p);
+      }
+    }
+    if (y == nullptr) {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) slope[j] = slope[j] * factor - spread;
+    } else {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j)
+        slope[j] = slope[j] * factor - (kept * y[j] + spread);
+    }
   }
 };
 

@@ -52,11 +52,8 @@ double tolerance(DType dtype) { return dtype == DType::float64 ? 1e-13 : 3e-6; }
 
 /// What the layer functions leave behind.
 struct Outcome {
-  Array z, a, in_place, d, bias_grad, penalty_grad, probabilities;
-  double penalty;
+  Array z, a, in_place, d, bias_grad, probabilities;
 };
-
-constexpr double l1 = 0.25, l2 = 0.5;
 
 Outcome run(Activation activation, DType dtype, Shape shape) {
   const std::size_t size = shape.rows * shape.columns;
@@ -69,14 +66,10 @@ Outcome run(Activation activation, DType dtype, Shape shape) {
               z,
               random_array(dtype, size, 3),
               Array(dtype, shape.columns),
-              random_array(dtype, size, 4),
-              z,
-              0};
+              z};
   layer_forward(activation, matrix(out.z), bias.at(0), out.a.at(0));
   layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));
   layer_backward(activation, matrix(out.d), out.z.at(0), out.a.at(0), out.bias_grad.at(0));
-  Array param = z;
-  out.penalty = add_penalty(matrix(param), out.penalty_grad.at(0), l1, l2);
   softmax(matrix(out.probabilities));
   return out;
 }
@@ -88,12 +81,11 @@ std::string difference(const Outcome& got, const Outcome& expected) {
       {"in place", &Outcome::in_place},
       {"d", &Outcome::d},
       {"bias", &Outcome::bias_grad},
-      {"penalty's slope", &Outcome::penalty_grad},
       {"probabilities", &Outcome::probabilities}};
   for (const auto& [name, part] : parts)
     if (const std::string text = difference(got.*part, expected.*part); !text.empty())
       return std::string(name) + ": " + text;
-  return got.penalty == expected.penalty ? "" : "penalty";
+  return "";
 }
 
 template <class Check>
@@ -139,12 +131,11 @@ TEST_CASE("layers are right") {
   for_every_layer([](Activation activation, DType dtype, Shape shape) {
     const std::size_t size = shape.rows * shape.columns;
     const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2),
-                d = random_array(dtype, size, 3), grad = random_array(dtype, size, 4);
+                d = random_array(dtype, size, 3);
     const Outcome out = run(activation, dtype, shape);
     const double near = tolerance(dtype);
-    double worst_forward = 0, worst_backward = 0, worst_bias = 0, worst_penalty = 0;
+    double worst_forward = 0, worst_backward = 0, worst_bias = 0;
     std::vector<double> sums(shape.columns);
-    double penalty = 0;
     for (std::size_t i = 0; i < size; ++i) {
       const double x = z[i] + bias[i % shape.columns];
       const auto off = [](double got, double expected) {
@@ -155,18 +146,12 @@ TEST_CASE("layers are right") {
       worst_backward =
           std::max(worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
       sums[i % shape.columns] += out.d[i];
-      const double sign = z[i] > 0 ? 1 : z[i] < 0 ? -1 : 0;
-      worst_penalty =
-          std::max(worst_penalty, off(out.penalty_grad[i], grad[i] + l1 * sign + l2 * z[i]));
-      penalty += l1 * std::fabs(z[i]) + l2 / 2 * z[i] * z[i];
     }
     for (std::size_t j = 0; j < shape.columns; ++j)
       worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
     CHECK(worst_forward <= near);
     CHECK(worst_backward <= std::max(near, 1e-11));
     CHECK(worst_bias <= 10 * near);
-    CHECK(worst_penalty <= near);
-    CHECK(close(out.penalty, penalty, 1e-13));
     CHECK(difference(out.in_place, out.a) == "");
   });
 }

@@ -94,6 +94,43 @@ void ascend(const VectorPart& part, double factor, double eta) {
 }
 
 template <class T>
+void shrink(const VectorPart& part, double threshold, double factor) {
+  using F = Arithmetic<T>;
+  const F least = F(threshold), f = F(factor);
+  each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* /*wide*/, T* /*copy*/) {
+    const F param = load(p[i]), size = magnitude(param);
+    store(p[i], size <= least ? F(0) : f * (param - least * sign(param)));
+  });
+}
+
+template <class T>
+void keep_orthant(const VectorPart& part, double /*unused*/, double /*unused*/) {
+  using F = Arithmetic<T>;
+  each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* /*wide*/, T* orthant) {
+    const F param = load(p[i]);
+    store(p[i], sign(param) * load(orthant[i]) <= 0 ? F(0) : param);  // NaN stays
+  });
+}
+
+template <class T>
+double penalize(const VectorPart& part, void* sum, double l1, double l2) {
+  using F = Arithmetic<T>;
+  const T* const param = static_cast<const T*>(part.param);
+  T* const grad = static_cast<T*>(sum);
+  T* const orthant = static_cast<T*>(part.copy);
+  const F lasso = F(l1), ridge = F(l2);
+  return sum_in_lanes(part.size, [=](std::size_t i) {
+    const F p = load(param[i]), g = load(grad[i]);
+    // At 0 every slope from -l1 to l1 is one: that which leaves the least.
+    const F at_zero = magnitude(g) <= lasso ? F(0) : g - lasso * sign(g);
+    const F total = p == 0 ? at_zero : g + (lasso * sign(p) + ridge * p);
+    store(grad[i], total);
+    store(orthant[i], p == 0 ? -sign(at_zero) : sign(p));
+    return l1 * double(magnitude(p)) + 0.5 * l2 * (double(p) * double(p));
+  });
+}
+
+template <class T>
 double adaptive_square_sum(const void* param, const void* grad, double eta, std::size_t size) {
   const T* const p = static_cast<const T*>(param);
   const T* const g = static_cast<const T*>(grad);
@@ -138,6 +175,9 @@ constexpr VectorKernels table = {
     .scale = scale<T>,
     .ascend = ascend<T, false>,
     .ascend_adaptive = ascend<T, true>,
+    .shrink = shrink<T>,
+    .keep_orthant = keep_orthant<T>,
+    .penalize = penalize<T>,
     .adaptive_square_sum = adaptive_square_sum<T>,
     .column_square_sums = column_square_sums<T>,
     .scale_columns = scale_columns<T>,

@@ -75,6 +75,31 @@ void update_vectors(VectorUpdate VectorKernels::*operation, const std::vector<Ve
   });
 }
 
+double penalize(const std::vector<Vector>& vectors, const std::vector<void*>& grads, double l1,
+                double l2, int threads) {
+  struct Piece {
+    Vector vector;
+    void* grad;
+  };
+  std::vector<Piece> pieces;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const auto& [part, dtype] = vectors[i];
+    for (std::size_t at = 0; at < part.size; at += sum_block)
+      pieces.push_back({{cut(vectors[i], at, std::min(at + sum_block, part.size)), dtype},
+                        moved(grads[i], at * item_size(dtype))});
+    total += part.size;
+  }
+  std::vector<double> sums(pieces.size());
+  over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
+    const auto& [vector, grad] = pieces[i];
+    sums[i] = kernels(vector.dtype).penalize(vector.part, grad, l1, l2);
+  });
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
 double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double eta, int threads) {
   std::vector<Vector> blocks;
   std::size_t total = 0;
@@ -191,23 +216,64 @@ std::vector<double> unit_factors(const Units& units, const UnitNorms& params,
   return factors;
 }
 
+/// The pieces of several matrices as one list of work.
+class UnitPieces {
+ public:
+  explicit UnitPieces(const std::vector<Units>& units) : units_(units) {}
+
+  void add(const UnitNorms& norms) {
+    for (std::size_t i = 0; i < norms.pieces(); ++i) pieces_.emplace_back(matrices_, i);
+    total_ += units_[matrices_++].vector.part.size;
+  }
+
+  /// Calls work(index of the matrix, its piece) for all pieces.
+  template <class Work>
+  void over(int threads, const Work& work) const {
+    over_pieces(pieces_.size(), total_, threads,
+                [&](std::size_t i) { work(pieces_[i].first, pieces_[i].second); });
+  }
+
+  /// Multiplies each unit's part of `grad` by its factor into `copy`.
+  void scale(const std::vector<UnitNorms>& norms, const std::vector<std::vector<double>>& factors,
+             int threads) const {
+    over(threads, [&](std::size_t index, std::size_t piece) {
+      const Units& matrix = units_[index];
+      const std::size_t columns = matrix.columns;
+      norms[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,
+                                   std::size_t right) {
+        const VectorKernels& kernel = kernels(matrix.vector.dtype);
+        if (matrix.by_columns) {
+          const VectorPart part = cut(matrix.vector, top * columns, bottom * columns);
+          kernel.scale_columns(part.grad, part.copy, factors[index].data(), bottom - top, columns);
+          return;
+        }
+        for (std::size_t row = top; row < bottom; ++row)
+          kernel.scale(cut(matrix.vector, row * columns + left, row * columns + right),
+                       factors[index][row], 0);
+      });
+    });
+  }
+
+ private:
+  const std::vector<Units>& units_;
+  std::vector<std::pair<std::size_t, std::size_t>> pieces_;  // of which matrix, and which of its
+  std::size_t matrices_ = 0, total_ = 0;
+};
+
 }  // namespace
 
 void clip_units(const std::vector<Units>& units, double clip, double eps, double scale,
                 int threads) {
   std::vector<UnitNorms> params, grads;
-  std::vector<std::pair<std::size_t, std::size_t>> pieces;  // of which matrix, and which of its
-  std::size_t total = 0;
+  UnitPieces pieces(units);
   for (const Units& matrix : units) {
     params.emplace_back(matrix, matrix.vector.part.param);
     grads.emplace_back(matrix, matrix.vector.part.grad);
-    for (std::size_t i = 0; i < params.back().pieces(); ++i)
-      pieces.emplace_back(params.size() - 1, i);
-    total += matrix.vector.part.size;
+    pieces.add(params.back());
   }
-  over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
-    params[pieces[i].first].measure(pieces[i].second);
-    grads[pieces[i].first].measure(pieces[i].second);
+  pieces.over(threads, [&](std::size_t index, std::size_t piece) {
+    params[index].measure(piece);
+    grads[index].measure(piece);
   });
   std::vector<std::vector<double>> factors;
   {
@@ -215,23 +281,31 @@ void clip_units(const std::vector<Units>& units, double clip, double eps, double
     for (std::size_t i = 0; i < units.size(); ++i)
       factors.push_back(unit_factors(units[i], params[i], grads[i], clip, eps, scale));
   }
-  over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
-    const std::size_t index = pieces[i].first, piece = pieces[i].second;
-    const Units& matrix = units[index];
-    const std::size_t columns = matrix.columns;
-    params[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,
-                                  std::size_t right) {
-      const VectorKernels& kernel = kernels(matrix.vector.dtype);
-      if (matrix.by_columns) {
-        const VectorPart part = cut(matrix.vector, top * columns, bottom * columns);
-        kernel.scale_columns(part.grad, part.copy, factors[index].data(), bottom - top, columns);
-        return;
+  pieces.scale(params, factors, threads);
+}
+
+void limit_norms(const std::vector<Units>& units, double most, int threads) {
+  std::vector<Units> in_place = units;
+  std::vector<UnitNorms> norms;
+  UnitPieces pieces(in_place);
+  for (Units& matrix : in_place) {
+    matrix.vector.part.grad = matrix.vector.part.copy = matrix.vector.part.param;
+    norms.emplace_back(matrix, matrix.vector.part.param);
+    pieces.add(norms.back());
+  }
+  pieces.over(threads, [&](std::size_t index, std::size_t piece) { norms[index].measure(piece); });
+  std::vector<std::vector<double>> factors;
+  {
+    const FloatEnvironment environment;
+    for (std::size_t i = 0; i < in_place.size(); ++i) {
+      factors.emplace_back(in_place[i].by_columns ? in_place[i].columns : in_place[i].rows);
+      for (std::size_t unit = 0; unit < factors[i].size(); ++unit) {
+        const double norm = norms[i].norm(unit);
+        factors[i][unit] = norm > most ? most / norm : 1;
       }
-      for (std::size_t row = top; row < bottom; ++row)
-        kernel.scale(cut(matrix.vector, row * columns + left, row * columns + right),
-                     factors[index][row], 0);
-    });
-  });
+    }
+  }
+  pieces.scale(norms, factors, threads);
 }
 
 }  // namespace pyoptim

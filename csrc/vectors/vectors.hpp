@@ -26,6 +26,12 @@ PYOPTIM_API void update_vectors(VectorUpdate VectorKernels::*operation,
 PYOPTIM_API double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double eta,
                                  int threads);
 
+/// Sum of l1 |p| + l2/2 p^2 over all parameters, in fixed blocks. Their smallest subgradient is
+/// added to `grads`, one for each vector; the signs that parameters have, or will get if they are
+/// 0, go to `copy`.
+PYOPTIM_API double penalize(const std::vector<Vector>& vectors, const std::vector<void*>& grads,
+                            double l1, double l2, int threads);
+
 /// A matrix, row-major, whose units are clipped: its rows or its columns.
 struct Units {
   Vector vector;
@@ -39,5 +45,8 @@ struct Units {
 /// unscaled.
 PYOPTIM_API void clip_units(const std::vector<Units>& units, double clip, double eps, double scale,
                             int threads);
+
+/// Scales every unit's parameters down to the Euclidean norm `most` if theirs is larger.
+PYOPTIM_API void limit_norms(const std::vector<Units>& units, double most, int threads);
 
 }  // namespace pyoptim

@@ -5,7 +5,7 @@ Matrix products are NumPy's; bias, activation, loss and their slopes are fused n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,8 +43,9 @@ class MLP(Model):
         "softmax"); at least two numbers.
     activation : {"relu", "tanh", "sigmoid", "gelu"}
         Of the hidden layers; gelu is the tanh form of Hendrycks and Gimpel, arXiv:1606.08415.
-    loss : {"softmax", "squared"} or Loss
-        Softmax cross-entropy for classes numbered from 0, or mean squared error.
+    loss : str or Loss
+        The name of one of `pyoptim.losses`, as "softmax" for classes numbered from 0, "logistic"
+        for one output and classes 0 and 1, "squared" or "huber" for values; or a loss.
     dtype : {"float32", "float64"}
     seed : int
         Of the initial weights: normal with variance 2 / inputs for relu and gelu (He et al.,
@@ -71,7 +72,7 @@ class MLP(Model):
         sizes: Sequence[int],
         *,
         activation: str = "relu",
-        loss: str | Loss = "softmax",
+        loss: str | Loss | Mapping[str, Any] = "softmax",
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
@@ -111,7 +112,7 @@ class MLP(Model):
         return {
             "sizes": list(self.sizes),
             "activation": self.activation,
-            "loss": self.loss.name,
+            "loss": self.loss.config(),
             "dtype": str(self.dtype),
             "seed": self.seed,
         }
@@ -150,15 +151,17 @@ class MLP(Model):
         Raises
         ------
         AttributeError
-            If the model's loss is not of classes.
+            If the scores of the model's loss tell no probabilities.
         """
-        if not self.loss.labels:
-            raise AttributeError(f"a model with the loss {self.loss.name!r} has no probabilities")
-        scores = self.scores(x)
-        _core.softmax(scores)
-        return scores
+        return self.loss.predict_proba(self.scores(x))
 
-    def loss_and_grad(self, x: npt.ArrayLike, y: npt.ArrayLike, loss: Loss | None = None) -> float:
+    def loss_and_grad(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        loss: Loss | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
         """Return the mean loss of a batch and write its gradient to ``params.grads``.
 
         Parameters
@@ -168,11 +171,13 @@ class MLP(Model):
             Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
         loss : Loss, optional
             In place of the model's own.
+        sample_weight : array of shape (rows,), optional
+            The loss is then ``sum_i w_i l_i / sum_i w_i``.
 
         Raises
         ------
         ValueError
-            If a shape does not fit, or a label is out of range.
+            If a shape does not fit, or a target or weight is out of range.
         """
         loss = loss or self.loss
         rows = self._rows(x)
@@ -189,7 +194,7 @@ class MLP(Model):
 
         # Backwards: d is the slope of the loss by a layer's output, then by its z.
         d = inputs.pop()
-        value = _core.mean_loss(loss.name, d, loss.as_targets(y, d), d)
+        value = loss.value_to_slope(d, y, sample_weight)
         for i in reversed(range(len(layers))):
             layer, (z, a, _) = layers[i], buffers[i]
             _core.layer_backward(layer.activation, d, z, a, layer.bias_grad)
@@ -212,8 +217,11 @@ class MLP(Model):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, "
-            f"loss={self.loss.name!r}, dtype={str(self.dtype)!r})"
+            f"loss={self._loss_text()}, dtype={str(self.dtype)!r})"
         )
+
+    def _loss_text(self) -> str:
+        return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_buffers": []}

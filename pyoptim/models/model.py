@@ -37,7 +37,13 @@ class Model(ABC):
         """Return the outputs for rows `x`, one row each, before any softmax."""
 
     @abstractmethod
-    def loss_and_grad(self, x: Array, y: npt.ArrayLike, loss: Loss | None = None) -> float:
+    def loss_and_grad(
+        self,
+        x: Array,
+        y: npt.ArrayLike,
+        loss: Loss | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
 
     @abstractmethod
@@ -45,23 +51,27 @@ class Model(ABC):
         """Return the constructor's arguments, as JSON can hold them."""
 
     def predict(self, x: npt.ArrayLike) -> Array:
-        """Return the most likely class of each row, or the predicted value(s)."""
-        scores = self.scores(x)
-        if self.loss.labels:
-            best: Array = scores.argmax(axis=1)
-            return best
-        return scores[:, 0] if scores.shape[1] == 1 else scores
+        """Return the most likely class of each row, or the predicted value(s).
+
+        What is predicted depends on the loss: see `pyoptim.loss.Loss.predict`.
+        """
+        return self.loss.predict(self.scores(x))
 
     def evaluate(
-        self, x: npt.ArrayLike, y: npt.ArrayLike, loss: Loss | None = None
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        loss: Loss | None = None,
+        sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, float]:
-        """Return the mean loss over all rows, and the accuracy where `y` are class labels."""
+        """Return the mean loss over all rows, and the accuracy where `y` are classes."""
         loss = loss or self.loss
         scores = self.scores(x)
         targets = loss.as_targets(y, scores)
-        found = {"loss": loss(scores, targets)}
-        if loss.labels:
-            found["accuracy"] = float((scores.argmax(axis=1) == targets).mean())
+        found = {"loss": loss(scores, targets, sample_weight)}
+        accuracy = loss.accuracy(scores, targets, sample_weight)
+        if accuracy is not None:
+            found["accuracy"] = accuracy
         return found
 
     def save(self, path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -36,13 +37,15 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
 
 
 def batches(
-    x: Array, y: Array, batch_size: int, *, shuffle: bool, seed: int, epoch: int
-) -> Iterator[tuple[Array, Array]]:
-    """Yield the mini-batches of an epoch; the last one may be smaller."""
-    order = _permutation(seed, _SHUFFLE + epoch, len(x)) if shuffle else None
-    for start in range(0, len(x), batch_size):
+    arrays: Sequence[Array | None], batch_size: int, *, shuffle: bool, seed: int, epoch: int
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the mini-batches of an epoch, the same rows of all arrays; the last may be smaller.
+
+    The first array gives the number of rows; None stays None.
+    """
+    count = len(cast(Array, arrays[0]))
+    order = _permutation(seed, _SHUFFLE + epoch, count) if shuffle else None
+    for start in range(0, count, batch_size):
         rows = slice(start, start + batch_size)
-        if order is None:
-            yield x[rows], y[rows]
-        else:
-            yield x[order[rows]], y[order[rows]]
+        chosen = rows if order is None else order[rows]
+        yield tuple(None if array is None else array[chosen] for array in arrays)

@@ -1,0 +1,104 @@
+#include "layers/losses.hpp"
+
+#include <pybind11/native_enum.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bindings/matrices.hpp"
+#include "engine/dispatch.hpp"
+#include "engine/optimizer.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+const LossInfo& loss_of(const std::string& name) {
+  const LossInfo* const info = find_loss(name);
+  if (info == nullptr) throw py::value_error("there is no loss '" + name + "'");
+  return *info;
+}
+
+/// A plain array of one number for each row.
+template <class Number>
+const Number* per_row(const py::array& array, const char* name, const char* kind,
+                      std::size_t rows) {
+  if (!py::isinstance<py::array_t<Number>>(array) || array.ndim() != 1 ||
+      std::size_t(array.shape(0)) != rows || !is_plain(array))
+    throw py::value_error(std::string(name) + ": expected " + std::to_string(rows) +
+                          " contiguous " + kind + ", got shape " + shape_text(array) + " of " +
+                          std::string(py::str(array.dtype())));
+  return static_cast<const Number*>(array.data());
+}
+
+/// As the scores, so that there is no doubt which target belongs to which score.
+const void* per_score(const py::array& targets, const py::array& scores, DType dtype) {
+  check_shape(targets, scores, "targets");
+  if (dtype_of(targets, "targets") != dtype || !is_plain(targets))
+    throw py::type_error("targets: expected a contiguous array of the scores' dtype");
+  return targets.data();
+}
+
+double loss(const std::string& name, const std::vector<double>& parameters, const py::array& scores,
+            const py::array& targets, const std::optional<py::array>& weights,
+            const std::optional<py::array>& slope, const std::optional<py::array>& curvature) {
+  LossCall call{.loss = &loss_of(name), .parameters = parameters.data(), .scores = {}};
+  check_parameters(*call.loss, parameters);
+  call.scores = matrix(scores, "scores", true);
+  const std::size_t rows = call.scores.rows;
+  if (rows * call.scores.columns == 0) throw py::value_error("scores: expected at least one");
+  if (call.loss->of_rows && targets.ndim() == 1)
+    call.labels = per_row<std::int64_t>(targets, "targets", "int64 labels", rows);
+  else
+    call.targets = per_score(targets, scores, call.scores.dtype);
+  if (weights) call.weights = per_row<double>(*weights, "sample_weight", "float64 weights", rows);
+  if (slope) call.slope = alike(*slope, "slope", scores).data;
+  if (curvature) call.curvature = alike(*curvature, "curvature", scores).data;
+  if (curvature && !slope) throw py::value_error("curvature: needs a slope, too");
+  const py::gil_scoped_release released;
+  return mean_loss(call);
+}
+
+void check(const std::string& name, const std::vector<double>& parameters) {
+  check_parameters(loss_of(name), parameters);
+}
+
+py::list losses() {
+  py::list all;
+  const LossTable& table = *active_backend().losses;
+  for (std::size_t i = 0; i < table.size; ++i) {
+    const LossInfo& info = table.item[i];
+    py::dict entry;
+    entry["name"] = info.name;
+    entry["doc"] = info.doc;
+    entry["fields"] = field_list(info.fields, info.field_count);
+    entry["link"] = info.link;
+    entry["of_rows"] = info.of_rows;
+    entry["targets"] = info.targets.flag ? "0 or 1" : describe(info.targets);
+    all.append(entry);
+  }
+  return all;
+}
+
+}  // namespace
+
+void bind_losses(py::module_& module) {
+  py::native_enum<Link>(module, "Link", "enum.Enum")
+      .value("identity", Link::identity)
+      .value("exponential", Link::exponential)
+      .value("sign", Link::sign)
+      .value("logistic", Link::logistic)
+      .value("softmax", Link::softmax)
+      .finalize();
+  module.def("losses", &losses, "The losses, as plain dicts.");
+  module.def("check_loss", &check, py::arg("loss"), py::arg("parameters"),
+             "Raises ValueError if a parameter is out of range.");
+  module.def("mean_loss", &loss, py::arg("loss"), py::arg("parameters"), py::arg("scores"),
+             py::arg("targets"), py::arg("weights").none(true), py::arg("slope").none(true),
+             py::arg("curvature").none(true),
+             "The weighted mean of a loss. Its derivatives by the scores go to `slope`, which may\n"
+             "be `scores`, and `curvature`.");
+}
+
+}  // namespace pyoptim::bindings

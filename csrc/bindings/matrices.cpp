@@ -1,0 +1,23 @@
+#include "bindings/matrices.hpp"
+
+namespace pyoptim::bindings {
+
+Matrix matrix(const py::array& array, const std::string& name, bool only_read) {
+  const DType dtype = dtype_of(array, name);
+  if (dtype == DType::bfloat16) throw py::type_error(name + ": dtype must be float32 or float64");
+  if (!only_read) check_updatable(array, name);
+  if (!is_plain(array)) throw py::value_error(name + ": expected a C-contiguous, aligned array");
+  const std::size_t columns = array.ndim() == 2 ? std::size_t(array.shape(1)) : 1;
+  if (array.ndim() < 1 || array.ndim() > 2)
+    throw py::value_error(name + ": expected 1 or 2 axes, got " + std::to_string(array.ndim()));
+  return {const_cast<void*>(array.data()), std::size_t(array.shape(0)), columns, dtype};
+}
+
+Matrix alike(const py::array& array, const std::string& name, const py::array& like) {
+  check_shape(array, like, name);
+  const Matrix made = matrix(array, name);
+  if (dtype_of(like, name) != made.dtype) throw py::type_error(name + ": wrong dtype");
+  return made;
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,173 @@
+#include "layers/losses.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+
+#include "engine/dispatch.hpp"
+#include "layers/blocks.hpp"
+
+namespace pyoptim {
+namespace {
+
+/// Whether targets are numbers that may not be any number.
+bool is_limited(const LossCall& call) {
+  return call.labels == nullptr && call.loss->targets.low > -HUGE_VAL;
+}
+
+/// What is wrong with a row's weight and targets, or "".
+std::string problem_with_row(const LossCall& call, std::size_t row) {
+  const std::string at = " at row " + std::to_string(row);
+  const double weight = call.weights == nullptr ? 1 : call.weights[row];
+  if (!(weight >= 0 && weight < HUGE_VAL))
+    return "sample_weight: expected finite numbers of at least 0, got " + text(weight) + at;
+  if (weight == 0) return "";
+  const std::size_t columns = call.scores.columns;
+  if (call.labels != nullptr) {
+    const std::int64_t label = call.labels[row];
+    if (label >= 0 && label < std::int64_t(columns)) return "";
+    return "targets: expected labels from 0 to " + std::to_string(columns - 1) + ", got " +
+           std::to_string(label) + at;
+  }
+  if (!is_limited(call)) return "";
+  const Range& range = call.loss->targets;
+  for (std::size_t i = row * columns; i < (row + 1) * columns; ++i) {
+    const double y = call.scores.dtype == DType::float64
+                         ? static_cast<const double*>(call.targets)[i]
+                         : double(static_cast<const float*>(call.targets)[i]);
+    if (!range.contains(y))
+      return "targets of the loss " + std::string(call.loss->name) + " must be " +
+             (range.flag ? "0 or 1" : describe(range)) + ", got " + text(y) + at;
+  }
+  return "";
+}
+
+template <class F>
+bool all_within(const Range& range, const F* y, std::size_t size) {
+  bool right = true;
+  for (std::size_t i = 0; i < size; ++i) right &= range.contains(double(y[i]));
+  return right;
+}
+
+/// Whether all weights and targets of a block may be what they are, if those of weight 0 count.
+bool is_right(const LossCall& call, const Block& block) {
+  bool right = true;
+  for (std::size_t i = block.first_row; i < block.first_row + block.rows; ++i) {
+    if (call.weights != nullptr) right &= call.weights[i] >= 0 && call.weights[i] < HUGE_VAL;
+    if (call.labels != nullptr)
+      right &= std::uint64_t(call.labels[i]) < std::uint64_t(call.scores.columns);
+  }
+  if (!right || !is_limited(call)) return right;
+  const void* const targets = block.in(call.targets);
+  const std::size_t size = block.rows * call.scores.columns;
+  return call.scores.dtype == DType::float64
+             ? all_within(call.loss->targets, static_cast<const double*>(targets), size)
+             : all_within(call.loss->targets, static_cast<const float*>(targets), size);
+}
+
+/// The sum of a block's weights, in eight lanes.
+double weight_of(const LossCall& call, const Block& block) {
+  if (call.weights == nullptr) return double(block.rows);
+  constexpr std::size_t lanes = 8;
+  double lane[lanes] = {};
+  const double* const weights = call.weights + block.first_row;
+  const std::size_t whole = block.rows - block.rows % lanes;
+  for (std::size_t i = 0; i < whole; i += lanes)
+    for (std::size_t j = 0; j < lanes; ++j) lane[j] += weights[i + j];
+  for (std::size_t i = whole; i < block.rows; ++i) lane[i - whole] += weights[i];
+  double sum = 0;
+  for (const double part : lane) sum += part;
+  return sum;
+}
+
+/// The weighted sum of the losses of a block.
+double evaluate(const LossCall& call, const Block& block, double scale) {
+  const std::size_t columns = call.scores.columns;
+  const double* weights = call.weights == nullptr ? nullptr : call.weights + block.first_row;
+  thread_local std::vector<double> spread;  // the weights, for each score
+  if (weights != nullptr && !call.loss->of_rows && columns > 1) {
+    spread.resize(block.rows * columns);
+    for (std::size_t i = 0; i < block.rows; ++i)
+      std::fill_n(spread.begin() + std::ptrdiff_t(i * columns), columns, weights[i]);
+    weights = spread.data();
+  }
+  const LossBatch batch{.scores = block.in(static_cast<const void*>(call.scores.data)),
+                        .targets = block.in(call.targets),
+                        .labels = call.labels == nullptr ? nullptr : call.labels + block.first_row,
+                        .weights = weights,
+                        .slope = block.in(call.slope),
+                        .curvature = block.in(call.curvature),
+                        .scale = scale,
+                        .rows = block.rows,
+                        .columns = columns};
+  return call.loss->evaluate[call.scores.dtype == DType::float64 ? 1 : 0](call.parameters, batch);
+}
+
+double total(const std::vector<double>& parts) {
+  double sum = 0;
+  for (const double part : parts) sum += part;
+  return sum;
+}
+
+}  // namespace
+
+const LossInfo* find_loss(std::string_view name) {
+  const LossTable& losses = *active_backend().losses;
+  for (std::size_t i = 0; i < losses.size; ++i)
+    if (name == losses.item[i].name) return &losses.item[i];
+  return nullptr;
+}
+
+void check_parameters(const LossInfo& loss, const std::vector<double>& parameters) {
+  if (parameters.size() != loss.field_count)
+    throw std::invalid_argument(std::string(loss.name) + ": expected " +
+                                std::to_string(loss.field_count) + " parameters, got " +
+                                std::to_string(parameters.size()));
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    check_range(loss.fields[i].name, loss.fields[i].range, parameters[i]);
+}
+
+double mean_loss(const LossCall& call) {
+  const Matrix& scores = call.scores;
+  const Blocks blocks(scores);
+  const std::size_t each = call.loss->of_rows ? 1 : scores.columns;  // losses of a row
+  // First what is given is checked, then it is used: nothing is written if it is wrong.
+  const bool checked = call.labels != nullptr || is_limited(call) || call.weights != nullptr;
+  const std::size_t passes = checked ? 2 : 1;
+  std::vector<double> parts(blocks.count());
+  std::atomic<bool> right = true;
+  double weight = double(scores.rows) * double(each);
+  const auto mean_scale = [&] { return weight > 0 ? 1 / weight : 0; };
+  double scale = mean_scale();
+
+  const Team team(elements_for_threads(scores), 0);
+  parallel_waves(
+      team.threads(), 1, passes, [&](std::size_t /*wave*/) { return blocks.count(); },
+      [&](std::size_t pass, std::size_t /*wave*/, std::size_t piece) {
+        const Block block = blocks[piece];
+        if (pass + 1 == passes) {
+          if (right) parts[piece] = evaluate(call, block, scale);
+          return;
+        }
+        if (!is_right(call, block)) {
+          for (std::size_t i = 0; i < block.rows; ++i)
+            if (!problem_with_row(call, block.first_row + i).empty()) right = false;
+        }
+        parts[piece] = weight_of(call, block);
+      },
+      [&](std::size_t /*pass*/, std::size_t /*wave*/) {
+        weight = total(parts) * double(each);
+        if (!(weight < HUGE_VAL)) right = false;
+        scale = mean_scale();
+      });
+
+  if (!right) {
+    for (std::size_t row = 0; row < scores.rows; ++row)
+      if (const std::string problem = problem_with_row(call, row); !problem.empty())
+        throw std::invalid_argument(problem);
+    throw std::invalid_argument("sample_weight: the sum of all weights is not finite");
+  }
+  return weight > 0 ? total(parts) / weight : 0;
+}
+
+}  // namespace pyoptim

@@ -1,0 +1,253 @@
+"""What every loss can do, whatever its formula."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim import _core
+from pyoptim.catalog import Field
+from pyoptim.checks import as_number
+from pyoptim.parameters import Array
+from pyoptim.weights import as_sample_weight
+
+_KINDS = "biuf"  # of NumPy's types: bool, integers, floats
+
+
+class Loss:
+    """A loss of scores against targets; see `pyoptim.losses` for those there are.
+
+    ``loss(scores, targets)`` is its mean, weighted by ``sample_weight`` if that is given:
+    ``sum_i w_i l_i / sum_i w_i``. Scores are float32 or float64, one row a sample. The mean is over
+    all scores; for the softmax loss, which has one value for a row of them, over rows. Rows of
+    weight 0 count for nothing, whatever stands in them, NaN included; if all weights are 0 the
+    mean and its derivatives are 0.
+
+    Attributes
+    ----------
+    name : str
+    labels : bool
+        Whether targets may be class labels, one a row, of scores with one column a class.
+    link : str
+        What the scores of a model tell that was trained with the loss: "identity" the predicted
+        value, "exponential" its logarithm, "sign" class 1 where they are above 0, "logistic" the
+        same and the log-odds of class 1, "softmax" the logarithms of all classes' probabilities,
+        up to a constant.
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[bool]
+    link: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+
+    def __init__(self, *arguments: float, **parameters: float) -> None:
+        try:
+            given = self._signature().bind(*arguments, **parameters)
+        except TypeError as error:
+            names = ", ".join(field.name for field in self.fields) or "no parameters"
+            raise TypeError(f"{type(self).__name__}: {error}; it takes {names}") from None
+        given.apply_defaults()
+        self._parameters = {n: as_number(n, value) for n, value in given.arguments.items()}
+        _core.check_loss(self.name, self._values)
+
+    @classmethod
+    def _signature(cls) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature(
+            [inspect.Parameter(field.name, kind, default=field.default) for field in cls.fields]
+        )
+
+    @property
+    def _values(self) -> list[float]:
+        return list(self._parameters.values())
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The numbers that the loss was made with, by name."""
+        return dict(self._parameters)
+
+    def config(self) -> str | dict[str, Any]:
+        """Return what `pyoptim.losses.get` makes the loss from again, as JSON can hold it."""
+        if self == type(self)():
+            return self.name
+        return {"name": self.name, **self._parameters}
+
+    def __call__(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        scores : array of shape (rows,) or (rows, columns), float32 or float64
+        targets : array
+            One for each score: bools, integers or floats. Scores of shape (rows, 1) take targets
+            of shape (rows,), too. Where ``loss.labels``, whole numbers of shape (rows,), or
+            probabilities of shape (rows, columns).
+        sample_weight : array of shape (rows,), optional
+            Numbers of at least 0.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, or a target or weight is out of range.
+        TypeError
+            If scores are not of float32 or float64, or targets or weights are no numbers.
+        """
+        return self._mean(np.ascontiguousarray(scores), targets, sample_weight, None, None)
+
+    def value_and_slope(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, Array]:
+        """Return the mean loss and its slope by every score."""
+        rows = np.ascontiguousarray(scores)
+        slope = np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, slope, None), slope
+
+    def value_slope_curvature(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, Array, Array]:
+        """Return the mean loss, and its first and second derivative by every score.
+
+        They are found in one pass. For the softmax loss the second one is the diagonal of each
+        row's Hessian.
+        """
+        rows = np.ascontiguousarray(scores)
+        slope, curvature = np.empty_like(rows), np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, slope, curvature), slope, curvature
+
+    def value_to_slope(
+        self, scores: Array, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Return the mean loss, and write its slope over the scores, which are C-contiguous."""
+        return self._mean(scores, targets, sample_weight, scores, None)
+
+    def _mean(
+        self,
+        scores: Array,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        slope: Array | None,
+        curvature: Array | None,
+    ) -> float:
+        weights = None if sample_weight is None else as_sample_weight(sample_weight)
+        fitting = self.as_targets(targets, scores)
+        return _core.mean_loss(
+            self.name, self._values, scores, fitting, weights, slope, curvature
+        )
+
+    def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
+        """Return targets in the type and shape that the loss of these scores takes."""
+        values = self.cast_targets(targets, scores.dtype)
+        if values.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 1 and not self.labels:
+            values = values.reshape(-1, 1)
+        return values
+
+    def cast_targets(self, targets: npt.ArrayLike, dtype: npt.DTypeLike) -> Array:
+        """Return targets in the type that the loss of scores of `dtype` takes.
+
+        Raises
+        ------
+        TypeError
+            If they are no numbers, or class labels that are not whole.
+        """
+        given = np.asarray(targets)
+        if given.dtype.kind not in _KINDS:
+            raise TypeError(f"targets: expected numbers, got dtype {given.dtype}")
+        if self.labels and given.ndim < 2:
+            if given.dtype.kind == "f":
+                raise TypeError(
+                    f"targets: expected whole-number class labels, got dtype {given.dtype}"
+                )
+            return np.ascontiguousarray(given, dtype=np.int64)
+        return np.ascontiguousarray(given, dtype=dtype)
+
+    def predict(self, scores: Array) -> Array:
+        """Return what a model with these scores, of shape (rows, columns), predicts.
+
+        Classes from 0 where the loss is one of classes, values elsewhere: of shape (rows,) if
+        there is one for each row, else (rows, columns).
+        """
+        if self.link == "softmax":
+            best: Array = scores.argmax(axis=1)
+            return best
+        if self.link in ("sign", "logistic"):
+            found = (scores > 0).astype(np.int64)
+        elif self.link == "exponential":
+            with np.errstate(over="ignore", under="ignore"):
+                found = np.exp(scores)
+        else:
+            found = scores
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def predict_proba(self, scores: Array) -> Array:
+        """Return the probability of each class, one row a sample.
+
+        With the logistic loss and several columns, each column is a question of its own, and its
+        probability of class 1 is returned.
+
+        Raises
+        ------
+        AttributeError
+            If the scores tell no probabilities.
+        """
+        if self.link == "softmax":
+            chances = np.array(scores, order="C")
+            _core.softmax(chances)
+            return chances
+        if self.link != "logistic":
+            raise AttributeError(f"a model with the loss {self.name!r} has no probabilities")
+        chances = np.stack([np.zeros_like(scores), scores], axis=-1).reshape(-1, 2)
+        _core.softmax(chances)
+        return chances if scores.shape[1] == 1 else chances[:, 1].reshape(scores.shape)
+
+    def accuracy(
+        self, scores: Array, targets: Array, sample_weight: npt.ArrayLike | None = None
+    ) -> float | None:
+        """Return the share of targets predicted, or None if these are not of classes.
+
+        Targets are such as `as_targets` returns.
+        """
+        if self.link == "softmax":
+            if targets.ndim > 1:
+                return None
+        elif self.link in ("sign", "logistic"):
+            if not ((targets == 0) | (targets == 1)).all():
+                return None
+        else:
+            return None
+        right = self.predict(scores).reshape(targets.shape) == targets
+        of_rows = right.reshape(len(right), -1).mean(axis=1)
+        if sample_weight is None:
+            return float(of_rows.mean())
+        weights = as_sample_weight(sample_weight)
+        total = weights.sum()
+        return float((weights * of_rows).sum() / total) if total > 0 else 0.0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return (self.name, self._parameters) == (other.name, other._parameters)
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self._values))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._parameters.items())
+        return f"{type(self).__name__}({values})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._parameters), ()

@@ -1,0 +1,94 @@
+"""Weights of samples, and of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim.checks import as_not_negative
+from pyoptim.parameters import Array
+
+ClassWeight = Mapping[Any, float] | str
+
+
+def as_sample_weight(weights: npt.ArrayLike) -> Array:
+    """Return weights as losses take them; TypeError unless they are bools, integers or floats."""
+    given = np.asarray(weights)
+    if given.dtype.kind not in "biuf":
+        raise TypeError(f"sample_weight: expected numbers, got dtype {given.dtype}")
+    return np.ascontiguousarray(given, dtype=np.float64)
+
+
+def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> dict[Any, float]:
+    """Return the weight of each class.
+
+    Parameters
+    ----------
+    class_weight : mapping of class to weight, or "balanced"
+        Classes that a mapping does not name weigh 1. "balanced" is
+        ``rows / (classes * rows of the class)``: all classes weigh the same in sum.
+    targets : array of shape (rows,)
+        The class of each row.
+
+    Raises
+    ------
+    ValueError
+        If targets are not one class a row, a weight is out of range, or class_weight is another
+        word.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> po.losses.compute_class_weight("balanced", [0, 0, 0, 1])
+    {0: 0.6666666666666666, 1: 2.0}
+    """
+    labels = np.asarray(targets)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise ValueError(f"class_weight: expected one class a row, got targets {labels.shape}")
+    classes, counts = np.unique(labels, return_counts=True)
+    if isinstance(class_weight, Mapping):
+        named = {key: as_not_negative("class_weight", w) for key, w in class_weight.items()}
+        return {label: named.get(label, 1.0) for label in classes.tolist()} | named
+    if class_weight != "balanced":
+        raise ValueError(f"class_weight must be a mapping or 'balanced', got {class_weight!r}")
+    balanced = len(labels) / (len(classes) * counts)
+    return dict(zip(classes.tolist(), balanced.tolist(), strict=True))
+
+
+def compute_sample_weight(
+    class_weight: ClassWeight,
+    targets: npt.ArrayLike,
+    sample_weight: npt.ArrayLike | None = None,
+) -> Array:
+    """Return the weight of each row: that of its class, times its own.
+
+    Parameters
+    ----------
+    class_weight : mapping of class to weight, or "balanced"
+        See `compute_class_weight`.
+    targets : array of shape (rows,)
+        The class of each row.
+    sample_weight : array of shape (rows,), optional
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> labels = np.array([0, 0, 0, 1])
+    >>> po.losses.compute_sample_weight({1: 3.0}, labels)
+    array([1., 1., 1., 3.])
+    >>> scores = np.zeros((4, 2))
+    >>> weights = po.losses.compute_sample_weight("balanced", labels)
+    >>> value, slope = po.losses.softmax.value_and_slope(scores, labels, weights)
+    >>> abs(slope.sum(axis=0)).max() < 1e-15
+    np.True_
+    """
+    of_class = compute_class_weight(class_weight, targets)
+    classes, index = np.unique(np.asarray(targets), return_inverse=True)
+    found = np.array([of_class.get(label, 1.0) for label in classes.tolist()])
+    weights: Array = found[index.reshape(-1)]
+    return weights if sample_weight is None else weights * as_sample_weight(sample_weight)
