@@ -145,9 +145,7 @@ class Loss:
     ) -> float:
         weights = None if sample_weight is None else as_sample_weight(sample_weight)
         fitting = self.as_targets(targets, scores)
-        return _core.mean_loss(
-            self.name, self._values, scores, fitting, weights, slope, curvature
-        )
+        return _core.mean_loss(self.name, self._values, scores, fitting, weights, slope, curvature)
 
     def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
         """Return targets in the type and shape that the loss of these scores takes."""

@@ -29,9 +29,7 @@ from pyoptim.catalog import Field
 from pyoptim.loss import Loss
 from pyoptim.weights import compute_class_weight, compute_sample_weight
 
-_TARGETS_OF_ROWS = (
-    "whole numbers from 0, one a row, or rows of probabilities, one for each class"
-)
+_TARGETS_OF_ROWS = "whole numbers from 0, one a row, or rows of probabilities, one for each class"
 
 
 def _document(name: str, entry: dict[str, Any], fields: tuple[Field, ...]) -> str:
@@ -77,7 +75,9 @@ def _made(entry: dict[str, Any]) -> type[Loss]:
         "fields": fields,
     }
     for field in fields:
-        members[field.name] = property(lambda self, n=field.name: self._parameters[n], doc=field.doc)
+        members[field.name] = property(
+            lambda self, n=field.name: self._parameters[n], doc=field.doc
+        )
     made = type(name, (Loss,), members)
     made.__signature__ = made._signature()  # type: ignore[attr-defined]
     return made

@@ -24,7 +24,9 @@ struct Tweedie {
   template <class F>
   auto at() const {
     return [a = F(2 - power), b = F(1 - power)](F z, F y) {
-      const F first = exponential(a * z), second = y == 0 ? F(0) : y * exponential(b * z);
+      const F second = y == 0 ? F(0) : y * exponential(b * z);
+      // Where both overflow, at power above 2, the second is the larger one.
+      const F first = second < F(unlimited) ? exponential(a * z) : F(0);
       const F value = a == 0 ? z : first / a, of_target = b == 0 ? y * z : second / b;
       return Point<F>{value - of_target, first - second, a * first - b * second};
     };

@@ -1,5 +1,5 @@
-// exp, log, tanh, the logistic function and the cube root against those of the standard library in
-// long double.
+// exp, log, log(1 + x), tanh, the logistic function and the cube root against those of the standard
+// library in long double.
 #include <doctest.h>
 
 #include <cstdio>
@@ -143,17 +143,52 @@ TEST_CASE_TEMPLATE("tanh", F, float, double) {
     if (hyperbolic_tangent<F>(-x) != -hyperbolic_tangent<F>(x)) FAIL("not odd at ", x);
 }
 
-TEST_CASE("the natural logarithm") {
-  const auto function = [](double x) { return baseline::logarithm(x); };
+TEST_CASE_TEMPLATE("the natural logarithm", F, float, double) {
+  const auto function = [](F x) { return baseline::logarithm(x); };
   const auto exact = [](long double x) { return std::log(x); };
-  measure("log", by_bits(smallest<double>, std::numeric_limits<double>::max()), function, exact);
-  measure("log", evenly(0.5, 2.0), function, exact);
-  measure("log", evenly(1 - 1e-6, 1 + 1e-6), function, exact);
-  measure("log", evenly(1.0, 1e6), function, exact);
+  measure("log", by_bits<F>(smallest<F>, std::numeric_limits<F>::max()), function, exact);
+  measure("log", evenly<F>(0.5, 2), function, exact);
+  measure("log", evenly<F>(F(1 - 1e-4), F(1 + 1e-4)), function, exact);
+  measure("log", evenly<F>(1, F(1e6)), function, exact);
 
-  CHECK(baseline::logarithm(1) == 0);
-  CHECK_FALSE(std::signbit(baseline::logarithm(1)));
-  CHECK(std::isnan(baseline::logarithm(std::nan(""))));
+  CHECK(function(1) == 0);
+  CHECK_FALSE(std::signbit(function(1)));
+  CHECK(std::isnan(function(std::numeric_limits<F>::quiet_NaN())));
+}
+
+TEST_CASE_TEMPLATE("log(1 + x)", F, float, double) {
+  const auto function = [](F x) { return baseline::logarithm_of_one_plus(x); };
+  const auto exact = [](long double x) { return std::log1p(x); };
+  measure("log1p", evenly<F>(0, 1), function, exact);
+  measure("log1p", evenly<F>(F(-0.999), 2), function, exact);
+  measure("log1p", by_bits<F>(smallest<F>, 1), function, exact);
+  measure("log1p", by_bits<F>(1, std::numeric_limits<F>::max() / 2), function, exact);
+
+  CHECK(function(0) == 0);
+  CHECK(std::isnan(function(std::numeric_limits<F>::quiet_NaN())));
+}
+
+TEST_CASE_TEMPLATE("p, 1 - p and their logarithms", F, float, double) {
+  std::vector<F> scores = evenly<F>(std::log(smallest<F>) + 1, -std::log(smallest<F>) - 1);
+  for (const F z : with_negatives(by_bits<F>(smallest<F>, 1))) scores.push_back(z);
+  const auto log_of = [](long double z) { return std::log1p(std::exp(-z)); };
+  measure(
+      "p", scores, [](F z) { return baseline::chances(z).p; }, exact_logistic, 3);
+  measure(
+      "q", scores, [](F z) { return baseline::chances(z).q; },
+      [](long double z) { return exact_logistic(-z); }, 3);
+  measure(
+      "-log p", scores, [](F z) { return baseline::chances(z).minus_log_p; }, log_of, 3);
+  measure(
+      "-log q", scores, [](F z) { return baseline::chances(z).minus_log_q; },
+      [&](long double z) { return log_of(-z); }, 3);
+  for (const F z : {F(1e4), std::numeric_limits<F>::max()}) {
+    CHECK(baseline::chances(z).minus_log_q == z);
+    CHECK(baseline::chances(-z).minus_log_p == z);
+    CHECK(baseline::chances(z).p == 1);
+    CHECK(baseline::chances(-z).p == 0);
+  }
+  CHECK(std::isnan(baseline::chances(std::numeric_limits<F>::quiet_NaN()).minus_log_p));
 }
 
 TEST_CASE_TEMPLATE("the cube root", F, float, double) {

@@ -61,11 +61,7 @@ Outcome run(Activation activation, DType dtype, Shape shape) {
   const auto matrix = [&](Array& array) {
     return Matrix{array.at(0), shape.rows, shape.columns, dtype};
   };
-  Outcome out{z,
-              Array(dtype, size),
-              z,
-              random_array(dtype, size, 3),
-              Array(dtype, shape.columns),
+  Outcome out{z, Array(dtype, size), z, random_array(dtype, size, 3), Array(dtype, shape.columns),
               z};
   layer_forward(activation, matrix(out.z), bias.at(0), out.a.at(0));
   layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));

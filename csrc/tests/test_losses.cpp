@@ -3,7 +3,7 @@
 #include <doctest.h>
 
 #include "engine/threads.hpp"
-#include "layers/layers.hpp"
+#include "layers/losses.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;
@@ -21,27 +21,45 @@ static_assert(long_shape.rows * long_shape.columns > BusyWatch::short_below);
 
 /// Scores, and targets of the kind that a loss takes.
 struct Problem {
+  const LossInfo* loss;
   DType dtype;
   Shape shape;
   Array scores;
   Array targets;
   std::vector<std::int64_t> labels;
+  std::vector<double> weights;
+  std::vector<double> parameters;
 
-  Problem(DType of, Shape with, std::uint64_t seed = 1)
-      : dtype(of),
+  Problem(const char* name, DType of, Shape with, std::uint64_t seed = 1)
+      : loss(find_loss(name)),
+        dtype(of),
         shape(with),
         scores(random_array(of, with.rows * with.columns, seed)),
         targets(random_array(of, with.rows * with.columns, seed + 1)) {
     std::mt19937_64 source(seed);
-    for (std::size_t i = 0; i < with.rows; ++i)
+    const Range& range = loss->targets;
+    for (std::size_t i = 0; i < targets.size(); ++i)
+      if (!range.contains(targets[i])) targets.set(i, double(source() % 2));
+    for (std::size_t i = 0; i < with.rows; ++i) {
       labels.push_back(std::int64_t(source() % with.columns));
+      weights.push_back(double(source() % 100));
+    }
+    for (std::size_t i = 0; i < loss->field_count; ++i)
+      parameters.push_back(loss->fields[i].initial);
   }
 
-  double evaluate(const char* loss, Array* slope) {
-    const LossInfo& info = *find_loss(loss);
-    return mean_loss(info, {scores.at(0), shape.rows, shape.columns, dtype},
-                     info.labels ? static_cast<const void*>(labels.data()) : targets.at(0),
-                     slope == nullptr ? nullptr : slope->at(0));
+  double evaluate(Array* slope, Array* curvature = nullptr, bool weighted = false) {
+    LossCall call{.loss = loss,
+                  .parameters = parameters.data(),
+                  .scores = {scores.at(0), shape.rows, shape.columns, dtype}};
+    if (loss->of_rows)
+      call.labels = labels.data();
+    else
+      call.targets = targets.at(0);
+    if (weighted) call.weights = weights.data();
+    if (slope != nullptr) call.slope = slope->at(0);
+    if (curvature != nullptr) call.curvature = curvature->at(0);
+    return mean_loss(call);
   }
 };
 
@@ -66,69 +84,78 @@ TEST_CASE("losses are found by name on every instruction set") {
   }
 }
 
-TEST_CASE("losses have the same bits for every instruction set, with and without slope") {
+TEST_CASE("losses have the same bits for every instruction set, whatever is asked for") {
   for (const char* const loss : all_losses())
     for (const DType dtype : layer_dtypes)
-      for (const Shape shape : shapes) {
-        CAPTURE(loss);
-        CAPTURE(name_of(dtype));
-        CAPTURE(shape.rows);
-        CAPTURE(shape.columns);
-        Problem problem(dtype, shape);
-        Array expected_slope(dtype, problem.scores.size());
-        use_backend("baseline");
-        const double expected = problem.evaluate(loss, &expected_slope);
-        for (const Backend* backend : available_backends()) {
-          use_backend(backend->name);
-          Array slope(dtype, problem.scores.size());
-          CHECK(problem.evaluate(loss, &slope) == expected);
-          CHECK(difference(slope, expected_slope) == "");
-          CHECK(problem.evaluate(loss, nullptr) == expected);
-          Problem in_place = problem;
-          CHECK(in_place.evaluate(loss, &in_place.scores) == expected);
-          CHECK(difference(in_place.scores, expected_slope) == "");
+      for (const Shape shape : shapes)
+        for (const bool weighted : {false, true}) {
+          CAPTURE(loss);
+          CAPTURE(name_of(dtype));
+          CAPTURE(shape.rows);
+          CAPTURE(shape.columns);
+          CAPTURE(weighted);
+          use_backend("baseline");
+          Problem problem(loss, dtype, shape);
+          Array expected_slope(dtype, problem.scores.size());
+          Array expected_curvature(dtype, problem.scores.size());
+          const double expected = problem.evaluate(&expected_slope, &expected_curvature, weighted);
+          for (const Backend* backend : available_backends()) {
+            use_backend(backend->name);
+            problem.loss = find_loss(loss);
+            Array slope(dtype, problem.scores.size()), curvature = slope;
+            CHECK(problem.evaluate(&slope, &curvature, weighted) == expected);
+            CHECK(difference(slope, expected_slope) == "");
+            CHECK(difference(curvature, expected_curvature) == "");
+            CHECK(problem.evaluate(&slope, nullptr, weighted) == expected);
+            CHECK(difference(slope, expected_slope) == "");
+            CHECK(problem.evaluate(nullptr, nullptr, weighted) == expected);
+            Problem in_place = problem;
+            CHECK(in_place.evaluate(&in_place.scores, nullptr, weighted) == expected);
+            CHECK(difference(in_place.scores, expected_slope) == "");
+          }
         }
-      }
 }
 
 TEST_CASE("losses have the same bits for every number of threads") {
-  for (const DType dtype : layer_dtypes) {
-    Problem problem(dtype, long_shape);
+  for (const DType dtype : layer_dtypes)
     for (const char* const loss : all_losses()) {
       CAPTURE(loss);
+      Problem problem(loss, dtype, long_shape);
       Array expected_slope(dtype, problem.scores.size());
       set_thread_count(1);
-      const double expected = problem.evaluate(loss, &expected_slope);
+      const double expected = problem.evaluate(&expected_slope, nullptr, true);
       for (const int threads : {2, 3, 8}) {
         CAPTURE(threads);
         set_thread_count(threads);
         Array slope(dtype, problem.scores.size());
-        CHECK(problem.evaluate(loss, &slope) == expected);
+        CHECK(problem.evaluate(&slope, nullptr, true) == expected);
         CHECK(difference(slope, expected_slope) == "");
-        CHECK(problem.evaluate(loss, nullptr) == expected);
+        CHECK(problem.evaluate(nullptr, nullptr, true) == expected);
       }
       set_thread_count(0);
     }
-  }
 }
 
-TEST_CASE("the slope of every loss is the derivative of its value") {
+TEST_CASE("slope and curvature of every loss are the derivatives of its value") {
   constexpr Shape shape{4, 5};
   constexpr double h = 1e-3;
   for (const char* const loss : all_losses()) {
     CAPTURE(loss);
-    Problem problem(DType::float64, shape);
-    Array slope(DType::float64, problem.scores.size());
-    problem.evaluate(loss, &slope);
+    Problem problem(loss, DType::float64, shape);
+    Array slope(DType::float64, problem.scores.size()), curvature = slope;
+    problem.evaluate(&slope, &curvature, true);
     for (std::size_t i = 0; i < problem.scores.size(); ++i) {
       const auto moved = [&](double by) {
         Problem other = problem;
         other.scores.set(i, other.scores[i] + by);
-        return other.evaluate(loss, nullptr);
+        return other.evaluate(nullptr, nullptr, true);
       };
-      const double differences =
-          (8 * (moved(h) - moved(-h)) - (moved(2 * h) - moved(-2 * h))) / (12 * h);
-      CHECK(std::fabs(slope[i] - differences) < 1e-10);
+      const double near = (moved(h) - moved(-h)) / 2, far = (moved(2 * h) - moved(-2 * h)) / 4;
+      CHECK(std::fabs(slope[i] - (4 * near - far) / (3 * h)) < 1e-10);
+      const double here = moved(0);
+      const double bend = moved(h) + moved(-h) - 2 * here,
+                   more = moved(2 * h) + moved(-2 * h) - 2 * here;
+      CHECK(std::fabs(curvature[i] - (16 * bend - more) / (12 * h * h)) < 1e-8);
     }
   }
 }
@@ -139,7 +166,7 @@ TEST_CASE("squared is the mean square, softmax the mean of log-sums minus the la
       CAPTURE(name_of(dtype));
       CAPTURE(shape.rows);
       CAPTURE(shape.columns);
-      Problem problem(dtype, shape);
+      Problem problem("squared", dtype, shape);
       const double tolerance = dtype == DType::float64 ? 1e-13 : 1e-6;
       double squares = 0, entropy = 0;
       for (std::size_t i = 0; i < shape.rows; ++i) {
@@ -154,22 +181,40 @@ TEST_CASE("squared is the mean square, softmax the mean of log-sums minus the la
             std::log(sum) - problem.scores[i * shape.columns + std::size_t(problem.labels[i])];
       }
       const auto rows = double(shape.rows), count = double(shape.rows * shape.columns);
-      CHECK(close(problem.evaluate("squared", nullptr), squares / count, tolerance));
-      CHECK(std::fabs(problem.evaluate("softmax", nullptr) - entropy / rows) < tolerance);
+      CHECK(close(problem.evaluate(nullptr), squares / count, tolerance));
+      problem.loss = find_loss("softmax");
+      problem.parameters = {0};
+      CHECK(std::fabs(problem.evaluate(nullptr) - entropy / rows) < tolerance);
     }
 }
 
 TEST_CASE("softmax stays finite where scores are far apart") {
   for (const DType dtype : layer_dtypes) {
-    Problem problem(dtype, {2, 3});
+    Problem problem("softmax", dtype, {2, 3});
     problem.labels = {0, 2};
     for (std::size_t i = 0; i < 6; ++i) problem.scores.set(i, i % 3 == 0 ? 1e4 : -1e4);
     Array slope(dtype, 6);
-    CHECK(close(problem.evaluate("softmax", &slope), 1e4, 1e-6));
+    CHECK(close(problem.evaluate(&slope), 1e4, 1e-6));
     CHECK(slope[0] == 0);
     CHECK(slope[3] == 0.5);
     CHECK(slope[5] == -0.5);
     problem.scores.set(1, std::nan(""));
-    CHECK(std::isnan(problem.evaluate("softmax", &slope)));
+    CHECK(std::isnan(problem.evaluate(&slope)));
   }
+}
+
+TEST_CASE("what is out of range is refused, unless it weighs nothing") {
+  Problem problem("poisson", DType::float32, {3, 2});
+  problem.targets.set(4, -2);
+  CHECK(message_of([&] { problem.evaluate(nullptr); }) ==
+        "targets of the loss poisson must be at least 0 and finite, got -2 at row 2");
+  problem.weights = {1, 2, 0};
+  CHECK(std::isfinite(problem.evaluate(nullptr, nullptr, true)));
+  problem.weights = {1, -2, 0};
+  CHECK(message_of([&] { problem.evaluate(nullptr, nullptr, true); }) ==
+        "sample_weight: expected finite numbers of at least 0, got -2 at row 1");
+  CHECK(message_of([] { check_parameters(*find_loss("huber"), {-1}); }) ==
+        "delta must be above 0 and finite, got -1");
+  CHECK(message_of([] { check_parameters(*find_loss("huber"), {}); }) ==
+        "huber: expected 1 parameters, got 0");
 }

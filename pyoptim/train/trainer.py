@@ -34,8 +34,10 @@ class _Rows(NamedTuple):
     y: Array
     weights: Array | None = None
 
-    def __getitem__(self, rows: Any) -> Any:  # type: ignore[override]
-        return _Rows(*(None if part is None else part[rows] for part in tuple(self)))
+    def take(self, rows: Array) -> _Rows:
+        """Return some of the rows, by number."""
+        weights = None if self.weights is None else self.weights[rows]
+        return _Rows(self.x[rows], self.y[rows], weights)
 
 
 class Trainer:
@@ -196,7 +198,7 @@ class Trainer:
             held_out = self._rows(held_x, held_y, weights[0] if weights else None, of_class)
         elif self.validation:
             train, held = split_rows(len(rows.x), self.validation, self.seed)
-            rows, held_out = rows[train], rows[held]
+            rows, held_out = rows.take(train), rows.take(held)
         if rows.weights is not None and not rows.weights.any():
             raise ValueError("sample_weight: at least one must be above 0")
         return rows, held_out
@@ -214,9 +216,7 @@ class Trainer:
             raise ValueError(f"x has {len(rows)} rows, y {len(targets)}")
         weights = None if sample_weight is None else as_sample_weight(sample_weight)
         if weights is not None and weights.shape != (len(rows),):
-            raise ValueError(
-                f"sample_weight: expected shape ({len(rows)},), got {weights.shape}"
-            )
+            raise ValueError(f"sample_weight: expected shape ({len(rows)},), got {weights.shape}")
         if of_class is not None:
             weights = of_classes(of_class, y, weights)
         return _Rows(rows, targets, weights)
