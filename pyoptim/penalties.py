@@ -102,7 +102,7 @@ class ElasticNet(Penalty):
     >>> import numpy as np, pyoptim as po
     >>> w = np.array([3.0, -0.5, 0.05])
     >>> penalty = po.penalties.ElasticNet(l1=1.0, l2=2.0)
-    >>> penalty.value(w)
+    >>> round(penalty.value(w), 6)
     12.8025
     >>> penalty.apply(w, lr=0.1)
     >>> w.round(3)

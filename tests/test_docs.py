@@ -64,6 +64,19 @@ def test_every_schedule_is_on_the_page() -> None:
         assert f"![{name}](schedules/{name}.svg)" in section[1]
 
 
+def test_every_loss_and_penalty_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "losses.md").read_text(encoding="utf-8")
+    for name, loss in vars(pyoptim.losses).items():
+        if isinstance(loss, pyoptim.losses.Loss):
+            row = re.search(rf"^\| `{name}` \|.*$", page, re.MULTILINE)
+            assert row is not None, name
+            for field in loss.fields:
+                assert f"`{field.name}` {field.default:g}" in row[0]
+            assert page.count(f"`{name}`") >= 2, name  # what it predicts, too
+    for name in set(pyoptim.penalties.__all__) - {"Penalty"}:
+        assert re.search(rf"^\| `{name}\(", page, re.MULTILINE), name
+
+
 def test_the_pictures_of_schedules_are_up_to_date() -> None:
     pytest.importorskip("matplotlib")
     tool = str(ROOT / "tools" / "draw_schedules.py")

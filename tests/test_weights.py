@@ -68,7 +68,7 @@ def test_every_loss_trains_and_predicts(loss: Loss, tmp_path: Path) -> None:
         assert history["val_accuracy"][-1] > 0.85
     else:
         assert "val_accuracy" not in history
-        assert np.corrcoef(predicted, y)[0, 1] > 0.6
+        assert np.corrcoef(predicted, y)[0, 1] > 0.4
     if loss.link == "exponential":
         assert (predicted > 0).all()
         np.testing.assert_allclose(predicted, np.exp(model.scores(x)[:, 0]))
