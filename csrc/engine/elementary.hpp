@@ -62,7 +62,7 @@ inline double exponential(double x) {
   return x < least ? 0 : y;
 }
 
-/// What the logarithm needs to know of a type; coefficients of its polynomial, highest first.
+/// What the logarithm needs to know of a type.
 template <class F>
 struct LogarithmOf;
 template <>
@@ -72,8 +72,14 @@ struct LogarithmOf<float> {
   static constexpr Bits root_of_half = 0x3F3504F3U;
   static constexpr int mantissa = 23;
   static constexpr float ln2_high = 6.9313812256e-01F, ln2_low = 9.0580006145e-06F;
-  static constexpr float coefficients[] = {0.24279078841F, 0.28498786688F, 0.40000972152F,
-                                           0.66666662693F};
+
+  static float polynomial(float z) {
+    float r = 0.24279078841F;
+    r = r * z + 0.28498786688F;
+    r = r * z + 0.40000972152F;
+    r = r * z + 0.66666662693F;
+    return r;
+  }
 };
 template <>
 struct LogarithmOf<double> {
@@ -83,10 +89,17 @@ struct LogarithmOf<double> {
   static constexpr int mantissa = 52;
   static constexpr double ln2_high = 6.93147180369123816490e-01,
                           ln2_low = 1.90821492927058770002e-10;
-  static constexpr double coefficients[] = {1.479819860511658591e-01, 1.531383769920937332e-01,
-                                            1.818357216161805012e-01, 2.222219843214978396e-01,
-                                            2.857142874366239149e-01, 3.999999999940941908e-01,
-                                            6.666666666666735130e-01};
+
+  static double polynomial(double z) {
+    double r = 1.479819860511658591e-01;
+    r = r * z + 1.531383769920937332e-01;
+    r = r * z + 1.818357216161805012e-01;
+    r = r * z + 2.222219843214978396e-01;
+    r = r * z + 2.857142874366239149e-01;
+    r = r * z + 3.999999999940941908e-01;
+    r = r * z + 6.666666666666735130e-01;
+    return r;
+  }
 };
 
 /// The natural logarithm of a positive, finite, normal x; NaN for NaN.
@@ -101,9 +114,7 @@ F logarithm(F x) {
   constexpr Bits exponent = ~Bits{0} << Of::mantissa;
   const F f = __builtin_bit_cast(F, Bits(bits - (offset & exponent))) - 1;
   const F s = f / (2 + f), z = s * s, half = F(0.5) * f * f;
-  F r = 0;
-  for (const F coefficient : Of::coefficients) r = r * z + coefficient;
-  r *= z;
+  const F r = z * Of::polynomial(z);
   const F y = k * Of::ln2_high - ((half - (s * (half + r) + k * Of::ln2_low)) - f);
   return x == x ? y : x;
 }
@@ -157,12 +168,24 @@ struct Chances {
   F p, q, minus_log_p, minus_log_q;
 };
 
+/// `a` where x is negative, else `b`: by bits, as two choices by one comparison would become a
+/// branch, which keeps loops from being vectorised.
+template <class F>
+F if_negative(F x, F a, F b) {
+  using Of = LogarithmOf<F>;
+  using Bits = typename Of::Bits;
+  const auto sign = static_cast<typename Of::Integer>(__builtin_bit_cast(Bits, x));
+  const auto mask = static_cast<Bits>(sign >> (8 * sizeof(F) - 1));
+  return __builtin_bit_cast(
+      F, Bits((__builtin_bit_cast(Bits, a) & mask) | (__builtin_bit_cast(Bits, b) & ~mask)));
+}
+
 template <class F>
 Chances<F> chances(F z) {
-  const F e = exponential(-magnitude(z));
+  const F size = magnitude(z), e = exponential(-size);
   const F more = 1 / (1 + e), less = e * more, rest = logarithm_of_one_plus(e);
-  return {z < 0 ? less : more, z < 0 ? more : less, larger(F(0), -z) + rest,
-          larger(F(0), z) + rest};
+  const F above = F(0.5) * size + F(0.5) * z, below = F(0.5) * size - F(0.5) * z;
+  return {if_negative(z, less, more), if_negative(z, more, less), below + rest, above + rest};
 }
 
 /// The hyperbolic tangent.

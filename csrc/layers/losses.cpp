@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
+#include <type_traits>
 
 #include "engine/dispatch.hpp"
 #include "layers/blocks.hpp"
@@ -42,21 +44,30 @@ std::string problem_with_row(const LossCall& call, std::size_t row) {
   return "";
 }
 
+/// Whether a range has all these numbers, without a branch for each. Ranges of targets are closed,
+/// but at infinity.
 template <class F>
 bool all_within(const Range& range, const F* y, std::size_t size) {
-  bool right = true;
-  for (std::size_t i = 0; i < size; ++i) right &= range.contains(double(y[i]));
-  return right;
+  using Bits = std::conditional_t<sizeof(F) == 8, std::uint64_t, std::uint32_t>;
+  const F low = F(range.low);
+  const F high = range.open_high ? std::numeric_limits<F>::max() : F(range.high);
+  Bits wrong = 0;
+  if (range.flag) {
+    for (std::size_t i = 0; i < size; ++i) wrong |= Bits(y[i] != 0) & Bits(y[i] != 1);
+  } else {
+    for (std::size_t i = 0; i < size; ++i) wrong |= Bits(!(y[i] >= low)) | Bits(!(y[i] <= high));
+  }
+  return wrong == 0;
 }
 
 /// Whether all weights and targets of a block may be what they are, if those of weight 0 count.
 bool is_right(const LossCall& call, const Block& block) {
-  bool right = true;
-  for (std::size_t i = block.first_row; i < block.first_row + block.rows; ++i) {
-    if (call.weights != nullptr) right &= call.weights[i] >= 0 && call.weights[i] < HUGE_VAL;
-    if (call.labels != nullptr)
-      right &= std::uint64_t(call.labels[i]) < std::uint64_t(call.scores.columns);
-  }
+  constexpr Range of_weights{0, HUGE_VAL, false, true, false};
+  bool right =
+      call.weights == nullptr || all_within(of_weights, call.weights + block.first_row, block.rows);
+  for (std::size_t i = block.first_row; call.labels != nullptr && i < block.first_row + block.rows;
+       ++i)
+    right &= std::uint64_t(call.labels[i]) < std::uint64_t(call.scores.columns);
   if (!right || !is_limited(call)) return right;
   const void* const targets = block.in(call.targets);
   const std::size_t size = block.rows * call.scores.columns;

@@ -15,9 +15,10 @@ concept OfRows = requires {
   &L::template row<float>;
 };
 
-/// Losses of one score each. The first `Derivatives` derivatives are written.
+/// Losses of one score each. The first `Derivatives` derivatives are written. All is inlined, large
+/// as it may be: a call would keep the loop from being vectorised.
 template <class L, class F, bool Weighted, int Derivatives>
-double by_score(const double* parameters, const LossBatch& batch) {
+[[gnu::flatten]] double by_score(const double* parameters, const LossBatch& batch) {
   const auto at = from_values<L>(parameters).template at<F>();
   const F* const z = static_cast<const F*>(batch.scores);
   const F* const y = static_cast<const F*>(batch.targets);
@@ -38,7 +39,7 @@ double by_score(const double* parameters, const LossBatch& batch) {
 
 /// Losses of one row each.
 template <class L, class F>
-double by_row(const double* parameters, const LossBatch& batch) {
+[[gnu::flatten]] double by_row(const double* parameters, const LossBatch& batch) {
   const L loss = from_values<L>(parameters);
   const F* const z = static_cast<const F*>(batch.scores);
   const F* const y = static_cast<const F*>(batch.targets);
@@ -84,6 +85,8 @@ template <class L>
 constexpr LossInfo info() {
   static_assert(sizeof(L) == (L::fields.size > 0 ? L::fields.size * sizeof(double) : 1),
                 "every member of a loss stands in its field table");
+  static_assert(!L::targets.open_low || L::targets.low == -unlimited);
+  static_assert(!L::targets.open_high || L::targets.high == unlimited);
   return {.name = L::name,
           .doc = L::doc,
           .fields = field_infos<L>.item,
