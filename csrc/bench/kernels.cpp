@@ -1,6 +1,8 @@
 // The kernels beside rules: norms, losses and layers, on one thread, beside their floors.
 #include <cstdint>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "bench/bench.hpp"
 #include "engine/dispatch.hpp"
@@ -68,18 +70,26 @@ void add_losses() {
   const LossTable& table = *available_backends().front()->losses;
   for (std::size_t i = 0; i < table.size; ++i)
     for (const DType dtype : float_dtypes) {
-      const bool labels = table.item[i].labels;
-      add_sizes(table.item[i].name, dtype, {labels ? 2U : 3U, 1},
-                [=](const Backend& backend, std::size_t size) {
+      const LossInfo& loss = table.item[i];
+      std::vector<double> parameters;
+      for (std::size_t k = 0; k < loss.field_count; ++k)
+        parameters.push_back(loss.fields[k].initial);
+      add_sizes(loss.name, dtype, {loss.of_rows ? 2U : 3U, 1},
+                [=, of_rows = loss.of_rows](const Backend& backend, std::size_t size) {
                   const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
-                  if (labels) {
-                    auto* const label = static_cast<std::int64_t*>((*arrays)[1]);
-                    for (std::size_t row = 0; row < size / columns; ++row)
-                      label[row] = std::int64_t(row % columns);
-                  }
-                  return [=, evaluate = backend.losses->item[i].evaluate[int(dtype)]] {
-                    benchmark::DoNotOptimize(evaluate((*arrays)[0], (*arrays)[1], (*arrays)[2], 1,
-                                                      size / columns, columns));
+                  const auto labels =
+                      std::make_shared<std::vector<std::int64_t>>(size / columns, 1);
+                  LossBatch batch{};
+                  batch.scores = (*arrays)[0];
+                  batch.targets = of_rows ? nullptr : (*arrays)[1];
+                  batch.labels = labels->data();
+                  batch.slope = (*arrays)[2];
+                  batch.scale = 1;
+                  batch.rows = size / columns;
+                  batch.columns = columns;
+                  return [=, owners = std::pair(arrays, labels),
+                          evaluate = backend.losses->item[i].evaluate[int(dtype)]] {
+                    benchmark::DoNotOptimize(evaluate(parameters.data(), batch));
                   };
                 });
     }

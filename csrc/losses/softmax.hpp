@@ -108,11 +108,10 @@ struct Softmax {
     if (y == nullptr) {
 #pragma omp simd
       for (std::size_t j = 0; j < columns; ++j) slope[j] = slope[j] * factor - spread;
-    } else {
-#pragma omp simd
-      for (std::size_t j = 0; j < columns; ++j)
-        slope[j] = slope[j] * factor - (kept * y[j] + spread);
+      return;
     }
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) slope[j] = slope[j] * factor - (kept * y[j] + spread);
   }
 };
 
