@@ -13,19 +13,11 @@ from pyoptim.checks import as_count
 from pyoptim.optimizer import Optimizer as PythonOptimizer
 
 
-cdef extern from "<string_view>" namespace "std" nogil:
-    cdef cppclass string_view:
-        string_view(const char *)
-
 cdef extern from "engine/optimizer.hpp" namespace "pyoptim" nogil:
     cdef cppclass StepInfo:
         double grad_norm
         bool measured
         bool skipped
-
-    cdef cppclass Tensor:
-        void *param
-        size_t size
 
     cdef cppclass Optimizer:
         pass
@@ -39,17 +31,19 @@ cdef extern from "bindings/stepper.hpp" namespace "pyoptim::bindings" nogil:
         size_t count()
         size_t ahead()
         bool needs_settings()
-        void take_settings(vector[vector[pair[size_t, vector[pair[string, double]]]]]) except +
+        void take_settings(
+            vector[pair[size_t, string]],
+            vector[vector[pair[size_t, vector[pair[string, double]]]]]) except +
         void step(double) except +
         void step_on(const void *const *, double) except +
         void step_rows(const void *const *, const int64_t *const *, const size_t *,
                        double) except +
         void update_hessian(const void *const *) except +
         void set_evaluating(bool) except +
-        double get(size_t, string_view) except +
-        void set(size_t, string_view, double) except +
-        const Tensor &tensor(size_t) except +
-        const void *state(size_t, string_view, size_t *) except +
+        double get(size_t, const char *) except +
+        void set(size_t, const char *, double) except +
+        void *param(size_t, size_t *) except +
+        const void *state(size_t, const char *, size_t *) except +
 
 
 cdef class Stepper:
@@ -70,8 +64,8 @@ cdef class Stepper:
     schedule_steps : int
         For how many steps settings that are schedules are evaluated at a time. Schedules are
         Python: with 1, every step takes the GIL for them; with 100, one in a hundred does. More
-        than 1 suits schedules that depend on the step alone. Settings that become a schedule later
-        are followed by a Stepper that is made then.
+        than 1 suits schedules that depend on the step alone. What is set in ``param_groups``
+        between steps, a number or a schedule, holds from the next step on.
 
     Raises
     ------
@@ -107,14 +101,9 @@ cdef class Stepper:
         for array in self._arrays or ():
             pointers.push_back(<const void *> <size_t> (0 if array is None else array.ctypes.data))
         rows = [array.shape[0] if array.ndim else 0 for array in self._native.params]
-        scheduled = [
-            (index, name.encode())
-            for index, group in enumerate(optimizer.param_groups)
-            for name in group.schedules
-        ]
         self._driver = new Driver(
             <Optimizer *> PyCapsule_GetPointer(engine, b"pyoptim.Optimizer"), pointers, rows,
-            scheduled, ahead)
+            _scheduled(optimizer), ahead)
 
     def __dealloc__(self):
         cdef Driver *driver = as_driver(self)
@@ -125,6 +114,9 @@ cdef class Stepper:
         """The gradients that step() reads; None if there are none."""
         return None if self._arrays is None else list(self._arrays)
 
+    def __repr__(self):
+        return f"Stepper({self.optimizer!r})"
+
     def run(self, Py_ssize_t steps):
         """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
         cdef Py_ssize_t made = 0
@@ -132,6 +124,15 @@ cdef class Stepper:
             for _ in range(steps):
                 made += self.step()
         return made
+
+
+def _scheduled(optimizer):
+    """Which settings are schedules, by group."""
+    return [
+        (index, name.encode())
+        for index, group in enumerate(optimizer.param_groups)
+        for name in group.schedules
+    ]
 
 
 cdef inline Driver *as_driver(Stepper self) noexcept nogil:
@@ -143,7 +144,7 @@ cdef int evaluate_schedules(Stepper self, size_t ahead) except -1 with gil:
     cdef Driver *driver = as_driver(self)
     first = driver.steps()
     groups = self.optimizer.param_groups
-    driver.take_settings([
+    driver.take_settings(_scheduled(self.optimizer), [
         [
             (index, [(name.encode(), value) for name, value in group.scheduled_at(step)])
             for index, group in enumerate(groups)
@@ -192,11 +193,11 @@ cdef int stepper_set_evaluating(Stepper self, bint evaluating) except -1 nogil:
 
 
 cdef double stepper_get(Stepper self, size_t group, const char *name) except? -1 nogil:
-    return as_driver(self).get(group, string_view(name))
+    return as_driver(self).get(group, name)
 
 
 cdef int stepper_set(Stepper self, size_t group, const char *name, double value) except -1 nogil:
-    as_driver(self).set(group, string_view(name), value)
+    as_driver(self).set(group, name, value)
     return 1
 
 
@@ -217,10 +218,9 @@ cdef size_t stepper_count(Stepper self) noexcept nogil:
 
 
 cdef void *stepper_param(Stepper self, size_t index, size_t *size) except? NULL nogil:
-    size[0] = as_driver(self).tensor(index).size
-    return as_driver(self).tensor(index).param
+    return as_driver(self).param(index, size)
 
 
 cdef const void *stepper_state(
         Stepper self, size_t index, const char *name, size_t *size) except? NULL nogil:
-    return as_driver(self).state(index, string_view(name), size)
+    return as_driver(self).state(index, name, size)

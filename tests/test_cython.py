@@ -194,6 +194,39 @@ def test_schedules_are_followed(consumer: Any, ahead: int) -> None:
     consumer.set(stepper, 0, b"weight_decay", 0.5)
 
 
+@pytest.mark.parametrize("ahead", [1, 10])
+def test_what_is_set_between_steps_holds_from_the_next_one(consumer: Any, ahead: int) -> None:
+    w = np.zeros(1)
+    opt = po.SGD([w], lr=po.schedules.linear(1.0, steps=50))
+    stepper = Stepper(opt, [np.ones(1)], schedule_steps=ahead)
+    rates = []
+
+    def step(times: int) -> None:
+        for _ in range(times):
+            before = w[0]
+            consumer.step(stepper, 1, 1.0)
+            rates.append(round(before - w[0], 9))
+
+    step(2)
+    opt.param_groups[0]["lr"] = 0.5
+    step(12)
+    opt.param_groups[0]["lr"] = po.schedules.linear(2.0, steps=50)
+    step(2)
+    consumer.set(stepper, 0, b"weight_decay", 0.0)
+    step(1)
+    assert rates == [1.0, 0.98, *[0.5] * 12, 1.44, 1.4, 1.36]
+
+
+@pytest.mark.parametrize(
+    "method", ["step_on", "step_rows", "update_hessian", "get", "set", "param", "state"]
+)
+def test_null_in_the_place_of_what_is_needed(consumer: Any, method: str) -> None:
+    stepper = Stepper(po.Sophia([np.ones(2)]), [np.ones(2)])
+    with pytest.raises(ValueError, match="got NULL"):
+        consumer.give_null(stepper, method)
+    assert stepper.optimizer.steps == 0
+
+
 def test_schedules_that_are_told_of_losses_are_followed(consumer: Any) -> None:
     w, grad = np.ones(2), np.ones(2)
     plateau = po.schedules.reduce_on_plateau(1.0, factor=0.5, patience=0)

@@ -29,7 +29,8 @@ class Driver {
         grads_(std::move(grads)),
         rows_(std::move(rows)),
         scheduled_(std::move(scheduled)),
-        ahead_(ahead) {}
+        ahead_(ahead),
+        revision_(engine->settings_revision()) {}
 
   [[nodiscard]] const StepInfo& last() const { return last_; }
   [[nodiscard]] std::int64_t steps() const { return engine_->steps(); }
@@ -37,14 +38,19 @@ class Driver {
 
   /// For how many steps schedules are evaluated at a time.
   [[nodiscard]] std::size_t ahead() const { return ahead_; }
-  /// Whether the next step waits for what schedules give.
+  /// Whether the next step waits for what schedules give: there may be others if settings were set
+  /// elsewhere.
   [[nodiscard]] bool needs_settings() const {
+    if (engine_->settings_revision() != revision_) return true;
     const std::int64_t next = steps() - first_;
     return !scheduled_.empty() && (ahead_ == 1 || next < 0 || next >= std::int64_t(coming_.size()));
   }
-  /// Takes the settings of the next steps.
-  void take_settings(std::vector<StepSettings> coming) {
+  /// Takes which settings are schedules, and their values in the next steps.
+  void take_settings(std::vector<std::pair<std::size_t, std::string>> scheduled,
+                     std::vector<StepSettings> coming) {
+    revision_ = engine_->settings_revision();
     first_ = steps();
+    scheduled_ = std::move(scheduled);
     coming_ = std::move(coming);
   }
 
@@ -60,6 +66,7 @@ class Driver {
 
   /// One step on others: nullptr skips its tensor.
   void step_on(const void* const* grads, double grad_scale) {
+    check_given("gradients", grads);
     for (std::size_t i = 0; i < count(); ++i) check_overlap(i, grads[i], engine_->tensor(i).size);
     prepare();
     last_ = engine_->step(grads, grad_scale);
@@ -68,6 +75,9 @@ class Driver {
   /// The same; a gradient with `rows` is of these `counts` rows only.
   void step_rows(const void* const* grads, const std::int64_t* const* rows,
                  const std::size_t* counts, double grad_scale) {
+    check_given("gradients", grads);
+    check_given("rows", rows);
+    check_given("counts", counts);
     std::vector<Gradient> all(count());
     for (std::size_t i = 0; i < count(); ++i) {
       all[i].values = grads[i];
@@ -88,6 +98,7 @@ class Driver {
     const RuleInfo& rule = engine_->rule(0);
     if (rule.observe[0] == nullptr)
       throw std::invalid_argument(std::string(rule.name) + " uses no estimates of the Hessian");
+    check_given("estimates", estimates);
     for (std::size_t i = 0; i < count(); ++i)
       check_overlap(i, estimates[i], engine_->tensor(i).size);
     engine_->update_hessian(estimates);
@@ -95,17 +106,26 @@ class Driver {
 
   void set_evaluating(bool evaluating) { engine_->set_evaluating(evaluating); }
 
-  [[nodiscard]] double get(std::size_t group, std::string_view name) const {
+  [[nodiscard]] double get(std::size_t group, const char* name) const {
     check_group(group);
+    check_given("name", name);
     return engine_->get(group, name);
   }
-  void set(std::size_t group, std::string_view name, double value) {
+  void set(std::size_t group, const char* name, double value) {
     check_group(group);
+    check_given("name", name);
     for (const auto& [of, scheduled] : scheduled_)
       if (of == group && scheduled == name)
         throw std::invalid_argument(std::string(name) + " of group " + std::to_string(group) +
                                     " is a schedule: every step sets it");
+    const bool known = engine_->settings_revision() == revision_;
     engine_->set(group, name, value);
+    if (known) revision_ = engine_->settings_revision();
+  }
+
+  [[nodiscard]] void* param(std::size_t index, std::size_t* size) const {
+    check_given("size", size);
+    return *size = tensor(index).size, tensor(index).param;
   }
 
   [[nodiscard]] const Tensor& tensor(std::size_t index) const {
@@ -116,8 +136,9 @@ class Driver {
   }
 
   /// The memory of a state, or of a number kept beside states, and how many elements it has.
-  [[nodiscard]] const void* state(std::size_t index, std::string_view name,
-                                  std::size_t* size) const {
+  [[nodiscard]] const void* state(std::size_t index, const char* name, std::size_t* size) const {
+    check_given("name", name);
+    check_given("size", size);
     const Tensor& of = tensor(index);
     const RuleInfo& rule = engine_->rule(of.group);
     std::string known;
@@ -126,12 +147,12 @@ class Driver {
       known += stored.name + ", ";
     }
     for (std::size_t k = 0; k < rule.scalar_count; ++k) {
-      if (rule.scalars[k] == name) return *size = 1, &of.scalars[k];
+      if (std::string_view(rule.scalars[k]) == name) return *size = 1, &of.scalars[k];
       known += std::string(rule.scalars[k]) + ", ";
     }
-    if (name == "step") return *size = 1, &of.steps;
-    throw std::invalid_argument("parameter " + std::to_string(index) + " has no state '" +
-                                std::string(name) + "'; it has " + known + "step");
+    if (std::string_view(name) == "step") return *size = 1, &of.steps;
+    throw std::invalid_argument("parameter " + std::to_string(index) + " has no state '" + name +
+                                "'; it has " + known + "step");
   }
 
  private:
@@ -139,6 +160,11 @@ class Driver {
     if (scheduled_.empty()) return;
     for (const auto& [group, settings] : coming_[std::size_t(steps() - first_)])
       engine_->set(group, settings);
+    revision_ = engine_->settings_revision();
+  }
+
+  static void check_given(const char* what, const void* pointer) {
+    if (pointer == nullptr) throw std::invalid_argument(std::string(what) + ": got NULL");
   }
 
   void check_group(std::size_t group) const {
@@ -169,6 +195,7 @@ class Driver {
   std::vector<std::pair<std::size_t, std::string>> scheduled_;
   std::size_t ahead_;
   std::vector<StepSettings> coming_;
+  std::uint64_t revision_;  // of the settings, when it was last told which are schedules
   std::int64_t first_ = 0;  // the number of the step that coming_ begins with
   StepInfo last_;
 };

@@ -217,6 +217,7 @@ void Optimizer::set(std::size_t group, const Settings& settings) {
                                 " changes which states are kept; make a new optimizer");
   }
   groups_[group] = std::move(changed);
+  ++settings_revision_;
 }
 
 void Optimizer::check_overlap(const std::vector<GroupSpec>& specs) {

@@ -112,6 +112,8 @@ class PYOPTIM_API Optimizer {
   void set(std::size_t group, std::string_view name, double value);
   /// Sets several at once: all of them, or none.
   void set(std::size_t group, const Settings& settings);
+  /// How often settings were set.
+  [[nodiscard]] std::uint64_t settings_revision() const { return settings_revision_; }
 
   [[nodiscard]] const Options& options() const { return options_; }
   [[nodiscard]] const char* rule_name() const { return groups_.front().rule->name; }
@@ -181,6 +183,7 @@ class PYOPTIM_API Optimizer {
   std::shared_ptr<Arena> memory_;
   std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average
   std::int64_t steps_ = 0;
+  std::uint64_t settings_revision_ = 0;
   Plan plan_;
   std::vector<CoalescedRows> coalesced_;  // by tensor, if there ever was a gradient of rows
   std::vector<std::uint8_t> by_rows_;     // whether this step's is one; empty: none

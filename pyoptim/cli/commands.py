@@ -23,7 +23,11 @@ _PENALTY = click.FloatRange(min=0)
 _NAME_WIDTH = 12
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="For C and C++: python -m pyoptim --cmake-dir, --include-dir or --lib-dir tells where "
+    "the files are.",
+)
 @click.version_option(po.__version__, prog_name="pyoptim")
 def pyoptim() -> None:
     """Train and use models with the optimizers of pyoptim."""

@@ -110,6 +110,25 @@ def count(Stepper stepper):
     return stepper.count()
 
 
+def give_null(Stepper stepper, str method):
+    """Calls a method with NULL in the place of a pointer that is needed."""
+    cdef size_t size
+    if method == "step_on":
+        stepper.step_on(NULL, 1.0)
+    elif method == "step_rows":
+        stepper.step_rows(NULL, NULL, NULL, 1.0)
+    elif method == "update_hessian":
+        stepper.update_hessian(NULL)
+    elif method == "get":
+        stepper.get(0, NULL)
+    elif method == "set":
+        stepper.set(0, NULL, 1.0)
+    elif method == "param":
+        stepper.param(0, NULL)
+    else:
+        stepper.state(0, NULL, &size)
+
+
 cdef copied(const void *data, size_t size):
     cdef double[::1] values = np.empty(size)
     if size > 0:
