@@ -150,4 +150,4 @@ def native_bench(session: nox.Session) -> None:
     session.install(*NATIVE_TOOLS)
     session.run("cmake", "--preset", "bench", "--log-level=WARNING")
     session.run("cmake", "--build", "--preset", "bench", "-j", JOBS)
-    session.run("build/bench/csrc/bench/bench", *session.posargs, external=True)
+    session.run("build/default/csrc/bench/bench", *session.posargs, external=True)
