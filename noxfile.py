@@ -55,9 +55,10 @@ def large(session: nox.Session) -> None:
 
 @nox.session
 def kill(session: nox.Session) -> None:
-    """Kill processes that save checkpoints: nox -s kill -- --kills 300."""
+    """Kill processes that save checkpoints, and that train: nox -s kill -- --kills 300."""
     session.install(".[test]")
     session.run("python", "tests/killing.py", *session.posargs)
+    session.run("python", "tests/training_killed.py")
 
 
 @nox.session

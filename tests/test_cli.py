@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -426,3 +428,49 @@ def test_an_interrupt_leaves_cleanly(flights, tmp_path, monkeypatch, run):
     result = run("train", flights, "--target", "delay", "--out", "x", status=1)
     assert result.stderr.strip() == "Aborted!"
     assert not (tmp_path / "x").exists()
+
+
+def interrupted_at(monkeypatch, step, number=signal.SIGINT):
+    """Let a signal come in a step of training."""
+    plain = po.train.trainer.Step.__call__
+
+    def call(self, batch):
+        if self.optimizer.steps == step - 1:
+            os.kill(os.getpid(), number)
+        return plain(self, batch)
+
+    monkeypatch.setattr("pyoptim.train.trainer.Step.__call__", call)
+
+
+def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypatch, run, refused):
+    base = ("train", flights, "--target", "delay >= 5", *FAST, "--early-stop", 9)
+    run(*base, "--out", "whole")
+    with monkeypatch.context() as patch:
+        interrupted_at(patch, 31)
+        stopped = run(*base, "--out", "parts", status=130)
+    assert "interrupted after 31 steps" in stopped.stdout
+    assert "--resume goes on" in stopped.stdout
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["checkpoints"]
+    assert "has a run that is not finished" in refused(*base, "--out", "parts")
+    assert "batch_size is 8, was 16" in refused(
+        *base, "--out", "parts", "--resume", "--batch-size", 8
+    )
+    run(*base, "--out", "parts", "--resume")
+    names = {path.name for path in (tmp_path / "parts").iterdir()}
+    assert names == {"model.safetensors", "metrics.csv", "loss.png"}
+    model = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("whole", "parts")]
+    assert model[0] == model[1]
+    assert "has no checkpoint" in refused(*base, "--out", "parts", "--resume")
+
+
+def test_checkpoints_every_few_epochs(flights, tmp_path, monkeypatch, run):
+    saved = []
+    plain = po.train.Trainer.save
+
+    def save(self, *arguments, **keywords):
+        saved.append(self.epochs_done)
+        return plain(self, *arguments, **keywords)
+
+    monkeypatch.setattr("pyoptim.train.Trainer.save", save)
+    run("train", flights, "--target", "delay", "--epochs", 5, "--checkpoint-every", 2)
+    assert saved == [2, 4]

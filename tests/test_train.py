@@ -13,9 +13,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
 from pyoptim.parameters import Array
-from pyoptim.train import EarlyStopping, History, StopReason, Trainer
+from pyoptim.train import EarlyStopping, History, Progress, StopReason, Trainer
 from pyoptim.train.data import batches, split_rows
-from pyoptim.train.progress import Progress
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
@@ -88,17 +87,15 @@ def test_a_seed_fixes_the_run_to_the_bit() -> None:
 
 
 def test_each_epoch_sees_every_row_once_in_an_order_of_its_own() -> None:
-    x = np.arange(25).reshape(-1, 1)
     orders = []
     for epoch in (1, 2):
-        parts = list(batches((x, x[:, 0]), 10, shuffle=True, seed=3, epoch=epoch))
-        assert [len(part) for part, _ in parts] == [10, 10, 5]
-        assert all((part[:, 0] == target).all() for part, target in parts)
-        orders.append(np.concatenate([target for _, target in parts]))
+        parts = list(batches(25, 10, shuffle=True, seed=3, epoch=epoch))
+        assert [len(rows) for rows in parts] == [10, 10, 5]
+        orders.append(np.concatenate(parts))
         assert sorted(orders[-1]) == list(range(25))
     assert orders[0].tolist() != orders[1].tolist()
-    plain = list(batches((x, x[:, 0]), 10, shuffle=False, seed=3, epoch=1))
-    assert np.concatenate([target for _, target in plain]).tolist() == list(range(25))
+    plain = batches(25, 10, shuffle=False, seed=3, epoch=1)
+    assert np.concatenate([np.arange(25)[rows] for rows in plain]).tolist() == list(range(25))
 
 
 def test_validation_rows_are_not_trained_on() -> None:
@@ -144,7 +141,7 @@ def test_early_stopping_brings_back_the_best_epoch() -> None:
     history, weight = run([5, 4, 3, 3.5, 3.2, 9], patience=2)
     assert history.stop_reason is StopReason.EARLY_STOP
     assert (len(history), history.best_epoch, weight) == (5, 3, 3)
-    assert "early stop" in repr(history)
+    assert "early_stop" in repr(history)
 
 
 def test_the_best_epoch_comes_back_without_an_early_stop_too() -> None:
@@ -163,16 +160,6 @@ def test_nan_is_never_an_improvement() -> None:
 def test_a_small_gain_is_none() -> None:
     history, _ = run([5, 4.9, 4.8, 4.7], patience=2, min_delta=0.5)
     assert (len(history), history.best_epoch) == (3, 1)
-
-
-def test_accuracy_is_to_rise() -> None:
-    stopping = EarlyStopping("val_accuracy", patience=1)
-    history = History()
-    for epoch, value in enumerate([0.5, 0.7, 0.6], 1):
-        history.rows.append({"epoch": epoch, "val_accuracy": value})
-        stop = stopping.should_stop(history, np.array([float(epoch)]))
-        assert stop == (value == 0.6)
-    assert stopping.best_epoch == 2
 
 
 def test_a_metric_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
@@ -254,20 +241,21 @@ class Terminal(io.StringIO):
 
 
 def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
-    for stream, wanted in ((io.StringIO(), None), (Terminal(), None), (Terminal(), False)):
-        with Progress(wanted, 4, stream) as progress:
-            for epoch in (1, 2):
-                progress.step_done()
-                progress.step_done()
-                progress.epoch_done({"epoch": epoch, "loss": 0.5, "lr": 1, "seconds": 9}, 2)
+    x = np.zeros((4, 1))
+    for stream, wanted in ((io.StringIO(), True), (Terminal(), True), (Terminal(), False)):
+        callbacks = [Progress(stream)] if wanted else []
+        trainer = Trainer(
+            Linear(1), epochs=2, batch_size=2, callbacks=callbacks, progress=wanted and None
+        )
+        trainer.fit(x, x)
         text = stream.getvalue()
-        if wanted is False:
+        if not wanted:
             assert text == ""
         elif isinstance(stream, Terminal):
             assert "4/4" in text
-            assert "loss=0.5" in text
+            assert "loss=0" in text
         else:
-            assert text == "epoch 1/2  loss 0.5\nepoch 2/2  loss 0.5\n"
+            assert text == "epoch 1/2  loss 0\nepoch 2/2  loss 0\n"
 
 
 def test_averaging_rules_are_validated_and_left_at_their_averages() -> None:

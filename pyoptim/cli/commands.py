@@ -106,6 +106,13 @@ def demo(out: Path, seed: int, epochs: int) -> None:
     metavar="PATIENCE",
     help="Stop after so many epochs without a smaller validation loss, and keep the best weights.",
 )
+@click.option(
+    "--checkpoint-every",
+    type=_COUNT,
+    metavar="EPOCHS",
+    help="Save a checkpoint to DIR/checkpoints after so many epochs each.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run that DIR/checkpoints has.")
 @click.option("--seed", type=_SEED, default=0, show_default=True)
 @click.option("--drop", metavar="COLUMN", multiple=True, help="Do not use a column; repeatable.")
 @click.option("--drop-missing", is_flag=True, help="Leave out rows that have no target.")
@@ -127,6 +134,9 @@ def train(
 
     Numbers are standardised (missing ones become the mean), dates and times become numbers, text
     becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
+
+    Ctrl-C ends training after the step that is under way and saves a checkpoint: the same command
+    with --resume goes on as if it had not been stopped. Once a model is written, checkpoints go.
     """
     from pyoptim.cli.training import Question, train_table
     from pyoptim.tabular import read_table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,9 @@ from pyoptim.train.data import split_rows
 
 _TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
 _SHOWN_CLASSES = 10
+_INTERRUPTED = 130  # the status that shells expect after Ctrl-C
+
+CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class Settings:
     l1: float = 0.0
     l2: float = 0.0
     early_stop: int | None = None
+    checkpoint_every: int | None = None
+    resume: bool = False
     seed: int = 0
 
 
@@ -89,20 +95,35 @@ class Problem:
 def train_table(table: Any, name: str, question: Question, settings: Settings, out: Path) -> None:
     """Train on a table, write model, metrics and picture to a directory, and print a summary."""
     _check_writable(out)
+    _check_unfinished(out, settings)
     problem = prepare(table, question, settings)
     with settings_checked():
         model = _make_model(problem, settings)
-        trainer = _make_trainer(model, problem, settings)
+        trainer = _make_trainer(model, problem, settings, out / CHECKPOINTS)
+        if settings.resume:
+            trainer.resume(out / CHECKPOINTS)
     _print_problem(name, problem)
-    _print_model(model, trainer)
+    _print_model(model, trainer, settings.optimizer)
 
     with np.errstate(over="ignore", invalid="ignore"):
-        history = trainer.fit(problem.inputs[0], problem.targets[0])
+        history = _fit(trainer, problem)
+    if history.stop_reason is po.train.StopReason.INTERRUPTED:
+        _print("training", f"interrupted after {count(trainer.step, 'step')}")
+        _print("files", f"{out / CHECKPOINTS}; the same command with --resume goes on")
+        raise SystemExit(_INTERRUPTED)
     _check_finite(model, problem, history)
 
     files = _write(out, model, problem, history)
+    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # nothing is left to go on with
     _print_result(model, problem, history)
     _print("files", ", ".join(map(str, files)))
+
+
+def _fit(trainer: po.train.Trainer, problem: Problem) -> po.train.History:
+    if not trainer.epochs_done and not trainer.step:
+        return trainer.fit(problem.inputs[0], problem.targets[0])
+    with settings_checked():  # other settings than those of the run to go on with
+        return trainer.fit(problem.inputs[0], problem.targets[0])
 
 
 def prepare(table: Any, question: Question, settings: Settings) -> Problem:
@@ -179,7 +200,9 @@ def _make_model(problem: Problem, settings: Settings) -> Any:
     )
 
 
-def _make_trainer(model: Any, problem: Problem, settings: Settings) -> po.train.Trainer:
+def _make_trainer(
+    model: Any, problem: Problem, settings: Settings, checkpoints: Path
+) -> po.train.Trainer:
     rule = find_rule(settings.optimizer)
     optimizer: Callable[..., po.Optimizer] = getattr(po, rule.name)
     stopping = None
@@ -195,6 +218,7 @@ def _make_trainer(model: Any, problem: Problem, settings: Settings) -> po.train.
         l1=settings.l1,
         l2=settings.l2,
         early_stopping=stopping,
+        callbacks=[po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)],
     )
 
 
@@ -205,6 +229,19 @@ def _check_writable(out: Path) -> None:
         raise UserError(f"--out {out}: {existing} is not a directory")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"--out {out}: {existing} may not be written to")
+
+
+def _check_unfinished(out: Path, settings: Settings) -> None:
+    """Refuse to begin anew over a run that can be resumed, and to resume where there is none."""
+    checkpoints = out / CHECKPOINTS
+    there = checkpoints.is_dir() and any(checkpoints.glob("step-*"))
+    if settings.resume and not there:
+        raise UserError(f"--resume: {checkpoints} has no checkpoint; without it training begins")
+    if there and not settings.resume:
+        raise UserError(
+            f"{checkpoints} has a run that is not finished: --resume goes on with it; remove it "
+            "to begin anew"
+        )
 
 
 def _check_finite(model: Any, problem: Problem, history: po.train.History) -> None:
@@ -270,12 +307,16 @@ def _target_text(problem: Problem) -> str:
     return f"classification: {target.outputs} classes, {intro}{', '.join(shares)}"
 
 
-def _print_model(model: Any, trainer: po.train.Trainer) -> None:
+def _print_model(model: Any, trainer: po.train.Trainer, rule: str) -> None:
     sizes = "-".join(map(str, model.sizes))
     activation = f" {model.activation}" if len(model.sizes) > 2 else ""
-    optimizer = trainer.optimizer
-    rate = optimizer.param_groups[0]["lr"]
-    _print("model", f"{model.kind} {sizes}{activation}, {optimizer.rule} with lr {rate:g}")
+    rate = trainer.optimizer.param_groups[0]["lr"]
+    name = find_rule(rule).name
+    _print("model", f"{model.kind} {sizes}{activation}, {name} with lr {rate:g}")
+
+
+def _reason(history: po.train.History) -> str:
+    return str(history.stop_reason).replace("_", " ")
 
 
 def _print_result(model: Any, problem: Problem, history: po.train.History) -> None:
@@ -283,7 +324,7 @@ def _print_result(model: Any, problem: Problem, history: po.train.History) -> No
     if history.best_epoch is not None:
         _print(
             "training",
-            f"{epochs} ({history.stop_reason}), weights of epoch {history.best_epoch}",
+            f"{epochs} ({_reason(history)}), weights of epoch {history.best_epoch}",
         )
     else:
         _print("training", f"{epochs}, last loss {history['loss'][-1]:.4g}")

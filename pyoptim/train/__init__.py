@@ -1,7 +1,36 @@
-"""The training loop."""
+"""The training loop, and the callbacks around it."""
 
-from pyoptim.train.early_stopping import EarlyStopping
+from pyoptim.train.callbacks import (
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    EMAEvaluation,
+    Lambda,
+    LRSchedule,
+    Progress,
+    ReduceLROnPlateau,
+    StopOnNaN,
+    TensorBoard,
+    Timer,
+)
 from pyoptim.train.history import History, StopReason
 from pyoptim.train.trainer import Trainer
 
-__all__ = ["EarlyStopping", "History", "StopReason", "Trainer"]
+__all__ = [
+    "CSVLogger",
+    "Callback",
+    "Checkpoint",
+    "EMAEvaluation",
+    "EarlyStopping",
+    "History",
+    "LRSchedule",
+    "Lambda",
+    "Progress",
+    "ReduceLROnPlateau",
+    "StopOnNaN",
+    "StopReason",
+    "TensorBoard",
+    "Timer",
+    "Trainer",
+]

@@ -16,13 +16,18 @@ class StopReason(StrEnum):
     """Why training ended."""
 
     FINISHED = "finished"
-    EARLY_STOP = "early stop"
+    EARLY_STOP = "early_stop"
+    MAX_TIME = "max_time"
+    NAN = "nan"
+    INTERRUPTED = "interrupted"
+    CALLBACK = "callback"
 
 
 class History:
     """A small table: one row an epoch, with its losses, metrics, learning rate and duration.
 
-    ``history["loss"]`` is a column, ``history.rows`` the rows as dicts.
+    ``history["loss"]`` is a column, ``history.rows`` the rows as dicts. `to_csv` writes it to a
+    file, `read_csv` reads it back, `plot` draws it.
 
     Attributes
     ----------
@@ -60,6 +65,39 @@ class History:
             writer = csv.DictWriter(file, self.columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
+
+    @classmethod
+    def read_csv(cls, path: str | PathLike[str]) -> History:
+        """Read what `to_csv` wrote: the same rows, to the bit.
+
+        Raises
+        ------
+        ValueError
+            If it is no such table; the message names the line.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> history = History()
+        >>> history.rows.append({"epoch": 1, "loss": 0.1})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     history.to_csv(Path(folder, "log.csv"))
+        ...     History.read_csv(Path(folder, "log.csv")).rows
+        [{'epoch': 1, 'loss': 0.1}]
+        """
+        history = cls()
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            lines = csv.reader(file)
+            header = next(lines, [])
+            for line in lines:
+                try:
+                    cells = zip(header, line, strict=True)
+                    row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
+                except ValueError as error:
+                    raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
+                history.rows.append(row)
+        return history
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw the curves; see `pyoptim.plots.history`."""

@@ -1,74 +1,111 @@
-"""The training loop: epochs of mini-batches, validation, history, early stopping."""
+"""The training loop: epochs of mini-batches, validation, history, callbacks."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from typing import Any, Self
 
-import numpy as np
 import numpy.typing as npt
 
-from pyoptim import losses
+from pyoptim import checkpoint, losses
+from pyoptim.checkpoint import Keep
 from pyoptim.checks import as_count, check_not_negative
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
-from pyoptim.parameters import Array
 from pyoptim.penalties import ElasticNet, Penalty
 from pyoptim.train.blas import product_threads
-from pyoptim.train.data import batches, split_rows
-from pyoptim.train.early_stopping import EarlyStopping
+from pyoptim.train.callbacks import Callback, EarlyStopping
+from pyoptim.train.callbacks.listed import all_callbacks, call
+from pyoptim.train.data import Rows, Validation, batches, prepare
 from pyoptim.train.history import History, StopReason
-from pyoptim.train.progress import Progress
-from pyoptim.weights import ClassWeight, as_sample_weight, compute_class_weight
-from pyoptim.weights import compute_sample_weight as of_classes
-
-
-class _Rows(NamedTuple):
-    """Rows with their targets, and their weights if they have some."""
-
-    x: Array
-    y: Array
-    weights: Array | None = None
-
-    def take(self, rows: Array) -> _Rows:
-        """Return some of the rows, by number."""
-        weights = None if self.weights is None else self.weights[rows]
-        return _Rows(self.x[rows], self.y[rows], weights)
+from pyoptim.train.interrupts import interrupts
+from pyoptim.train.metrics import Metrics, named_metrics, scorers
+from pyoptim.train.state import (
+    Place,
+    capture,
+    check_data,
+    restore,
+    restore_callbacks,
+    saved_state,
+)
+from pyoptim.train.step import Step
+from pyoptim.weights import ClassWeight
+from pyoptim.wrappers import GradientAccumulation
+from pyoptim.wrappers.base import Wrapper
 
 
 class Trainer:
     """Trains a model on rows in memory.
 
+    Ctrl-C, or SIGTERM, ends training after the step that is under way: `fit` returns the history
+    with the reason "interrupted", and a `Checkpoint` among the callbacks has saved what `resume`
+    goes on with, to the bit. A second one raises KeyboardInterrupt.
+
     Parameters
     ----------
     model : Model
+        If it has state beside its parameters, its `state_dict` and `load_state_dict` are used.
     loss : str or Loss, optional
         By default the model's own.
-    optimizer : Optimizer, optional
-        Over ``model.params``; by default AdamW.
+    optimizer : Optimizer or Wrapper, optional
+        Over ``model.params``; by default AdamW. Gradients are clipped by its ``clip_norm`` and
+        ``clip_value``.
     epochs : int
         How often every row is seen.
     batch_size : int
         Rows a step; the last batch of an epoch may be smaller.
+    accumulate : int
+        Make a step of the optimizer from so many batches, weighted by the weights of their rows;
+        the last ones of an epoch may be fewer.
     shuffle : bool
         Whether each epoch has an order of its own.
     seed : int
         Of the split and of every epoch's order.
-    validation : float, (x, y), (x, y, sample_weight) or None
-        The share of rows held out, or rows of your own, to measure ``val_loss`` on.
+    validation : float, (x, y), (x, y, sample_weight), mapping of these tuples or None
+        The share of rows held out, or rows of your own, to measure ``val_loss`` on; or several
+        sets, by the names that their columns begin with.
+    metrics : sequence or mapping, optional
+        What to measure on validation sets beside the loss and, for classes, the accuracy: names of
+        scikit-learn's scorers, and functions ``metric(y, predicted)``, which also get
+        ``sample_weight=`` if they take it. A mapping gives them names.
     penalty : Penalty or sequence of Penalty, optional
         On the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. Their values
         are part of the loss that the history shows.
     l1, l2 : float
         The same as ``penalty=po.penalties.ElasticNet(l1, l2)``: ``l1 sum |w| + l2/2 sum w^2``.
+    callbacks : sequence of Callback
+        Called in their order; a `Checkpoint` after the others, whose state it saves.
     early_stopping : EarlyStopping, optional
+        One more callback.
+    max_time : float or timedelta, optional
+        Seconds after which to stop: the callback `Timer`.
     progress : bool, optional
-        A progress bar on stderr if that is a terminal, else a line an epoch; True or False to
-        have it or not, by default it is there.
+        Whether to have a progress bar on stderr if that is a terminal, else a line an epoch. By
+        default there is one, unless a `Progress` is among the callbacks.
+
+    Attributes
+    ----------
+    history : History
+    epochs_done, step, batch : int
+        Epochs that are complete, steps so far, and the steps of the epoch under way. With
+        `accumulate` a step is one of a batch.
+    loss_of_step : float
+        The loss of the last step's batch, before the step.
+    rows_of_step : array or slice
+        The numbers of its rows, among those that are trained on.
+    stop_reason : StopReason or None
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range, or the optimizer is not over the model's parameters.
 
     Examples
     --------
@@ -77,11 +114,11 @@ class Trainer:
     >>> y = 3 * x[:, 0] - 1
     >>> model = po.models.Linear(1)
     >>> trainer = po.train.Trainer(model, optimizer=po.SGD(model.params, lr=0.1), epochs=30,
-    ...                            validation=0.2, progress=False)
+    ...                            validation=0.2, metrics=["r2"], progress=False)
     >>> history = trainer.fit(x, y)
     >>> history.columns
-    ['epoch', 'loss', 'val_loss', 'lr', 'seconds']
-    >>> history["val_loss"][-1] < 1e-3
+    ['epoch', 'loss', 'val_loss', 'val_r2', 'lr', 'seconds']
+    >>> history["val_loss"][-1] < 1e-3 < 0.99 < history["val_r2"][-1]
     True
     """
 
@@ -89,43 +126,162 @@ class Trainer:
         self,
         model: Model,
         loss: str | Loss | None = None,
-        optimizer: Optimizer | None = None,
+        optimizer: Optimizer | Wrapper | None = None,
         *,
         epochs: int = 20,
         batch_size: int = 32,
+        accumulate: int = 1,
         shuffle: bool = True,
         seed: int = 0,
-        validation: float | tuple[npt.ArrayLike, ...] | None = None,
+        validation: Validation = None,
+        metrics: Metrics = (),
         penalty: Penalty | Sequence[Penalty] | None = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        callbacks: Sequence[Callback] = (),
         early_stopping: EarlyStopping | None = None,
+        max_time: float | timedelta | None = None,
         progress: bool | None = None,
     ) -> None:
         check_not_negative("l1", l1)
         check_not_negative("l2", l2)
         if optimizer is not None and not (
-            isinstance(optimizer, Optimizer) and optimizer.updates(model.params)
+            isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)
         ):
             raise ValueError(
                 f"optimizer must be one over the model's params, got {optimizer!r}; "
                 "make it as AdamW(model.params)"
             )
+        if metrics and not validation:
+            raise ValueError("metrics are measured on validation sets: they need validation=")
         self.model = model
         self.loss = model.loss if loss is None else losses.get(loss)
         self.optimizer = AdamW(model.params) if optimizer is None else optimizer
+        if as_count("accumulate", accumulate) > 1:
+            self.optimizer = GradientAccumulation(self.optimizer, every=accumulate)
         self.epochs = as_count("epochs", epochs)
         self.batch_size = as_count("batch_size", batch_size)
         self.shuffle = shuffle
         self.seed = seed
-        self.validation = validation
+        self.validation = validation or None
+        self.metrics = named_metrics(metrics)
+        self._rising = {"accuracy"} | scorers(metrics)
         self.penalties = [penalty] if isinstance(penalty, Penalty) else list(penalty or [])
         if l1 or l2:
             self.penalties.insert(0, ElasticNet(l1, l2))
         if not all(isinstance(each, Penalty) for each in self.penalties):
             raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
-        self.early_stopping = early_stopping
-        self.progress = progress
+        self.callbacks = all_callbacks(callbacks, early_stopping, max_time, progress)
+        for callback in self.callbacks:
+            callback.on_attach(self)
+        self.data: dict[str, Any] = {}
+        self.loss_of_step = 0.0
+        self.rows_of_step: Any = slice(0, 0)
+        self._resumed: dict[str, Any] | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Be at the beginning of a run."""
+        self.history = History()
+        self.place = Place()
+        self.stop_reason: StopReason | None = None
+
+    @property
+    def epochs_done(self) -> int:
+        """The number of epochs that are complete."""
+        return len(self.history)
+
+    @property
+    def step(self) -> int:
+        """The number of steps made in this run, one a batch."""
+        return self.place.step
+
+    @property
+    def batch(self) -> int:
+        """The number of steps made in the epoch that is under way."""
+        return self.place.batch
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The number of batches that all rows make."""
+        return int(-(-self.data["rows"] // self.batch_size))
+
+    def higher_is_better(self, column: str) -> bool | None:
+        """Whether a column of the history is to rise, or None where its name does not tell."""
+        sets = self.validation if isinstance(self.validation, Mapping) else ("val",)
+        names = [column, *(column.removeprefix(f"{name}_") for name in sets)]
+        if any(name in self._rising for name in names):
+            return True
+        return None if "loss" not in names else False
+
+    def stop(self, reason: StopReason = StopReason.CALLBACK) -> None:
+        """Ask training to stop after the step that is under way; the first reason counts."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
+
+    def save(
+        self,
+        directory: str | PathLike[str],
+        *,
+        keep: int | Keep | None = None,
+        score: float | None = None,
+    ) -> Path:
+        """Save the run as it is between two steps; the callback `Checkpoint` does it regularly.
+
+        See `pyoptim.checkpoint.save` for the arguments, the result, and errors.
+        """
+        evaluating = self.optimizer.evaluating
+        self.optimizer.train()
+        try:
+            return checkpoint.save(
+                directory,
+                self.model.params,
+                step=self.step,
+                metadata=capture(self),
+                score=score,
+                keep=keep,
+            )
+        finally:
+            if evaluating:
+                self.optimizer.eval()
+
+    def resume(self, directory: str | PathLike[str], *, missing_ok: bool = False) -> Self:
+        """Let the next `fit` go on where a checkpoint was saved, which may be within an epoch.
+
+        The trainer is to be made, and `fit` to be called, as for the run that was saved: then the
+        parameters, the optimizer's state, the history (but for its seconds) and the order of rows
+        are, to the bit, those of a run that never stopped. `epochs`, `max_time`, and callbacks
+        without a state may differ.
+
+        Parameters
+        ----------
+        directory : path
+            Of checkpoints, or one of them; see `pyoptim.checkpoint.load`.
+        missing_ok : bool
+            Begin at the beginning if there is no such directory, or nothing in it.
+
+        Returns
+        -------
+        Trainer
+            This one.
+
+        Raises
+        ------
+        CheckpointError
+            If no whole checkpoint of a trainer is there.
+        FileNotFoundError
+            If there is no such directory.
+        ValueError, TypeError
+            If it is of another model, optimizer or set of callbacks.
+        """
+        folder = Path(directory)
+        if missing_ok and not (folder.is_dir() and any(folder.glob("[!.]*"))):
+            return self
+        found = checkpoint.load(folder)
+        self._begin()
+        restore(self, found)
+        self._resumed = saved_state(found)
+        return self
 
     def fit(
         self,
@@ -151,124 +307,113 @@ class Trainer:
         Raises
         ------
         ValueError
-            If shapes do not fit, weights are out of range or all 0, or early stopping monitors a
-            metric that does not exist.
+            If shapes do not fit, weights are out of range or all 0, a callback monitors a metric
+            that does not exist, or a run is resumed with other rows or settings.
+        KeyboardInterrupt
+            At a second Ctrl-C or SIGTERM.
         """
-        rows, held_out = self._prepare(x, y, sample_weight, class_weight)
-        history = History()
-        stopping = self.early_stopping
-        if stopping is not None:
-            if stopping.monitor.startswith("val_") and held_out is None:
-                raise ValueError(f"early stopping on {stopping.monitor!r} needs validation=")
-            stopping.start()
-        stop_reason = StopReason.FINISHED
-        steps = self.epochs * -(-len(rows.x) // self.batch_size)
-        threads = product_threads(self.batch_size * self.model.params.flat.size)
-        try:
-            with threads, Progress(self.progress, steps, sys.stderr) as progress:
-                for epoch in range(1, self.epochs + 1):
-                    history.rows.append(self._epoch(epoch, rows, held_out, progress))
-                    progress.epoch_done(history.rows[-1], self.epochs)
-                    if stopping and stopping.should_stop(history, self.model.params.flat):
-                        stop_reason = StopReason.EARLY_STOP
-                        break
-        finally:
-            self.optimizer.eval()
-            if stopping is not None:
-                stopping.restore(self.model.params.flat)
-                history.best_epoch = stopping.best_epoch
-        history.stop_reason = stop_reason
-        return history
-
-    def _prepare(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None,
-        class_weight: ClassWeight | None,
-    ) -> tuple[_Rows, _Rows | None]:
-        """Bring rows to the model's type once, and split off those to validate on."""
-        of_class = None if class_weight is None else compute_class_weight(class_weight, y)
-        rows = self._rows(x, y, sample_weight, of_class)
-        if len(rows.x) == 0:
-            raise ValueError("x: expected at least one row")
-        held_out = None
-        if isinstance(self.validation, tuple):
-            held_x, held_y, *weights = self.validation
-            held_out = self._rows(held_x, held_y, weights[0] if weights else None, of_class)
-        elif self.validation:
-            train, held = split_rows(len(rows.x), self.validation, self.seed)
-            rows, held_out = rows.take(train), rows.take(held)
-        if rows.weights is not None and not rows.weights.any():
-            raise ValueError("sample_weight: at least one must be above 0")
-        return rows, held_out
-
-    def _rows(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        sample_weight: npt.ArrayLike | None,
-        of_class: ClassWeight | None,
-    ) -> _Rows:
-        rows = np.ascontiguousarray(x, dtype=self.model.params.dtype)
-        targets = self.loss.cast_targets(y, rows.dtype)
-        if len(rows) != len(targets):
-            raise ValueError(f"x has {len(rows)} rows, y {len(targets)}")
-        weights = None if sample_weight is None else as_sample_weight(sample_weight)
-        if weights is not None and weights.shape != (len(rows),):
-            raise ValueError(f"sample_weight: expected shape ({len(rows)},), got {weights.shape}")
-        if of_class is not None:
-            weights = of_classes(of_class, y, weights)
-        return _Rows(rows, targets, weights)
-
-    def _epoch(
-        self,
-        epoch: int,
-        rows: _Rows,
-        held_out: _Rows | None,
-        progress: Progress,
-    ) -> dict[str, float]:
-        started = time.perf_counter()
-        self.optimizer.train()
-        total = seen = 0.0
-        parts = batches(
-            tuple(rows), self.batch_size, shuffle=self.shuffle, seed=self.seed, epoch=epoch
+        rows, held_out = prepare(
+            x,
+            y,
+            sample_weight,
+            class_weight,
+            validation=self.validation,
+            seed=self.seed,
+            loss=self.loss,
+            dtype=self.model.params.dtype,
         )
-        for x, y, weights in parts:
-            weight = len(x) if weights is None else float(weights.sum())
-            total += self._step(x, y, weights) * weight
-            seen += weight
-            progress.step_done()
+        self.data = {
+            "rows": len(rows.x),
+            "batch_size": self.batch_size,
+            "shuffle": self.shuffle,
+            "seed": self.seed,
+        }
+        with self._running():
+            while self.stop_reason is None and self.epochs_done < self.epochs:
+                self._epoch(rows, held_out)
+            if self.stop_reason is None:
+                self.stop_reason = StopReason.FINISHED
+            else:
+                self._call("on_stop")
+        self.history.stop_reason = self.stop_reason
+        return self.history
+
+    def _epoch(self, rows: Rows, held_out: Mapping[str, Rows]) -> None:
+        """Go through all rows, or those that are left, then validate; stop in between if asked."""
+        place = self.place
+        started = time.perf_counter() - place.seconds
+        self.optimizer.train()
+        if place.batch == 0:
+            self._call("on_epoch_begin")
+        for chosen in self._batches():
+            batch = rows.take(chosen)
+            self.rows_of_step = chosen
+            self._call("on_step_begin")
+            self.loss_of_step = self._make_step(batch)
+            place.loss_sum += self.loss_of_step * batch.weight
+            place.weight_sum += batch.weight
+            place.step += 1
+            place.batch += 1
+            place.seconds = time.perf_counter() - started
+            self._call("on_step_end")
+            if self.stop_reason is not None:
+                return
+        self._make_step.flush()
         # What is validated, kept as the best, and left in the model are the points of evaluation.
         self.optimizer.eval()
-        row: dict[str, float] = {"epoch": epoch, "loss": total / seen}
-        if held_out is not None:
-            given = _given(held_out.weights)
-            found = self.model.evaluate(held_out.x, held_out.y, self.loss, **given)
-            for name, value in found.items():
-                row[f"val_{name}"] = value
+        row = {"epoch": self.epochs_done + 1, "loss": place.loss_sum / place.weight_sum}
+        for name, held in held_out.items():
+            row.update(self._evaluate(name, held))
         row["lr"] = self._rate()
         row["seconds"] = time.perf_counter() - started
-        return row
+        self.history.rows.append(row)
+        self.place = Place(step=place.step)
+        self._call("on_epoch_end")
 
-    def _step(self, x: Array, y: Array, weights: Array | None) -> float:
-        """Make one step and return the loss, penalties included, before it."""
-        value = self.model.loss_and_grad(x, y, self.loss, **_given(weights))
-        names, of_model = self.model.weights, self.model.params
-        params = [of_model[name] for name in names] if self.penalties else []
-        for penalty in self.penalties:
-            value += penalty.before_step(params, [of_model.grads[name] for name in names])
-        self.optimizer.step()
-        for penalty in self.penalties:
-            penalty.after_step(params)
-        return value
+    def _batches(self) -> Iterator[Any]:
+        return batches(
+            self.data["rows"],
+            self.batch_size,
+            shuffle=self.shuffle,
+            seed=self.seed,
+            epoch=self.epochs_done + 1,
+            first=self.batch,
+        )
+
+    def _evaluate(self, name: str, rows: Rows) -> dict[str, float]:
+        found = self.model.evaluate(rows.x, rows.y, self.loss, **rows.keywords)
+        wanted = {metric: f for metric, f in self.metrics.items() if metric not in found}
+        if wanted:
+            scores = self.model.scores(rows.x)
+            found |= {
+                metric: measure(scores, rows, self.loss) for metric, measure in wanted.items()
+            }
+        return {f"{name}_{metric}": value for metric, value in found.items()}
 
     def _rate(self) -> float:
         """Return the learning rate of the last step."""
         rate: Any = self.optimizer.param_groups[0]["lr"]
-        return float(rate(self.optimizer.steps - 1)) if callable(rate) else float(rate)
+        return float(rate(max(self.optimizer.steps - 1, 0)) if callable(rate) else rate)
 
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Begin or resume a run, listen to signals, and end it however training ends."""
+        state, self._resumed = self._resumed, None
+        if state is None:
+            self._begin()
+        else:
+            check_data(state["data"], self.data)
+        self._make_step = Step(self.model, self.loss, self.optimizer, self.penalties)
+        threads = product_threads(self.batch_size * self.model.params.flat.size)
+        try:
+            self._call("on_fit_begin")
+            if state is not None:
+                restore_callbacks(self, state["callbacks"])
+            with threads, interrupts(lambda: self.stop(StopReason.INTERRUPTED)):
+                yield
+        finally:
+            self.optimizer.eval()
+            self._call("on_fit_end")
 
-def _given(weights: Array | None) -> dict[str, Array]:
-    """Return the argument for weights, if there are some: a model need not know it otherwise."""
-    return {} if weights is None else {"sample_weight": weights}
+    def _call(self, hook: str) -> None:
+        call(self.callbacks, hook, self)

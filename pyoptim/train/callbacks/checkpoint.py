@@ -1,0 +1,124 @@
+"""Saving while training."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pyoptim.checkpoint import Keep
+from pyoptim.checks import as_count
+from pyoptim.train.callbacks.monitor import Mode, Monitor
+from pyoptim.train.history import StopReason
+
+if TYPE_CHECKING:
+    from pyoptim.train.trainer import Trainer
+
+
+class Checkpoint(Monitor):
+    """Saves all that `Trainer.resume` needs to go on, to the bit.
+
+    It also saves when training stops early, as by Ctrl-C; not when it stops for NaN: the checkpoint
+    before is then the one to go on with.
+
+    Parameters
+    ----------
+    directory : path
+        Of checkpoints: see `pyoptim.checkpoint.save`. Begin each run in one of its own.
+    every_epochs : int or None
+        None: not at the end of epochs.
+    every_steps : int, optional
+        Save after so many steps each, too, counted over all epochs.
+    keep : int or Keep
+        How many of the newest to keep, or a policy.
+    monitor : str, optional
+        The column of the history that is the score of a checkpoint at the end of an epoch, for
+        ``Keep(best=...)``, which needs to know whether higher is better.
+    mode : {"min", "max"}, optional
+        Whether a smaller or a larger score is better, if the name does not tell.
+
+    Attributes
+    ----------
+    path : Path or None
+        Of the last checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of range, ``keep.best`` has no `monitor`, or its direction is the wrong
+        one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> def trainer(epochs, folder):
+    ...     return po.train.Trainer(po.models.Linear(1), epochs=epochs, progress=False,
+    ...                             callbacks=[po.train.Checkpoint(folder)])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = trainer(2, folder).fit(x, x)
+    ...     history = trainer(4, folder).resume(folder).fit(x, x)
+    >>> history["epoch"]
+    [1, 2, 3, 4]
+    """
+
+    last: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        directory: str | PathLike[str],
+        *,
+        every_epochs: int | None = 1,
+        every_steps: int | None = None,
+        keep: int | Keep = 3,
+        monitor: str | None = None,
+        mode: Mode | None = None,
+    ) -> None:
+        super().__init__(monitor or "", mode)
+        self.directory = Path(directory)
+        self.every_epochs = every_epochs and as_count("every_epochs", every_epochs)
+        self.every_steps = every_steps and as_count("every_steps", every_steps)
+        self.keep = Keep(newest=keep) if isinstance(keep, int) else keep
+        if self.keep.best and not monitor:
+            raise ValueError("Keep(best=...) needs a monitor")
+        self.path: Path | None = None
+        self._saved: tuple[int, int] | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forget an earlier training run."""
+        super().on_fit_begin(trainer)
+        self._saved = None
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Save if it is time."""
+        if self.every_steps and trainer.step % self.every_steps == 0:
+            self._save(trainer, None)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Save if it is time."""
+        score = self._score(trainer)
+        if self.every_epochs and trainer.epochs_done % self.every_epochs == 0:
+            self._save(trainer, score)
+
+    def on_stop(self, trainer: Trainer) -> None:
+        """Save what training can go on with."""
+        self._save(trainer, self._score(trainer) if trainer.batch == 0 else None)
+
+    def _score(self, trainer: Trainer) -> float | None:
+        if not self.monitor or not len(trainer.history):
+            return None
+        rises = self.direction(trainer) == "max" if self.keep.best else None
+        score = self.latest(trainer)
+        if rises is not None and rises != self.keep.higher_is_better:
+            raise ValueError(
+                f"keep the best by {self.monitor!r}: give Keep(higher_is_better={rises})"
+            )
+        return score
+
+    def _save(self, trainer: Trainer, score: float | None) -> None:
+        place = (trainer.epochs_done, trainer.step)
+        if place == self._saved or trainer.stop_reason is StopReason.NAN:
+            return
+        self.path = trainer.save(self.directory, keep=self.keep, score=score)
+        self._saved = place

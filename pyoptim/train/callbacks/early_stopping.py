@@ -1,0 +1,111 @@
+"""Stopping when a metric no longer improves."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from pyoptim.checks import as_count, check_not_negative
+from pyoptim.parameters import Array
+from pyoptim.train.callbacks.monitor import Mode, Monitor, improves
+from pyoptim.train.history import StopReason
+
+if TYPE_CHECKING:
+    from pyoptim.train.trainer import Trainer
+
+
+class EarlyStopping(Monitor):
+    """Ends training when a metric has not improved for `patience` epochs.
+
+    The best epoch's parameters come back at the end, however training ends. NaN is never an
+    improvement. A resumed run goes on with the patience that was left.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history.
+    patience : int
+        How many epochs in a row may pass without improvement.
+    min_delta : float
+        The least change that counts as one, in units of the metric, whatever its sign.
+    mode : {"min", "max"}, optional
+        Whether a smaller or a larger value is better. By default losses are to fall, accuracies
+        and scikit-learn's scorers to rise; for other columns it must be said.
+    restore_best : bool
+        Whether the best epoch's parameters come back.
+
+    Attributes
+    ----------
+    best : float
+        NaN until there is one.
+    best_epoch : int or None
+    waited : int
+        The epochs since.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range; in training, if there is no such metric.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> po.train.EarlyStopping(patience=3)
+    EarlyStopping(monitor='val_loss', patience=3, min_delta=0.0)
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("best", "best_epoch", "waited", "best_parameters")
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        *,
+        mode: Mode | None = None,
+        restore_best: bool = True,
+    ) -> None:
+        super().__init__(monitor, mode)
+        check_not_negative("min_delta", min_delta)
+        self.patience = as_count("patience", patience)
+        self.min_delta = min_delta
+        self.restore_best = restore_best
+        self._forget()
+
+    def _forget(self) -> None:
+        self.best = math.nan
+        self.best_epoch: int | None = None
+        self.waited = 0
+        self.best_parameters: Array | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forget an earlier training run."""
+        super().on_fit_begin(trainer)
+        self._forget()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Look at the last epoch, and keep its parameters if it is the best so far."""
+        value = self.latest(trainer)
+        if improves(value, self.best, self.direction(trainer), self.min_delta):
+            self.best = value
+            self.best_epoch = trainer.epochs_done
+            self.waited = 0
+            if self.restore_best:
+                self.best_parameters = trainer.model.params.flat.copy()
+        else:
+            self.waited += 1
+        if self.waited >= self.patience:
+            trainer.stop(StopReason.EARLY_STOP)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Write the best epoch's parameters back, if there was one."""
+        if self.best_parameters is not None:
+            trainer.model.params.flat[...] = self.best_parameters
+            trainer.history.best_epoch = self.best_epoch
+            self.best_parameters = None
+
+    def __repr__(self) -> str:
+        return (
+            f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience}, "
+            f"min_delta={self.min_delta})"
+        )

@@ -1,0 +1,43 @@
+"""Callbacks without a class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyoptim.train.callbacks.base import Callback
+
+HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
+
+
+class Lambda(Callback):
+    """Calls functions with the trainer.
+
+    Parameters
+    ----------
+    **functions : callable
+        By the names of the methods of `Callback`, such as ``on_epoch_end``.
+
+    Raises
+    ------
+    TypeError
+        If there is no such method, or something is no function.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.zeros((10, 1))
+    >>> show = po.train.Lambda(on_epoch_end=lambda trainer: print(trainer.epochs_done))
+    >>> _ = po.train.Trainer(po.models.Linear(1), epochs=2, callbacks=[show],
+    ...                      progress=False).fit(x, x)
+    1
+    2
+    """
+
+    def __init__(self, **functions: Callable[[Any], object]) -> None:
+        for name, function in functions.items():
+            if name not in HOOKS:
+                raise TypeError(f"there is no {name!r}; there are {', '.join(HOOKS)}")
+            if not callable(function):
+                raise TypeError(f"{name} must be a function, got {function!r}")
+            setattr(self, name, function)

@@ -1,0 +1,76 @@
+"""Progress of training: a bar on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pyoptim.train.callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from pyoptim.train.trainer import Trainer
+
+
+class Progress(Callback):
+    """Shows steps and epochs on a stream; escape codes go to terminals only.
+
+    A trainer has one unless ``progress=False``.
+
+    Parameters
+    ----------
+    stream : text stream, optional
+        By default stderr.
+
+    Examples
+    --------
+    >>> import sys
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.zeros((10, 1))
+    >>> _ = po.train.Trainer(po.models.Linear(1), epochs=2,
+    ...                      callbacks=[po.train.Progress(sys.stdout)]).fit(x, x)
+    epoch 1/2  loss 0
+    epoch 2/2  loss 0
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream
+        self._bar: Any = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Show an empty bar on a terminal, or where a resumed run has come to."""
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=trainer.epochs * trainer.steps_per_epoch,
+                initial=trainer.step,
+                file=self._stream,
+                unit="step",
+                leave=False,
+            )
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Count a step."""
+        if self._bar is not None:
+            self._bar.update()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Show the epoch's row of the history."""
+        row = trainer.history.rows[-1]
+        shown = {key: f"{row[key]:.4g}" for key in row if key not in ("epoch", "lr", "seconds")}
+        if self._bar is not None:
+            self._bar.set_postfix(shown)
+        else:
+            values = "  ".join(f"{key} {value}" for key, value in shown.items())
+            line = f"epoch {row['epoch']}/{trainer.epochs}  {values}"
+            print(line, file=self._stream, flush=True)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self.stream is None else self.stream

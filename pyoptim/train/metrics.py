@@ -1,0 +1,80 @@
+"""Metrics of validation sets: functions, and scikit-learn's scorers by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from pyoptim.losses import Loss
+from pyoptim.parameters import Array
+from pyoptim.train.data import Rows
+
+Metric: TypeAlias = str | Callable[..., float]
+Metrics: TypeAlias = Sequence[Metric] | Mapping[str, Metric]
+Measure: TypeAlias = Callable[[Array, Rows, Loss], float]
+
+
+def named_metrics(metrics: Metrics) -> dict[str, Measure]:
+    """Return a function of scores, rows and loss for each metric, by its name.
+
+    A metric is the name of one of scikit-learn's scorers, or a function ``metric(y, predicted)``
+    that is given ``sample_weight=`` if it takes that and there are weights.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scorer, or two metrics have one name.
+    TypeError
+        If a metric is neither.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> list(named_metrics(["f1_macro", np.array_equal]))
+    ['f1_macro', 'array_equal']
+    """
+    if not isinstance(metrics, Mapping):
+        if isinstance(metrics, str):
+            raise TypeError(f"metrics must be a list, got {metrics!r}; write [{metrics!r}]")
+        names = [each if isinstance(each, str) else _name(each) for each in metrics]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two metrics have one name: {', '.join(names)}")
+        metrics = dict(zip(names, metrics, strict=True))
+    return {name: _measure(metric) for name, metric in metrics.items()}
+
+
+def scorers(metrics: Metrics) -> set[str]:
+    """Return the names of those that are scorers: more is better for all of them."""
+    if isinstance(metrics, Mapping):
+        return {name for name, metric in metrics.items() if isinstance(metric, str)}
+    return {metric for metric in metrics if isinstance(metric, str)}
+
+
+def _name(metric: Any) -> str:
+    if not callable(metric):
+        raise TypeError(f"a metric must be a scorer's name or a function, got {metric!r}")
+    return str(getattr(metric, "__name__", type(metric).__name__))
+
+
+def _measure(metric: Metric) -> Measure:
+    if isinstance(metric, str):
+        return _scorer(metric)
+    takes_weights = "sample_weight" in inspect.signature(metric).parameters
+
+    def measure(scores: Array, rows: Rows, loss: Loss) -> float:
+        keywords = rows.keywords if takes_weights else {}
+        return float(metric(rows.y, loss.predict(scores), **keywords))
+
+    return measure
+
+
+def _scorer(name: str) -> Measure:
+    from pyoptim.train.scorers import find_scorer
+
+    score = find_scorer(name)
+
+    def measure(scores: Array, rows: Rows, loss: Loss) -> float:
+        return float(score(scores, rows.y, loss, rows.weights))
+
+    return measure

@@ -1,0 +1,69 @@
+"""scikit-learn's scorers, for scores that a model has given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.metrics import get_scorer, get_scorer_names
+
+from pyoptim.losses import Loss
+from pyoptim.parameters import Array
+
+
+class _Regressor(RegressorMixin, BaseEstimator):
+    """Gives scorers the values of scores, which they get in place of rows."""
+
+    def __init__(self, loss: Any = None) -> None:
+        self.loss = loss
+
+    def predict(self, scores: Array) -> Array:
+        found: Array = self.loss.predict(scores)
+        return found
+
+
+class _Classifier(ClassifierMixin, _Regressor):
+    """Gives them classes, and probabilities where the loss has them."""
+
+    def __init__(self, loss: Any = None, classes_: Any = None) -> None:
+        super().__init__(loss)
+        self.classes_ = classes_
+
+    def predict_proba(self, scores: Array) -> Array:
+        chances: Array = self.loss.predict_proba(scores)
+        return chances
+
+    def decision_function(self, scores: Array) -> Array:
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def find_scorer(name: str) -> Callable[[Array, Array, Loss, Array | None], float]:
+    """Return a scorer of scores.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+    """
+    if name not in get_scorer_names():
+        raise ValueError(f"scikit-learn has no scorer {name!r}; it has {_names()}")
+    scorer = get_scorer(name)
+
+    def score(scores: Array, y: Array, loss: Loss, weights: Array | None) -> float:
+        keywords = {} if weights is None else {"sample_weight": weights}
+        return float(scorer(_estimator(scores, loss), scores, y, **keywords))
+
+    return score
+
+
+def _names() -> str:
+    return ", ".join(get_scorer_names())
+
+
+def _estimator(scores: Array, loss: Loss) -> Any:
+    if loss.link not in ("softmax", "sign", "logistic"):
+        return _Regressor(loss)
+    classes = scores.shape[1] if loss.link == "softmax" else 2
+    return _Classifier(loss, np.arange(classes))

@@ -1,0 +1,148 @@
+"""All of a trainer that a resumed run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pyoptim.errors import CheckpointError
+from pyoptim.parameters import Array
+from pyoptim.train.callbacks.listed import named
+from pyoptim.train.history import StopReason
+
+if TYPE_CHECKING:
+    from pyoptim.checkpoint import Checkpoint
+    from pyoptim.train.trainer import Trainer
+
+_KEY = "trainer"
+
+
+@dataclass
+class Place:
+    """Where in a run training is, with the sums of the epoch under way."""
+
+    step: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    weight_sum: float = 0.0
+    seconds: float = 0.0
+
+
+def capture(trainer: Trainer) -> dict[str, Any]:
+    """Return all but the parameters: `pyoptim.checkpoint.save` takes it as metadata."""
+    state = {
+        "place": vars(trainer.place).copy(),
+        "history": trainer.history.rows,
+        "stop_reason": None if trainer.stop_reason is None else str(trainer.stop_reason),
+        "data": trainer.data,
+        "optimizer": trainer.optimizer.state_dict(),
+        "schedules": {name: each.state_dict() for name, each in _schedules(trainer).items()},
+        "callbacks": {
+            name: state
+            for name, each in _callbacks(trainer).items()
+            if (state := each.state_dict())
+        },
+    }
+    if hasattr(trainer.model, "state_dict"):
+        state["model"] = trainer.model.state_dict()
+    return {_KEY: state}
+
+
+def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
+    """Bring back parameters, optimizer, model and history; what does not fit changes nothing.
+
+    The states of callbacks are loaded by `restore_callbacks`, once they have begun.
+
+    Raises
+    ------
+    CheckpointError
+        If a trainer has not written this.
+    ValueError, TypeError
+        If it is of another model, optimizer or set of callbacks.
+    """
+    metadata = checkpoint.metadata
+    if not isinstance(metadata, dict) or _KEY not in metadata:
+        raise CheckpointError(f"{checkpoint.path}: a trainer has not written this checkpoint")
+    state = metadata[_KEY]
+    _check_params(trainer, checkpoint.tensors)
+    _check_names("callbacks", state["callbacks"], _callbacks(trainer))
+    _check_names("schedules", state["schedules"], _schedules(trainer))
+    if "model" in state and not hasattr(trainer.model, "load_state_dict"):
+        raise ValueError("the checkpoint has a state of the model, and this one takes none")
+    trainer.optimizer.train()
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    for name in trainer.model.params:
+        trainer.model.params[name][...] = checkpoint.tensors[name]
+    for name, schedule in _schedules(trainer).items():
+        schedule.load_state_dict(state["schedules"][name])
+    if "model" in state:
+        trainer.model.load_state_dict(state["model"])  # type: ignore[attr-defined]
+    vars(trainer.place).update(state["place"])
+    trainer.history.rows = [dict(row) for row in state["history"]]
+    reason = state["stop_reason"]
+    if reason == StopReason.EARLY_STOP:  # other runs may go on
+        trainer.stop_reason = StopReason(reason)
+
+
+def restore_callbacks(trainer: Trainer, states: Mapping[str, Any]) -> None:
+    """Load the callbacks' states; one that has none saved begins anew."""
+    for name, callback in _callbacks(trainer).items():
+        if name in states:
+            callback.load_state_dict(states[name])
+
+
+def check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the rows come in the order of the run that was saved."""
+    different = [
+        f"{name} is {now[name]!r}, was {value!r}"
+        for name, value in saved.items()
+        if now[name] != value
+    ]
+    if different:
+        raise ValueError(f"this is not how training began: {'; '.join(different)}")
+
+
+def saved_state(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Return what `capture` gave."""
+    state: dict[str, Any] = checkpoint.metadata[_KEY]
+    return state
+
+
+def _callbacks(trainer: Trainer) -> dict[str, Any]:
+    return dict(named(trainer.callbacks))
+
+
+def _schedules(trainer: Trainer) -> dict[str, Any]:
+    """Return the schedules that remember something, by group and setting."""
+    return {
+        f"{index}.{name}": schedule
+        for index, group in enumerate(trainer.optimizer.param_groups)
+        for name, schedule in group.schedules.items()
+        if hasattr(schedule, "state_dict")
+    }
+
+
+def _check_names(what: str, saved: Mapping[str, Any], there: Mapping[str, Any]) -> None:
+    missing = [name for name in saved if name not in there]
+    if missing:
+        raise ValueError(f"the checkpoint has a state of the {what} {', '.join(missing)}; "
+                         f"this trainer has {', '.join(there) or 'none'}")  # fmt: skip
+
+
+def _check_params(trainer: Trainer, tensors: Mapping[str, Array]) -> None:
+    params = trainer.model.params
+    if set(params) != set(tensors):
+        raise ValueError(
+            f"the checkpoint has the parameters {', '.join(sorted(tensors))}; "
+            f"this model has {', '.join(sorted(params))}"
+        )
+    for name in params:
+        mine, theirs = params[name], np.asarray(tensors[name])
+        if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
+            raise ValueError(
+                f"{name}: the checkpoint has {theirs.dtype} of shape {theirs.shape}, this model "
+                f"{mine.dtype} of shape {mine.shape}"
+            )

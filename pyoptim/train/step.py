@@ -1,0 +1,88 @@
+"""One training step: gradient, penalties, optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pyoptim.losses import Loss
+from pyoptim.models.model import Model
+from pyoptim.optimizer import Optimizer
+from pyoptim.penalties import Penalty
+from pyoptim.train.data import Rows
+from pyoptim.wrappers import DynamicLossScale, GradientAccumulation
+from pyoptim.wrappers.base import Wrapper
+
+
+class Step:
+    """Makes steps with an optimizer, or with any wrappers around one.
+
+    `SAM` gets the function that computes gradients, `GradientAccumulation` the weight of each
+    batch's rows, and gradients are multiplied by the scale of `DynamicLossScale`.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        loss: Loss,
+        optimizer: Optimizer | Wrapper,
+        penalties: Sequence[Penalty],
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.penalties = penalties
+        self.takes_closure = isinstance(optimizer, Wrapper) and optimizer.takes_closure
+        wrappers = _wrappers(optimizer)
+        self.accumulates = any(isinstance(each, GradientAccumulation) for each in wrappers)
+        self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
+        names, params = (model.weights, model.params) if penalties else ((), model.params)
+        self._penalized = [params[name] for name in names]
+        self._their_grads = [params.grads[name] for name in names]
+
+    def __call__(self, batch: Rows) -> float:
+        """Make a step and return the loss, penalties included, before it.
+
+        While gradients are accumulated, rows that weigh nothing are left out.
+        """
+        optimizer: Any = self.optimizer
+        keywords = {"weight": batch.weight} if self.accumulates else {}
+        if keywords and keywords["weight"] == 0:
+            return 0.0
+        if self.takes_closure:
+            values: list[float] = []
+            info = optimizer.step(lambda: values.append(self._gradient(batch)), **keywords)
+            value = values[0]
+        else:
+            value = self._gradient(batch)
+            info = optimizer.step(**keywords)
+        self._after(info)
+        return value
+
+    def flush(self) -> None:
+        """Make the step of an epoch's last window of accumulated gradients, if it is not full."""
+        if isinstance(self.optimizer, Wrapper):
+            self._after(self.optimizer.flush())
+
+    def _gradient(self, batch: Rows) -> float:
+        value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **batch.keywords)
+        for penalty in self.penalties:
+            value += penalty.before_step(self._penalized, self._their_grads)
+        for scaled in self.scales:
+            self.model.params.flat_grad[...] *= scaled.scale
+        return value
+
+    def _after(self, info: Any) -> None:
+        """Put weights right that a step took through 0."""
+        if info is not None:
+            for penalty in self.penalties:
+                penalty.after_step(self._penalized)
+
+
+def _wrappers(optimizer: Optimizer | Wrapper) -> list[Wrapper]:
+    """Return the wrappers around an optimizer, the outermost first."""
+    found = []
+    while isinstance(optimizer, Wrapper):
+        found.append(optimizer)
+        optimizer = optimizer.optimizer
+    return found

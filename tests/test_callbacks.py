@@ -1,0 +1,334 @@
+"""Callbacks of the trainer, with metrics that are given."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim.checkpoint import Keep
+from pyoptim.models import Linear
+from pyoptim.train import (
+    Callback,
+    Checkpoint,
+    CSVLogger,
+    EarlyStopping,
+    EMAEvaluation,
+    History,
+    Lambda,
+    LRSchedule,
+    Progress,
+    ReduceLROnPlateau,
+    StopOnNaN,
+    StopReason,
+    TensorBoard,
+    Timer,
+    Trainer,
+)
+from pyoptim.train.callbacks.function import HOOKS
+
+NAN = math.nan
+
+
+class Counting(Linear):
+    """Its one weight is the number of steps made; metrics are given."""
+
+    def __init__(self, values: list[float], name: str = "score") -> None:
+        super().__init__(1)
+        self.left = list(values)
+        self.name = name
+
+    def loss_and_grad(self, x: Any, y: Any, loss: Any = None) -> float:  # type: ignore[override]
+        self.params.grads["layers.0.weight"][...] = -1
+        return 0.0
+
+    def evaluate(self, x: Any, y: Any, loss: Any = None) -> dict[str, float]:  # type: ignore[override]
+        return {"loss": 0.0, self.name: self.left.pop(0)}
+
+
+def run(values: list[float], *callbacks: Callback, name: str = "score", lr: float = 1.0) -> Trainer:
+    """Train for as many epochs as there are values; each has one step."""
+    model = Counting(values, name)
+    x = np.zeros((2, 1))
+    trainer = Trainer(
+        model,
+        optimizer=po.SGD(model.params, lr=lr),
+        epochs=len(values),
+        validation=(x, x),
+        callbacks=callbacks,
+        progress=False,
+    )
+    trainer.fit(x, x)
+    return trainer
+
+
+def weight(trainer: Trainer) -> float:
+    return float(trainer.model.params["layers.0.weight"][0, 0])
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "settings", "epochs", "best"),
+    [
+        ([5, 4, 3, 3.5, 3.2, 9], "min", {"patience": 2}, 5, 3),
+        ([5, 4, 3, 3.5, 6, 9], "max", {"patience": 4}, 6, 6),
+        ([NAN, 4, NAN, 5, 6], "min", {"patience": 3}, 5, 2),
+        ([NAN, -4, NAN, -5, -6, 0], "max", {"patience": 3}, 5, 2),
+        ([NAN] * 4, "min", {"patience": 2}, 2, None),
+        ([NAN] * 4, "max", {"patience": 2}, 2, None),
+        ([math.inf, 3, 4], "min", {"patience": 1}, 3, 2),
+        # Below zero a better value is larger in size for "min", smaller for "max".
+        ([-1, -1.2, -1.4, -1.9], "min", {"patience": 2, "min_delta": 0.5}, 3, 1),
+        ([-1, -1.2, -1.6, -1.9], "min", {"patience": 2, "min_delta": 0.5}, 4, 3),
+        ([-2, -1.8, -1.4, -1], "max", {"patience": 2, "min_delta": 0.5}, 4, 3),
+        ([-2, -1.8, -1.6, -1], "max", {"patience": 2, "min_delta": 0.5}, 3, 1),
+        ([1, 2, 3], "min", {"patience": 9}, 3, 1),
+    ],
+)
+def test_early_stopping(
+    values: list[float], mode: Any, settings: Any, epochs: int, best: int | None
+) -> None:
+    trainer = run(values, EarlyStopping("val_score", mode=mode, **settings))
+    assert (trainer.epochs_done, trainer.history.best_epoch) == (epochs, best)
+    assert weight(trainer) == (epochs if best is None else best)
+    stopped = epochs < len(values) or settings["patience"] == epochs - (best or 0)
+    assert trainer.stop_reason is (StopReason.EARLY_STOP if stopped else StopReason.FINISHED)
+
+
+def test_the_best_weights_come_back_after_an_error_too() -> None:
+    def fail(trainer: Trainer) -> None:
+        if trainer.step == 4:
+            raise RuntimeError("power")
+
+    model = Counting([3, 1, 2, 0])
+    x = np.zeros((2, 1))
+    trainer = Trainer(
+        model,
+        optimizer=po.SGD(model.params, lr=1),
+        epochs=4,
+        validation=(x, x),
+        early_stopping=EarlyStopping("val_score", mode="min"),
+        callbacks=[Lambda(on_step_end=fail)],
+        progress=False,
+    )
+    with pytest.raises(RuntimeError, match="power"):
+        trainer.fit(x, x)
+    assert (weight(trainer), trainer.history.best_epoch) == (2, 2)
+
+
+def test_the_name_tells_the_direction_or_it_must_be_said() -> None:
+    assert run([0.5, 0.7, 0.6], EarlyStopping("val_accuracy"), name="accuracy").history.best_epoch == 2  # noqa: E501  # fmt: skip
+    assert run([0.5, 0.7], EarlyStopping("val_loss")).history.best_epoch == 1
+    for callback in (EarlyStopping("val_score"), ReduceLROnPlateau("val_score")):
+        with pytest.raises(ValueError, match="is better is not known; give mode="):
+            run([1, 2], callback)
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [EarlyStopping("val_lose"), ReduceLROnPlateau("val_lose"), Checkpoint("x", monitor="val_lose")],
+)
+def test_a_metric_that_does_not_exist(
+    callback: Callback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    message = "there is no such metric; there are epoch, loss, val_loss, val_score, lr, seconds"
+    with pytest.raises(ValueError, match=message):
+        run([1, 2], callback)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_rate_falls_on_a_plateau() -> None:
+    values = [3, 2, 2, 2, 1, 1, 1, NAN, NAN]
+    reduce = ReduceLROnPlateau("val_score", 0.5, patience=1, mode="min")
+    rates = run(values, reduce).history["lr"]
+    assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]  # that of each epoch's last step
+    for sign in (1, -1):
+        reduce = ReduceLROnPlateau("val_accuracy", 0.5, patience=0, threshold=0.5)
+        values = [sign * 10 + x for x in (0, 1, 1.2, 2)]
+        rates = run(values, reduce, name="accuracy").history["lr"]
+        assert rates == [1, 1, 1, 0.5], sign
+    with pytest.raises(ValueError, match="factor must be below 1"):
+        ReduceLROnPlateau(factor=1.5)
+
+
+def test_a_rate_has_one_master() -> None:
+    x = np.zeros((2, 1))
+    for callback in (LRSchedule(lambda epoch: 0.1), ReduceLROnPlateau("loss")):
+        model = Linear(1)
+        optimizer = po.SGD(model.params, lr=po.schedules.constant(0.1))
+        trainer = Trainer(model, optimizer=optimizer, callbacks=[callback], progress=False)
+        with pytest.raises(ValueError, match="learning rate is a schedule already"):
+            trainer.fit(x, x)
+
+
+@pytest.mark.parametrize("rises", [False, True])
+def test_the_best_checkpoints_stay_over_a_restart(rises: bool, tmp_path: Path) -> None:
+    keep = Keep(newest=1, best=2, higher_is_better=rises)
+    saving = Checkpoint(tmp_path, keep=keep, monitor="val_score", mode="max" if rises else "min")
+    values = [3.0, 1.0, NAN, 2.0, 5.0, 4.0]
+    stop = Lambda(on_epoch_end=lambda t: t.epochs_done == 4 and t.stop())
+    assert run(values, saving, stop).stop_reason is StopReason.CALLBACK
+    model = Counting(values[4:])
+    x = np.zeros((2, 1))
+    again = Trainer(
+        model,
+        optimizer=po.SGD(model.params, lr=1),
+        epochs=6,
+        validation=(x, x),
+        callbacks=[saving],
+        progress=False,
+    )
+    again.resume(tmp_path).fit(x, x)
+    kept = {json.loads(p.read_text())["score"] for p in tmp_path.glob("step-*/manifest.json")}
+    assert kept == ({5.0, 4.0} if rises else {1.0, 2.0, 4.0})
+    wrong = Keep(best=1, higher_is_better=not rises)
+    saving = Checkpoint(tmp_path, keep=wrong, monitor="val_score", mode="max" if rises else "min")
+    with pytest.raises(ValueError, match=f"higher_is_better={rises}"):
+        run(values, saving)
+
+
+def test_a_checkpoint_is_saved_when_it_is_time(tmp_path: Path) -> None:
+    saved = []
+
+    class Watched(Checkpoint):
+        def _save(self, trainer: Trainer, score: float | None) -> None:
+            before = self._saved
+            super()._save(trainer, score)
+            if self._saved != before:
+                saved.append((trainer.epochs_done, trainer.step))
+
+    run([0] * 7, Watched(tmp_path / "a", every_epochs=3))
+    assert saved == [(3, 3), (6, 6)]
+    saved.clear()
+    run([0] * 4, Watched(tmp_path / "b", every_epochs=None, every_steps=2))
+    assert saved == [(1, 2), (3, 4)]
+    saved.clear()
+    run([0] * 4, Watched(tmp_path / "c", every_epochs=None))
+    assert saved == []
+    with pytest.raises(ValueError, match="every_steps must be a whole number"):
+        Checkpoint("x", every_steps=-1)
+    with pytest.raises(ValueError, match="needs a monitor"):
+        Checkpoint("x", keep=Keep(best=1))
+
+
+def test_a_loss_that_is_no_number_stops_and_is_not_saved(tmp_path: Path) -> None:
+    for bad in (NAN, math.inf):
+
+        class Diverging(Counting):
+            def loss_and_grad(self, x: Any, y: Any, loss: Any = None) -> float:  # type: ignore[override]
+                value = super().loss_and_grad(x, y, loss)
+                return bad if weight_of(self) == 2 else value  # noqa: B023
+
+        def weight_of(model: Linear) -> float:
+            return float(model.params["layers.0.weight"][0, 0])
+
+        model = Diverging([4, 5])
+        x = np.zeros((2, 1))
+        trainer = Trainer(
+            model,
+            optimizer=po.SGD(model.params, lr=1),
+            epochs=9,
+            validation=(x, x),
+            callbacks=[
+                StopOnNaN(),
+                EarlyStopping("val_score", mode="min"),
+                Checkpoint(tmp_path / str(bad), every_steps=1),
+            ],
+            progress=False,
+        )
+        history = trainer.fit(x, x)
+        assert (history.stop_reason, len(history), weight(trainer)) == (StopReason.NAN, 2, 1)
+        assert po.checkpoint.load(tmp_path / str(bad)).step == 2
+
+
+def test_the_timer_stops_after_the_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr("pyoptim.train.callbacks.timer.time.perf_counter", lambda: next(clock))
+    x = np.zeros((10, 1))
+    for limit in (50, 100):
+        trainer = Trainer(Linear(1), epochs=10**6, batch_size=2, max_time=limit, progress=False)
+        assert trainer.fit(x, x).stop_reason is StopReason.MAX_TIME
+        assert 0 < trainer.step < limit
+    with pytest.raises(ValueError, match="max_time must be above 0"):
+        Timer(0)
+    assert time.perf_counter() > 0
+
+
+def test_the_csv_file_has_each_epoch_once(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    saving = Checkpoint(tmp_path / "run", every_epochs=2)
+    x = np.arange(4.0).reshape(-1, 1)
+
+    def trainer(*callbacks: Callback) -> Trainer:
+        return Trainer(Linear(1), epochs=5, callbacks=[CSVLogger(path), *callbacks], progress=False)
+
+    class Crash(Exception):
+        pass
+
+    def crash(t: Trainer) -> None:
+        if t.epochs_done == 3:
+            raise Crash
+
+    with pytest.raises(Crash):
+        trainer(Lambda(on_epoch_end=crash), saving).fit(x, x)
+    assert History.read_csv(path)["epoch"] == [1, 2, 3]
+    history = trainer().resume(tmp_path / "run").fit(x, x)
+    assert History.read_csv(path).rows == history.rows
+    assert history["epoch"] == [1, 2, 3, 4, 5]
+
+
+def test_tensorboard_has_every_column(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    history = run([3, 1, 2], TensorBoard(tmp_path)).history
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert sorted(found.Tags()["scalars"]) == sorted(set(history.columns) - {"epoch"})
+    events = found.Scalars("val_score")
+    assert [(event.step, event.value) for event in events] == [(1, 3), (2, 1), (3, 2)]
+
+
+def test_without_tensorboard_the_error_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("tensorboard", "tensorboard.compat.proto.event_pb2"):
+        monkeypatch.setitem(__import__("sys").modules, name, None)
+    with pytest.raises(ImportError, match="pip install tensorboard"):
+        run([1], TensorBoard(tmp_path))
+
+
+def test_the_average_is_evaluated_and_left() -> None:
+    trainer = run([0] * 4, EMAEvaluation(0.5))
+    # Weights 1, 2, 3, 4 with the shares 1/8, 1/4, 1/2, 1, divided by their sum.
+    assert weight(trainer) == pytest.approx((1 / 8 + 2 / 4 + 3 / 2 + 4) / (15 / 8))
+    trainer.optimizer.train()
+    assert weight(trainer) == 4
+
+
+def test_every_hook_is_called_in_its_place() -> None:
+    seen: list[str] = []
+    hooks: dict[str, Any] = {name: lambda t, name=name: seen.append(name) for name in HOOKS}
+    run([0] * 2, Lambda(**hooks))
+    epoch = ["on_epoch_begin", "on_step_begin", "on_step_end", "on_epoch_end"]
+    assert seen == ["on_attach", "on_fit_begin", *epoch, *epoch, "on_fit_end"]
+    seen.clear()
+    run([0] * 2, Lambda(**hooks), Lambda(on_step_end=lambda t: t.stop()))
+    assert seen == ["on_attach", "on_fit_begin", *epoch[:3], "on_stop", "on_fit_end"]
+    with pytest.raises(TypeError, match="there is no 'on_end'; there are on_attach"):
+        Lambda(on_end=print)
+    with pytest.raises(TypeError, match="callbacks must be of"):
+        Trainer(Linear(1), callbacks=[print])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("callback", [EarlyStopping(), Timer(1), Progress(), StopOnNaN()])
+def test_a_state_round_trips_and_strangers_are_refused(callback: Callback) -> None:
+    state = callback.state_dict()
+    assert set(state) == set(callback.state)
+    callback.load_state_dict(state)
+    with pytest.raises(ValueError, match="the state of"):
+        callback.load_state_dict({**state, "other": 1})

@@ -1,0 +1,226 @@
+"""Training steps: weights, accumulation, wrappers, clipping. Metrics of validation sets."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, fbeta_score, log_loss, r2_score
+
+import pyoptim as po
+from pyoptim.models import MLP, Linear, Softmax
+from pyoptim.train import EarlyStopping, History, Trainer
+
+wrap = po.wrappers
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(22, 3))
+Y = X @ [1.0, -2.0, 0.5] + RNG.normal(size=22)
+W = RNG.uniform(0.1, 3, size=22)
+
+
+def naive_sgd(
+    batch: int, every: int, weights: Any, lr: float, clip: float = np.inf, epochs: int = 3
+) -> np.ndarray:
+    """Return [w, b] of a linear model: a step from each window of batches, a mean over its rows."""
+    rows = np.c_[X, np.ones(len(X))]
+    p = np.zeros(4)
+    for _ in range(epochs):
+        for start in range(0, len(X), batch * every):
+            part = slice(start, start + batch * every)
+            w = np.ones(len(Y[part])) if weights is None else weights[part]
+            grad = 2 * (rows[part].T @ (w * (rows[part] @ p - Y[part]))) / w.sum()
+            p -= lr * grad * min(1, clip / (np.linalg.norm(grad) + 1e-6))  # as torch
+    return p
+
+
+@pytest.mark.parametrize("weights", [None, W])
+@pytest.mark.parametrize(("batch", "every"), [(4, 1), (4, 3), (5, 2), (22, 4), (3, 8)])
+@pytest.mark.parametrize("clip", [np.inf, 0.7])
+def test_accumulated_steps_weigh_rows_alike(
+    batch: int, every: int, weights: Any, clip: float
+) -> None:
+    """22 rows: the last batch, and the last window, are smaller for all of these sizes."""
+    expected = naive_sgd(batch, every, weights, 0.1, clip)
+    limit = None if clip == np.inf else clip
+    for given in (False, True):
+        model = Linear(3, dtype="float64")
+        optimizer: Any = po.SGD(model.params, lr=0.1, clip_norm=limit)
+        if given:
+            optimizer = wrap.GradientAccumulation(optimizer, every=every)
+        trainer = Trainer(
+            model,
+            optimizer=optimizer,
+            epochs=3,
+            batch_size=batch,
+            accumulate=1 if given else every,
+            shuffle=False,
+            progress=False,
+        )
+        trainer.fit(X, Y, sample_weight=weights)
+        np.testing.assert_allclose(model.params.flat, expected, rtol=1e-12)
+
+
+def test_rows_that_weigh_nothing_change_nothing() -> None:
+    weights = np.where(np.arange(22) // 4 % 2 == 0, W, 0.0)  # every other batch
+    trained = []
+    for rows in (slice(None), weights > 0):
+        model = Linear(3, dtype="float64")
+        trainer = Trainer(
+            model,
+            optimizer=po.SGD(model.params, lr=0.1),
+            epochs=1,
+            batch_size=4,
+            accumulate=9,
+            shuffle=False,
+            progress=False,
+        )
+        history = trainer.fit(X[rows], Y[rows], sample_weight=weights[rows])
+        trained.append((*model.params.flat, *history["loss"]))
+    np.testing.assert_allclose(*trained, rtol=1e-12)
+
+
+WRAPPERS: dict[str, Any] = {
+    "none": lambda o: o,
+    "SAM": wrap.SAM,
+    "ASAM": wrap.ASAM,
+    "Lookahead": wrap.Lookahead,
+    "EMA": lambda o: wrap.EMA(o, decay=0.9),
+    "SWA": wrap.SWA,
+    "EMA of SAM": lambda o: wrap.EMA(wrap.SAM(o), decay=0.9),
+    "loss scale": wrap.DynamicLossScale,
+    "loss scale of accumulation": lambda o: wrap.DynamicLossScale(
+        wrap.GradientAccumulation(o, every=1)
+    ),
+    "AGC": lambda o: wrap.AGC(o) if hasattr(wrap, "AGC") else o,
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_wrappers_step_as_by_hand(name: str) -> None:
+    models = [MLP([3, 5, 1], loss="squared", dtype="float64", seed=2) for _ in range(2)]
+    opts = [WRAPPERS[name](po.SGD(m.params, lr=0.05, skip_nonfinite=True)) for m in models]
+    Trainer(
+        models[0], optimizer=opts[0], epochs=2, batch_size=8, shuffle=False, progress=False
+    ).fit(X, Y)
+    model, opt = models[1], opts[1]
+    for _ in range(2):
+        for start in range(0, 22, 8):
+            x, y = X[start : start + 8], Y[start : start + 8]
+            if getattr(opt, "takes_closure", False):
+                opt.step(lambda: model.loss_and_grad(x, y) and None)  # noqa: B023
+            elif "scale" in name:
+                model.loss_and_grad(x, y)
+                model.params.flat_grad[...] *= opt.scale
+                opt.step(**({"weight": len(x)} if "accumulation" in name else {}))
+            else:
+                model.loss_and_grad(x, y)
+                opt.step()
+    opt.eval()
+    assert np.array_equal(models[0].params.flat, model.params.flat)
+    assert not np.array_equal(
+        model.params.flat, MLP([3, 5, 1], dtype="float64", seed=2).params.flat
+    )
+
+
+def test_an_error_in_sams_second_half_leaves_the_weights_at_home() -> None:
+    class Failing(Linear):
+        calls = 0
+
+        def loss_and_grad(self, *args: Any, **keywords: Any) -> float:
+            self.calls += 1
+            if self.calls == 2:
+                raise RuntimeError("power")
+            return super().loss_and_grad(*args, **keywords)
+
+    model = Failing(3)
+    opt = wrap.SAM(po.SGD(model.params, lr=0.1))
+    with pytest.raises(RuntimeError, match="power"):
+        Trainer(model, optimizer=opt, progress=False).fit(X, Y)
+    assert not model.params.flat.any()
+
+
+def test_metrics_are_scikit_learns(tmp_path: Path) -> None:
+    y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
+    half = slice(0, 11)
+    model = Softmax(3, 3)
+
+    def f2(true: Any, predicted: Any, sample_weight: Any = None) -> float:
+        return float(
+            fbeta_score(true, predicted, beta=2, average="macro", sample_weight=sample_weight)
+        )
+
+    def count(true: Any, predicted: Any) -> int:
+        return len(true)
+
+    trainer = Trainer(
+        model,
+        epochs=3,
+        validation={"val": (X[half], y[half], W[half]), "test": (X, y)},
+        metrics={"f1": "f1_macro", "neg_log_loss": "neg_log_loss", "f2": f2, "rows": count},
+        early_stopping=EarlyStopping("test_f1"),
+        progress=False,
+    )
+    history = trainer.fit(X, y)
+    names = ("loss", "accuracy", "f1", "neg_log_loss", "f2", "rows")
+    columns = [f"{part}_{name}" for part in ("val", "test") for name in names]
+    assert history.columns == ["epoch", "loss", *columns, "lr", "seconds"]
+    best = history.rows[(history.best_epoch or 0) - 1]
+    for name, rows, weights in (("val", half, W[half]), ("test", slice(None), None)):
+        predicted, chances = model.predict(X[rows]), model.predict_proba(X[rows])
+        f1 = f1_score(y[rows], predicted, average="macro", sample_weight=weights)
+        loss = log_loss(y[rows], chances, sample_weight=weights)
+        assert best[f"{name}_f1"] == pytest.approx(f1)
+        assert best[f"{name}_neg_log_loss"] == pytest.approx(-loss, abs=1e-6)
+        assert best[f"{name}_f2"] == pytest.approx(f2(y[rows], predicted, weights))
+        assert best[f"{name}_rows"] == len(y[rows])
+    assert best["test_f1"] == max(history["test_f1"])
+    history.to_csv(tmp_path / "log.csv")
+    assert History.read_csv(tmp_path / "log.csv").rows == history.rows
+
+
+@pytest.mark.parametrize("metric", ["r2", "neg_mean_absolute_error"])
+def test_metrics_of_values(metric: str) -> None:
+    model = Linear(3)
+    history = Trainer(
+        model, epochs=2, validation=(X, Y), metrics=[metric], progress=False
+    ).fit(X, Y)  # fmt: skip
+    predicted = model.predict(X)
+    expected = {
+        "r2": r2_score(Y, predicted),
+        "neg_mean_absolute_error": -np.abs(Y - predicted).mean(),
+    }
+    assert history[f"val_{metric}"][-1] == pytest.approx(expected[metric], abs=1e-6)
+
+
+def test_scorers_of_two_classes_by_one_score() -> None:
+    y = (X[:, 0] + 0.3 * RNG.normal(size=22) > 0).astype(int)
+    model = MLP([3, 1], loss="logistic")
+    metrics = ["roc_auc", "average_precision", "f1", "balanced_accuracy", "neg_brier_score"]
+    history = Trainer(
+        model, epochs=40, validation=(X, y), metrics=metrics, progress=False
+    ).fit(X, y)  # fmt: skip
+    from sklearn.metrics import roc_auc_score
+
+    expected = roc_auc_score(y, model.scores(X)[:, 0])
+    assert history["val_roc_auc"][-1] == pytest.approx(expected)
+    assert all(np.isfinite(history[f"val_{name}"]).all() for name in metrics)
+
+
+def test_metrics_that_are_none() -> None:
+    for metrics, error, message in (
+        (["f3"], ValueError, "scikit-learn has no scorer 'f3'; it has accuracy"),
+        ([3], TypeError, "must be a scorer's name or a function, got 3"),
+        ("f1", TypeError, r"write \['f1'\]"),
+        ([np.array_equal, np.array_equal], ValueError, "two metrics have one name"),
+    ):
+        with pytest.raises(error, match=message):
+            Trainer(Linear(3), validation=0.2, metrics=metrics, progress=False)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="they need validation="):
+        Trainer(Linear(3), metrics=["r2"])
+
+
+def test_a_file_that_is_no_history(tmp_path: Path) -> None:
+    for text, line in (("epoch,loss\n1,x\n", 2), ("epoch,loss\n1,2.0\n2\n", 3)):
+        (tmp_path / "log.csv").write_text(text)
+        with pytest.raises(ValueError, match=f"log.csv, line {line}: "):
+            History.read_csv(tmp_path / "log.csv")
