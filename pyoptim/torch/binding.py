@@ -194,10 +194,25 @@ class Binding:
             ]
         )
 
-    def set_evaluating(self, evaluating: bool) -> None:
-        """Go to the points of evaluation, or back."""
-        self.engine.set_evaluating(evaluating)
+    def eval(self) -> None:
+        """Go to the points of evaluation."""
+        self.engine.set_evaluating(True)
         torch.autograd.graph.increment_version(self._tensors)
+
+    def train(self) -> None:
+        """Go back from there; what has got other memory since is written where it is now."""
+        self.engine.set_evaluating(False)
+        changed = [
+            place.name
+            for place, points in zip(self._places, self.engine.params, strict=True)
+            if not place.put_back(points)
+        ]
+        torch.autograd.graph.increment_version(self._tensors)
+        if changed:
+            raise RuntimeError(
+                f"{', '.join(changed)}: of another shape or device since eval(); the points of "
+                "training cannot be brought back there, only those of the other parameters are"
+            )
 
     def _step(
         self, grads: list[Tensor | None], addresses: list[int | None] | None, scale: float

@@ -138,6 +138,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, as torch does; what could not be stepped is refused."""
+        self._check_training("add_param_group()")
         super().add_param_group(param_group)
         try:
             self._check_last_group()
@@ -219,15 +220,19 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     def eval(self) -> None:
         """Bring the parameters to the points of evaluation; see `pyoptim.Optimizer.eval`."""
         if self.rule.averages and not self.evaluating:
-            self._set_evaluating(True)
+            self._bound().eval()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`."""
-        if self.evaluating:
-            self._set_evaluating(False)
+        """Bring back the points of training after `eval`, wherever the parameters are by now.
 
-    def _set_evaluating(self, evaluating: bool) -> None:
-        self._bound().set_evaluating(evaluating)
+        Raises
+        ------
+        RuntimeError
+            If parameters have another shape or device since `eval`: they stay as they are, the
+            others are back.
+        """
+        if self._binding is not None and self.evaluating:
+            self._binding.train()
 
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
         """Take in estimates of the Hessian's diagonal; see `pyoptim.Optimizer.update_hessian`.
