@@ -132,6 +132,21 @@ def test_grad_scaler(name: str) -> None:
         assert_alike(*both)
 
 
+def test_info_of_a_step_that_did_nothing() -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    optimizer = ours.AdamW([p], clip_norm=1.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for factor in (1.0, torch.inf, 1.0):
+        optimizer.zero_grad()
+        scaler.scale((p * factor).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert (optimizer.info is None) == (factor == torch.inf)
+    optimizer.zero_grad()
+    optimizer.step()
+    assert optimizer.info is None
+
+
 @pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
 def test_closures(cls: Any) -> None:
     p = torch.nn.Parameter(torch.ones(2, 3))

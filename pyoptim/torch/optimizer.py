@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
@@ -46,7 +47,10 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     param_groups: list[dict[str, Any]]
 
     info: StepInfo | None = None
-    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`."""
+    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`.
+
+    None if it did nothing: no parameter had a gradient, a `GradScaler` left it out, or it failed.
+    """
 
     @staticmethod
     def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
@@ -72,6 +76,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.info = None
         found_inf = getattr(self, "found_inf", None)
         if found_inf is None or not found_inf.item():
             scale = getattr(self, "grad_scale", None)
@@ -123,9 +128,15 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def _settings(self) -> list[Settings]:
         """Return the settings of all groups, as the engine takes them."""
+        known = self._known_sources()
+        return [
+            [(source.name, source.value(group)) for source in known] for group in self.param_groups
+        ]
+
+    def _known_sources(self) -> list[Source]:
         if self._sources is None:
             self._sources = sources(self.rule, self.defaults.keys())
-        return [[(s.name, s.value(group)) for s in self._sources] for group in self.param_groups]
+        return self._sources
 
     def _names(self) -> Iterator[list[str]]:
         """Yield, for each group, what its parameters are called in errors."""
@@ -162,6 +173,10 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's; where it does not fit, nothing is changed.
 
+        A ValueError tells what does not: a state that is missing, or has another shape or type,
+        or groups of another optimizer. What an option of pyoptim keeps may be missing, and starts
+        anew.
+
         Other than torch's, it keeps states in the type they have: float32 ones of bfloat16
         parameters stay exact.
         """
@@ -170,14 +185,42 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         given: dict[str, Any] = {}
         hook = self.register_load_state_dict_pre_hook(lambda _, final: given.update(final))
         try:
-            super().load_state_dict(state_dict)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Casting complex values")  # refused below
+                super().load_state_dict(state_dict)
+            self._check_keys()
             self._take_exactly(given)
-            self._bound()
+            self._bound().check_complete(self.state)
+        except KeyError as error:  # of torch's own code
+            try:
+                self._check_keys()
+                raise ValueError(f"{self._without(error.args[0])} is missing") from None
+            finally:
+                self.state, self.param_groups, self._binding = before
         except Exception:
             self.state, self.param_groups, self._binding = before
             raise
         finally:
             hook.remove()
+
+    def _check_keys(self) -> None:
+        """Raise an error unless loaded groups have the settings of this rule."""
+        for index, group in enumerate(self.param_groups):
+            missing = sorted({source.key for source in self._known_sources()} - group.keys())
+            if missing:
+                raise ValueError(
+                    f"group {index} of the state has no {', '.join(map(repr, missing))}: it is of "
+                    f"another optimizer than {self.rule.name}"
+                )
+
+    def _without(self, key: str) -> str:
+        """Return a state in words, and the first parameter that has others, but not this."""
+        names = (name for group in self._names() for name in group)
+        tensors = (tensor for group in self.param_groups for tensor in group["params"])
+        lacking = (
+            n for n, t in zip(names, tensors, strict=True) if key not in self.state.get(t, {key})
+        )
+        return f"state {key!r} of {next(lacking, 'a parameter')}"
 
     def _take_exactly(self, given: dict[str, Any]) -> None:
         """Replace what torch has cast to a parameter's type by what was given."""
