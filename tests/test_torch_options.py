@@ -201,6 +201,28 @@ def test_states_that_torch_cannot_have_are_refused() -> None:
     assert all(torch.equal(optimizer.state[given[0]][k], v) for k, v in before.items())
 
 
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [
+        ({"master_weights": "float32"}, torch.float32),
+        ({"master_weights": "split"}, torch.float64),
+        ({"state_dtype": "bfloat16"}, torch.float64),
+        ({"bfloat16_copy": True}, torch.bfloat16),
+    ],
+)
+@all_rules
+def test_options_of_other_types_of_parameters(
+    cls: Any, options: dict[str, Any], dtype: Any
+) -> None:
+    if not takes(cls, options):
+        return
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} (is|are) for parameters of"):
+        cls(parameters(dtype), **options)
+    frozen = [p.requires_grad_(False) for p in parameters(dtype)]
+    cls(frozen, **options)
+
+
 @all_rules
 def test_options_out_of_range(cls: Any) -> None:
     for wrong in ({"clip_norm": -1.0}, {"clip_value": 0.0}, {"num_threads": 0}):

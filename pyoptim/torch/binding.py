@@ -155,7 +155,7 @@ class Binding:
         try:
             for index, values in enumerate(settings):
                 self.engine.set_all(index, values)
-        except ValueError:
+        except (TypeError, ValueError):  # a new binding tells what is wrong
             return False
         self._settings = settings
         return True
@@ -250,9 +250,8 @@ class Binding:
             if there[index] and not self._shown[index]:
                 views = self._views[index]
                 if "ema" in views and "ema" not in state[tensor] and self._engine_steps[index] > 1:
-                    views["ema"].copy_(
-                        views.get("master", tensor.detach())
-                    )  # of a state that had none
+                    # The state came without a mean.
+                    views["ema"].copy_(views.get("master", tensor.detach()))
                 state[tensor].update(views)
                 self._shown[index] = True
         self._remember(state)

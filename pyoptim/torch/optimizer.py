@@ -17,8 +17,8 @@ from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
-from pyoptim.torch.memory import Tensor, check_steppable
-from pyoptim.torch.names import Settings, Source, sources
+from pyoptim.torch.memory import Tensor, as_numpy, check_steppable
+from pyoptim.torch.names import Settings, Source, check_keys, check_numbers, sources
 
 OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
 """Makes an engine of groups and options."""
@@ -52,10 +52,13 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     None if it did nothing: no parameter had a gradient, a `GradScaler` left it out, or it failed.
     """
 
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+
     @staticmethod
     def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Make the engine of this rule."""
-        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+        raise NotImplementedError
 
     def _make_engine(self, groups: list[Any]) -> Engine:
         return self._make(groups, self._options)
@@ -112,6 +115,8 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         settings = self._settings()
         if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
             self._check_training("a change of parameters or groups")
+            for group in self.param_groups:
+                check_numbers(self._known_sources(), group)
             with torch.no_grad():
                 binding = Binding(
                     self.rule,
@@ -165,10 +170,18 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                 f"{self.rule.name}: differentiable=True is not supported, autograd does not see "
                 "the step; take torch.optim's"
             )
+        like: dict[Any, Any] = {}  # a parameter of each type
         for tensor, name in zip(group["params"], names, strict=True):
             if tensor.requires_grad:
                 check_steppable(tensor, name)
-        self._make_engine([(self._settings()[-1], [])])
+                like.setdefault(
+                    tensor.dtype, (name, as_numpy(torch.zeros(1, dtype=tensor.dtype)), None)
+                )
+        check_keys(self.rule, group.keys(), {*self.defaults, "params", "param_names"})
+        check_numbers(self._known_sources(), group)
+        self._make_engine(
+            [(self._settings()[-1], list(like.values()) if self._elementwise else [])]
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's; where it does not fit, nothing is changed.
