@@ -99,7 +99,8 @@ def _document(rule: Rule, options_doc: str, notes: str, example: str) -> str:
 {example.format(name=rule.name)}    """
 
 
-def _unexpected(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
+def unexpected_argument(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError:
+    """Return an error that tells what a class takes instead of keywords it does not know."""
     name = min(names)
     close = difflib.get_close_matches(name, list(known.parameters), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
@@ -114,7 +115,7 @@ def _initializer(rule: Rule, base: type[Optimizer], own: Mapping[str, Any]) -> C
     def initialize(self: Optimizer, params: Any, lr: Any = rule.lr, **keywords: Any) -> None:
         unknown = keywords.keys() - signature.parameters.keys()
         if unknown:
-            raise _unexpected(rule, signature, unknown)
+            raise unexpected_argument(rule, signature, unknown)
         options = {name: keywords.pop(name) for name in defaults if name in keywords}
         base.__init__(self, params, {"lr": lr, **keywords}, **options)
 

@@ -1,4 +1,5 @@
 # Written by tools/write_stubs.py from the engine's list of rules; do not edit.
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -8,6 +9,7 @@ from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
 
 OPTIONS: dict[str, Any]
 
+def unexpected_argument(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError: ...
 def make_class(
     rule: Rule,
     base: type[Optimizer] = ...,

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import io
 import pickle
+import re
 import sys
 import types
 import unittest
@@ -238,3 +239,71 @@ def test_cleared_states_start_anew(cls: Any) -> None:
     step(cls(fresh), 2)
     for p, q in zip(given, fresh, strict=True):
         assert torch.equal(p, q)
+
+
+def changed(state: dict[str, Any], name: str, change: Any) -> dict[str, Any]:
+    """Return a copy of a checkpoint with another state of the first parameter; None: without."""
+    made = copy.deepcopy(state)
+    value = None if change is None else change(made["state"][0][name])
+    made["state"][0][name] = value
+    if value is None:
+        del made["state"][0][name]
+    return made
+
+
+@all_rules
+def test_checkpoints_that_lack_a_state_are_refused(cls: Any) -> None:
+    given = params()
+    optimizer = cls(given)
+    for t in range(3):
+        step(optimizer, t)
+    state = optimizer.state_dict()
+    names = state["state"].get(0, {}).keys()
+    for name in names if len(names) > 1 else ():
+        with pytest.raises(ValueError, match=rf"^state '{name}' of params\[0\] is missing$"):
+            optimizer.load_state_dict(changed(state, name, None))
+    assert optimizer.state_dict()["state"].keys() == state["state"].keys()
+    optimizer.load_state_dict(state)
+    step(optimizer, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("exp_avg", lambda x: x.to(torch.complex128), "float64, got torch.complex128"),
+        ("exp_avg", lambda x: x.to(torch.int64), "float64, got torch.int64"),
+        ("exp_avg", lambda x: x > 0, "float64, got torch.bool"),
+        ("exp_avg", lambda x: "many", "a tensor, got str"),
+        ("step", lambda x: x + 0.5, "a count of steps, got 1.5"),
+        ("step", lambda x: -x, "a count of steps, got -1"),
+        ("step", lambda x: x * torch.nan, "a count of steps, got nan"),
+        ("step", lambda x: x * torch.inf, "a count of steps, got inf"),
+        ("step", lambda x: x * 1j, "a count of steps, got 1j"),
+    ],
+)
+def test_states_of_other_types_are_refused(name: str, change: Any, message: str) -> None:
+    optimizer = ours.AdamW(params())
+    step(optimizer, 1)
+    before = copy.deepcopy(optimizer.state_dict())
+    expected = re.escape(f"state '{name}' of params[0]: expected ") + f"(torch.)?{message}"
+    with pytest.raises(ValueError, match=expected):
+        optimizer.load_state_dict(changed(before, name, change))
+    assert torch.equal(optimizer.state_dict()["state"][0][name], before["state"][0][name])
+    optimizer.load_state_dict(changed(before, "step", int))  # as old checkpoints have it
+    assert optimizer.state_dict()["state"][0]["step"] == 1
+
+
+def test_checkpoints_of_other_rules_are_refused() -> None:
+    optimizer, other = ours.AdamW(params()), ours.SGD(params(), momentum=0.9)
+    step(other, 1)
+    with pytest.raises(
+        ValueError, match=r"group 0 of the state has no 'betas', 'eps': it is of another .* AdamW"
+    ):
+        optimizer.load_state_dict(other.state_dict())
+    step(optimizer, 1)
+    with pytest.raises(ValueError, match="it is of another optimizer than SGD"):
+        other.load_state_dict(optimizer.state_dict())
+    adagrad = ours.Adagrad(params())
+    with pytest.raises(ValueError, match="it is of another optimizer than Adagrad"):
+        adagrad.load_state_dict(other.state_dict())
+    step(adagrad, 1)

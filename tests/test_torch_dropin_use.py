@@ -132,6 +132,21 @@ def test_grad_scaler(name: str) -> None:
         assert_alike(*both)
 
 
+def test_info_of_a_step_that_did_nothing() -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    optimizer = ours.AdamW([p], clip_norm=1.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for factor in (1.0, torch.inf, 1.0):
+        optimizer.zero_grad()
+        scaler.scale((p * factor).sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        assert (optimizer.info is None) == (factor == torch.inf)
+    optimizer.zero_grad()
+    optimizer.step()
+    assert optimizer.info is None
+
+
 @pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
 def test_closures(cls: Any) -> None:
     p = torch.nn.Parameter(torch.ones(2, 3))
@@ -255,6 +270,60 @@ def test_settings_of_rules_that_torch_has_not() -> None:
     assert (group["lr"], group["beta1"], group["weight_decay"]) == (0.1, 0.5, 0.3)
 
 
+@pytest.mark.parametrize(
+    ("name", "key", "message"),
+    [
+        ("AdamW", "clip_norm", r"options of AdamW\(\)"),
+        ("Muon", "num_threads", r"options of Muon\(\)"),
+        ("Adafactor", "ema_decay", r"options of Adafactor\(\)"),
+        ("Lion", "betas", "it takes beta1 and beta2"),
+        ("AdamW", "beta1", "it takes betas"),
+    ],
+)
+def test_keys_of_groups_that_would_do_nothing(name: str, key: str, message: str) -> None:
+    cls, p = getattr(ours, name), torch.nn.Parameter(torch.ones(2, 2))
+    with pytest.raises(ValueError, match=f"'{key}'.* {message}"):
+        cls([{"params": [p], key: 0.5}])
+    optimizer = cls([{"params": [p], "mine": 1}])
+    with pytest.raises(ValueError, match=f"'{key}'.* {message}"):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(2, 2))], key: 0.5})
+    assert [group["mine"] for group in optimizer.param_groups] == [1]
+
+
+@pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("wrong", [None, "x", [0.1]])
+def test_settings_that_are_no_numbers(cls: Any, wrong: Any) -> None:
+    p = torch.nn.Parameter(torch.ones(2, 2))
+    p.grad = torch.ones(2, 2)
+    message = rf"^lr must be a number, got {re.escape(repr(wrong))}$"
+    if not hasattr(torch.optim, cls.__name__):
+        with pytest.raises(TypeError, match=message):
+            cls([p], lr=wrong)
+    optimizer = cls([p])
+    optimizer.step()
+    before = optimizer.param_groups[0]["lr"]
+    optimizer.param_groups[0]["lr"] = wrong
+    with pytest.raises(TypeError, match=message):
+        optimizer.step()
+    optimizer.param_groups[0]["lr"] = before
+    optimizer.step()
+
+
+def test_messages_of_constructors() -> None:
+    p = torch.nn.Parameter(torch.ones(2))
+    with pytest.raises(TypeError, match="Optimizer is the base class; make one of its subclasses"):
+        ours.Optimizer([p], {})
+    with pytest.raises(TypeError, match=r"^Lion\(\) has no argument 'betas'.* params, lr, beta1,"):
+        ours.Lion([p], betas=(0.9, 0.9))
+
+
+def test_modules_and_classes_that_are_torchs() -> None:
+    for name in ("lr_scheduler", "swa_utils", "LBFGS", "SparseAdam"):
+        assert getattr(ours, name) is getattr(torch.optim, name)
+    missing = {name for name in torch.optim.__all__ if not hasattr(ours, name)}
+    assert all(name.islower() for name in missing)
+
+
 @pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
 def test_sparse_gradients(cls: Any) -> None:
     tables = [torch.nn.Embedding(5, 3, sparse=sparse) for sparse in (True, False)]
@@ -290,6 +359,88 @@ def test_points_of_evaluation() -> None:
                 with pytest.raises(RuntimeError, match=r"call train\(\)"):
                     call()
         assert torch.equal(p, before)
+
+
+def to_and_back(model: Any, optimizer: Any) -> None:
+    model.double()
+    model.float()
+
+
+def state_of_the_user(model: Any, optimizer: Any) -> None:
+    optimizer.state[model.weight]["x"] = 1
+
+
+def other_memory(model: Any, optimizer: Any) -> None:
+    model.weight.data = model.weight.data.clone()
+
+
+def other_strides(model: Any, optimizer: Any) -> None:
+    model.weight.data = model.weight.data.t().contiguous().t()
+
+
+def grad_of_frozen(model: Any, optimizer: Any) -> None:
+    model.bias.grad = torch.ones_like(model.bias)
+
+
+def group_refused(model: Any, optimizer: Any) -> None:
+    with pytest.raises(RuntimeError, match=r"call train\(\) before add_param_group\(\)"):
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
+    assert len(optimizer.param_groups) == 1
+
+
+AVERAGING = [cls for cls in RULES if cls.rule.averages]
+averaging = pytest.mark.parametrize("cls", AVERAGING, ids=lambda cls: cls.__name__)
+
+
+def averaged(cls: Any) -> tuple[Any, Any]:
+    """Return a model with a frozen bias after some steps, and its optimizer."""
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 4)
+    model.bias.requires_grad_(False)
+    optimizer = cls(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.ones(2, 3)).square().sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+@pytest.mark.parametrize(
+    "change",
+    [to_and_back, state_of_the_user, other_memory, other_strides, grad_of_frozen, group_refused],
+)
+@averaging
+def test_training_goes_on_whatever_happens_at_points_of_evaluation(cls: Any, change: Any) -> None:
+    (model, optimizer), (plain, peer) = averaged(cls), averaged(cls)
+    with optimizer.evaluation():
+        change(model, optimizer)
+    assert torch.equal(model.weight, plain.weight)
+    plain.bias.grad = model.bias.grad
+    for each in (optimizer, peer):
+        each.step()
+    assert torch.equal(model.weight, plain.weight)
+    assert torch.equal(model.bias, plain.bias)
+
+
+@averaging
+def test_points_of_training_of_another_type(cls: Any) -> None:
+    model, optimizer = averaged(cls)
+    before = model.weight.detach().clone()
+    optimizer.eval()
+    model.double()
+    optimizer.train()
+    assert torch.equal(model.weight, before.double())
+
+
+@averaging
+def test_points_of_training_without_a_place(cls: Any) -> None:
+    model, optimizer = averaged(cls)
+    optimizer.eval()
+    model.weight.data = torch.ones(2, 2)
+    with pytest.raises(RuntimeError, match=r"^params\[0\]: of another shape or device since eval"):
+        optimizer.train()
+    assert not optimizer.evaluating
+    assert torch.equal(model.weight, torch.ones(2, 2))
 
 
 def test_estimates_of_the_hessian() -> None:

@@ -144,6 +144,30 @@ def test_interrupted_is_uninterrupted(options: dict[str, Any], again: Callable[[
             assert torch.equal(value, second.state[q][name]), name
 
 
+@pytest.mark.parametrize("options", [{}, *OF_BFLOAT16], ids=str)
+def test_means_start_anew_where_a_checkpoint_has_none(options: dict[str, Any]) -> None:
+    """With the parameters after the next step, whatever they were when it was loaded."""
+    dtype = torch.bfloat16 if options else torch.float32
+    given, others = parameters(dtype), parameters(dtype)
+    plain = ours.AdamW(given, lr=0.1, **options)
+    for t in range(3):
+        step(plain, t)
+    optimizer = ours.AdamW(others, lr=0.1, ema_decay=0.75, **options)
+    optimizer.load_state_dict(plain.state_dict())
+    with torch.no_grad():
+        for p, q in zip(others, given, strict=True):
+            p.copy_(q)
+    expected = []
+    for t in range(3, 6):
+        step(optimizer, t)
+        step(plain, t)
+        values = [plain.state[p].get("master", p).detach().float().clone() for p in given]
+        expected = [e.lerp(v, 0.25) for e, v in zip(expected or values, values, strict=True)]
+        for p, mean in zip(others, expected, strict=True):
+            assert not optimizer.state[p]["ema"].requires_grad
+            assert torch.allclose(optimizer.state[p]["ema"], mean, rtol=2e-2 if options else 1e-6)
+
+
 def test_bfloat16_states_go_to_torch_and_back() -> None:
     given = parameters()
     optimizer = ours.AdamW(given, state_dtype="bfloat16")
@@ -175,6 +199,28 @@ def test_states_that_torch_cannot_have_are_refused() -> None:
     with pytest.raises(ValueError, match=r"'low_half' of params\[0\]: expected torch.int16"):
         optimizer.load_state_dict(peer.state_dict())
     assert all(torch.equal(optimizer.state[given[0]][k], v) for k, v in before.items())
+
+
+@pytest.mark.parametrize(
+    ("options", "dtype"),
+    [
+        ({"master_weights": "float32"}, torch.float32),
+        ({"master_weights": "split"}, torch.float64),
+        ({"state_dtype": "bfloat16"}, torch.float64),
+        ({"bfloat16_copy": True}, torch.bfloat16),
+    ],
+)
+@all_rules
+def test_options_of_other_types_of_parameters(
+    cls: Any, options: dict[str, Any], dtype: Any
+) -> None:
+    if not takes(cls, options):
+        return
+    (name,) = options
+    with pytest.raises(ValueError, match=f"{name} (is|are) for parameters of"):
+        cls(parameters(dtype), **options)
+    frozen = [p.requires_grad_(False) for p in parameters(dtype)]
+    cls(frozen, **options)
 
 
 @all_rules

@@ -24,6 +24,7 @@ HEADERS = Path(__file__).parent.parent / "csrc" / "include" / "pyoptim"
 
 NATIVE = """\
 # Written by tools/write_stubs.py from the engine's list of rules; do not edit.
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
 
 OPTIONS: dict[str, Any]
 
+def unexpected_argument(rule: Rule, known: inspect.Signature, names: set[str]) -> TypeError: ...
 def make_class(
     rule: Rule,
     base: type[Optimizer] = ...,
@@ -64,6 +66,10 @@ TORCH = """\
 from typing import ClassVar
 
 import torch
+from torch.optim import LBFGS as LBFGS
+from torch.optim import SparseAdam as SparseAdam
+from torch.optim import lr_scheduler as lr_scheduler
+from torch.optim import swa_utils as swa_utils
 from torch.optim.optimizer import ParamsT
 
 from pyoptim.catalog import Rule

@@ -14,6 +14,8 @@ torch has, too, are subclasses of torch's: arguments, defaults, parameter groups
 checkpoints are torch's own, and only the step is pyoptim's. The others take the settings that the
 class of this name in `pyoptim` takes.
 
+`lr_scheduler`, `swa_utils`, `LBFGS` and `SparseAdam` are torch's own, so that one import serves.
+
 docs/torch.md tells what is the same and what differs.
 """
 
@@ -27,6 +29,11 @@ except ModuleNotFoundError as error:
     raise ImportError(
         "pyoptim.torch needs PyTorch, which is not installed: pip install pyoptim[torch]"
     ) from error
+
+from torch.optim import LBFGS as LBFGS
+from torch.optim import SparseAdam as SparseAdam
+from torch.optim import lr_scheduler as lr_scheduler
+from torch.optim import swa_utils as swa_utils
 
 from pyoptim.torch.classes import CLASSES as _CLASSES
 from pyoptim.torch.optimizer import Optimizer

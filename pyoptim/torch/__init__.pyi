@@ -2,6 +2,10 @@
 from typing import ClassVar
 
 import torch
+from torch.optim import LBFGS as LBFGS
+from torch.optim import SparseAdam as SparseAdam
+from torch.optim import lr_scheduler as lr_scheduler
+from torch.optim import swa_utils as swa_utils
 from torch.optim.optimizer import ParamsT
 
 from pyoptim.catalog import Rule

@@ -23,6 +23,9 @@ MakeEngine: TypeAlias = Callable[[list[Any]], Engine]
 State: TypeAlias = dict[Any, Any]
 """What `torch.optim.Optimizer.state` is: a dict for each parameter that has made a step."""
 
+OPTIONAL_STATES = {"ema", "bfloat16_copy", "master", "low_half"}
+"""What options of pyoptim keep; other checkpoints have not got it."""
+
 _STEP = "step"
 _MOST_STEPS = 2**53
 
@@ -117,24 +120,18 @@ class Binding:
             return
         views, name = self._views[index], self._places[index].name
         for key in views.keys() & known.keys():
-            value = torch.as_tensor(known[key])
-            if value.shape != views[key].shape:
-                raise ValueError(
-                    f"state {key!r} of {name}: expected shape {tuple(views[key].shape)}, "
-                    f"got {tuple(value.shape)}"
-                )
-            if not views[key].is_floating_point() and value.dtype is not views[key].dtype:
-                raise ValueError(
-                    f"state {key!r} of {name}: expected {views[key].dtype}, got {value.dtype}: "
-                    "it is of an optimizer with other options"
-                )
-            views[key].copy_(value)
+            views[key].copy_(_fitting(known[key], views[key], key, name))
             given[key] = views[key]
-        steps = self._steps[index] if self._counts else 1
-        if not 0 <= steps < _MOST_STEPS:
-            raise ValueError(f"state 'step' of {name}: expected a count of steps, got {steps}")
-        self._engine_steps[index][...] = int(steps)
+        self._engine_steps[index][...] = int(self._steps[index] if self._counts else 1)
         self._shown[index] = views.keys() <= known.keys()
+
+    def check_complete(self, state: State) -> None:
+        """Raise an error if a parameter has some of its states, but not all."""
+        for place, views in zip(self._places, self._views, strict=True):
+            known = {key for key, value in state.get(place.tensor, {}).items() if value is not None}
+            missing = sorted(views.keys() - known - OPTIONAL_STATES)
+            if missing and views.keys() & known:
+                raise ValueError(f"state {missing[0]!r} of {place.name} is missing")
 
     def _remember(self, state: State) -> None:
         """Keep what `state` has, to see what is changed there from outside."""
@@ -158,7 +155,7 @@ class Binding:
         try:
             for index, values in enumerate(settings):
                 self.engine.set_all(index, values)
-        except ValueError:
+        except (TypeError, ValueError):  # a new binding tells what is wrong
             return False
         self._settings = settings
         return True
@@ -194,10 +191,25 @@ class Binding:
             ]
         )
 
-    def set_evaluating(self, evaluating: bool) -> None:
-        """Go to the points of evaluation, or back."""
-        self.engine.set_evaluating(evaluating)
+    def eval(self) -> None:
+        """Go to the points of evaluation."""
+        self.engine.set_evaluating(True)
         torch.autograd.graph.increment_version(self._tensors)
+
+    def train(self) -> None:
+        """Go back from there; what has got other memory since is written where it is now."""
+        self.engine.set_evaluating(False)
+        changed = [
+            place.name
+            for place, points in zip(self._places, self.engine.params, strict=True)
+            if not place.put_back(points)
+        ]
+        torch.autograd.graph.increment_version(self._tensors)
+        if changed:
+            raise RuntimeError(
+                f"{', '.join(changed)}: of another shape or device since eval(); the points of "
+                "training cannot be brought back there, only those of the other parameters are"
+            )
 
     def _step(
         self, grads: list[Tensor | None], addresses: list[int | None] | None, scale: float
@@ -236,9 +248,38 @@ class Binding:
         """Put what the engine keeps for parameters that made their first step into `state`."""
         for index, tensor in enumerate(self._tensors):
             if there[index] and not self._shown[index]:
-                state[tensor].update(self._views[index])
+                views = self._views[index]
+                if "ema" in views and "ema" not in state[tensor] and self._engine_steps[index] > 1:
+                    # The state came without a mean.
+                    views["ema"].copy_(views.get("master", tensor.detach()))
+                state[tensor].update(views)
                 self._shown[index] = True
         self._remember(state)
+
+
+def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
+    """Return a state as a tensor that can be copied to where the engine has it."""
+    where = f"state {key!r} of {name}"
+    try:
+        value = torch.as_tensor(value)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"{where}: expected a tensor, got {type(value).__name__}") from None
+    if value.shape != view.shape:
+        raise ValueError(f"{where}: expected shape {tuple(view.shape)}, got {tuple(value.shape)}")
+    if key == _STEP:
+        count = value.item()
+        if isinstance(count, complex) or not 0 <= count < _MOST_STEPS or count != int(count):
+            raise ValueError(f"{where}: expected a count of steps, got {count}")
+    elif not view.is_floating_point() and value.dtype is not view.dtype:
+        raise ValueError(
+            f"{where}: expected {view.dtype}, got {value.dtype}: "
+            "it is of an optimizer with other options"
+        )
+    elif value.is_complex() or (
+        value.dim() > 0 and value.is_floating_point() != view.is_floating_point()
+    ):
+        raise ValueError(f"{where}: expected {view.dtype}, got {value.dtype}")
+    return value
 
 
 def _takes_part(tensor: Tensor) -> bool:

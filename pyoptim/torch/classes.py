@@ -15,7 +15,7 @@ from pyoptim.catalog import Rule, rules
 from pyoptim.extras import EXTRAS, native_extras
 from pyoptim.matrix.engine import MatrixEngine
 from pyoptim.matrix.rule import MatrixRule
-from pyoptim.optim import OPTIONS
+from pyoptim.optim import OPTIONS, unexpected_argument
 from pyoptim.optimizer import native_options, signature_settings
 from pyoptim.torch.optimizer import Optimizer, OptionsEngine
 
@@ -67,6 +67,9 @@ def _initializer(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> Callabl
         if theirs is not None:
             theirs.__init__(self, *arguments, **keywords)
             return
+        unknown = keywords.keys() - signature.parameters.keys()
+        if unknown:
+            raise unexpected_argument(rule, signature, unknown)
         given = signature.bind(self, *arguments, **keywords)
         given.apply_defaults()
         settings = given.arguments

@@ -92,6 +92,15 @@ class Place:
         tensor = from_numpy(array)
         return tensor.as_strided(self.shape, self.stride) if self._by_element(array) else tensor
 
+    def put_back(self, array: Array) -> bool:
+        """Copy what was the memory to where the parameter is now; False if it cannot take it."""
+        tensor = self.tensor.detach()
+        if not tensor.is_cpu or tensor.shape != self.shape:
+            return False
+        if tensor.data_ptr() != array.ctypes.data or tensor.dtype is not self.dtype:
+            tensor.copy_(self.like(array))
+        return True
+
     def _by_element(self, array: Array) -> bool:
         return self.flat and array.shape == (self.tensor.numel(),)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 
 from pyoptim.catalog import Rule
+from pyoptim.checks import as_number
+from pyoptim.extras import EXTRAS
+from pyoptim.optim import OPTIONS
 
 TUPLES: dict[str, tuple[str, ...]] = {
     "betas": ("beta1", "beta2"),
@@ -44,6 +47,32 @@ class Source:
         if isinstance(value, torch.Tensor):
             return value.item()
         return float(value) if self.is_number and isinstance(value, int) else value
+
+
+def check_numbers(known: Sequence[Source], group: Mapping[str, Any]) -> None:
+    """Raise an error that names a setting which should be a number."""
+    for source in known:
+        if source.is_number:
+            as_number(source.name, source.value(group))
+
+
+def check_keys(rule: Rule, keys: Set[str], known: Set[str]) -> None:
+    """Raise an error if a group has an option, or a setting in the spelling of another class.
+
+    Whatever else is not `known` is the user's own.
+    """
+    fields = {field.name for field in rule.fields}
+    for key in sorted(keys - known):
+        if key in OPTIONS or key in EXTRAS:
+            raise ValueError(
+                f"{key!r} is no setting of a group; options of {rule.name}() act on all"
+            )
+        parts = [part for part in TUPLES.get(key, ()) if part in fields]
+        wholes = [whole for whole, names in TUPLES.items() if key in names and whole in known]
+        if parts or (key in fields and wholes):
+            raise ValueError(
+                f"a group of {rule.name} has no {key!r}, it takes {' and '.join(parts or wholes)}"
+            )
 
 
 def sources(rule: Rule, keys: Collection[str]) -> list[Source]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
@@ -16,8 +17,8 @@ from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
-from pyoptim.torch.memory import Tensor, check_steppable
-from pyoptim.torch.names import Settings, Source, sources
+from pyoptim.torch.memory import Tensor, as_numpy, check_steppable
+from pyoptim.torch.names import Settings, Source, check_keys, check_numbers, sources
 
 OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
 """Makes an engine of groups and options."""
@@ -46,12 +47,18 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     param_groups: list[dict[str, Any]]
 
     info: StepInfo | None = None
-    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`."""
+    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`.
+
+    None if it did nothing: no parameter had a gradient, a `GradScaler` left it out, or it failed.
+    """
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
 
     @staticmethod
     def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Make the engine of this rule."""
-        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+        raise NotImplementedError
 
     def _make_engine(self, groups: list[Any]) -> Engine:
         return self._make(groups, self._options)
@@ -72,6 +79,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        self.info = None
         found_inf = getattr(self, "found_inf", None)
         if found_inf is None or not found_inf.item():
             scale = getattr(self, "grad_scale", None)
@@ -107,6 +115,8 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         settings = self._settings()
         if binding is None or not binding.fits(params, self.state) or not binding.follow(settings):
             self._check_training("a change of parameters or groups")
+            for group in self.param_groups:
+                check_numbers(self._known_sources(), group)
             with torch.no_grad():
                 binding = Binding(
                     self.rule,
@@ -123,9 +133,15 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def _settings(self) -> list[Settings]:
         """Return the settings of all groups, as the engine takes them."""
+        known = self._known_sources()
+        return [
+            [(source.name, source.value(group)) for source in known] for group in self.param_groups
+        ]
+
+    def _known_sources(self) -> list[Source]:
         if self._sources is None:
             self._sources = sources(self.rule, self.defaults.keys())
-        return [[(s.name, s.value(group)) for s in self._sources] for group in self.param_groups]
+        return self._sources
 
     def _names(self) -> Iterator[list[str]]:
         """Yield, for each group, what its parameters are called in errors."""
@@ -138,6 +154,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, as torch does; what could not be stepped is refused."""
+        self._check_training("add_param_group()")
         super().add_param_group(param_group)
         try:
             self._check_last_group()
@@ -153,13 +170,25 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                 f"{self.rule.name}: differentiable=True is not supported, autograd does not see "
                 "the step; take torch.optim's"
             )
+        like: dict[Any, Any] = {}  # a parameter of each type
         for tensor, name in zip(group["params"], names, strict=True):
             if tensor.requires_grad:
                 check_steppable(tensor, name)
-        self._make_engine([(self._settings()[-1], [])])
+                like.setdefault(
+                    tensor.dtype, (name, as_numpy(torch.zeros(1, dtype=tensor.dtype)), None)
+                )
+        check_keys(self.rule, group.keys(), {*self.defaults, "params", "param_names"})
+        check_numbers(self._known_sources(), group)
+        self._make_engine(
+            [(self._settings()[-1], list(like.values()) if self._elementwise else [])]
+        )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's; where it does not fit, nothing is changed.
+
+        A ValueError tells what does not: a state that is missing, or has another shape or type,
+        or groups of another optimizer. What an option of pyoptim keeps may be missing, and starts
+        anew.
 
         Other than torch's, it keeps states in the type they have: float32 ones of bfloat16
         parameters stay exact.
@@ -169,14 +198,42 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         given: dict[str, Any] = {}
         hook = self.register_load_state_dict_pre_hook(lambda _, final: given.update(final))
         try:
-            super().load_state_dict(state_dict)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Casting complex values")  # refused below
+                super().load_state_dict(state_dict)
+            self._check_keys()
             self._take_exactly(given)
-            self._bound()
+            self._bound().check_complete(self.state)
+        except KeyError as error:  # of torch's own code
+            try:
+                self._check_keys()
+                raise ValueError(f"{self._without(error.args[0])} is missing") from None
+            finally:
+                self.state, self.param_groups, self._binding = before
         except Exception:
             self.state, self.param_groups, self._binding = before
             raise
         finally:
             hook.remove()
+
+    def _check_keys(self) -> None:
+        """Raise an error unless loaded groups have the settings of this rule."""
+        for index, group in enumerate(self.param_groups):
+            missing = sorted({source.key for source in self._known_sources()} - group.keys())
+            if missing:
+                raise ValueError(
+                    f"group {index} of the state has no {', '.join(map(repr, missing))}: it is of "
+                    f"another optimizer than {self.rule.name}"
+                )
+
+    def _without(self, key: str) -> str:
+        """Return a state in words, and the first parameter that has others, but not this."""
+        names = (name for group in self._names() for name in group)
+        tensors = (tensor for group in self.param_groups for tensor in group["params"])
+        lacking = (
+            n for n, t in zip(names, tensors, strict=True) if key not in self.state.get(t, {key})
+        )
+        return f"state {key!r} of {next(lacking, 'a parameter')}"
 
     def _take_exactly(self, given: dict[str, Any]) -> None:
         """Replace what torch has cast to a parameter's type by what was given."""
@@ -219,15 +276,19 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     def eval(self) -> None:
         """Bring the parameters to the points of evaluation; see `pyoptim.Optimizer.eval`."""
         if self.rule.averages and not self.evaluating:
-            self._set_evaluating(True)
+            self._bound().eval()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`."""
-        if self.evaluating:
-            self._set_evaluating(False)
+        """Bring back the points of training after `eval`, wherever the parameters are by now.
 
-    def _set_evaluating(self, evaluating: bool) -> None:
-        self._bound().set_evaluating(evaluating)
+        Raises
+        ------
+        RuntimeError
+            If parameters have another shape or device since `eval`: they stay as they are, the
+            others are back.
+        """
+        if self._binding is not None and self.evaluating:
+            self._binding.train()
 
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
         """Take in estimates of the Hessian's diagonal; see `pyoptim.Optimizer.update_hessian`.
