@@ -130,8 +130,9 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_add_group(pyoptim_optimizer *optimizer,
 
 /* Adds an array to the last group, before pyoptim_build. Buffers are numbered from 0. `data` is
  * aligned to its type, dense in C's order, overlaps no other buffer, and outlives the optimizer or
- * its last step. `name` is how errors call it (NULL: its number), and no other buffer's. A shape is needed by rules that
- * look at rows and columns, and for gradients of rows; ndim 0 is one number. */
+ * its last step. `name` is how errors call it (NULL: its number), and no other buffer's. A shape is
+ * needed by rules that look at rows and columns, and for gradients of rows; ndim 0 is one number.
+ */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_add_buffer(pyoptim_optimizer *optimizer, const char *name,
                                                  pyoptim_type type, void *data, size_t ndim,
                                                  const size_t *shape);
@@ -187,8 +188,8 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_update_hessian(pyoptim_optimizer *optimize
 PYOPTIM_PUBLIC pyoptim_status pyoptim_eval(pyoptim_optimizer *optimizer);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_train(pyoptim_optimizer *optimizer);
 
-/* An argument of a schedule, or a setting: a number, a word, several numbers, or schedules. Members that are not
- * used are 0. */
+/* An argument of a schedule, or a setting: a number, a word, several numbers, or schedules. Members
+ * that are not used are 0. */
 typedef struct pyoptim_argument {
   const char *name;
   double number;
@@ -212,8 +213,8 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_set_all(pyoptim_optimizer *optimizer, size
                                               const pyoptim_setting *settings, size_t count);
 
 /* Makes every step set this to the schedule's value at the number of steps made before. The
- * schedule may be destroyed afterwards. Flags have none. If what a step's schedules give is refused,
- * no setting changes. */
+ * schedule may be destroyed afterwards. Flags have none. If what a step's schedules give is
+ * refused, no setting changes. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_schedule(pyoptim_optimizer *optimizer, size_t group,
                                                    const char *name,
                                                    const pyoptim_schedule *schedule);
@@ -221,8 +222,7 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_set_schedule(pyoptim_optimizer *optimizer,
 /* The same for several at once, numbers or schedules (`schedules` with `count` 1): all of them, or
  * none. A number ends a schedule. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_schedules(pyoptim_optimizer *optimizer, size_t group,
-                                                    const pyoptim_argument *settings,
-                                                    size_t count);
+                                                    const pyoptim_argument *settings, size_t count);
 
 /* ---- State: what to save, and to put back, so that training goes on to the bit ---------------*/
 
@@ -262,8 +262,9 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_schedule_create(const char *name,
                                                       size_t count, pyoptim_schedule **made);
 
 /* The same from a function of the step, counted from 0, which is called once for each step, however
- * many settings follow it, and must not use the optimizer. `release`, where not NULL, is called with the context in the end, when
- * neither the schedule nor an optimizer or schedule that took it over uses it any more. */
+ * many settings follow it, and must not use the optimizer. `release`, where not NULL, is called
+ * with the context in the end, when neither the schedule nor an optimizer or schedule that took it
+ * over uses it any more. */
 typedef double (*pyoptim_function)(void *context, int64_t step);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_schedule_of(pyoptim_function function, void *context,
                                                   void (*release)(void *context),
