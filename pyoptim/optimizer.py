@@ -248,7 +248,7 @@ class Optimizer(EvaluationPoints):
             taken too (slower). A `RowGrad` in place of one is for some rows of its parameter.
             Without `grads` an optimizer over Parameters uses their `grads`.
         grad_scale : float
-            What gradients are multiplied by first, 1 / (loss scale) for example.
+            What gradients are multiplied by first, 1 / (loss scale) for example; finite.
 
         Returns
         -------
@@ -259,8 +259,8 @@ class Optimizer(EvaluationPoints):
         Raises
         ------
         ValueError
-            If the count, a shape or a name does not fit, a gradient overlaps a parameter, or a
-            schedule gives a number out of range.
+            If the count, a shape or a name does not fit, `grad_scale` is not finite, a gradient
+            overlaps a parameter, or a schedule gives a number out of range.
         IndexError
             If a `RowGrad` has a row that there is not.
         TypeError

@@ -375,6 +375,17 @@ def test_estimates_of_the_hessian_are_kept_whole(state_dtype: Any) -> None:
     assert not np.asarray(state["exp_avg"]).astype(np.float32).any()
 
 
+@pytest.mark.parametrize("scale", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("rule", [po.SGD, po.Muon])
+def test_a_scale_of_gradients_is_finite(rule: Any, scale: float) -> None:
+    param, grad = np.ones((3, 2)), np.ones((3, 2))
+    optimizer = rule([param])
+    with pytest.raises(ValueError, match=f"grad_scale must be finite, got {scale}"):
+        optimizer.step([grad], grad_scale=scale)
+    assert (param == 1).all()
+    assert optimizer.steps == 0
+
+
 def test_gradients_to_be_zeroed_do_not_overlap() -> None:
     grad = np.ones(5)
     optimizer = po.Adam([np.ones(3), np.ones(3)], zero_grads=True)

@@ -113,6 +113,28 @@ def test_each_header_is_clean_cpp_alone(compiler: str, tmp_path: Path) -> None:
         run([*command, "alone.cpp"], cwd=tmp_path)
 
 
+@pytest.mark.parametrize("compiler", CXX_COMPILERS)
+def test_an_old_standard_is_one_error(compiler: str, tmp_path: Path) -> None:
+    (tmp_path / "old.cpp").write_text('#include "pyoptim/pyoptim.hpp"\n')
+    command = [compiler, "-std=c++17", f"-I{po.get_include()}", "-fsyntax-only", "old.cpp"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("error:") == 1, done.stderr
+    assert "needs C++20" in done.stderr
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
+def test_a_project_needs_to_say_no_standard(tmp_path: Path) -> None:
+    """The target asks for C++20, where there is C++."""
+    pages = re.findall(r"```cmake\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    project = next(page for page in pages if "LANGUAGES CXX" in page)
+    assert "STANDARD" not in project
+    project = project.replace("find_package", "set(CMAKE_CXX_STANDARD 17)\nfind_package")
+    (tmp_path / "CMakeLists.txt").write_text(project)
+    shutil.copy(CONSUMERS / "cpp" / "consumer.cpp", tmp_path)
+    assert run([built(tmp_path, tmp_path / "build")])
+
+
 @pytest.mark.skipif(not PAGE.exists(), reason="the documentation is not here")
 @pytest.mark.parametrize("language", ["c", "cpp"])
 def test_the_programs_of_the_page_run(language: str, tmp_path: Path) -> None:

@@ -277,7 +277,6 @@ class BoundOptimizer {
     check_count(arrays.given.size());
     arrays.pointers.resize(arrays.given.size());
     const bool zeroes = engine_->options().extras.zero_grads;
-    std::vector<std::pair<std::uintptr_t, std::uintptr_t>> written;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
       const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
       if (object.is_none()) continue;
@@ -291,15 +290,8 @@ class BoundOptimizer {
                               ": zero_grads needs C-contiguous, aligned, writable arrays");
       if (!is_plain(array)) array = plain_copy(array);
       arrays.pointers[i] = array.data();
-      const auto begin = reinterpret_cast<std::uintptr_t>(array.data());
-      if (zeroes && array.size() > 0)
-        written.emplace_back(begin, begin + std::size_t(array.nbytes()));
       if (array.ptr() != object.ptr()) arrays.held.push_back(std::move(array));
     }
-    std::sort(written.begin(), written.end());
-    for (std::size_t i = 1; i < written.size(); ++i)
-      if (written[i].first < written[i - 1].second)
-        throw py::value_error("zero_grads: two gradients overlap in memory");
     return arrays;
   }
 

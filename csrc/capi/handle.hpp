@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -49,7 +50,8 @@ struct pyoptim_optimizer {
   pyoptim::Settings settings;  // of all groups
   pyoptim::Options options = {.extras = {.stochastic = true}};
   std::vector<pyoptim::GroupSpec> groups;
-  std::vector<const void*> bound;  // gradients, by buffer
+  std::unordered_set<std::string> names;  // of the buffers
+  std::vector<const void*> bound;         // gradients, by buffer
   std::unique_ptr<pyoptim::Optimizer> engine;
   std::vector<pyoptim::Gradient> by_rows;                 // of the step that is being made
   std::vector<std::vector<std::size_t>> shapes;           // of the buffers
@@ -79,11 +81,27 @@ inline void check_index(std::size_t index, std::size_t size, const char* what) {
                                 "; there are " + std::to_string(size));
 }
 
+/// Adds a setting that is not there yet.
+inline void add_setting(Settings& settings, const char* given, double value) {
+  std::string name(text(given, "the name of a setting"));
+  for (const auto& setting : settings)
+    if (setting.first == name) throw std::invalid_argument(name + " is given twice");
+  settings.emplace_back(std::move(name), value);
+}
+
+constexpr std::int64_t most_steps = std::int64_t{1} << 53;  // all of them are doubles, too
+
+/// Throws unless it can be a number of steps.
+inline void check_steps(const std::string& what, std::int64_t steps) {
+  if (steps < 0 || steps > most_steps)
+    throw std::invalid_argument(what + " must be at least 0 and at most 2^53, got " +
+                                std::to_string(steps));
+}
+
 inline Settings settings_of(const pyoptim_setting* given, std::size_t count) {
   if (count > 0) at(given, "settings");
   Settings settings;
-  for (std::size_t i = 0; i < count; ++i)
-    settings.emplace_back(text(given[i].name, "the name of a setting"), given[i].value);
+  for (std::size_t i = 0; i < count; ++i) add_setting(settings, given[i].name, given[i].value);
   return settings;
 }
 

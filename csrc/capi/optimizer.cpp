@@ -88,9 +88,14 @@ pyoptim_status pyoptim_add_buffer(pyoptim_optimizer* optimizer, const char* name
     if (reinterpret_cast<std::uintptr_t>(data) % item_size(*dtype) != 0)
       throw std::invalid_argument(spec.name + ": data is not aligned to its type");
     std::vector<std::size_t> kept = spec.shape;
+    std::string added = spec.name;
+    if (handle.names.contains(added))
+      throw std::invalid_argument("there is a buffer '" + added + "' already");
     handle.bound.reserve(handle.bound.size() + 1);
     handle.shapes.reserve(handle.shapes.size() + 1);
     if (handle.groups.empty()) handle.groups.push_back({handle.settings, {}});
+    handle.groups.back().tensors.reserve(handle.groups.back().tensors.size() + 1);
+    handle.names.insert(std::move(added));
     handle.groups.back().tensors.push_back(std::move(spec));
     handle.bound.push_back(nullptr);
     handle.shapes.push_back(std::move(kept));

@@ -9,19 +9,22 @@ namespace pyoptim::capi {
 namespace {
 
 double number(const char* name, double value) {
-  if (!std::isfinite(value)) throw std::invalid_argument(std::string(name) + " must be finite");
+  if (!std::isfinite(value))
+    throw std::invalid_argument(std::string(name) + " must be finite, got " + pyoptim::text(value));
   return value;
 }
 
 bool flag(const char* name, double value) {
-  if (value != 0 && value != 1) throw std::invalid_argument(std::string(name) + " must be 0 or 1");
+  if (value != 0 && value != 1)
+    throw std::invalid_argument(std::string(name) + " must be 0 or 1, got " + pyoptim::text(value));
   return value == 1;
 }
 
 double whole(const char* name, double value, double most) {
   if (!(value >= 0 && value <= most && value == std::floor(value)))
     throw std::invalid_argument(std::string(name) + " must be a whole number from 0 to " +
-                                std::to_string(static_cast<long long>(most)));
+                                std::to_string(static_cast<long long>(most)) + ", got " +
+                                pyoptim::text(value));
   return value;
 }
 

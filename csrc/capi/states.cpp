@@ -1,4 +1,6 @@
 // Settings of groups, and the arrays and numbers that are kept for buffers.
+#include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "capi/handle.hpp"
@@ -20,6 +22,19 @@ pyoptim_type type_of(StoredType type) {
       return PYOPTIM_UINT16;
   }
   throw std::logic_error("an array of an unknown type");
+}
+
+void check_has_schedule(const RuleInfo& rule, const std::string& name) {
+  bool is_flag = name == "decoupled_weight_decay" || name == "maximize";
+  for (std::size_t i = 0; i < rule.field_count; ++i)
+    is_flag = is_flag || (rule.fields[i].range.flag && name == rule.fields[i].name);
+  if (is_flag) throw std::invalid_argument(name + " is a flag, which has no schedule");
+}
+
+const pyoptim_schedule& schedule_of(const pyoptim_argument& setting) {
+  if (setting.count != 1)
+    throw std::invalid_argument(std::string(setting.name) + " must be a number or one schedule");
+  return at(setting.schedules[0], "the schedule");
 }
 
 void end_schedule(pyoptim_optimizer& handle, std::size_t group, const std::string& name) {
@@ -74,7 +89,7 @@ pyoptim_status pyoptim_get_steps(pyoptim_optimizer* optimizer, int64_t* steps) {
 
 pyoptim_status pyoptim_set_steps(pyoptim_optimizer* optimizer, int64_t steps) {
   return built(optimizer, [&](pyoptim_optimizer& /*handle*/, Optimizer& engine) {
-    if (steps < 0) throw std::invalid_argument("the number of steps must be at least 0");
+    check_steps("the number of steps", steps);
     engine.set_steps(steps);
   });
 }
@@ -105,17 +120,36 @@ pyoptim_status pyoptim_set_all(pyoptim_optimizer* optimizer, size_t group,
 
 pyoptim_status pyoptim_set_schedule(pyoptim_optimizer* optimizer, size_t group, const char* name,
                                     const pyoptim_schedule* schedule) {
+  pyoptim_argument setting{};
+  setting.name = name;
+  setting.schedules = &schedule;
+  setting.count = 1;
+  return pyoptim_set_schedules(optimizer, group, &setting, 1);
+}
+
+pyoptim_status pyoptim_set_schedules(pyoptim_optimizer* optimizer, size_t group,
+                                     const pyoptim_argument* settings, size_t count) {
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     check_index(group, engine.group_count(), "group");
-    Scheduled made{group, std::string(text(name, "the name")), at(schedule, "the schedule").value};
-    const RuleInfo& rule = engine.rule(group);
-    bool is_flag = made.name == "decoupled_weight_decay" || made.name == "maximize";
-    for (std::size_t i = 0; i < rule.field_count; ++i)
-      is_flag = is_flag || (rule.fields[i].range.flag && made.name == rule.fields[i].name);
-    if (is_flag) throw std::invalid_argument(made.name + " is a flag, which has no schedule");
-    handle.scheduled.reserve(handle.scheduled.size() + 1);
-    engine.set(group, made.name, (*made.value)(engine.steps()));
-    end_schedule(handle, group, made.name);
-    handle.scheduled.push_back(std::move(made));
+    if (count > 0) at(settings, "settings");
+    Settings values;
+    std::vector<Scheduled> made;
+    for (std::size_t i = 0; i < count; ++i) {
+      const pyoptim_argument& setting = settings[i];
+      double value = setting.number;
+      if (setting.word != nullptr || setting.numbers != nullptr)
+        throw std::invalid_argument("settings are numbers or schedules");
+      if (setting.schedules != nullptr) {
+        std::string name(text(setting.name, "the name of a setting"));
+        check_has_schedule(engine.rule(group), name);
+        made.push_back({group, std::move(name), schedule_of(setting).value});
+        value = (*made.back().value)(engine.steps());
+      }
+      add_setting(values, setting.name, value);
+    }
+    handle.scheduled.reserve(handle.scheduled.size() + made.size());
+    engine.set(group, values);
+    for (const auto& setting : values) end_schedule(handle, group, setting.first);
+    std::move(made.begin(), made.end(), std::back_inserter(handle.scheduled));
   });
 }

@@ -20,6 +20,12 @@ void check_array(const Optimizer& engine, const Tensor& tensor, const void* valu
                                 " overlaps a parameter or a state in memory");
 }
 
+/// Throws unless what was put back as the steps of each buffer can be such.
+void check_loaded(const Optimizer& engine) {
+  for (std::size_t i = 0; i < engine.tensor_count(); ++i)
+    check_steps("the state 'step' of buffer " + std::to_string(i), engine.tensor(i).steps);
+}
+
 void check_arrays(const Optimizer& engine, const void* const* values) {
   for (std::size_t i = 0; i < engine.tensor_count(); ++i)
     if (values[i] != nullptr)
@@ -73,8 +79,12 @@ void tell(const StepInfo& made, pyoptim_step_info* info) {
 }  // namespace
 
 void follow_schedules(pyoptim_optimizer& handle) {
+  if (handle.scheduled.empty()) return;
+  std::vector<Settings> by_group(handle.engine->group_count());
   for (const Scheduled& scheduled : handle.scheduled)
-    handle.engine->set(scheduled.group, scheduled.name, (*scheduled.value)(handle.engine->steps()));
+    by_group[scheduled.group].emplace_back(scheduled.name,
+                                           (*scheduled.value)(handle.engine->steps()));
+  handle.engine->set(by_group);
 }
 
 }  // namespace pyoptim::capi
@@ -87,6 +97,7 @@ pyoptim_status pyoptim_step(pyoptim_optimizer* optimizer, const void* const* gra
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     if (info != nullptr) check_struct(info);
     const void* const* const given = grads == nullptr ? bound_gradients(handle) : grads;
+    check_loaded(engine);
     check_arrays(engine, given);
     follow_schedules(handle);
     tell(engine.step(given, grad_scale), info);
@@ -98,6 +109,7 @@ pyoptim_status pyoptim_step_rows(pyoptim_optimizer* optimizer, const pyoptim_gra
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     if (info != nullptr) check_struct(info);
     if (engine.tensor_count() > 0) at(grads, "grads");
+    check_loaded(engine);
     check_gradients_of_rows(handle, grads);
     follow_schedules(handle);
     tell(engine.step(handle.by_rows.data(), grad_scale), info);

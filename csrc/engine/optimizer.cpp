@@ -27,6 +27,17 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
   shaping.rest = small ? shift : 1;
 }
 
+[[noreturn]] void refuse_rule(const Backend& backend, std::string_view name) {
+  std::string known, last;
+  for (std::size_t i = 0; i < backend.rule_count; ++i) {
+    if (last == backend.rules[i].name) continue;
+    last = backend.rules[i].name;
+    known += (known.empty() ? "" : ", ") + last;
+  }
+  throw std::invalid_argument("there is no optimizer '" + std::string(name) + "'; there are " +
+                              known);
+}
+
 /// What random rounding of a tensor depends on in a step, well mixed.
 std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t tensor) {
   std::uint64_t bits = seed;
@@ -102,8 +113,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
     if (rule != backend_->rules[i].name) continue;
     if (variant_count_++ == 0) first_variant_ = &backend_->rules[i];
   }
-  if (variant_count_ == 0)
-    throw std::invalid_argument("there is no optimizer '" + std::string(rule) + "'");
+  if (variant_count_ == 0) refuse_rule(*backend_, rule);
   if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
   check_range("clip_norm", non_negative, options.clip_norm);
   check_range("clip_value", non_negative, options.clip_value);
@@ -204,7 +214,7 @@ void Optimizer::set(std::size_t group, std::string_view name, double value) {
   set(group, Settings{{std::string(name), value}});
 }
 
-void Optimizer::set(std::size_t group, const Settings& settings) {
+Optimizer::Group Optimizer::changed(std::size_t group, const Settings& settings) const {
   Group changed = groups_.at(group);
   for (const auto& [name, value] : settings) assign(changed, name, value);
   if (variant(changed) != changed.rule) {
@@ -216,7 +226,18 @@ void Optimizer::set(std::size_t group, const Settings& settings) {
     throw std::invalid_argument(std::string(first_variant_->name) + ": changing " + change +
                                 " changes which states are kept; make a new optimizer");
   }
-  groups_[group] = std::move(changed);
+  return changed;
+}
+
+void Optimizer::set(std::size_t group, const Settings& settings) {
+  groups_.at(group) = changed(group, settings);
+  ++settings_revision_;
+}
+
+void Optimizer::set(const std::vector<Settings>& by_group) {
+  std::vector<Group> all;
+  for (std::size_t i = 0; i < by_group.size(); ++i) all.push_back(changed(i, by_group[i]));
+  std::move(all.begin(), all.end(), groups_.begin());
   ++settings_revision_;
 }
 
@@ -323,6 +344,9 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (evaluating())
     throw std::runtime_error(
         "the parameters are at their evaluation points; call train() before the next step");
+  if (!std::isfinite(grad_scale))
+    throw std::invalid_argument("grad_scale must be finite, got " + text(grad_scale));
+  if (options_.extras.zero_grads) check_apart(grads);
   StepInfo info;
   info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
   double scale = grad_scale;

@@ -90,7 +90,8 @@ class PYOPTIM_API Optimizer {
 
   /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
   /// as it is. Gradients are multiplied by grad_scale, clipped, and never written but by
-  /// zero_grads.
+  /// zero_grads. Throws std::invalid_argument, and changes nothing, for a grad_scale that is not
+  /// finite, and for gradients that overlap and are to be zeroed.
   StepInfo step(const void* const* grads, double grad_scale = 1);
   /// The same, where gradients may be of some rows, whose numbers must be below the length of
   /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
@@ -112,6 +113,8 @@ class PYOPTIM_API Optimizer {
   void set(std::size_t group, std::string_view name, double value);
   /// Sets several at once: all of them, or none.
   void set(std::size_t group, const Settings& settings);
+  /// The same for all groups.
+  void set(const std::vector<Settings>& by_group);
   /// How often settings were set.
   [[nodiscard]] std::uint64_t settings_revision() const { return settings_revision_; }
 
@@ -150,6 +153,8 @@ class PYOPTIM_API Optimizer {
 
   [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
   void assign(Group& group, std::string_view name, double value) const;
+  /// The group with these settings, which must keep the same states.
+  [[nodiscard]] Group changed(std::size_t group, const Settings& settings) const;
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
   [[nodiscard]] std::vector<Tensor*> averaged();
   void check_overlap(const std::vector<GroupSpec>& specs);
@@ -168,6 +173,8 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
   /// What gradients of this norm are to be multiplied by.
   [[nodiscard]] double clip_factor(double norm) const;
+  /// Throws if gradients overlap, which are to be set to 0.
+  void check_apart(const void* const* grads) const;
   void plan(const void* const* grads, double scale);
   /// Moves on what the step used.
   void finish(const void* const* grads);

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <stdexcept>
+#include <utility>
 
 #include "engine/factored.hpp"
 #include "engine/optimizer.hpp"
@@ -127,6 +129,19 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
   memory_ = std::make_shared<Arena>(layout.size());
   for (const Place& place : places)
     tensors_[place.tensor].state[place.state] = memory_->data() + place.offset;
+}
+
+void Optimizer::check_apart(const void* const* grads) const {
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> written;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const auto begin = reinterpret_cast<std::uintptr_t>(grads[i]);
+    const std::size_t bytes = tensors_[i].size * item_size(tensors_[i].dtype);
+    if (grads[i] != nullptr && bytes > 0) written.emplace_back(begin, begin + bytes);
+  }
+  std::sort(written.begin(), written.end());
+  for (std::size_t i = 1; i < written.size(); ++i)
+    if (written[i].first < written[i - 1].second)
+      throw std::invalid_argument("zero_grads: two gradients overlap in memory");
 }
 
 void Optimizer::begin_extras() const {

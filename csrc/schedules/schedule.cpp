@@ -1,5 +1,7 @@
 #include "schedules/schedule.hpp"
 
+#include <cmath>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -21,7 +23,23 @@ struct OfFunction : Schedule {
   OfFunction(const OfFunction&) = delete;
   OfFunction& operator=(const OfFunction&) = delete;
 
-  double operator()(std::int64_t step) const override { return function(context, step); }
+  /// Called once for each step, however often its value is asked for. A value that is not finite
+  /// is an error and not kept.
+  double operator()(std::int64_t step) const override {
+    const std::lock_guard<std::mutex> lock(mutex);
+    if (step == last_step) return last_value;
+    const double value = function(context, step);
+    if (std::isfinite(value)) {
+      last_step = step;
+      last_value = value;
+    }
+    return value;
+  }
+
+ private:
+  mutable std::mutex mutex;
+  mutable std::int64_t last_step = -1;
+  mutable double last_value = 0;
 };
 
 template <class S>

@@ -75,7 +75,9 @@ TEST_CASE("structs are as programs were compiled with them") {
 
 TEST_CASE("an optimizer that cannot be made says why, and gives none") {
   auto* made = reinterpret_cast<pyoptim_optimizer*>(1);
-  check_argument(pyoptim_create("Adamm", nullptr, 0, &made), "there is no optimizer 'Adamm'");
+  check_argument(pyoptim_create("adamw", nullptr, 0, &made),
+                 "there is no optimizer 'adamw'; there are SGD, ");
+  check_argument(pyoptim_create("adamw", nullptr, 0, &made), ", AdamW, ");
   CHECK(made == nullptr);
   check_argument(pyoptim_create(nullptr, nullptr, 0, &made), "the rule is NULL");
   check_argument(pyoptim_create("SGD", nullptr, 0, nullptr), "made is NULL");
@@ -86,6 +88,8 @@ TEST_CASE("an optimizer that cannot be made says why, and gives none") {
   check_argument(pyoptim_create("SGD", &negative, 1, &made), "lr must be at least 0");
   check_argument(pyoptim_create("SGD", &nan, 1, &made), "lr must be at least 0");
   check_argument(pyoptim_create("SGD", &nameless, 1, &made), "the name of a setting is NULL");
+  const pyoptim_setting twice[] = {{"lr", 1}, {"momentum", 0.5}, {"lr", 1}};
+  check_argument(pyoptim_create("SGD", twice, 3, &made), "lr is given twice");
   CHECK(made == nullptr);
 }
 
@@ -110,6 +114,7 @@ TEST_CASE("every function refuses no optimizer") {
         pyoptim_set(nullptr, 0, "lr", 1),
         pyoptim_set_all(nullptr, 0, nullptr, 0),
         pyoptim_set_schedule(nullptr, 0, "lr", nullptr),
+        pyoptim_set_schedules(nullptr, 0, nullptr, 0),
         pyoptim_get_steps(nullptr, &steps),
         pyoptim_set_steps(nullptr, 1),
         pyoptim_group_count(nullptr, &count),
@@ -152,6 +157,8 @@ TEST_CASE("buffers are checked") {
   std::size_t count = 0;
   CHECK(pyoptim_buffer_count(f.opt, &count) == PYOPTIM_OK);
   CHECK(count == 1);
+  check_argument(pyoptim_add_buffer(f.opt, "w", PYOPTIM_FLOAT32, f.grad.data(), 1, shape),
+                 "there is a buffer 'w' already");
   REQUIRE(add(PYOPTIM_FLOAT32, f.w.data() + 5, 0, nullptr) == PYOPTIM_OK);
   check_argument(pyoptim_build(f.opt), "w and buffer 1 overlap in memory");
 }
@@ -162,8 +169,11 @@ TEST_CASE("options are checked when they are set") {
   check_argument(pyoptim_set_option(f.opt, "state_dtype", 1), "clip_norm, clip_value");
   check_argument(pyoptim_set_option(f.opt, nullptr, 1), "the name is NULL");
   check_argument(pyoptim_set_option(f.opt, "clip_norm", -1), "clip_norm must be");
-  check_argument(pyoptim_set_option(f.opt, "skip_nonfinite", 2), "must be 0 or 1");
-  check_argument(pyoptim_set_option(f.opt, "num_threads", 1.5), "whole number from 0 to 512");
+  check_argument(pyoptim_set_option(f.opt, "clip_norm", HUGE_VAL),
+                 "clip_norm must be finite, got inf");
+  check_argument(pyoptim_set_option(f.opt, "skip_nonfinite", 2), "must be 0 or 1, got 2");
+  check_argument(pyoptim_set_option(f.opt, "num_threads", 1.5),
+                 "whole number from 0 to 512, got 1.5");
   check_argument(pyoptim_set_option(f.opt, "ema_decay", 1), "ema_decay must be in [0, 1)");
   check_argument(pyoptim_set_option_word(f.opt, "modifier", "bold"),
                  "must be one of 'cautious', 'grams', got 'bold'");
@@ -185,6 +195,11 @@ TEST_CASE("a step that fails changes nothing") {
   pyoptim_step_info info{};
   check_argument(pyoptim_step(f.opt, grads, 1, &info), "struct_size must be set");
   check_argument(pyoptim_update_hessian(f.opt, grads), "uses no estimates");
+  const pyoptim_gradient of_rows{f.grad.data(), nullptr, 0};
+  for (const double scale : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    check_argument(pyoptim_step(f.opt, grads, scale, nullptr), "grad_scale must be finite, got ");
+    check_argument(pyoptim_step_rows(f.opt, &of_rows, scale, nullptr), "grad_scale must be finite");
+  }
   CHECK(f.w == before);
   info.struct_size = sizeof info;
   CHECK(pyoptim_step(f.opt, grads, 1, &info) == PYOPTIM_OK);
@@ -224,7 +239,120 @@ TEST_CASE("settings are checked, and change all together") {
   check_argument(pyoptim_set(f.opt, 0, "momentum", 0), "changes which states are kept");
   CHECK(pyoptim_get(f.opt, 0, "lr", &value) == PYOPTIM_OK);
   CHECK(value == 1e-3);
-  check_argument(pyoptim_set_steps(f.opt, -1), "at least 0");
+}
+
+TEST_CASE("numbers of steps that cannot be are refused") {
+  Fixture f;
+  const std::int64_t most = std::int64_t{1} << 53;
+  for (const std::int64_t steps : {std::int64_t{-1}, most + 1}) {
+    check_argument(pyoptim_set_steps(f.opt, steps), "at least 0 and at most 2^53, got ");
+    const std::vector<float> before = f.w;
+    pyoptim_state state{};
+    state.struct_size = sizeof state;
+    REQUIRE(pyoptim_get_state(f.opt, 0, 0, &state) == PYOPTIM_OK);
+    REQUIRE(std::string(state.name) == "step");
+    auto& loaded = *static_cast<std::int64_t*>(state.data);
+    loaded = steps;
+    check_argument(f.step(), "the state 'step' of buffer 0 must be at least 0");
+    const pyoptim_gradient of_rows{f.grad.data(), nullptr, 0};
+    check_argument(pyoptim_step_rows(f.opt, &of_rows, 1, nullptr), "the state 'step' of buffer 0");
+    CHECK(f.w == before);
+    loaded = 0;
+    CHECK(f.step() == PYOPTIM_OK);
+  }
+  CHECK(pyoptim_set_steps(f.opt, most) == PYOPTIM_OK);
+}
+
+TEST_CASE("gradients that are set to 0 do not overlap") {
+  Fixture f("SGD", false);
+  std::vector<float> v = {1, 2, 3};
+  const std::size_t shape[] = {3};
+  REQUIRE(pyoptim_add_buffer(f.opt, "v", PYOPTIM_FLOAT32, v.data(), 1, shape) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_option(f.opt, "zero_grads", 1) == PYOPTIM_OK);
+  REQUIRE(pyoptim_build(f.opt) == PYOPTIM_OK);
+  std::vector<float> all(9, 1.0F);
+  const std::vector<float> before = f.w, ones = all;
+  const void* together[] = {all.data(), all.data() + 5};
+  check_argument(pyoptim_step(f.opt, together, 1, nullptr),
+                 "zero_grads: two gradients overlap in memory");
+  CHECK(all == ones);
+  CHECK(f.w == before);
+  const void* apart[] = {all.data(), all.data() + 6};
+  CHECK(pyoptim_step(f.opt, apart, 1, nullptr) == PYOPTIM_OK);
+  CHECK(all == std::vector<float>(9));
+}
+
+TEST_CASE("schedules of a group move together") {
+  // Each of these bounds passes the other's value at step 0.
+  const auto line = [](double from, double to) {
+    const pyoptim_argument arguments[] = {{"lr", from, nullptr, nullptr, nullptr, 0},
+                                          {"steps", 10, nullptr, nullptr, nullptr, 0},
+                                          {"end", to, nullptr, nullptr, nullptr, 0}};
+    pyoptim_schedule* made = nullptr;
+    REQUIRE(pyoptim_schedule_create("linear", arguments, 3, &made) == PYOPTIM_OK);
+    return made;
+  };
+  pyoptim_schedule *low = line(1e-3, 10), *high = line(5e-3, 50), *falling = line(1, 0);
+  Fixture f("Rprop");
+  pyoptim_argument both[] = {{"step_size_min", 0, nullptr, nullptr, &low, 1},
+                             {"step_size_max", 0, nullptr, nullptr, &high, 1}};
+  REQUIRE(pyoptim_set_steps(f.opt, 10) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_schedules(f.opt, 0, both, 2) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_steps(f.opt, 0) == PYOPTIM_OK);
+  double value = 0;
+  for (int i = 0; i < 11; ++i) REQUIRE(f.step() == PYOPTIM_OK);
+  REQUIRE(pyoptim_get(f.opt, 0, "step_size_min", &value) == PYOPTIM_OK);
+  CHECK(value == 10);
+  REQUIRE(pyoptim_get(f.opt, 0, "step_size_max", &value) == PYOPTIM_OK);
+  CHECK(value == 50);
+
+  // One that fails leaves all as it was, and so does one setting that is refused.
+  both[1].schedules = &falling;
+  check_argument(pyoptim_set_schedules(f.opt, 0, both, 2), "Rprop: ");
+  both[1].name = "step_size_min";
+  check_argument(pyoptim_set_schedules(f.opt, 0, both, 2), "step_size_min is given twice");
+  both[1] = {"lr", 0, nullptr, nullptr, &low, 2};
+  check_argument(pyoptim_set_schedules(f.opt, 0, both, 2), "lr must be a number or one schedule");
+  both[1] = {"lr", 0, "fast", nullptr, nullptr, 0};
+  check_argument(pyoptim_set_schedules(f.opt, 0, both, 2), "settings are numbers or schedules");
+  check_argument(pyoptim_set_schedules(f.opt, 0, nullptr, 2), "settings is NULL");
+  REQUIRE(pyoptim_get(f.opt, 0, "step_size_max", &value) == PYOPTIM_OK);
+  CHECK(value == 50);
+  for (pyoptim_schedule* made : {low, high, falling}) pyoptim_schedule_destroy(made);
+}
+
+TEST_CASE("a step whose schedules are refused changes no setting of any group") {
+  std::vector<float> a(3), b(3);
+  const std::size_t shape[] = {3};
+  pyoptim_optimizer* opt = nullptr;
+  REQUIRE(pyoptim_create("SGD", nullptr, 0, &opt) == PYOPTIM_OK);
+  for (std::vector<float>* w : {&a, &b}) {
+    REQUIRE(pyoptim_add_group(opt, nullptr, 0) == PYOPTIM_OK);
+    REQUIRE(pyoptim_add_buffer(opt, nullptr, PYOPTIM_FLOAT32, w->data(), 1, shape) == PYOPTIM_OK);
+  }
+  REQUIRE(pyoptim_build(opt) == PYOPTIM_OK);
+  static int calls;
+  calls = 0;
+  const auto good = [](void*, std::int64_t step) { return ++calls, double(1 + step); };
+  const auto bad = [](void*, std::int64_t step) { return step == 0 ? 1.0 : std::nan(""); };
+  pyoptim_schedule *rises = nullptr, *fails = nullptr;
+  REQUIRE(pyoptim_schedule_of(good, nullptr, nullptr, &rises) == PYOPTIM_OK);
+  REQUIRE(pyoptim_schedule_of(bad, nullptr, nullptr, &fails) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_schedule(opt, 0, "lr", rises) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_schedule(opt, 0, "weight_decay", rises) == PYOPTIM_OK);
+  REQUIRE(pyoptim_set_schedule(opt, 1, "lr", fails) == PYOPTIM_OK);
+  const void* none[] = {nullptr, nullptr};
+  REQUIRE(pyoptim_step(opt, none, 1, nullptr) == PYOPTIM_OK);
+  CHECK(calls == 1);  // once for a step, however many settings follow it
+  check_argument(pyoptim_step(opt, none, 1, nullptr), "lr must be");
+  check_argument(pyoptim_step(opt, none, 1, nullptr), "lr must be");
+  CHECK(calls == 2);
+  double value = 0;
+  REQUIRE(pyoptim_get(opt, 0, "lr", &value) == PYOPTIM_OK);
+  CHECK(value == 1);
+  pyoptim_schedule_destroy(rises);
+  pyoptim_schedule_destroy(fails);
+  pyoptim_destroy(opt);
 }
 
 TEST_CASE("at points of evaluation there is no step") {

@@ -56,10 +56,29 @@ template <class R>
 concept Values = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     Element<std::ranges::range_value_t<R>>;
 
-/// The same that can be written, and outlive the expression.
+/// The same that outlive the expression: no temporary vector.
 template <class R>
-concept WritableValues = Values<R> && std::ranges::borrowed_range<R> &&
+concept LastingValues = Values<R> && std::ranges::borrowed_range<R>;
+
+template <class R>
+inline constexpr bool is_writable =
     !std::is_const_v<std::remove_reference_t<std::ranges::range_reference_t<R>>>;
+
+template <class R>
+concept WritableValues = LastingValues<R> && is_writable<R>;
+
+/// Row numbers that outlive the expression.
+template <class R>
+concept LastingRows = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
+    std::ranges::borrowed_range<R> && std::same_as<std::ranges::range_value_t<R>, std::int64_t>;
+
+/// What empty arrays point to, so that nullptr is no gradient and nothing else.
+inline constexpr std::int64_t nowhere = 0;
+
+template <class T>
+const void* address(const T* data) {
+  return data == nullptr ? static_cast<const void*>(&nowhere) : data;
+}
 
 }  // namespace detail
 
@@ -82,10 +101,11 @@ class Buffer {
   }
 
   /// Where its gradients lie at every step, so that step() needs none. A vector that is assigned
-  /// another one may lie elsewhere afterwards.
-  template <detail::Values R>
+  /// another one may lie elsewhere afterwards; a temporary does not compile.
+  template <detail::LastingValues R>
   Buffer& bind(R&& values) {
-    gradient_ = std::ranges::data(values);
+    gradient_ = detail::address(std::ranges::data(values));
+    gradient_is_writable_ = detail::is_writable<R>;
     gradient_type_ = detail::type_of<std::ranges::range_value_t<R>>;
     gradient_size_ = std::ranges::size(values);
     return *this;
@@ -100,6 +120,7 @@ class Buffer {
   [[nodiscard]] bool gradient_fits() const {
     return gradient_ == nullptr || (gradient_type_ == type_ && gradient_size_ == size_);
   }
+  [[nodiscard]] bool gradient_is_writable() const { return gradient_is_writable_; }
 
  private:
   std::string name_;
@@ -110,30 +131,31 @@ class Buffer {
   const void* gradient_ = nullptr;
   pyoptim_type gradient_type_ = 0;
   std::size_t gradient_size_ = 0;
+  bool gradient_is_writable_ = true;
 };
 
-/// A gradient of all elements of a buffer, or of some rows of its first axis; or none. It only
-/// points to the values.
+/// A gradient of all elements of a buffer, or of some rows of its first axis; or none: nullptr, and
+/// nothing else. It only points to the values, so that one of a temporary vector does not compile.
 class Gradient {
  public:
   Gradient(std::nullptr_t /*none*/) {}
-  template <detail::Values R>
+  template <detail::LastingValues R>
     requires(!std::same_as<std::remove_cvref_t<R>, Gradient>)
   Gradient(R&& values)  // NOLINT(bugprone-forwarding-reference-overload)
       : type_(detail::type_of<std::ranges::range_value_t<R>>),
-        values_(std::ranges::data(values)),
-        size_(std::ranges::size(values)) {}
+        values_(detail::address(std::ranges::data(values))),
+        size_(std::ranges::size(values)),
+        is_writable_(detail::is_writable<R>) {}
   /// The values of these rows follow each other; rows that come several times are added.
-  template <detail::Values R>
-  Gradient(std::span<const std::int64_t> rows, R&& values) : Gradient(values) {
-    static constexpr std::int64_t nowhere = 0;
-    rows_ = rows.empty() ? &nowhere : rows.data();
-    row_count_ = rows.size();
+  template <detail::LastingRows Rows, detail::LastingValues R>
+  Gradient(Rows&& rows, R&& values) : Gradient(values) {
+    row_count_ = std::ranges::size(rows);
+    rows_ = row_count_ == 0 ? &detail::nowhere : std::ranges::data(rows);
   }
 
-  [[nodiscard]] bool is_none() const {
-    return values_ == nullptr && rows_ == nullptr && size_ == 0;
-  }
+  [[nodiscard]] bool is_none() const { return values_ == nullptr; }
+  /// Whether it was made from memory that is not const, as zero_grads needs it.
+  [[nodiscard]] bool is_writable() const { return is_writable_; }
   [[nodiscard]] pyoptim_type type() const { return type_; }
   [[nodiscard]] const void* values() const { return values_; }
   [[nodiscard]] std::size_t size() const { return size_; }
@@ -146,7 +168,22 @@ class Gradient {
   std::size_t size_ = 0;
   const std::int64_t* rows_ = nullptr;
   std::size_t row_count_ = 0;
+  bool is_writable_ = true;
 };
+
+namespace detail {
+
+/// A gradient that is only used in the call it is given to, and so may be of a temporary.
+class GivenGradient : public Gradient {
+ public:
+  GivenGradient(std::nullptr_t /*none*/) : Gradient(nullptr) {}
+  GivenGradient(const Gradient& gradient) : Gradient(gradient) {}
+  template <Values R>
+  GivenGradient(R&& values)  // NOLINT(bugprone-forwarding-reference-overload)
+      : Gradient(std::span(std::ranges::data(values), std::ranges::size(values))) {}
+};
+
+}  // namespace detail
 
 }  // namespace face1
 }  // namespace pyoptim

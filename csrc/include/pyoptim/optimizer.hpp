@@ -60,7 +60,7 @@ struct Options {
   bool bfloat16_copy = false;
   const char* master_weights = nullptr;
   const char* modifier = nullptr;
-  bool zero_grads = false;
+  bool zero_grads = false;  ///< Gradients are written to: those of const memory are refused.
 };
 
 /// What a step did.
@@ -105,46 +105,27 @@ class Optimizer {
     set_options(options);
     for (const Group& group : groups) add(group, groups.front().rule.name());
     check(pyoptim_build(made));
-    for (std::size_t i = 0; i < groups.size(); ++i)
-      for (const auto& [name, setting] : groups[i].rule.settings())
-        if (setting.schedule()) set(i, name, setting);
+    for (std::size_t i = 0; i < groups.size(); ++i) {
+      Rule::Settings scheduled = groups[i].rule.settings();
+      std::erase_if(scheduled, [](const auto& setting) { return !setting.second.schedule(); });
+      set(i, scheduled);
+    }
   }
 
   /// One step with a gradient for each buffer, nullptr for none.
   StepInfo step(std::span<const Gradient> gradients, double grad_scale = 1) {
-    if (gradients.size() != buffers_.size())
-      refuse("expected " + std::to_string(buffers_.size()) + " gradients, got " +
-             std::to_string(gradients.size()));
-    bool by_rows = false;
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
-      check_fits(gradients[i], i);
-      by_rows = by_rows || gradients[i].rows() != nullptr;
-      of_rows_[i] = {gradients[i].values(), gradients[i].rows(), gradients[i].row_count()};
-      pointers_[i] = gradients[i].values();
-    }
-    if (!by_rows) return step_on(pointers_.data(), grad_scale);
-    pyoptim_step_info info = new_info();
-    detail::check(pyoptim_step_rows(handle_.get(), of_rows_.data(), grad_scale, &info));
-    return told(info);
+    return step_with(gradients, grad_scale);
   }
-  StepInfo step(std::initializer_list<Gradient> gradients, double grad_scale = 1) {
-    return step(std::span(gradients.begin(), gradients.size()), grad_scale);
+  StepInfo step(std::initializer_list<detail::GivenGradient> gradients, double grad_scale = 1) {
+    return step_with(std::span(gradients.begin(), gradients.size()), grad_scale);
   }
   /// One step with the gradients that are bound to the buffers.
   StepInfo step(double grad_scale = 1) { return step_on(nullptr, grad_scale); }
 
   /// Takes in estimates of the Hessian's diagonal, for rules that use them.
-  void update_hessian(std::span<const Gradient> estimates) {
-    if (estimates.size() != buffers_.size()) refuse("expected an estimate for each buffer");
-    for (std::size_t i = 0; i < estimates.size(); ++i) {
-      check_fits(estimates[i], i);
-      if (estimates[i].rows() != nullptr) refuse("estimates are of all elements");
-      pointers_[i] = estimates[i].values();
-    }
-    detail::check(pyoptim_update_hessian(handle_.get(), pointers_.data()));
-  }
-  void update_hessian(std::initializer_list<Gradient> estimates) {
-    update_hessian(std::span(estimates.begin(), estimates.size()));
+  void update_hessian(std::span<const Gradient> estimates) { update_hessian_with(estimates); }
+  void update_hessian(std::initializer_list<detail::GivenGradient> estimates) {
+    update_hessian_with(std::span(estimates.begin(), estimates.size()));
   }
 
   /// A setting of a group, by its name.
@@ -154,11 +135,18 @@ class Optimizer {
     return value;
   }
   void set(std::size_t group, const std::string& name, const Setting& setting) {
-    if (setting.schedule())
-      detail::check(
-          pyoptim_set_schedule(handle_.get(), group, name.c_str(), setting.schedule()->handle()));
-    else
-      detail::check(pyoptim_set(handle_.get(), group, name.c_str(), setting.value()));
+    set(group, Rule::Settings{{name, setting}});
+  }
+  /// Several at once, numbers or schedules: all of them, or none.
+  void set(std::size_t group, const Rule::Settings& settings) {
+    detail::Arguments arguments;
+    for (const auto& [name, setting] : settings)
+      if (setting.schedule())
+        arguments(name.c_str(), *setting.schedule());
+      else
+        arguments(name.c_str(), setting.value());
+    detail::check(pyoptim_set_schedules(handle_.get(), group, arguments.all().data(),
+                                        arguments.all().size()));
   }
 
   /// Brings parameters to the points where they are to be evaluated, and back.
@@ -207,6 +195,10 @@ class Optimizer {
     throw Error(PYOPTIM_ERROR_ARGUMENT, message.c_str());
   }
 
+  [[noreturn]] static void refuse_const(const std::string& name) {
+    refuse(name + ": zero_grads writes to gradients, and this one is const");
+  }
+
   static pyoptim_step_info new_info() {
     pyoptim_step_info info{};
     info.struct_size = sizeof info;
@@ -216,6 +208,37 @@ class Optimizer {
     StepInfo made{info.step, {}, info.skipped != 0};
     if (measured_) made.grad_norm = info.grad_norm;
     return made;
+  }
+  /// Gradients are Gradient or what derives from it.
+  template <class G>
+  StepInfo step_with(std::span<const G> gradients, double grad_scale) {
+    if (gradients.size() != buffers_.size())
+      refuse("expected " + std::to_string(buffers_.size()) + " gradients, got " +
+             std::to_string(gradients.size()));
+    bool by_rows = false;
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      const Gradient& gradient = gradients[i];
+      check_fits(gradient, i);
+      if (zero_grads_ && !gradient.is_writable()) refuse_const("gradient " + std::to_string(i));
+      by_rows = by_rows || gradient.rows() != nullptr;
+      of_rows_[i] = {gradient.values(), gradient.rows(), gradient.row_count()};
+      pointers_[i] = gradient.values();
+    }
+    if (!by_rows) return step_on(pointers_.data(), grad_scale);
+    pyoptim_step_info info = new_info();
+    detail::check(pyoptim_step_rows(handle_.get(), of_rows_.data(), grad_scale, &info));
+    return told(info);
+  }
+  template <class G>
+  void update_hessian_with(std::span<const G> estimates) {
+    if (estimates.size() != buffers_.size()) refuse("expected an estimate for each buffer");
+    for (std::size_t i = 0; i < estimates.size(); ++i) {
+      const Gradient& estimate = estimates[i];
+      check_fits(estimate, i);
+      if (estimate.rows() != nullptr) refuse("estimates are of all elements");
+      pointers_[i] = estimate.values();
+    }
+    detail::check(pyoptim_update_hessian(handle_.get(), pointers_.data()));
   }
   StepInfo step_on(const void* const* gradients, double grad_scale) {
     pyoptim_step_info info = new_info();
@@ -254,6 +277,7 @@ class Optimizer {
     for (const auto& [name, word] : words)
       detail::check(pyoptim_set_option_word(handle_.get(), name, word));
     measured_ = options.clip_norm > 0 || options.skip_nonfinite;
+    zero_grads_ = options.zero_grads;
   }
 
   void add(const Group& group, const std::string& rule) {
@@ -271,6 +295,8 @@ class Optimizer {
     for (const std::size_t length : buffer.shape()) size *= length;
     if (size != buffer.size()) refuse(buffer.name() + ": the shape does not fit the elements");
     if (!buffer.gradient_fits()) refuse(buffer.name() + ": the bound gradient does not fit");
+    if (zero_grads_ && !buffer.gradient_is_writable())
+      refuse_const("the gradient of " + buffer.name());
     const char* const name = buffer.name().empty() ? nullptr : buffer.name().c_str();
     detail::check(pyoptim_add_buffer(handle_.get(), name, buffer.type(), buffer.data(),
                                      buffer.shape().size(), buffer.shape().data()));
@@ -287,6 +313,7 @@ class Optimizer {
   std::vector<const void*> pointers_;      // of the step that is being made
   std::vector<pyoptim_gradient> of_rows_;  // the same
   bool measured_ = false;
+  bool zero_grads_ = false;
 };
 
 /// Points of evaluation for as long as this lives.

@@ -108,7 +108,8 @@ PYOPTIM_PUBLIC void pyoptim_destroy(pyoptim_optimizer *optimizer);
  *   seed                 of that rounding, a whole number
  *   ema_decay            keep a mean of the parameters as the state "ema"; 0: do not
  *   bfloat16_copy        1: keep a bfloat16 copy of float32 parameters, a state of this name
- *   zero_grads           1: set gradients to 0 after their use; they must not overlap
+ *   zero_grads           1: set gradients to 0 after their use: the memory of gradients is written,
+ *                        though `const`, and two that overlap are refused
  */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_option(pyoptim_optimizer *optimizer, const char *name,
                                                  double value);
@@ -129,8 +130,9 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_add_group(pyoptim_optimizer *optimizer,
 
 /* Adds an array to the last group, before pyoptim_build. Buffers are numbered from 0. `data` is
  * aligned to its type, dense in C's order, overlaps no other buffer, and outlives the optimizer or
- * its last step. `name` is how errors call it (NULL: its number). A shape is needed by rules that
- * look at rows and columns, and for gradients of rows; ndim 0 is one number. */
+ * its last step. `name` is how errors call it (NULL: its number), and no other buffer's. A shape is
+ * needed by rules that look at rows and columns, and for gradients of rows; ndim 0 is one number.
+ */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_add_buffer(pyoptim_optimizer *optimizer, const char *name,
                                                  pyoptim_type type, void *data, size_t ndim,
                                                  const size_t *shape);
@@ -157,7 +159,7 @@ typedef struct pyoptim_step_info {
 
 /* One step. `grads` has a gradient for each buffer, of its type and size; a NULL leaves its buffer
  * as it is. NULL in place of all takes those of pyoptim_bind_gradient. Gradients are multiplied by
- * grad_scale, and only read unless there is zero_grads. `info` may be NULL. */
+ * grad_scale, which is finite, and only read unless there is zero_grads. `info` may be NULL. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_step(pyoptim_optimizer *optimizer, const void *const *grads,
                                            double grad_scale, pyoptim_step_info *info);
 
@@ -186,6 +188,17 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_update_hessian(pyoptim_optimizer *optimize
 PYOPTIM_PUBLIC pyoptim_status pyoptim_eval(pyoptim_optimizer *optimizer);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_train(pyoptim_optimizer *optimizer);
 
+/* An argument of a schedule, or a setting: a number, a word, several numbers, or schedules. Members
+ * that are not used are 0. */
+typedef struct pyoptim_argument {
+  const char *name;
+  double number;
+  const char *word;
+  const double *numbers;                    /* `count` of them */
+  const pyoptim_schedule *const *schedules; /* `count` of them */
+  size_t count;
+} pyoptim_argument;
+
 /* ---- Settings of a group that is built -------------------------------------------------------*/
 
 PYOPTIM_PUBLIC pyoptim_status pyoptim_get(pyoptim_optimizer *optimizer, size_t group,
@@ -200,10 +213,16 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_set_all(pyoptim_optimizer *optimizer, size
                                               const pyoptim_setting *settings, size_t count);
 
 /* Makes every step set this to the schedule's value at the number of steps made before. The
- * schedule may be destroyed afterwards. Flags have none. */
+ * schedule may be destroyed afterwards. Flags have none. If what a step's schedules give is
+ * refused, no setting changes. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_schedule(pyoptim_optimizer *optimizer, size_t group,
                                                    const char *name,
                                                    const pyoptim_schedule *schedule);
+
+/* The same for several at once, numbers or schedules (`schedules` with `count` 1): all of them, or
+ * none. A number ends a schedule. */
+PYOPTIM_PUBLIC pyoptim_status pyoptim_set_schedules(pyoptim_optimizer *optimizer, size_t group,
+                                                    const pyoptim_argument *settings, size_t count);
 
 /* ---- State: what to save, and to put back, so that training goes on to the bit ---------------*/
 
@@ -235,17 +254,6 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_get_state(pyoptim_optimizer *optimizer, si
 
 /* ---- Schedules -------------------------------------------------------------------------------*/
 
-/* An argument of a schedule: a number, a word, several numbers, or schedules. Members that are not
- * used are 0. */
-typedef struct pyoptim_argument {
-  const char *name;
-  double number;
-  const char *word;
-  const double *numbers;                    /* `count` of them */
-  const pyoptim_schedule *const *schedules; /* `count` of them */
-  size_t count;
-} pyoptim_argument;
-
 /* Makes a schedule by the name that it has in pyoptim.schedules, with the same arguments and
  * defaults: "cosine" with lr 0.1 and steps 1000. Mappings are numbers in pairs: boundary, scale,
  * boundary, scale ... Schedules among the arguments may be destroyed afterwards. */
@@ -253,9 +261,10 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_schedule_create(const char *name,
                                                       const pyoptim_argument *arguments,
                                                       size_t count, pyoptim_schedule **made);
 
-/* The same from a function of the step, counted from 0, which is called by every step and must
- * not use the optimizer. `release`, where not NULL, is called with the context in the end, when
- * neither the schedule nor an optimizer or schedule that took it over uses it any more. */
+/* The same from a function of the step, counted from 0, which is called once for each step, however
+ * many settings follow it, and must not use the optimizer. `release`, where not NULL, is called
+ * with the context in the end, when neither the schedule nor an optimizer or schedule that took it
+ * over uses it any more. */
 typedef double (*pyoptim_function)(void *context, int64_t step);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_schedule_of(pyoptim_function function, void *context,
                                                   void (*release)(void *context),

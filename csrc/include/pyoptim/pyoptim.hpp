@@ -9,6 +9,10 @@
 // optimizers that take matrices as wholes (Muon, Shampoo, SOAP) are in Python only.
 #pragma once
 
+#if __cplusplus < 202002L
+#error "pyoptim.hpp needs C++20; the C interface, pyoptim.h, does not"
+#else
+
 #include <string>
 #include <vector>
 
@@ -49,3 +53,5 @@ inline std::vector<RuleInfo> rules() {
 
 }  // namespace face1
 }  // namespace pyoptim
+
+#endif

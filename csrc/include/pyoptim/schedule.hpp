@@ -2,13 +2,10 @@
 // number or a schedule. Include pyoptim/pyoptim.hpp.
 #pragma once
 
-#if __cplusplus < 202002L
-#error "pyoptim.hpp needs C++20; the C interface, pyoptim.h, does not"
-#endif
-
 #include <concepts>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <limits>
 #include <memory>
 #include <new>
@@ -39,7 +36,12 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
+/// What a schedule that is a function threw in this thread, on its way through the C interface.
+inline thread_local std::exception_ptr thrown;
+
+/// Throws what a call of the C interface failed of.
 inline void check(pyoptim_status status) {
+  if (const std::exception_ptr own = std::exchange(thrown, nullptr)) std::rethrow_exception(own);
   if (status == PYOPTIM_ERROR_MEMORY) throw std::bad_alloc();
   if (status != PYOPTIM_OK) throw Error(status, pyoptim_last_error());
 }
@@ -56,7 +58,8 @@ concept Named = requires(const S& schedule, Arguments& arguments) {
 }  // namespace detail
 
 /// A function of the step, counted from 0: one of pyoptim::schedules, or anything that can be
-/// called with an int64. One that throws, or gives no finite number, makes the step throw Error.
+/// called with an int64, which is done once for each step. What it throws the step throws, too; a
+/// number that is not finite makes it throw Error. Either way nothing is changed.
 class Schedule {
  public:
   template <detail::Named S>
@@ -74,6 +77,7 @@ class Schedule {
           try {
             return double((*static_cast<Function*>(given))(step));
           } catch (...) {
+            detail::thrown = std::current_exception();
             return std::numeric_limits<double>::quiet_NaN();
           }
         },

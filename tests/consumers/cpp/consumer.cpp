@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -144,6 +147,106 @@ void train_in_groups_by_a_function() {
   require(opt.get(1, "lr") == 1, "a rate that was set");
 }
 
+// Gradients point to memory: that of a temporary would be gone. Only a step may be given one.
+using Vector = std::vector<float>;
+using Rows = std::vector<std::int64_t>;
+template <class V>
+concept Bindable = requires(pyoptim::Buffer& buffer, V&& values) {
+  buffer.bind(std::forward<V>(values));
+};
+static_assert(std::is_convertible_v<Vector&, pyoptim::Gradient>);
+static_assert(std::is_convertible_v<const Vector&, pyoptim::Gradient>);
+static_assert(std::is_convertible_v<std::span<float>, pyoptim::Gradient>);
+static_assert(!std::is_constructible_v<pyoptim::Gradient, Vector>);
+static_assert(std::is_constructible_v<pyoptim::Gradient, const Rows&, Vector&>);
+static_assert(!std::is_constructible_v<pyoptim::Gradient, Rows, Vector&>);
+static_assert(!std::is_constructible_v<pyoptim::Gradient, const Rows&, Vector>);
+static_assert(Bindable<Vector&> && Bindable<std::span<const float>> && !Bindable<Vector>);
+
+template <class E>
+std::string message_of(const auto& work) {
+  try {
+    work();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void check_gradients() {
+  Vector w(3, 1.0F), none, nothing;
+  pyoptim::Optimizer opt(pyoptim::SGD{.lr = 1}, {w, nothing});
+  const auto message = [](const auto& work) { return message_of<pyoptim::Error>(work); };
+  require(message([&] {
+            opt.step({none, nullptr});
+          }) == "gradient 0: expected 3 elements, got 0",
+          "an empty gradient is not none");
+  const std::vector<pyoptim::Gradient> gradients = {none, nullptr};
+  require(message([&] { opt.step(gradients); }).find("got 0") != std::string::npos, "in a vector");
+  pyoptim::Buffer bound(w);
+  bound.bind(none);
+  require(message([&] { pyoptim::Optimizer(pyoptim::SGD{}, {bound}); }).find("does not fit") !=
+              std::string::npos,
+          "an empty gradient that is bound");
+  require(opt.steps() == 0, "no step was made");
+  opt.step({nullptr, none});  // of a buffer without elements: there it is a gradient
+  require(opt.states(0)[0].values<std::int64_t>()[0] == 0, "none is no step of a buffer");
+  require(opt.states(1)[0].values<std::int64_t>()[0] == 1, "one that is empty is a step");
+
+  pyoptim::Optimizer zeroing(pyoptim::SGD{.lr = 1}, {w}, {.zero_grads = true});
+  const Vector constant(3, 1.0F);
+  Vector own(3, 1.0F);
+  require(message([&] { zeroing.step({constant}); }) ==
+              "gradient 0: zero_grads writes to gradients, and this one is const",
+          "const memory is not written");
+  require(constant[0] == 1 && w[0] == 1, "nothing changed");
+  require(message([&] {
+            pyoptim::Optimizer(pyoptim::SGD{}, {pyoptim::Buffer("w", w).bind(constant)},
+                               {.zero_grads = true});
+          }).find("the gradient of w: zero_grads") == 0,
+          "the same, bound");
+  zeroing.step({own});
+  require(own[0] == 0 && w[0] == 0, "what is not const is set to 0");
+  require(
+      message([&] { zeroing.step({own}, std::nan("")); }) == "grad_scale must be finite, got nan",
+      "a scale that is no number");
+}
+
+void check_schedules() {
+  Vector w(3, 1.0F);
+  const Vector ones(3, 1.0F);
+  pyoptim::Optimizer opt(
+      pyoptim::Rprop{.step_size_min = schedules::linear{.lr = 1e-3, .steps = 10, .end = 10},
+                     .step_size_max = schedules::linear{.lr = 5e-3, .steps = 10, .end = 50}},
+      {w});
+  for (int i = 0; i < 11; ++i) opt.step({ones});
+  require(opt.get(0, "step_size_min") == 10 && opt.get(0, "step_size_max") == 50, "both moved");
+  opt.set(0, {{"step_size_min", 100}, {"step_size_max", schedules::constant{.lr = 200}}});
+  require(opt.get(0, "step_size_min") == 100 && opt.get(0, "step_size_max") == 200, "both set");
+  require(!message_of<pyoptim::Error>([&] {
+             opt.set(0, {{"step_size_max", 300}, {"step_size_min", 400}});
+           }).empty() &&
+              opt.get(0, "step_size_max") == 200,
+          "all or none");
+
+  std::vector<std::int64_t> calls;
+  pyoptim::Optimizer other(pyoptim::SGD{.lr =
+                                            [&calls](std::int64_t step) {
+                                              calls.push_back(step);
+                                              if (step == 2) throw std::out_of_range("no more");
+                                              return 0.5;
+                                            }},
+                           {w});
+  for (int i = 0; i < 2; ++i) other.step({ones});
+  require(calls == std::vector<std::int64_t>{0, 1}, "called once a step");
+  const Vector before = w;
+  require(message_of<std::out_of_range>([&] { other.step({ones}); }) == "no more",
+          "what a function throws arrives as it is");
+  require(w == before && other.steps() == 2, "and nothing is changed");
+  other.set(0, "lr", 0.5);
+  other.step({ones});
+}
+
 void check_errors() {
   std::vector<float> w(3);
   const std::vector<float> short_one(2);
@@ -171,13 +274,10 @@ void check_errors() {
             pyoptim::Schedule(schedules::linear{.lr = 1, .steps = 0});
           }).find("linear: steps must be") == 0,
           "a wrong schedule");
-  opt.set(0, "lr", [](std::int64_t step) -> double {
-    if (step > 0) throw std::runtime_error("no more");
-    return 0.5;
-  });
+  opt.set(0, "lr", [](std::int64_t step) -> double { return step > 0 ? std::nan("") : 0.5; });
   opt.step({std::vector<float>(3)});
   require(message([&] { opt.step({nullptr}); }).find("lr must be") != std::string::npos,
-          "a function that throws");
+          "a function that gives no number");
 }
 
 }  // namespace
@@ -187,6 +287,8 @@ int main() {
   train_an_embedding();
   train_and_evaluate();
   train_in_groups_by_a_function();
+  check_gradients();
+  check_schedules();
   check_errors();
   require(pyoptim::rules().size() > 30 && pyoptim::get_num_threads() > 0, "the lists");
 }
