@@ -88,9 +88,9 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def native(session: nox.Session) -> None:
-    """Build and run the native tests, by GCC and by clang."""
-    build_and_test(session, "default")
-    build_and_test(session, "clang")
+    """Build and run the native tests, by GCC and by clang, or by the presets given."""
+    for preset in session.posargs or ("default", "clang"):
+        build_and_test(session, preset)
 
 
 @nox.session
