@@ -102,11 +102,6 @@ class MLP(Model):
             fan = inputs if self.activation in ("relu", "gelu") else inputs + outputs
             self.params[name] = rng.normal(scale=(2 / fan) ** 0.5, size=(inputs, outputs))
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of parameters and scores."""
-        return self.params.dtype
-
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as JSON can hold them."""
         return {
@@ -126,7 +121,7 @@ class MLP(Model):
             yield _Layer(values[weight], values[bias], grads[weight], grads[bias], activation)
 
     def _rows(self, x: npt.ArrayLike) -> Array:
-        rows = np.ascontiguousarray(x, dtype=self.dtype)
+        rows = self.cast_inputs(x)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise ValueError(
                 f"x: expected shape (rows, {self.sizes[0]}), got {np.asarray(x).shape}"

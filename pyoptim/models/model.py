@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any, ClassVar
 
+import numpy as np
 import numpy.typing as npt
 
 from pyoptim.losses import Loss
@@ -31,6 +32,15 @@ class Model(ABC):
     params: Parameters
     loss: Loss
     weights: tuple[str, ...] = ()
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of scores; by default that of the parameters."""
+        return self.params.dtype
+
+    def cast_inputs(self, x: npt.ArrayLike) -> Array:
+        """Return rows as the model takes them, converted once where many batches are taken."""
+        return np.ascontiguousarray(x, dtype=self.dtype)
 
     @abstractmethod
     def scores(self, x: npt.ArrayLike) -> Array:

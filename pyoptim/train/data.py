@@ -18,6 +18,7 @@ from pyoptim.weights import (
 
 if TYPE_CHECKING:
     from pyoptim.losses import Loss
+    from pyoptim.models.model import Model
 
 Validation: TypeAlias = float | tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None
 
@@ -55,17 +56,17 @@ def as_rows(
     *,
     of_class: ClassWeight | None,
     loss: Loss,
-    dtype: npt.DTypeLike,
+    model: Model,
 ) -> Rows:
-    """Return rows in a model's type, with the weights of rows and classes multiplied.
+    """Return rows as a model takes them, with the weights of rows and classes multiplied.
 
     Raises
     ------
     ValueError
         If numbers of rows differ, or a weight is out of range.
     """
-    rows = np.ascontiguousarray(x, dtype=dtype)
-    targets = loss.cast_targets(y, rows.dtype)
+    rows = model.cast_inputs(x)
+    targets = loss.cast_targets(y, model.dtype)
     if len(rows) != len(targets):
         raise ValueError(f"x has {len(rows)} rows, y {len(targets)}")
     weights = None if sample_weight is None else as_sample_weight(sample_weight)
@@ -85,9 +86,9 @@ def prepare(
     validation: Validation,
     seed: int,
     loss: Loss,
-    dtype: npt.DTypeLike,
+    model: Model,
 ) -> tuple[Rows, dict[str, Rows]]:
-    """Return rows to train on and those to validate on, by name, all in the model's type.
+    """Return rows to train on and those to validate on, by name, all as the model takes them.
 
     Raises
     ------
@@ -97,7 +98,7 @@ def prepare(
     kind: dict[str, Any] = {
         "of_class": None if class_weight is None else compute_class_weight(class_weight, y),
         "loss": loss,
-        "dtype": dtype,
+        "model": model,
     }
     rows = as_rows(x, y, sample_weight, **kind)
     if len(rows.x) == 0:

@@ -320,7 +320,7 @@ class Trainer:
             validation=self.validation,
             seed=self.seed,
             loss=self.loss,
-            dtype=self.model.params.dtype,
+            model=self.model,
         )
         self.data = {
             "rows": len(rows.x),
