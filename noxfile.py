@@ -26,12 +26,12 @@ def cpp_files() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found if path.suffix in kinds)
 
 
-def build_and_test(session: nox.Session, preset: str) -> None:
-    """Build the library and its native tests by a preset of CMake, and run them."""
+def build_and_test(session: nox.Session, preset: str, *arguments: str) -> None:
+    """Build the library and its native tests by a preset of CMake; run ctest with arguments."""
     session.install(*NATIVE_TOOLS)
     session.run("cmake", "--preset", preset, "--log-level=WARNING")
     session.run("cmake", "--build", "--preset", preset, "-j", JOBS)
-    session.run("ctest", "--preset", preset, "-j", JOBS)
+    session.run("ctest", "--preset", preset, "-j", JOBS, *arguments)
 
 
 @nox.session
@@ -95,15 +95,18 @@ def native(session: nox.Session) -> None:
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """Run the native tests with address, undefined-behaviour and thread sanitizers."""
-    build_and_test(session, "asan")
-    build_and_test(session, "tsan")
+    """Run the native tests with sanitizers of memory, undefined behaviour and threads.
+
+    Arguments are ctest's: nox -s sanitize -- -LE exhaustive.
+    """
+    build_and_test(session, "asan", *session.posargs)
+    build_and_test(session, "tsan", *session.posargs)
 
 
 @nox.session
 def aarch64(session: nox.Session) -> None:
-    """Cross-compile for 64-bit ARM and run the native tests under qemu-user."""
-    build_and_test(session, "aarch64")
+    """Cross-compile for 64-bit ARM; run the native tests under qemu-user, arguments are ctest's."""
+    build_and_test(session, "aarch64", *session.posargs)
 
 
 def test_wheel(session: nox.Session, *arguments: str) -> None:
