@@ -82,8 +82,8 @@ auto factor_of(const R& rule) {
     return [](F state) { return state; };
 }
 
-/// Rows with more columns than this are worked on in pairs: what belongs to columns then comes from
-/// the nearest cache for one of them at least.
+/// Rows with more columns than this are worked on four at a time: what belongs to columns, which the
+/// nearest cache does not hold, is then fetched once for all of them.
 inline constexpr std::size_t near_columns = 2048;
 
 /// One pass over neighbouring rows in a tile. What is found of them and summed up goes over blocks
@@ -131,10 +131,10 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
   /// One element a row: what is found of each, or its update.
   void run_single(std::size_t count, const F* row_factor, double* found) {
     for (std::size_t i = 0; i < count; ++i) {
-      F value = 0, term = 0;
       row_[0] = row_factor == nullptr ? F(R::no_row) : row_factor[i];
-      element<0>(i, value, term);
-      if constexpr (collects) found[i] = double(value);
+      Element element[1];
+      update(i, element);
+      if constexpr (collects) found[i] = double(element[0].value);
     }
   }
 
@@ -144,9 +144,8 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
     Lanes<kind, F> values[rows];
     Lanes<Combination::sum, F> terms[rows];
     const std::size_t end = begin + size, whole = end - size % lanes;
-    for (std::size_t i = begin; i < whole; i += lanes)
-      (line<I>(i, lanes, values[I], terms[I]), ...);
-    if (whole < end) (line<I>(whole, end - whole, values[I], terms[I]), ...);
+    for (std::size_t i = begin; i < whole; i += lanes) lines(i, lanes, values, terms);
+    if (whole < end) lines(whole, end - whole, values, terms);
     if constexpr (collects)
       ((found[I] = kind == Combination::sum ? found[I] + values[I].folded()
                                             : larger(values[I].folded(), found[I])),
@@ -154,46 +153,71 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
     if constexpr (P != Pass::update) ((sum[I][number] = terms[I].folded()), ...);
   }
 
-  /// Up to 16 elements of a row.
-  template <std::size_t Row>
-  void line(std::size_t begin, std::size_t size, Lanes<kind, F>& values,
-            Lanes<Combination::sum, F>& terms) const {
-    F value[lanes], term[lanes];
+  /// Up to 16 elements of each row.
+  void lines(std::size_t begin, std::size_t size, Lanes<kind, F> (&values)[rows],
+             Lanes<Combination::sum, F> (&terms)[rows]) const {
+    F value[rows][lanes], term[rows][lanes];
+    const auto at = [&](std::size_t j) {
+      Element elements[rows];
+      update(begin + j, elements);
+      ((value[I][j] = elements[I].value, term[I][j] = elements[I].term), ...);
+    };
     if (size == lanes) {
 #pragma omp simd
-      for (std::size_t j = 0; j < lanes; ++j) {
-        value[j] = term[j] = 0;
-        element<Row>(begin + j, value[j], term[j]);
-      }
+      for (std::size_t j = 0; j < lanes; ++j) at(j);
     } else {
-      for (std::size_t j = 0; j < lanes; ++j) value[j] = term[j] = 0;
-      for (std::size_t j = 0; j < size; ++j) element<Row>(begin + j, value[j], term[j]);
+      for (std::size_t j = 0; j < lanes; ++j) ((value[I][j] = term[I][j] = 0), ...);
+      for (std::size_t j = 0; j < size; ++j) at(j);
     }
-    if constexpr (collects) values.add(value);
-    if constexpr (P != Pass::update) terms.add(term);
+    if constexpr (collects) (values[I].add(value[I]), ...);
+    if constexpr (P != Pass::update) (terms[I].add(term[I]), ...);
+  }
+
+  struct Element {
+    F param, grad;
+    F state[sizeof...(K) + 1];
+    F value = 0, term = 0;  // what is found of it, and what is added to the total
+  };
+
+  /// An element of each row. All are read before one is written: rows are often apart by a multiple
+  /// of 4096 bytes, and a read waits for a write that is alike modulo that.
+  void update(std::size_t i, Element (&elements)[rows]) const {
+    (read<I>(i, elements[I]), ...);
+    const F number = column(i);
+    (work_out(elements[I], row_[I], number), ...);
+    if constexpr (P == Pass::update) (write<I>(i, elements[I]), ...);
+    if constexpr (collects && keeps_columns<R>) note_column(i, elements[I].value...);
   }
 
   template <std::size_t Row>
-  void element(std::size_t i, F& value, F& term) const {
-    F param = load(p_[Row][i]), grad = load(g_[Row][i]);
+  void read(std::size_t i, Element& element) const {
+    element.param = load(p_[Row][i]);
+    element.grad = load(g_[Row][i]);
+    if constexpr (P == Pass::update) ((element.state[K] = states_[Row][K][i]), ...);
+  }
+
+  void work_out(Element& element, F row, F column) const {
+    auto& [param, grad, state, value, term] = element;
     if constexpr (P == Pass::collect) {
       F kept = param;
       shape_(kept, grad);  // what is measured of parameters is measured before they decay
       function_(param, grad, value, term);
     } else if constexpr (P == Pass::measure) {
       shape_(param, grad);
-      function_(grad, row_[Row], column(i), term);
+      function_(grad, row, column, term);
     } else {
-      F local[sizeof...(K) + 1] = {states_[Row][K][i]...};
       shape_(param, grad);
       if constexpr (collects)
-        function_(param, grad, row_[Row], column(i), local[K]..., value);
+        function_(param, grad, row, column, state[K]..., value);
       else
-        function_(param, grad, row_[Row], column(i), local[K]...);
-      store(p_[Row][i], param);
-      ((states_[Row][K][i] = local[K]), ...);
+        function_(param, grad, row, column, state[K]...);
     }
-    if constexpr (collects && keeps_columns<R>) note_column(i, value);
+  }
+
+  template <std::size_t Row>
+  void write(std::size_t i, const Element& element) const {
+    store(p_[Row][i], element.param);
+    ((states_[Row][K][i] = element.state[K]), ...);
   }
 
   [[nodiscard]] F column([[maybe_unused]] std::size_t i) const {
@@ -205,13 +229,16 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
       return columns_[i];
   }
 
-  void note_column(std::size_t i, F value) const {
+  template <class... Values>
+  void note_column(std::size_t i, Values... values) const {
+    F all = column_values_[i];
     if constexpr (Direct)
-      column_values_[i] = combine_(column_values_[i], value);
+      ((all = combine_(all, values)), ...);
     else if constexpr (kind == Combination::sum)
-      column_values_[i] += value;
+      ((all += values), ...);
     else
-      column_values_[i] = larger(value, column_values_[i]);
+      ((all = larger(values, all)), ...);
+    column_values_[i] = all;
   }
 
   decltype(function_of<R, P, F>(std::declval<R>(), std::declval<Step>())) function_;
@@ -277,7 +304,7 @@ void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Ti
     const std::size_t end = row + tile.rows;
     if constexpr (keeps_columns<R> && !Direct)
       if (tile.columns > near_columns)
-        row = over_rows(row, end, numbers, values, std::index_sequence<0, 1>());
+        row = over_rows(row, end, numbers, values, std::index_sequence<0, 1, 2, 3>());
     over_rows(row, end, numbers, values, std::index_sequence<0>());
   }
 }
