@@ -217,6 +217,7 @@ def measure_torch(bench: Bench) -> Iterator[Measurement]:
         targets = [Target(least, DROP_IN, peer) for least, peer in wanted if least]
         everyone = [*contenders.ours_in_torch("AdamW"), *contenders.torch_peers("AdamW")]
         if everyone:
+            everyone += _floors([(4, 3)])
             yield bench.measure("AdamW", shapes, everyone, *targets)
 
 

@@ -82,8 +82,8 @@ auto factor_of(const R& rule) {
     return [](F state) { return state; };
 }
 
-/// Rows with more columns than this are worked on four at a time: what belongs to columns, which the
-/// nearest cache does not hold, is then fetched once for all of them.
+/// Rows with more columns than this are worked on four at a time: what belongs to columns, which
+/// the nearest cache does not hold, is then fetched once for all of them.
 inline constexpr std::size_t near_columns = 2048;
 
 /// One pass over neighbouring rows in a tile. What is found of them and summed up goes over blocks
