@@ -442,6 +442,7 @@ def interrupted_at(monkeypatch, step, number=signal.SIGINT):
     monkeypatch.setattr("pyoptim.train.trainer.Step.__call__", call)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypatch, run, refused):
     base = ("train", flights, "--target", "delay >= 5", *FAST, "--early-stop", 9)
     run(*base, "--out", "whole")

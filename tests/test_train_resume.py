@@ -197,6 +197,7 @@ def test_the_time_is_that_of_all_parts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> None:
     former = signal.getsignal(number)
 
@@ -217,6 +218,7 @@ def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> 
     assert outcome(again) == outcome(whole)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_signal_raises(tmp_path: Path) -> None:
     former = signal.getsignal(signal.SIGINT)
 
