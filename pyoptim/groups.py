@@ -7,15 +7,22 @@ from typing import Any, TypeAlias
 
 from pyoptim import _core
 from pyoptim.parameters import Parameters
+from pyoptim.selection import Selection
 
 Params: TypeAlias = Any
-"""An array, a list of arrays, a mapping of names to arrays, Parameters, or a list of groups."""
+"""An array, a list of arrays, a mapping of names to arrays, Parameters or a selection of them, or a
+list of groups."""
 
 
 def with_grads(params: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
     """Return what the engine takes: each array with its name in errors and its own gradient."""
-    grads = params.grads if isinstance(params, Parameters) else {}
+    grads = params.grads if isinstance(params, Parameters | Selection) else {}
     return [(f"params[{key!r}]", array, grads.get(key)) for key, array in params.items()]
+
+
+def belongs(params: Mapping[Any, Any], whole: Parameters) -> bool:
+    """Whether these are the parameters of `whole`, or some of them."""
+    return params is whole or (isinstance(params, Selection) and params.whole is whole)
 
 
 def as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -47,7 +54,7 @@ def as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, Any
         if not isinstance(held, Mapping):
             arrays = [held] if _core.is_array(held) else list(held)
             held = {count + i: array for i, array in enumerate(arrays)}
-        elif not isinstance(held, Parameters):
+        elif not isinstance(held, Parameters | Selection):
             held = dict(held)
         count += len(held)
         groups.append({**settings, **group, "params": held})

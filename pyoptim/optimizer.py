@@ -15,10 +15,11 @@ from pyoptim.checks import as_count, as_number, check_positive
 from pyoptim.engine import Engine
 from pyoptim.extras import native_extras
 from pyoptim.groups import Params as Params
-from pyoptim.groups import as_groups, with_grads
+from pyoptim.groups import as_groups, belongs, with_grads
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
+from pyoptim.selection import Selection
 from pyoptim.state_dict import StateDict, fitting
 
 StepFunction: TypeAlias = Callable[[int], float]
@@ -209,8 +210,8 @@ class Optimizer(EvaluationPoints):
             )
 
     def updates(self, params: Parameters) -> bool:
-        """Whether these are the parameters that `step` updates without arguments."""
-        return len(self._groups) == 1 and self._groups[0] is params
+        """Whether `step` without arguments updates these parameters, or some of them."""
+        return all(belongs(group, params) for group in self._groups)
 
     @property
     def scheduled(self) -> bool:
@@ -407,7 +408,7 @@ class Optimizer(EvaluationPoints):
         for params, group in zip(self._groups, self.param_groups, strict=True):
             named = (
                 params
-                if isinstance(params, Parameters)
+                if isinstance(params, Parameters | Selection)
                 else dict(zip(params, group["params"], strict=True))
             )
             groups.append({**group.numbers(), "params": named})

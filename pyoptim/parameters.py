@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim.selection import Selection, match
 
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
@@ -135,6 +136,32 @@ class Parameters(Mapping[str, Array]):
 
     def __len__(self) -> int:
         return len(self._arrays)
+
+    def select(self, *patterns: str) -> Selection:
+        """Return those whose names fit a pattern, for a group of an optimizer with its settings.
+
+        Parameters
+        ----------
+        *patterns : str
+            Names, with ``*``, ``?`` and ``[...]`` as file names have them in a shell.
+
+        Raises
+        ------
+        ValueError
+            If a pattern fits no name.
+
+        Examples
+        --------
+        >>> import pyoptim as po
+        >>> params = po.Parameters({"base.w": (3,), "base.b": (1,), "head.w": (3,)})
+        >>> opt = po.SGD([{"params": params.select("head.*"), "lr": 1.0},
+        ...               {"params": params.select("*.b"), "lr": 0.5}])
+        >>> params.flat_grad[...] = 1
+        >>> info = opt.step()  # "base.w" is in no group, and stays
+        >>> params.flat
+        array([ 0. ,  0. ,  0. , -0.5, -1. , -1. , -1. ], dtype=float32)
+        """
+        return Selection(self, match(self, patterns))
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""

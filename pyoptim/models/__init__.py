@@ -1,7 +1,20 @@
-"""Models that an optimizer of this library trains, and their files."""
+"""Models that an optimizer of this library trains, their files, and fine-tuning."""
 
 from pyoptim.models.dense import MLP, Linear, Softmax
 from pyoptim.models.files import load, read_metadata
 from pyoptim.models.model import Model
+from pyoptim.models.param_groups import param_groups
+from pyoptim.models.pretrained import load_pretrained
+from pyoptim.models.protocol import Trainable
 
-__all__ = ["MLP", "Linear", "Model", "Softmax", "load", "read_metadata"]
+__all__ = [
+    "MLP",
+    "Linear",
+    "Model",
+    "Softmax",
+    "Trainable",
+    "load",
+    "load_pretrained",
+    "param_groups",
+    "read_metadata",
+]

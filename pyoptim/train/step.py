@@ -36,7 +36,9 @@ class Step:
         wrappers = _wrappers(optimizer)
         self.accumulates = any(isinstance(each, GradientAccumulation) for each in wrappers)
         self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
-        names, params = (model.weights, model.params) if penalties else ((), model.params)
+        # What the optimizer does not update is frozen, and penalties leave it alone, too.
+        params, trained = model.params, optimizer.state if penalties else {}
+        names = [name for name in model.weights if name in trained]
         self._penalized = [params[name] for name in names]
         self._their_grads = [params.grads[name] for name in names]
 

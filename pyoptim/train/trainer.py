@@ -16,7 +16,7 @@ from pyoptim import checkpoint, losses
 from pyoptim.checkpoint import Keep
 from pyoptim.checks import as_count, check_not_negative
 from pyoptim.losses import Loss
-from pyoptim.models.model import Model
+from pyoptim.models.protocol import Trainable, as_model, check_parts
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
 from pyoptim.penalties import ElasticNet, Penalty
@@ -50,13 +50,14 @@ class Trainer:
 
     Parameters
     ----------
-    model : Model
-        If it has state beside its parameters, its `state_dict` and `load_state_dict` are used.
+    model : Model, or any object with the model protocol
+        See `pyoptim.models.Trainable`. If it has state beside its parameters, its `state_dict` and
+        `load_state_dict` are used.
     loss : str or Loss, optional
         By default the model's own.
     optimizer : Optimizer or Wrapper, optional
-        Over ``model.params``; by default AdamW. Gradients are clipped by its ``clip_norm`` and
-        ``clip_value``.
+        Over ``model.params``, or groups of some of them (`pyoptim.models.param_groups`): the others
+        are frozen. By default AdamW. Gradients are clipped by its ``clip_norm`` and ``clip_value``.
     epochs : int
         How often every row is seen.
     batch_size : int
@@ -105,7 +106,8 @@ class Trainer:
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range, or the optimizer is not over the model's parameters.
+        If an argument is out of range, the optimizer is not over the model's parameters, or the
+        model lacks what an argument needs.
 
     Examples
     --------
@@ -124,7 +126,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: Model,
+        model: Trainable,
         loss: str | Loss | None = None,
         optimizer: Optimizer | Wrapper | None = None,
         *,
@@ -145,17 +147,18 @@ class Trainer:
     ) -> None:
         check_not_negative("l1", l1)
         check_not_negative("l2", l2)
+        self._model = as_model(model)
         if optimizer is not None and not (
             isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)
         ):
             raise ValueError(
                 f"optimizer must be one over the model's params, got {optimizer!r}; "
-                "make it as AdamW(model.params)"
+                "make it as AdamW(model.params), or of groups of model.params.select(...)"
             )
         if metrics and not validation:
             raise ValueError("metrics are measured on validation sets: they need validation=")
         self.model = model
-        self.loss = model.loss if loss is None else losses.get(loss)
+        self.loss = self._model.loss if loss is None else losses.get(loss)
         self.optimizer = AdamW(model.params) if optimizer is None else optimizer
         if as_count("accumulate", accumulate) > 1:
             self.optimizer = GradientAccumulation(self.optimizer, every=accumulate)
@@ -171,6 +174,13 @@ class Trainer:
             self.penalties.insert(0, ElasticNet(l1, l2))
         if not all(isinstance(each, Penalty) for each in self.penalties):
             raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
+        check_parts(
+            self._model,
+            self.loss,
+            validation=self.validation is not None,
+            metrics=bool(self.metrics),
+            penalties=bool(self.penalties),
+        )
         self.callbacks = all_callbacks(callbacks, early_stopping, max_time, progress)
         for callback in self.callbacks:
             callback.on_attach(self)
@@ -320,7 +330,7 @@ class Trainer:
             validation=self.validation,
             seed=self.seed,
             loss=self.loss,
-            model=self.model,
+            model=self._model,
         )
         self.data = {
             "rows": len(rows.x),
@@ -381,10 +391,10 @@ class Trainer:
         )
 
     def _evaluate(self, name: str, rows: Rows) -> dict[str, float]:
-        found = self.model.evaluate(rows.x, rows.y, self.loss, **rows.keywords)
+        found = self._model.evaluate(rows.x, rows.y, self.loss, **rows.keywords)
         wanted = {metric: f for metric, f in self.metrics.items() if metric not in found}
         if wanted:
-            scores = self.model.scores(rows.x)
+            scores = self._model.scores(rows.x)
             found |= {
                 metric: measure(scores, rows, self.loss) for metric, measure in wanted.items()
             }
@@ -403,7 +413,7 @@ class Trainer:
             self._begin()
         else:
             check_data(state["data"], self.data)
-        self._make_step = Step(self.model, self.loss, self.optimizer, self.penalties)
+        self._make_step = Step(self._model, self.loss, self.optimizer, self.penalties)
         threads = product_threads(self.batch_size * self.model.params.flat.size)
         try:
             self._call("on_fit_begin")

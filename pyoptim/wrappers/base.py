@@ -109,7 +109,7 @@ class Wrapper(EvaluationPoints):
         return self.optimizer.scheduled
 
     def updates(self, params: Parameters) -> bool:
-        """Whether these are the parameters that `step` updates without arguments."""
+        """Whether `step` without arguments updates these parameters, or some of them."""
         return self.optimizer.updates(params)
 
     def step(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LRSchedule(Callback):
-    """Sets the learning rate of all groups by a schedule.
+    """Sets the learning rate of all groups, which have one and the same, by a schedule.
 
     An optimizer takes a schedule of its steps itself, ``lr=po.schedules.cosine(...)``; this is for
     one of epochs, ``lr = schedule(epoch)`` with epochs counted from 0. It depends on their number
@@ -30,7 +30,8 @@ class LRSchedule(Callback):
     TypeError
         If the schedule is none.
     ValueError
-        If `by` is neither; in training, if the optimizer's own rate is a schedule.
+        If `by` is neither; in training, if the optimizer's own rate is a schedule, or its groups
+        have several rates, which would become one.
 
     Examples
     --------
@@ -52,8 +53,14 @@ class LRSchedule(Callback):
         self.by = by
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Raise ValueError if the rate has a schedule already."""
+        """Raise ValueError if the rate has a schedule already, or there are several rates."""
         check_no_schedule(self, trainer)
+        rates = sorted({group["lr"] for group in trainer.optimizer.param_groups})
+        if len(rates) > 1:
+            raise ValueError(
+                "LRSchedule gives all groups one rate, and they have "
+                f"{', '.join(map(str, rates))}; give every group a schedule as its lr"
+            )
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
         """Set the epoch's rate."""

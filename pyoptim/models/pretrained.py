@@ -1,0 +1,198 @@
+"""Weights that someone trained before, from any safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
+from typing import TypeAlias
+
+import numpy.typing as npt
+
+from pyoptim.checkpoint.files import MappedFile
+from pyoptim.models.protocol import Trainable
+from pyoptim.parameters import Parameters
+from pyoptim.selection import Patterns, match
+
+NameMap: TypeAlias = Mapping[str, str] | Callable[[str], str | None]
+"""From names in a file to names here: those of a mapping, or what a function gives, None for no."""
+
+_FLOATS = ("F", "BF")  # what the names of their types begin with in files
+
+
+def load_pretrained(
+    path: str | PathLike[str],
+    model: Trainable | Parameters | None = None,
+    *,
+    map: NameMap | None = None,  # noqa: A002
+    transpose: Patterns = (),
+    skip: Patterns = (),
+    strict: bool = True,
+    dtype: npt.DTypeLike | None = None,
+) -> Parameters:
+    """Read weights from a safetensors file, whoever wrote it, into a model or into Parameters.
+
+    Of the file, which is mapped into memory, only what is taken is read. Floating-point types are
+    converted; nothing else is. Everything is checked before anything is written.
+
+    Parameters
+    ----------
+    path : path
+    model : model or Parameters, optional
+        What is filled. Without it there are new Parameters of what is taken.
+    map : mapping of str to str, or function, optional
+        From a name in the file to the name here. Tensors that are not in a mapping, or for which
+        the function returns None, are left out. By default names are the same, and all are taken.
+    transpose : str or sequence of str
+        Patterns (``*``, ``?``, ``[...]``) of names here: these matrices lie in the file the other
+        way round. Dense layers here have weights of shape (inputs, outputs); those of PyTorch's
+        ``nn.Linear`` are (outputs, inputs). A square matrix fits both ways: nothing but this
+        argument can tell.
+    skip : str or sequence of str
+        Patterns of names here that stay as they are, as a new head, whether the file has them or
+        not.
+    strict : bool
+        Whether what is taken from the file must be all that the model has. Else parameters that
+        the file lacks stay as they are, and what the model lacks is left out; shapes must fit all
+        the same.
+    dtype : {"float32", "float64", "bfloat16"}, optional
+        Of new Parameters. By default that of the file, and float32 where that is none of these
+        (float16).
+
+    Returns
+    -------
+    params : Parameters
+        The model's, or new ones, in the order of the file.
+
+    Raises
+    ------
+    ValueError
+        If names or shapes do not fit (the message lists all that do not), a pattern or a name of
+        the mapping fits nothing, or nothing is left.
+    TypeError
+        If what is taken is not of floating-point numbers, or of several types and no dtype is
+        given.
+    CheckpointError
+        If the file is damaged.
+    FileNotFoundError
+        If there is no such file.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import numpy as np, pyoptim as po
+    >>> other = {"net.0.weight": np.ones((8, 4), np.float16), "net.0.bias": np.zeros(8, np.float16),
+    ...          "net.1.weight": np.ones((2, 8), np.float16), "net.1.bias": np.zeros(2, np.float16)}
+    >>> model = po.models.MLP([4, 8, 3])  # the same first layer, another head
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "model.safetensors")
+    ...     po.checkpoint.save_safetensors(path, other)
+    ...     _ = po.models.load_pretrained(
+    ...         path, model, map=lambda name: name.replace("net", "layers"),
+    ...         transpose="*.weight", skip="layers.1.*")
+    ...     table = po.models.load_pretrained(path, map={"net.0.weight": "table"})
+    >>> bool((model.params["layers.0.weight"] == 1).all())
+    True
+    >>> table
+    Parameters(table: (8, 4); 32 of float32)
+    """
+    file = MappedFile(path)
+    sources = _sources(file, map)
+    params = _params_of(model)
+    skipped = set(match([*sources, *(params or ())], skip, "skip"))
+    sources = {name: source for name, source in sources.items() if name not in skipped}
+    turned = set(match(sources, transpose, "transpose"))
+    shapes = {name: _shape(file, source, name in turned) for name, source in sources.items()}
+    if params is None:
+        _check_floats(file, sources)
+        chosen = _common_dtype(file, sources.values()) if dtype is None else dtype
+        params = Parameters(shapes, dtype=chosen)
+    else:
+        if dtype is not None:
+            raise ValueError(f"dtype is for new Parameters; this model has {params.dtype}")
+        wanted = {name: array.shape for name, array in params.items() if name not in skipped}
+        _check_fit(file, shapes, wanted, strict=strict)
+        sources = {name: source for name, source in sources.items() if name in wanted}
+        _check_floats(file, sources)
+    if not sources:
+        raise ValueError(f"{file.path}: nothing is taken; it has {', '.join(file.header.tensors)}")
+    for name, source in sources.items():
+        array = file.array(source)
+        params[name] = array.T if name in turned else array
+    return params
+
+
+def _params_of(model: Trainable | Parameters | None) -> Parameters | None:
+    return model if model is None or isinstance(model, Parameters) else model.params
+
+
+def _sources(file: MappedFile, names: NameMap | None) -> dict[str, str]:
+    """Return which tensor of the file is called how here, in the order of the file."""
+    there = file.header.tensors
+    if isinstance(names, Mapping):
+        unknown = [name for name in names if name not in there]
+        if unknown:
+            turned = any(name in there for name in names.values())
+            raise ValueError(
+                f"{file.path}: map names {', '.join(unknown)}, and the file has {', '.join(there)}"
+                + ("; map goes from names in the file to names here" if turned else "")
+            )
+        names = names.get
+    sources: dict[str, str] = {}
+    for source in there:
+        name = source if names is None else names(source)
+        if name in sources:
+            raise ValueError(f"{file.path}: {sources[name]} and {source} would both be {name!r}")
+        if name is not None:
+            sources[name] = source
+    return sources
+
+
+def _shape(file: MappedFile, source: str, turned: bool) -> tuple[int, ...]:
+    shape = file.header.tensors[source].shape
+    if turned and len(shape) > 2:
+        raise ValueError(f"{file.path}: {source} of shape {shape} is no matrix to transpose")
+    return shape[::-1] if turned else shape
+
+
+def _check_floats(file: MappedFile, sources: Mapping[str, str]) -> None:
+    for name, source in sources.items():
+        dtype = file.header.tensors[source].dtype
+        if not dtype.startswith(_FLOATS):
+            raise TypeError(
+                f"{file.path}: {source} is of {dtype}, not of floating-point numbers; leave it out "
+                f"by skip={name!r}"
+            )
+
+
+def _common_dtype(file: MappedFile, sources: Iterable[str]) -> str | None:
+    """Return the type of new Parameters: float32 in the place of what they cannot be."""
+    names = {"F64": "float64", "BF16": "bfloat16"}
+    found = {names.get(file.header.tensors[source].dtype, "float32") for source in sources}
+    if len(found) > 1:
+        raise TypeError(
+            f"{file.path} has several dtypes ({', '.join(sorted(found))}): choose one with dtype="
+        )
+    return found.pop() if found else None
+
+
+def _check_fit(
+    file: MappedFile,
+    shapes: Mapping[str, tuple[int, ...]],
+    wanted: Mapping[str, tuple[int, ...]],
+    *,
+    strict: bool,
+) -> None:
+    """Raise ValueError that lists what is missing, too much, or of another shape."""
+    faults = []
+    missing = [name for name in wanted if name not in shapes]
+    unexpected = [name for name in shapes if name not in wanted]
+    if strict and missing:
+        faults.append(f"it lacks {', '.join(missing)}")
+    if strict and unexpected:
+        faults.append(f"the model lacks {', '.join(unexpected)}")
+    for name, shape in wanted.items():
+        if name in shapes and shapes[name] != shape:
+            turned = "; is it to be transposed?" if shapes[name][::-1] == shape else ""
+            faults.append(f"{name} is {shapes[name]}, the model's {shape}{turned}")
+    if faults:
+        raise ValueError(f"{file.path} does not fit the model: " + "; ".join(faults))

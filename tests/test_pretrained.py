@@ -1,0 +1,220 @@
+"""Weights from any safetensors file: names, shapes, types; and tuning them."""
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+from sklearn.datasets import load_digits
+
+import pyoptim as po
+from pyoptim.models import MLP, load_pretrained, param_groups
+from pyoptim.parameters import Parameters
+from pyoptim.train import EarlyStopping, Trainer
+
+RNG = np.random.default_rng(0)
+
+
+def torch_names(model: MLP) -> dict[str, np.ndarray]:
+    """Return weights as nn.Sequential of nn.Linear and activations has them."""
+    return {
+        f"{2 * int(name.split('.')[1])}.{name.split('.')[2]}": np.ascontiguousarray(array.T)
+        for name, array in model.params.items()
+    }
+
+
+def from_torch(name: str) -> str:
+    number, part = name.split(".")
+    return f"layers.{int(number) // 2}.{part}"
+
+
+def write(path: Path, **tensors: Any) -> Path:
+    save_file({name: np.asarray(array) for name, array in tensors.items()}, path)
+    return path
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.safetensors"
+
+
+def test_a_model_is_filled_from_torchs_layout(path: Path) -> None:
+    source = MLP([4, 6, 6, 3], seed=5)
+    save_file(torch_names(source), path)
+    for names in (from_torch, {name: from_torch(name) for name in torch_names(source)}):
+        model = MLP([4, 6, 6, 3], seed=1)
+        found = load_pretrained(path, model, map=names, transpose="*.weight")
+        assert found is model.params
+        assert np.array_equal(model.params.flat, source.params.flat)
+    plain = load_pretrained(path, map=from_torch, transpose=["layers.?.weight"])
+    assert {name: array.shape for name, array in plain.items()} == {
+        name: array.shape for name, array in source.params.items()
+    }
+    for name in plain:
+        assert np.array_equal(plain[name], source.params[name])
+
+
+@pytest.mark.peers
+def test_a_file_that_torch_wrote(path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import save_file as save_torch
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(4, 7), torch.nn.Tanh(), torch.nn.Linear(7, 3))
+    save_torch(net.state_dict(), path)
+    model = MLP([4, 7, 3], activation="tanh")
+    load_pretrained(path, model, map=from_torch, transpose="*.weight")
+    x = RNG.normal(size=(5, 4)).astype(np.float32)
+    expected = net(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(model.scores(x), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_the_file_is_as_it_was(path: Path) -> None:
+    write(path, w=np.ones((3, 3), np.float32))
+    before = path.read_bytes()
+    params = load_pretrained(path)
+    params["w"] = 7
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("into", [None, "float32", "float64"])
+def test_floating_point_types_are_converted(dtype: str, into: str | None, path: Path) -> None:
+    kind = np.dtype(getattr(ml_dtypes, dtype) if dtype == "bfloat16" else dtype)
+    array = RNG.normal(size=(3, 2)).astype(kind)
+    po.checkpoint.save_safetensors(path, {"layers.0.weight": array})
+    found = load_pretrained(path, dtype=into)
+    assert str(found.dtype) == (into or {"float16": "float32"}.get(dtype, dtype))
+    assert np.array_equal(found["layers.0.weight"], array.astype(found.dtype))
+    model = MLP([3, 2], dtype=into or "float32")
+    model.params["layers.0.bias"] = 5
+    load_pretrained(path, model, skip="*.bias")
+    assert np.array_equal(model.params["layers.0.weight"], array.astype(model.dtype))
+    assert (model.params["layers.0.bias"] == 5).all()
+
+
+def test_what_is_no_floating_point_number_is_refused(path: Path) -> None:
+    write(path, ids=np.arange(3), w=np.ones(2, np.float32), yes=np.array([True]))
+    with pytest.raises(TypeError, match=r"ids is of I64, not of floating.* skip='ids'"):
+        load_pretrained(path)
+    assert list(load_pretrained(path, skip=["ids", "yes"])) == ["w"]
+    assert list(load_pretrained(path, map={"w": "v"})) == ["v"]
+    with pytest.raises(TypeError, match="yes is of BOOL"):
+        load_pretrained(path, map={"yes": "v"})
+
+
+def test_several_types_need_a_choice(path: Path) -> None:
+    write(path, a=np.ones(2, np.float32), b=np.ones(2, np.float64))
+    with pytest.raises(TypeError, match=r"several dtypes \(float32, float64\): choose one with"):
+        load_pretrained(path)
+    assert load_pretrained(path, dtype="float64").dtype == np.float64
+    write(path, a=np.ones(2, np.float32), b=np.ones(2, np.float16))
+    assert load_pretrained(path).dtype == np.float32
+
+
+def test_errors_list_all_that_does_not_fit_and_nothing_is_changed(path: Path) -> None:
+    source = MLP([4, 6, 3], seed=5)
+    tensors = dict(source.params)
+    tensors["layers.0.weight"] = np.ascontiguousarray(tensors["layers.0.weight"].T)
+    tensors["layers.1.bias"] = np.ones(4, np.float32)
+    tensors["head.weight"] = np.ones(4, np.float32)
+    del tensors["layers.0.bias"]
+    save_file(tensors, path)
+    model = MLP([4, 6, 3], seed=1)
+    before = model.params.flat.copy()
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        load_pretrained(path, model)
+    for part in (
+        f"{path} does not fit the model: it lacks layers.0.bias; the model lacks head.weight; ",
+        "layers.0.weight is (6, 4), the model's (4, 6); is it to be transposed?",
+        "layers.1.bias is (4,), the model's (3,)",
+    ):
+        assert part in str(caught.value)
+    with pytest.raises(ValueError, match=r"layers.1.bias is \(4,\)") as caught:
+        load_pretrained(path, model, transpose="layers.0.weight", strict=False)
+    assert "lacks" not in str(caught.value)
+    assert np.array_equal(model.params.flat, before)
+
+    load_pretrained(path, model, transpose="layers.0.weight", skip="*.bias", strict=False)
+    assert np.array_equal(model.params["layers.0.weight"], source.params["layers.0.weight"])
+    assert not model.params["layers.1.bias"].any()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"map": {"x": "y"}}, "map names x, and the file has a, b"),
+        ({"map": {"layers.0.weight": "a"}}, "map goes from names in the file to names here"),
+        ({"map": lambda name: "w"}, "a and b would both be 'w'"),
+        ({"map": lambda name: None}, "nothing is taken; it has a, b"),
+        ({"skip": "*"}, "nothing is taken"),
+        ({"skip": "c*"}, r"skip 'c\*' fits none of a, b"),
+        ({"transpose": "c"}, "transpose 'c' fits none of a, b"),
+        ({"transpose": "b"}, r"b of shape \(1, 2, 3\) is no matrix"),
+        ({"model": Parameters({"a": 2}), "dtype": "float32"}, "dtype is for new Parameters"),
+    ],
+)
+def test_arguments_that_do_not_fit(keywords: Any, message: str, path: Path) -> None:
+    write(path, a=np.ones(2, np.float32), b=np.ones((1, 2, 3), np.float32))
+    with pytest.raises(ValueError, match=message):
+        load_pretrained(path, **keywords)
+
+
+def test_files_that_are_none(path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_pretrained(path)
+    path.write_bytes(b"nothing")
+    with pytest.raises(po.CheckpointError, match="not a valid safetensors file"):
+        load_pretrained(path)
+
+
+def digits(classes: range) -> tuple[np.ndarray, np.ndarray]:
+    x, y = load_digits(return_X_y=True)
+    chosen = np.isin(y, classes)
+    return x[chosen] / 16, y[chosen] - classes[0]
+
+
+def test_digits_0_to_4_tuned_to_5_to_9(path: Path) -> None:
+    """With 50 examples of the new ones: fewer steps than from scratch, and a better end."""
+    x, y = digits(range(5))
+    base = MLP([64, 64, 32, 5], seed=1)
+    Trainer(base, optimizer=po.AdamW(base.params, lr=3e-3), epochs=15, progress=False).fit(x, y)
+    assert base.evaluate(x, y)["accuracy"] > 0.99
+    base.save(path)
+
+    x, y = digits(range(5, 10))
+    few = np.random.default_rng(0).permutation(len(x))
+    train, test = few[:50], few[50:]
+
+    def epochs_to(accuracy: float, tuned: bool, seed: int) -> float:
+        model = MLP([64, 64, 32, 5], seed=seed)
+        if tuned:
+            load_pretrained(path, model, skip="layers.2.*")
+            groups = param_groups(model.params, freeze="layers.0.*", lr=3e-3, layer_decay=0.5)
+        else:
+            groups = param_groups(model.params, lr=3e-3)
+        history = Trainer(
+            model,
+            optimizer=po.AdamW(groups),
+            epochs=60,
+            batch_size=10,
+            validation=(x[test], y[test]),
+            early_stopping=EarlyStopping("val_accuracy", patience=60),
+            progress=False,
+        ).fit(x[train], y[train])
+        if tuned:
+            frozen = {name for name in base.params if name.startswith("layers.0.")}
+            for name in frozen:
+                assert np.array_equal(model.params[name], base.params[name])
+        reached = [
+            e
+            for e, a in zip(history["epoch"], history["val_accuracy"], strict=True)
+            if a >= accuracy
+        ]
+        return min(reached, default=np.inf)
+
+    tuned, scratch = ([epochs_to(0.8, kind, seed) for seed in (2, 3, 4)] for kind in (True, False))
+    print(tuned, scratch)
+    assert max(tuned) < min(scratch)
