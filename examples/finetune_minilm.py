@@ -4,10 +4,10 @@ python examples/finetune_minilm.py MODEL.safetensors VOCAB.txt TEXTS.tsv
     [--examples 10] [--epochs 10] [--random]
 
 A text is the mean of its words' embeddings; a linear layer over it tells the label. The embeddings
-are those of the model, and are tuned with the layer, at a smaller rate. VOCAB.txt has a token a line,
-as models of the BERT family have it: MiniLM (all-MiniLM-L6-v2), for example. TEXTS.tsv has a label, a
-tab and a text a line; so many examples of each label are trained on, the others are predicted.
-With --random the embeddings begin as random numbers of the same size instead.
+are those of the model, and are tuned with the layer, at a smaller rate. VOCAB.txt has a token a
+line, as models of the BERT family have it: MiniLM (all-MiniLM-L6-v2), for example. TEXTS.tsv has a
+label, a tab and a text a line; so many examples of each label are trained on, the others are
+predicted. With --random the embeddings begin as random numbers of the same size instead.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 import pyoptim as po
 from pyoptim.models import MLP, load_pretrained, param_groups
 from pyoptim.parameters import Parameters
-from pyoptim.train import History, Lambda, Trainer
+from pyoptim.train import Trainer
 
 RNG = np.random.default_rng(0)
 
@@ -183,42 +183,38 @@ def digits(classes: range, copies: int, seed: int) -> tuple[np.ndarray, np.ndarr
 
 
 def test_digits_0_to_4_tuned_to_5_to_9(path: Path) -> None:
-    """Fewer steps to the same accuracy than from scratch, whichever rate that is given."""
+    """Fewer steps to the same accuracy than from scratch, and a better end, at each one's rates."""
     sizes = [14 * 14, 128, 64, 5]
     base = MLP(sizes, seed=1)
     x, y = digits(range(5), 10, seed=0)
     Trainer(base, optimizer=po.AdamW(base.params, lr=3e-3), epochs=8, progress=False).fit(x, y)
-    assert base.evaluate(x, y)["accuracy"] > 0.99
+    assert base.evaluate(x, y)["accuracy"] > 0.97
     base.save(path)
     x, y = digits(range(5, 10), 1, seed=1)
     few, others = np.split(np.random.default_rng(0).permutation(len(x)), [300])
 
-    def epochs_to_60_percent(model: MLP, groups: list[dict[str, Any]]) -> float:
+    def accuracies(model: MLP, **settings: Any) -> np.ndarray:
         history = Trainer(
             model,
-            optimizer=po.AdamW(groups),
+            optimizer=po.AdamW(param_groups(model.params, **settings)),
             epochs=20,
             batch_size=10,
             validation=(x[others], y[others]),
-            callbacks=[Lambda(on_epoch_end=lambda t: reached(t.history) < 99 and t.stop())],
             progress=False,
         ).fit(x[few], y[few])
-        return reached(history)
-
-    def reached(history: History) -> int:
-        return next((i for i, a in enumerate(history["val_accuracy"], 1) if a >= 0.6), 99)
+        return np.array(history["val_accuracy"])
 
     for seed in (2, 3, 4):
-        tuned = MLP(sizes, seed=seed)
-        load_pretrained(path, tuned, skip="layers.2.*")
-        groups = param_groups(tuned.params, freeze="layers.0.*", lr=0.01, layer_decay=0.5)
-        epochs = epochs_to_60_percent(tuned, groups)
+        model = MLP(sizes, seed=seed)
+        load_pretrained(path, model, skip="layers.2.*")
+        tuned = accuracies(model, freeze="layers.0.*", lr=0.01, layer_decay=0.5)
         for part in ("weight", "bias"):
             name = f"layers.0.{part}"
-            assert np.array_equal(tuned.params[name], base.params[name])
-        for rate in (3e-3, 1e-2):
-            scratch = MLP(sizes, seed=seed)
-            assert 2 * epochs < epochs_to_60_percent(scratch, param_groups(scratch.params, lr=rate))
+            assert np.array_equal(model.params[name], base.params[name])
+        scratch = [accuracies(MLP(sizes, seed=seed), lr=rate) for rate in (3e-3, 1e-2)]
+        epochs = 1 + int(np.argmax(tuned > 0.55))
+        assert max(path[: 2 * epochs].max() for path in scratch) < 0.55 < tuned[epochs - 1]
+        assert tuned.max() > max(path.max() for path in scratch) + 0.03
 
 
 def package(name: str) -> Path:
