@@ -2,6 +2,11 @@
 
 import json
 import math
+import os
+import pty
+import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 from typing import Any
@@ -293,6 +298,38 @@ def test_tensorboard_has_every_column(tmp_path: Path) -> None:
     assert [(event.step, event.value) for event in events] == [(1, 3), (2, 1), (3, 2)]
 
 
+def test_tensorboard_has_each_epoch_of_a_resumed_run_once(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    x = np.arange(4.0).reshape(-1, 1)
+
+    def trainer(*callbacks: Callback) -> Trainer:
+        board = TensorBoard(tmp_path / "board")
+        return Trainer(Linear(1), epochs=5, callbacks=[board, *callbacks], progress=False)
+
+    def crash(t: Trainer) -> None:
+        if t.epochs_done == 3:
+            raise KeyError("power")
+
+    saving = Checkpoint(tmp_path / "run", every_epochs=2)
+    with pytest.raises(KeyError, match="power"):
+        trainer(Lambda(on_epoch_end=crash), saving).fit(x, x)
+    first = [event.step for event in _scalars(EventAccumulator, tmp_path / "board")]
+    assert first == [1, 2, 3]
+    history = trainer().resume(tmp_path / "run").fit(x, x)
+    events = _scalars(EventAccumulator, tmp_path / "board")
+    assert [event.step for event in events] == history["epoch"] == [1, 2, 3, 4, 5]
+    assert [event.value for event in events] == pytest.approx(history["loss"])
+
+
+def _scalars(accumulator: Any, folder: Path) -> list[Any]:
+    found = accumulator(str(folder))
+    found.Reload()
+    events: list[Any] = found.Scalars("loss")
+    return events
+
+
 def test_without_tensorboard_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -300,6 +337,43 @@ def test_without_tensorboard_the_error_says_what_to_install(
         monkeypatch.setitem(__import__("sys").modules, name, None)
     with pytest.raises(ImportError, match="pip install tensorboard"):
         run([1], TensorBoard(tmp_path))
+
+
+def test_progress_of_a_process(tmp_path: Path) -> None:
+    """A bar where stderr is a terminal, which goes away; lines without escape codes in a file."""
+    code = """
+import numpy as np, pyoptim as po
+x = np.full((64, 1), 1e6)
+model = po.models.Linear(1)
+history = po.train.Trainer(
+    model, optimizer=po.SGD(model.params, lr=lambda step: 0.0 if step < 8 else 1e3), epochs=9,
+    callbacks=[po.train.StopOnNaN()],
+).fit(x, x)
+print(history.stop_reason, len(history))
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, timeout=600)
+    lines = log.read_text()
+    reason, _, epochs = done.stdout.strip().partition(" ")
+    assert reason == "nan"
+    assert lines.splitlines()[:4] == [f"epoch {i}/9  loss 1e+12" for i in range(1, 5)]
+    assert len(lines.splitlines()) == int(epochs) < 9
+    assert "\r" not in lines
+    assert "\x1b" not in lines
+
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 80))
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=end, text=True, timeout=600)
+    os.set_blocking(terminal, False)
+    shown = os.read(terminal, 2**16)
+    os.close(terminal)
+    os.close(end)
+    assert done.stdout.startswith("nan")
+    assert b"/18" in shown
+    assert b"epoch 1/9" not in shown
+    assert shown.rpartition(b"\r")[2].strip() == b""  # nothing is left of it
 
 
 def test_the_average_is_evaluated_and_left() -> None:
