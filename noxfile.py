@@ -15,6 +15,7 @@ NATIVE_TOOLS = ["cmake>=3.21", "ninja"]
 # Torch comes first, by the version that the tests were written for: others' ranges then fit it.
 TORCH = "torch==2.13.0"
 PEERS = ["optax", "jax[cpu]", "pytorch_optimizer>=4.1"]
+TRAINERS = ["keras==3.15.*", "skorch==1.4.*"]  # tests tell what these releases do
 JOBS = str(os.cpu_count() or 2)
 
 
@@ -41,7 +42,7 @@ def tests(session: nox.Session) -> None:
     if "peers" in arguments:
         arguments.remove("peers")
         session.install(TORCH)
-        session.install(*PEERS)
+        session.install(*PEERS, *TRAINERS)
     session.install(".[test]")
     session.run("pytest", *arguments)
 
