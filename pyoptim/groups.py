@@ -16,7 +16,8 @@ list of groups."""
 
 def with_grads(params: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
     """Return what the engine takes: each array with its name in errors and its own gradient."""
-    grads = params.grads if isinstance(params, Parameters | Selection) else {}
+    whole = params.whole if isinstance(params, Selection) else params
+    grads = whole.grads if isinstance(whole, Parameters) else {}
     return [(f"params[{key!r}]", array, grads.get(key)) for key, array in params.items()]
 
 

@@ -27,10 +27,10 @@ def make(seed: int = 1) -> MLP:
     return MLP(SIZES, seed=seed, dtype="float64")
 
 
-@pytest.mark.parametrize("rule", [*po.rules(), po.Muon, po.Shampoo, po.SOAP], ids=str)
-def test_groups_step_from_their_own_gradients(rule: Any) -> None:
+@pytest.mark.parametrize("name", [*(rule.name for rule in po.rules()), "Muon", "Shampoo", "SOAP"])
+def test_groups_step_from_their_own_gradients(name: str) -> None:
     """As an optimizer over lists of the same arrays, to the bit; the frozen stay."""
-    cls = rule if isinstance(rule, type) else getattr(po, rule.name)
+    cls = getattr(po, name)
     frozen = ["layers.1.weight", "layers.0.bias"]
     model, other = make(), make()
     groups = param_groups(model.params, freeze=frozen, lr={"layers.2.*": 0.01, "*": 0.05})

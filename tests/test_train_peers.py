@@ -55,7 +55,8 @@ STEPS = EPOCHS * len(X) // BATCH
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Return what happened, by scene, for the peers that are installed."""
     backend = next((name for name in ("torch", "jax") if find_spec(name)), None)
-    peers = [peer for peer in ("keras", "skorch") if find_spec(peer) and backend]
+    needs = {"keras": backend, "skorch": find_spec("torch")}
+    peers = [peer for peer, needed in needs.items() if find_spec(peer) and needed]
     home = tmp_path_factory.mktemp("keras")
     env = {**os.environ, "KERAS_BACKEND": str(backend), "KERAS_HOME": str(home)}
     command = [sys.executable, peers_of_training.__file__, *peers]
