@@ -116,6 +116,12 @@ def test_layers_by_the_names_that_others_use() -> None:
     assert exponent["embeddings.word.weight"] == 5
 
 
+def test_names_are_not_patterns() -> None:
+    params = Parameters({"w[0]": 1, "w0": 2, "b": 3})
+    groups = param_groups(params, freeze="b", lr={"w0": 1.0, "*": 2.0})
+    assert [list(group["params"]) for group in groups] == [["w[0]"], ["w0"]]
+
+
 def test_schedules_are_scaled() -> None:
     params = make().params
     schedule = po.schedules.cosine(0.1, steps=10)

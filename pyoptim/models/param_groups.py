@@ -9,7 +9,7 @@ from typing import Any
 from pyoptim.checks import as_positive
 from pyoptim.parameters import Parameters
 from pyoptim.schedules import chain, constant
-from pyoptim.selection import Patterns, match
+from pyoptim.selection import Patterns, Selection, match
 
 
 def param_groups(
@@ -101,7 +101,7 @@ def param_groups(
             same[0].append(name)
         else:
             groups.append((own[name], [name]))
-    return [{"params": params.select(*names), **values} for values, names in groups]
+    return [{"params": Selection(params, names), **values} for values, names in groups]
 
 
 def _by_name(params: Parameters, setting: str, given: Any) -> dict[str, Any]:
