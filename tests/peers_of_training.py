@@ -237,6 +237,7 @@ def skorch_interrupt() -> Any:
             if len(net.history) == 2:
                 os.kill(os.getpid(), signal.SIGINT)
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells may ignore it
     x, y = rows()
     net = skorch_net(callbacks=[Interrupt()])
     returned = net.fit(x, y[:, np.newaxis])

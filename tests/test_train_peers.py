@@ -45,7 +45,7 @@ from pyoptim.train import (
     Trainer,
 )
 
-pytestmark = pytest.mark.peers
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("ctrl_c")]
 
 X, Y = peers_of_training.rows()
 STEPS = EPOCHS * len(X) // BATCH
