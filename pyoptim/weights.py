@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from pyoptim.checks import as_not_negative
 from pyoptim.parameters import Array
 
 ClassWeight = Mapping[Any, float] | str
+
+_PART = 2**20  # labels that are counted at a time
 
 
 def as_sample_weight(weights: npt.ArrayLike) -> Array:
@@ -50,14 +53,22 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise ValueError(f"class_weight: expected one class a row, got targets {labels.shape}")
-    classes, counts = np.unique(labels, return_counts=True)
+    counts = _count_classes(labels)
     if isinstance(class_weight, Mapping):
         named = {key: as_not_negative("class_weight", w) for key, w in class_weight.items()}
-        return {label: named.get(label, 1.0) for label in classes.tolist()} | named
+        return {label: named.get(label, 1.0) for label in counts} | named
     if class_weight != "balanced":
         raise ValueError(f"class_weight must be a mapping or 'balanced', got {class_weight!r}")
-    balanced = len(labels) / (len(classes) * counts)
-    return dict(zip(classes.tolist(), balanced.tolist(), strict=True))
+    return {label: len(labels) / (len(counts) * count) for label, count in counts.items()}
+
+
+def _count_classes(labels: Array) -> dict[Any, int]:
+    """Return how often each label is there; a part at a time, without a copy of all."""
+    found: Counter[Any] = Counter()
+    for start in range(0, len(labels), _PART):
+        classes, counts = np.unique(labels[start : start + _PART], return_counts=True)
+        found.update(dict(zip(classes.tolist(), counts.tolist(), strict=True)))
+    return {label: found[label] for label in sorted(found)}
 
 
 def compute_sample_weight(

@@ -1,13 +1,16 @@
-"""Arrays of more elements than 32 bits can count, in files that are as good as empty.
+"""Arrays of more elements than 32 bits can count, and files larger than memory, as good as empty.
 
-They are 4 GiB each. States take 4 GiB of memory, and what of the files does not fit beside them
-goes to disk.
+The arrays are files of 4 GiB each. States take 4 GiB of memory, and what of the files does not fit
+beside them goes to disk.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
@@ -92,3 +95,22 @@ def test_elements_beyond_32_bits(rule: str, arrays: tuple[Array, Array]) -> None
     for window in WINDOWS:
         params[window] = 0
     assert is_zero(params)
+
+
+def test_twenty_gigabytes_train_in_two() -> None:
+    """An epoch of 100 million rows; 2 GB are the limit of all memory, pages of the file included.
+
+    What is the process's own, which RLIMIT_DATA limits, is much less.
+    """
+    script = str(Path(__file__).with_name("mapped_training.py"))
+    run = subprocess.run(
+        [sys.executable, "-P", script, "--gigabytes", "20", "--limit", "1000"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(run.stdout)
+    assert found["bytes"] == 20_000_000_000
+    assert found["steps"] == found["steps_per_epoch"] == 24_170
+    assert found["mib_own"] < 200
+    assert found["mib_most"] < 1000

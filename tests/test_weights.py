@@ -194,3 +194,11 @@ def test_errors_name_what_is_wrong() -> None:
         trainer.fit(x, y, sample_weight=list("abcd"))
     with pytest.raises(ValueError, match="class_weight must be a mapping or 'balanced'"):
         trainer.fit(x, y, class_weight="even")
+
+
+def test_classes_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.random.default_rng(0).integers(0, 5, size=100)
+    whole = po.losses.compute_class_weight("balanced", labels)
+    assert whole == {k: 100 / (5 * int((labels == k).sum())) for k in range(5)}
+    monkeypatch.setattr("pyoptim.weights._PART", 7)
+    assert po.losses.compute_class_weight("balanced", labels) == whole

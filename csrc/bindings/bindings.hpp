@@ -19,6 +19,8 @@ void bind_losses(py::module_& module);
 void bind_memory(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_rules(py::module_& module);
+void bind_sparse(py::module_& module);
+void bind_take(py::module_& module);
 void bind_tensors(py::module_& module);
 void bind_vectors(py::module_& module);
 

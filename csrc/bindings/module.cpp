@@ -11,6 +11,8 @@ PYBIND11_MODULE(_core, module) {
   bind_optimizer(module);
   bind_layers(module);
   bind_losses(module);
+  bind_sparse(module);
+  bind_take(module);
   bind_tensors(module);
   bind_vectors(module);
   bind_checksum(module);

@@ -253,6 +253,14 @@ struct LayerKernels {
   void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
 };
 
+/// What products with a sparse matrix are made of, for one type of values.
+struct SparseKernels {
+  /// sums[j] <- the sum over k of factors[k] table[rows[k]][j], in double and in the order of k; of
+  /// one column, in 16 lanes. By the type of row numbers: int32, int64.
+  void (*weighted_sum[2])(const void* table, const void* rows, const void* factors,
+                          std::size_t count, void* sums, std::size_t columns);
+};
+
 /// What the scores of a model tell that was trained with a loss.
 enum class Link : std::uint8_t {
   identity,     ///< the predicted value
@@ -343,6 +351,7 @@ struct Backend {
   double (*largest[dtype_count])(const void* values, std::size_t size);
   const LayerKernels* layers;  ///< for float32, float64
   const LossTable* losses;
+  const SparseKernels* sparse;  ///< for float32, float64
   const StorageKernels* storage;
   const VectorKernels* vectors;  ///< by dtype
 };

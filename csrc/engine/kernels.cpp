@@ -12,6 +12,7 @@
 #include "layers/kernels.hpp"
 #include "losses/kernels.hpp"
 #include "rules/all.hpp"
+#include "sparse/kernels.hpp"
 #include "storage/kernels.hpp"
 #include "vectors/kernels.hpp"
 
@@ -309,6 +310,7 @@ constinit const Backend backend = {
     .largest = {largest<float>, largest<double>, largest<bfloat16>},
     .layers = layer_kernels,
     .losses = &loss_table,
+    .sparse = sparse_kernels,
     .storage = &storage_kernels,
     .vectors = vector_kernels,
 };

@@ -48,6 +48,12 @@ class Lanes {
     return total;
   }
 
+  /// The first `count` lanes, each on its own.
+  template <class To>
+  void write(To* to, std::size_t count) const {
+    for (std::size_t i = 0; i < count; ++i) to[i] = To(lanes_[i / width][i % width]);
+  }
+
   /// All lanes, as a tree: each of the first half with one of the second, and so on.
   [[nodiscard]] double folded() const {
     double values[lanes];

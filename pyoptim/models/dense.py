@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core, losses
+from pyoptim.csr import as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
+from pyoptim.models.products import product, transposed_product
 from pyoptim.parameters import Array, Parameters, to_dtype
 
 _IDENTITY = _core.Activation.identity
@@ -33,6 +35,8 @@ class _Layer(NamedTuple):
 
 class MLP(Model):
     """Multi-layer perceptron: dense layers with an activation between them.
+
+    Rows are arrays of two axes, or sparse matrices and arrays of scipy.
 
     ``a_0 = x``, ``a_(l+1) = activation(a_l W_l + b_l)``; the last layer has no activation.
 
@@ -120,12 +124,14 @@ class MLP(Model):
             activation = _IDENTITY if i == last else _core.Activation[self.activation]
             yield _Layer(values[weight], values[bias], grads[weight], grads[bias], activation)
 
-    def _rows(self, x: npt.ArrayLike) -> Array:
+    def cast_inputs(self, x: Any) -> Any:
+        """Return rows in the model's type: an array, or a matrix in compressed rows."""
+        return as_csr(x, self.dtype) if is_sparse(x) else super().cast_inputs(x)
+
+    def _rows(self, x: Any) -> Any:
         rows = self.cast_inputs(x)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
-            raise ValueError(
-                f"x: expected shape (rows, {self.sizes[0]}), got {np.asarray(x).shape}"
-            )
+            raise ValueError(f"x: expected shape (rows, {self.sizes[0]}), got {rows.shape}")
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:
@@ -135,7 +141,8 @@ class MLP(Model):
         for start in range(0, len(rows), _CHUNK_ROWS):
             a = rows[start : start + _CHUNK_ROWS]
             for layer in self._layers():
-                a = a @ layer.weight
+                z = np.empty((len(a), layer.weight.shape[1]), dtype=self.dtype)
+                a = product(a, layer.weight, z)
                 _core.layer_forward(layer.activation, a, layer.bias, a)
             scores[start : start + _CHUNK_ROWS] = a
         return scores
@@ -183,7 +190,7 @@ class MLP(Model):
 
         inputs = [rows]
         for layer, (z, a, _) in zip(layers, buffers, strict=True):
-            np.matmul(inputs[-1], layer.weight, out=z)
+            product(inputs[-1], layer.weight, z)
             _core.layer_forward(layer.activation, z, layer.bias, a)
             inputs.append(a)
 
@@ -193,7 +200,7 @@ class MLP(Model):
         for i in reversed(range(len(layers))):
             layer, (z, a, _) = layers[i], buffers[i]
             _core.layer_backward(layer.activation, d, z, a, layer.bias_grad)
-            np.matmul(inputs[i].T, d, out=layer.weight_grad)
+            transposed_product(inputs[i], d, layer.weight_grad)
             if i > 0:
                 d = np.matmul(d, layer.weight.T, out=buffers[i - 1][2])
         return value

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim.csr import is_sparse
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array, Parameters
 
@@ -39,7 +40,15 @@ class Model(ABC):
         return self.params.dtype
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        """Return rows as the model takes them, converted once where many batches are taken."""
+        """Return rows as the model takes them, converted once where many batches are taken.
+
+        Raises
+        ------
+        TypeError
+            If they are sparse, and the model takes none that are.
+        """
+        if is_sparse(x):
+            raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
         return np.ascontiguousarray(x, dtype=self.dtype)
 
     @abstractmethod

@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim.csr import is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.parameters import Array, Parameters
@@ -26,8 +27,9 @@ class Trainable(Protocol):
       validation. In its place ``scores(x)``, one row a sample, with a ``loss``.
     - ``scores(x)`` with a ``loss``: for metrics.
     - ``weights``, names of parameters: for penalties.
-    - ``cast_inputs(x)``, called once on all rows; else they are taken as NumPy's ``asarray`` gives
-      them.
+    - ``cast_inputs(x)``, called once on all rows, or on those of a batch where they are not all in
+      memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
+      but has a ``shape`` and takes row numbers in ``[]``.
     - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
     - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
       parameters.
@@ -84,8 +86,13 @@ class _Adapted(Model):
         return np.dtype(getattr(self.given, "dtype", self.params.dtype))
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        cast = getattr(self.given, "cast_inputs", np.asarray)
-        rows: Array = cast(x)
+        cast = getattr(self.given, "cast_inputs", None)
+        if cast is None and is_sparse(x):
+            raise TypeError(
+                f"{type(self.given).__name__} takes no sparse rows without a cast_inputs; "
+                "give it x.toarray()"
+            )
+        rows: Array = np.asarray(x) if cast is None else cast(x)
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:

@@ -22,10 +22,14 @@ _KEY = "trainer"
 
 @dataclass
 class Place:
-    """Where in a run training is, with the sums of the epoch under way."""
+    """Where in a run training is, with the sums of the epoch under way.
+
+    `cursor` is where the next batch begins: its number, or a chunk and a row.
+    """
 
     step: int = 0
     batch: int = 0
+    cursor: Any = 0
     loss_sum: float = 0.0
     weight_sum: float = 0.0
     seconds: float = 0.0
@@ -95,9 +99,11 @@ def restore_callbacks(trainer: Trainer, states: Mapping[str, Any]) -> None:
 
 
 def check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ValueError unless the rows come in the order of the run that was saved."""
+    """Raise ValueError unless the rows are those of the run that was saved, in their order."""
     different = [
-        f"{name} is {now[name]!r}, was {value!r}"
+        "x, y or sample_weight have other values"
+        if name == "values"
+        else f"{name} is {now[name]!r}, was {value!r}"
         for name, value in saved.items()
         if now[name] != value
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,7 +35,10 @@ class Step:
         self.penalties = penalties
         self.takes_closure = isinstance(optimizer, Wrapper) and optimizer.takes_closure
         wrappers = _wrappers(optimizer)
-        self.accumulates = any(isinstance(each, GradientAccumulation) for each in wrappers)
+        windows = [each.every for each in wrappers if isinstance(each, GradientAccumulation)]
+        self.accumulates = bool(windows)
+        self.window = math.prod(windows)
+        """How many batches the optimizer makes a step of."""
         self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
         # What the optimizer does not update is frozen, and penalties leave it alone, too.
         params, trained = model.params, optimizer.state if penalties else {}

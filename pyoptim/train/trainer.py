@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy.typing as npt
 
@@ -20,10 +20,12 @@ from pyoptim.models.protocol import Trainable, as_model, check_parts
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
 from pyoptim.penalties import ElasticNet, Penalty
+from pyoptim.train.batch_size import BatchSizeReport, choose
 from pyoptim.train.blas import product_threads
 from pyoptim.train.callbacks import Callback, EarlyStopping
 from pyoptim.train.callbacks.listed import all_callbacks, call
-from pyoptim.train.data import Rows, Validation, batches, prepare
+from pyoptim.train.data import Order, Shuffle, Source, Validation, batches_of, prepare
+from pyoptim.train.evaluation import evaluate
 from pyoptim.train.history import History, StopReason
 from pyoptim.train.interrupts import interrupts
 from pyoptim.train.metrics import Metrics, named_metrics, scorers
@@ -42,7 +44,7 @@ from pyoptim.wrappers.base import Wrapper
 
 
 class Trainer:
-    """Trains a model on rows in memory.
+    """Trains a model on rows: arrays, CSR matrices, files mapped into memory, or chunks.
 
     Ctrl-C, or SIGTERM, ends training after the step that is under way: `fit` returns the history
     with the reason "interrupted", and a `Checkpoint` among the callbacks has saved what `resume`
@@ -60,13 +62,19 @@ class Trainer:
         are frozen. By default AdamW. Gradients are clipped by its ``clip_norm`` and ``clip_value``.
     epochs : int
         How often every row is seen.
-    batch_size : int
-        Rows a step; the last batch of an epoch may be smaller.
+    batch_size : int or "auto"
+        Rows a step; the last batch of an epoch may be smaller. "auto" measures the steps of powers
+        of two from 16 on before training, and takes the largest that still makes an epoch at least
+        5 % faster; what was measured is `batch_size_report`. A resumed run keeps its size.
     accumulate : int
         Make a step of the optimizer from so many batches, weighted by the weights of their rows;
         the last ones of an epoch may be fewer.
-    shuffle : bool
-        Whether each epoch has an order of its own.
+    shuffle : bool or "blocks"
+        Whether each epoch has an order of its own. "blocks" is for files larger than memory: blocks
+        of about a megabyte are shuffled, and the rows of 64 of them at a time.
+    prefetch : bool, optional
+        Whether a thread gets the next batch ready while a step runs. By default it does for mapped
+        files, chunks, and batches of at least a megabyte.
     seed : int
         Of the split and of every epoch's order.
     validation : float, (x, y), (x, y, sample_weight), mapping of these tuples or None
@@ -100,7 +108,10 @@ class Trainer:
     loss_of_step : float
         The loss of the last step's batch, before the step.
     rows_of_step : array or slice
-        The numbers of its rows, among those that are trained on.
+        The numbers of its rows, among those that are trained on; of chunks, a list of these: chunk
+        and rows.
+    batch_size_report : BatchSizeReport or None
+        What was measured for ``batch_size="auto"``.
     stop_reason : StopReason or None
 
     Raises
@@ -131,9 +142,10 @@ class Trainer:
         optimizer: Optimizer | Wrapper | None = None,
         *,
         epochs: int = 20,
-        batch_size: int = 32,
+        batch_size: int | Literal["auto"] = 32,
         accumulate: int = 1,
-        shuffle: bool = True,
+        shuffle: Shuffle = True,
+        prefetch: bool | None = None,
         seed: int = 0,
         validation: Validation = None,
         metrics: Metrics = (),
@@ -163,8 +175,14 @@ class Trainer:
         if as_count("accumulate", accumulate) > 1:
             self.optimizer = GradientAccumulation(self.optimizer, every=accumulate)
         self.epochs = as_count("epochs", epochs)
-        self.batch_size = as_count("batch_size", batch_size)
+        self.batch_size = 0  # until it is measured
+        self._measures = batch_size == "auto"
+        if batch_size != "auto":
+            self.batch_size = as_count("batch_size", batch_size)
+        if shuffle not in (True, False, "blocks"):
+            raise ValueError(f"shuffle must be True, False or 'blocks', got {shuffle!r}")
         self.shuffle = shuffle
+        self.prefetch = prefetch
         self.seed = seed
         self.validation = validation or None
         self.metrics = named_metrics(metrics)
@@ -195,6 +213,7 @@ class Trainer:
         self.history = History()
         self.place = Place()
         self.stop_reason: StopReason | None = None
+        self.batch_size_report: BatchSizeReport | None = None
 
     @property
     def epochs_done(self) -> int:
@@ -212,9 +231,10 @@ class Trainer:
         return self.place.batch
 
     @property
-    def steps_per_epoch(self) -> int:
-        """The number of batches that all rows make."""
-        return int(-(-self.data["rows"] // self.batch_size))
+    def steps_per_epoch(self) -> int | None:
+        """The number of batches that all rows make; None for chunks, whose rows are not known."""
+        rows = self.data["rows"]
+        return None if rows is None else int(-(-rows // self.batch_size))
 
     def higher_is_better(self, column: str) -> bool | None:
         """Whether a column of the history is to rise, or None where its name does not tell."""
@@ -295,8 +315,8 @@ class Trainer:
 
     def fit(
         self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
+        x: Any,
+        y: npt.ArrayLike | None = None,
         *,
         sample_weight: npt.ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
@@ -305,8 +325,11 @@ class Trainer:
 
         Parameters
         ----------
-        x : array of shape (rows, inputs)
-        y : array
+        x : array or sparse matrix of shape (rows, inputs), tuple of arrays, or chunks
+            What the model takes. Arrays may be files mapped into memory, of any size: their rows
+            are read and converted batch by batch. Without y, an iterable of chunks ``(x, y)`` or
+            ``(x, y, sample_weight)``, or a function that returns one.
+        y : array, optional
             Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
         sample_weight : array of shape (rows,), optional
             Losses are weighted means then: of a batch, of an epoch, and of rows held out.
@@ -319,28 +342,34 @@ class Trainer:
         ValueError
             If shapes do not fit, weights are out of range or all 0, a callback monitors a metric
             that does not exist, or a run is resumed with other rows or settings.
+        TypeError
+            If y is missing, or the model takes no rows such as x.
         KeyboardInterrupt
             At a second Ctrl-C or SIGTERM.
         """
-        rows, held_out = prepare(
+        source, held_out = prepare(
             x,
             y,
             sample_weight,
             class_weight,
             validation=self.validation,
+            shuffle=self.shuffle,
             seed=self.seed,
             loss=self.loss,
             model=self._model,
         )
+        self._make_step = Step(self._model, self.loss, self.optimizer, self.penalties)
+        report = self._measure_batch_size(source)
         self.data = {
-            "rows": len(rows.x),
+            "rows": source.size,
             "batch_size": self.batch_size,
             "shuffle": self.shuffle,
             "seed": self.seed,
+            "values": source.fingerprint,
         }
-        with self._running():
+        with self._running(report):
             while self.stop_reason is None and self.epochs_done < self.epochs:
-                self._epoch(rows, held_out)
+                self._epoch(source, held_out)
             if self.stop_reason is None:
                 self.stop_reason = StopReason.FINISHED
             else:
@@ -348,57 +377,54 @@ class Trainer:
         self.history.stop_reason = self.stop_reason
         return self.history
 
-    def _epoch(self, rows: Rows, held_out: Mapping[str, Rows]) -> None:
+    def _measure_batch_size(self, source: Source) -> BatchSizeReport | None:
+        """Choose the batch size where it is to be measured; a resumed run keeps its own."""
+        if not self._measures:
+            return None
+        if self._resumed is not None:
+            self.batch_size = self._resumed["data"]["batch_size"]
+            return None
+        report = choose(self._make_step, source, time.perf_counter)
+        self.batch_size = report.chosen
+        return report
+
+    def _epoch(self, source: Source, held_out: Mapping[str, Any]) -> None:
         """Go through all rows, or those that are left, then validate; stop in between if asked."""
         place = self.place
         started = time.perf_counter() - place.seconds
         self.optimizer.train()
         if place.batch == 0:
             self._call("on_epoch_begin")
-        for chosen in self._batches():
-            batch = rows.take(chosen)
-            self.rows_of_step = chosen
-            self._call("on_step_begin")
-            self.loss_of_step = self._make_step(batch)
-            place.loss_sum += self.loss_of_step * batch.weight
-            place.weight_sum += batch.weight
-            place.step += 1
-            place.batch += 1
-            place.seconds = time.perf_counter() - started
-            self._call("on_step_end")
-            if self.stop_reason is not None:
-                return
+        order = Order(self.batch_size, self.shuffle, self.seed)
+        batches = batches_of(source, order, self.epochs_done + 1, place.cursor, self.prefetch)
+        with closing(batches):
+            for batch, self.rows_of_step, cursor in batches:
+                self._call("on_step_begin")
+                self.loss_of_step = self._make_step(batch)
+                weight = batch.weight
+                place.loss_sum += self.loss_of_step * weight
+                place.weight_sum += weight
+                place.step += 1
+                place.batch += 1
+                place.cursor = cursor
+                place.seconds = time.perf_counter() - started
+                self._call("on_step_end")
+                if self.stop_reason is not None:
+                    return
+        if place.weight_sum == 0:
+            raise ValueError("there are no rows, or no sample_weight is above 0")
         self._make_step.flush()
         # What is validated, kept as the best, and left in the model are the points of evaluation.
         self.optimizer.eval()
         row = {"epoch": self.epochs_done + 1, "loss": place.loss_sum / place.weight_sum}
         for name, held in held_out.items():
-            row.update(self._evaluate(name, held))
+            found = evaluate(self._model, self.loss, held, self.metrics)
+            row.update({f"{name}_{metric}": value for metric, value in found.items()})
         row["lr"] = self._rate()
         row["seconds"] = time.perf_counter() - started
         self.history.rows.append(row)
         self.place = Place(step=place.step)
         self._call("on_epoch_end")
-
-    def _batches(self) -> Iterator[Any]:
-        return batches(
-            self.data["rows"],
-            self.batch_size,
-            shuffle=self.shuffle,
-            seed=self.seed,
-            epoch=self.epochs_done + 1,
-            first=self.batch,
-        )
-
-    def _evaluate(self, name: str, rows: Rows) -> dict[str, float]:
-        found = self._model.evaluate(rows.x, rows.y, self.loss, **rows.keywords)
-        wanted = {metric: f for metric, f in self.metrics.items() if metric not in found}
-        if wanted:
-            scores = self._model.scores(rows.x)
-            found |= {
-                metric: measure(scores, rows, self.loss) for metric, measure in wanted.items()
-            }
-        return {f"{name}_{metric}": value for metric, value in found.items()}
 
     def _rate(self) -> float:
         """Return the learning rate of the last step."""
@@ -406,14 +432,14 @@ class Trainer:
         return float(rate(max(self.optimizer.steps - 1, 0)) if callable(rate) else rate)
 
     @contextmanager
-    def _running(self) -> Iterator[None]:
+    def _running(self, report: BatchSizeReport | None) -> Iterator[None]:
         """Begin or resume a run, listen to signals, and end it however training ends."""
         state, self._resumed = self._resumed, None
         if state is None:
             self._begin()
         else:
             check_data(state["data"], self.data)
-        self._make_step = Step(self._model, self.loss, self.optimizer, self.penalties)
+        self.batch_size_report = report
         threads = product_threads(self.batch_size * self.model.params.flat.size)
         try:
             self._call("on_fit_begin")

@@ -38,11 +38,14 @@ class Progress(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Show an empty bar on a terminal, or where a resumed run has come to."""
+        if trainer.batch_size_report is not None:
+            print(trainer.batch_size_report, file=self._stream, flush=True)
         if self._stream.isatty():
             from tqdm import tqdm
 
+            steps = trainer.steps_per_epoch
             self._bar = tqdm(
-                total=trainer.epochs * trainer.steps_per_epoch,
+                total=None if steps is None else trainer.epochs * steps,
                 initial=trainer.step,
                 file=self._stream,
                 unit="step",

@@ -1,0 +1,25 @@
+"""The products of a layer's inputs with matrices: the one place that knows how inputs are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyoptim import _core
+from pyoptim.csr import CSR
+from pyoptim.parameters import Array
+
+
+def product(x: Array | CSR, w: Array, out: Array) -> Array:
+    """Write ``x @ w`` to `out`, and return it."""
+    if isinstance(x, CSR):
+        _core.sparse_product(x.data, x.indices, x.indptr, w, out)
+        return out
+    return np.matmul(x, w, out=out)
+
+
+def transposed_product(x: Array | CSR, d: Array, out: Array) -> Array:
+    """Write ``x.T @ d``, the gradient of a weight, to `out`, and return it."""
+    if isinstance(x, CSR):
+        _core.sparse_transposed_product(x.data, x.indices, x.indptr, d, out)
+        return out
+    return np.matmul(x.T, d, out=out)

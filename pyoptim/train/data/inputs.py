@@ -1,0 +1,136 @@
+"""From what `fit` is given to rows to train on, and rows to validate on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from pyoptim.csr import is_sparse
+from pyoptim.train.data.chunks import Chunks
+from pyoptim.train.data.mapped import is_mapped
+from pyoptim.train.data.order import Shuffle, split_blocks, split_rows
+from pyoptim.train.data.rows import Cast, Rows, as_rows, check_counts, of_each, parts_of
+from pyoptim.train.data.source import Source
+from pyoptim.train.data.table import Table
+from pyoptim.weights import ClassWeight, compute_class_weight
+
+if TYPE_CHECKING:
+    from pyoptim.losses import Loss
+    from pyoptim.models.model import Model
+
+Validation: TypeAlias = float | tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None
+
+_CONVERTED_AT_ONCE = 2**30  # bytes; what is larger is converted batch by batch
+
+
+def prepare(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    class_weight: ClassWeight | None,
+    *,
+    validation: Validation,
+    shuffle: Shuffle,
+    seed: int,
+    loss: Loss,
+    model: Model,
+) -> tuple[Source, dict[str, Rows | Table]]:
+    """Return what to train on, and sets to validate on, by name.
+
+    What lies in memory is converted once, to what the model takes; files that are mapped, and what
+    is large, when it is taken.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, they do not fit, or no weight is above 0.
+    TypeError
+        If y is missing, and x is not chunks.
+    """
+    if y is None:
+        return _prepare_chunks(x, sample_weight, class_weight, validation, loss, model)
+    cast: Cast = partial(
+        as_rows,
+        of_class=None if class_weight is None else compute_class_weight(class_weight, y),
+        loss=loss,
+        model=model,
+    )
+    found = _table(x, y, sample_weight, cast, model)
+    if found.size == 0:
+        raise ValueError("x: expected at least one row")
+    weights = found.rows.weights
+    if found.cast is None and weights is not None and not weights.any():
+        raise ValueError("sample_weight: at least one must be above 0")
+    if not isinstance(validation, float | int):
+        return found, _validation_sets(validation, cast, model)
+    split: Any
+    if shuffle == "blocks":
+        split = split_blocks(found.size, found.block_rows, validation, seed)
+    else:
+        split = split_rows(found.size, validation, seed)
+    train, held_out = split
+    rows: Rows | Table = found.select(held_out)
+    if found.cast is None:
+        rows = found.rows.take(held_out[:])
+    return found.select(train), {"val": rows}
+
+
+def _prepare_chunks(
+    chunks: Any,
+    sample_weight: Any,
+    class_weight: ClassWeight | None,
+    validation: Validation,
+    loss: Loss,
+    model: Model,
+) -> tuple[Source, dict[str, Rows | Table]]:
+    if hasattr(chunks, "dtype") or is_sparse(chunks):
+        raise TypeError("y is missing: only chunks (x, y) are given without it")
+    if sample_weight is not None:
+        raise ValueError("sample_weight: chunks bring their own: (x, y, sample_weight)")
+    if isinstance(class_weight, str):
+        raise ValueError(
+            f"class_weight={class_weight!r} needs all of y before the first step; for chunks give "
+            "a mapping of classes to weights"
+        )
+    if isinstance(validation, float | int):
+        raise ValueError(
+            f"validation={validation}: no share of chunks can be held out; give (x, y)"
+        )
+    cast: Cast = partial(as_rows, of_class=class_weight, loss=loss, model=model)
+    return Chunks(chunks, cast), _validation_sets(validation, cast, model)
+
+
+def _validation_sets(
+    validation: tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None, cast: Cast, model: Model
+) -> dict[str, Rows | Table]:
+    sets = validation if isinstance(validation, Mapping) else {"val": validation}
+    found: dict[str, Rows | Table] = {}
+    for name, given in sets.items():
+        if given is None:
+            continue
+        x, y, *weights = given
+        table = _table(x, y, weights[0] if weights else None, cast, model)
+        found[name] = table.rows if table.cast is None else table
+    return found
+
+
+def _table(x: Any, y: Any, sample_weight: Any, cast: Cast, model: Model) -> Table:
+    """Return a table that is converted here, or when rows are taken from it."""
+    given = [*parts_of(x), y, *([] if sample_weight is None else [sample_weight])]
+    if not any(map(is_mapped, given)) and not _is_large(x, model):
+        return Table(cast(x, y, sample_weight))
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    inputs = model.cast_inputs(x) if is_sparse(x) else of_each(np.asarray, x)
+    rows = Rows(inputs, np.asarray(y), weights)
+    check_counts(*rows)
+    return Table(rows, cast)
+
+
+def _is_large(x: Any, model: Model) -> bool:
+    """Whether a copy of x in the model's type would be large."""
+    arrays = [part for part in parts_of(x) if isinstance(part, np.ndarray)]
+    copied = sum(part.size for part in arrays if part.dtype != model.dtype)
+    return copied * model.dtype.itemsize > _CONVERTED_AT_ONCE
