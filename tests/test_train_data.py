@@ -1,5 +1,6 @@
 """Sources of rows: the same training from arrays, mapped files, CSR matrices and chunks."""
 
+import io
 import json
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from scipy import sparse
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.models import MLP, Linear, Softmax
-from pyoptim.train import Checkpoint, Lambda, StopReason, Trainer
+from pyoptim.train import Checkpoint, Lambda, Progress, StopReason, Trainer
 from pyoptim.train.data import order as ordering
 from pyoptim.train.data import prepare
 from pyoptim.train.data import table as tables
@@ -383,10 +384,20 @@ def test_errors_of_chunks() -> None:
         trained(X, Y, shuffle="rows")
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_chunks_with_validation_and_a_bar() -> None:
-    trainer = Trainer(MLP([6, 3]), epochs=1, validation=(X, Y), progress=False)
+    """It counts steps, of which nobody knows how many there will be."""
+    stream = Terminal()
+    trainer = Trainer(MLP([6, 3]), epochs=1, validation=(X, Y), callbacks=[Progress(stream)])
     assert "val_accuracy" in trainer.fit(of_chunks)
     assert trainer.steps_per_epoch is None
+    assert trainer.step == 7
+    assert "7step" in stream.getvalue()
+    assert "7/" not in stream.getvalue()
 
 
 # ---- Other rows than those of the run that is resumed -------------------------------------------
