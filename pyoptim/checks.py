@@ -31,6 +31,17 @@ def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least:
     return count
 
 
+def as_flag(name: str, value: Any) -> bool:
+    """Return True or False; 1 and 0, and NumPy's, are taken too, words are not."""
+    try:
+        number = as_number(name, value)
+    except TypeError:
+        number = -1.0
+    if number not in (0, 1):
+        raise ValueError(f"{name} must be True or False, got {value!r}")
+    return bool(number)
+
+
 def check_not_negative(name: str, value: float) -> None:
     """Raise ValueError unless the number is at least 0 and finite."""
     if not (math.isfinite(value) and value >= 0):

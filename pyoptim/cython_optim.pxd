@@ -15,8 +15,9 @@ No header and no library of pyoptim is needed to compile or link this.
 Parameters are numbered over all groups, in the order the optimizer was given them, and groups as in
 optimizer.param_groups. Names are C strings: b"lr". Where a method raises, it takes the GIL for that
 alone; it raises ValueError where it is given NULL in the place of an array, a name or a size. That a
-variable of type Stepper is not None is for its owner to see to, as with all cdef classes. A Stepper is for one thread at a time, and while it is at work nothing else may step, load or
-change its optimizer.
+variable of type Stepper is not None is for its owner to see to, as with all cdef classes. A Stepper
+is for one thread at a time, and while it is at work nothing else may step, load or change its
+optimizer.
 
 Stability: what stands here may grow, and does not change otherwise. A module that was compiled
 against one version of pyoptim works with all later ones as it is. The methods of Stepper are

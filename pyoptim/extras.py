@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_number
+from pyoptim.checks import as_count, as_flag, as_number
 
 StateDType: TypeAlias = Literal["float32", "bfloat16", "float8"]
 MasterWeights: TypeAlias = Literal["float32", "split"]
@@ -61,6 +61,8 @@ EXTRAS_DOC = """\
         writable, and not overlap.
 """
 
+_FLAGS = ("stochastic_rounding", "bfloat16_copy", "zero_grads")
+
 _WORDS: dict[str, dict[str | None, Enum]] = {
     "state_dtype": {
         None: _core.StateFormat.full,
@@ -95,11 +97,9 @@ def native_extras(options: Mapping[str, Any]) -> dict[str, Any]:
     decay = extras["ema_decay"]
     return {
         **{name: _chosen(name, extras[name]) for name in _WORDS},
-        "stochastic_rounding": bool(extras["stochastic_rounding"]),
+        **{name: as_flag(name, extras[name]) for name in _FLAGS},
         "seed": as_count("seed", extras["seed"], 2**63 - 1, least=0),
         "ema_decay": 0.0 if decay is None else as_number("ema_decay", decay),
-        "bfloat16_copy": bool(extras["bfloat16_copy"]),
-        "zero_grads": bool(extras["zero_grads"]),
     }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.catalog import Rule, rules
-from pyoptim.checks import as_count, as_number, check_positive
+from pyoptim.checks import as_count, as_flag, as_number, check_positive
 from pyoptim.engine import Engine
 from pyoptim.extras import native_extras
 from pyoptim.groups import Params as Params
@@ -442,10 +442,8 @@ def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "clip_norm": options.get("clip_norm") or 0.0,
         "clip_value": options.get("clip_value") or 0.0,
-        "skip_nonfinite": bool(options.get("skip_nonfinite")),
-        "num_threads": 0
-        if threads is None
-        else as_count("num_threads", threads, _core.most_threads),
+        "skip_nonfinite": as_flag("skip_nonfinite", options.get("skip_nonfinite", False)),
+        "num_threads": threads or 0,
     }
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -384,6 +385,7 @@ def estimator(built: Path) -> Any:
     return importlib.import_module("cython_logistic").LogisticRegression
 
 
+@pytest.mark.filterwarnings("ignore:tol was not reached")  # its data are of any scale
 def test_the_example_is_an_estimator_of_scikit_learn(estimator: Any) -> None:
     from sklearn.utils.estimator_checks import check_estimator
 
@@ -407,7 +409,23 @@ def test_the_example_finds_the_optimum_of_scikit_learn(estimator: Any, classes: 
     assert ours.score(x, y) == theirs.score(x, y)
 
 
+def test_the_example_tells_what_cannot_be_right(estimator: Any) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    x, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    for name in ("C", "tol"):
+        for wrong in (-1.0, 0.0, float("nan"), float("inf")):
+            with pytest.raises(ValueError, match=f"{name} must be above 0 and finite, got {wrong}"):
+                estimator(**{name: wrong}).fit(x, y)
+    with pytest.warns(ConvergenceWarning, match="tol was not reached in 3 steps"):
+        estimator(max_iter=3).fit(x, y)
+
+
 def test_what_the_example_tells_of_itself_runs(estimator: Any) -> None:
-    readme = (ROOT / "examples" / "cython_logistic" / "README.md").read_text(encoding="utf-8")
+    example = ROOT / "examples" / "cython_logistic"
+    readme = (example / "README.md").read_text(encoding="utf-8")
+    needed = tomllib.loads((example / "pyproject.toml").read_text("utf-8"))["build-system"]
+    for package in needed["requires"]:
+        assert package == "pyoptim" or f'"{package}"' in readme
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})

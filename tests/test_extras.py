@@ -322,6 +322,11 @@ def test_bytes_of_states() -> None:
         ("float64", {"bfloat16_copy": True}, "Adam: bfloat16_copy is for parameters of float32"),
         ("float32", {"ema_decay": 1.0}, "ema_decay must be in [0, 1), got 1"),
         ("float32", {"seed": -1}, "seed must be a whole number from 0 to"),
+        *(
+            ("float32", {name: wrong}, f"{name} must be True or False, got {wrong!r}")
+            for name in ("skip_nonfinite", "stochastic_rounding", "bfloat16_copy", "zero_grads")
+            for wrong in ("no", 2, None)
+        ),
     ],
 )
 def test_wrong_settings(dtype: str, settings: dict[str, Any], message: str) -> None:

@@ -143,6 +143,8 @@ def test_the_constructor_is_torchs_with_options_after_it(cls: Any) -> None:
     assert list(own.values())[: len(its)] == list(its.values())
     assert all(own[name].kind is inspect.Parameter.KEYWORD_ONLY for name in own.keys() - its.keys())
     assert "clip_norm" in own.keys() - its.keys()
+    for name in {"foreach", "fused", "capturable"} & its.keys():
+        assert re.search(f"`{name}`.* change nothing", cls.__doc__)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)

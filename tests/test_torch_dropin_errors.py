@@ -54,6 +54,34 @@ def test_settings_that_are_no_numbers(cls: Any, wrong: Any) -> None:
     optimizer.step()
 
 
+@pytest.mark.parametrize(
+    ("state_dict", "message"),
+    [
+        ({}, "'param_groups' of the state_dict is missing"),
+        ({"state": {}}, "'param_groups' of the state_dict is missing"),
+        ({"state": {}, "param_groups": [{}]}, "'params' of the state_dict, in a group, is missing"),
+    ],
+)
+def test_parts_of_checkpoints_that_are_missing(state_dict: Any, message: str) -> None:
+    optimizer = ours.AdamW([torch.nn.Parameter(torch.ones(2))])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        optimizer.load_state_dict(state_dict)
+
+
+def test_what_a_hook_raises_arrives_as_it_is() -> None:
+    """A KeyError of a hook is no state that is missing; the state stays as it was."""
+    p = torch.nn.Parameter(torch.ones(2))
+    p.grad = torch.ones(2)
+    optimizer = ours.AdamW([p])
+    optimizer.step()
+    before = optimizer.state[p]["exp_avg"].clone()
+    loaded = {"state": {}, "param_groups": optimizer.state_dict()["param_groups"]}
+    optimizer.register_load_state_dict_post_hook(lambda _: {}["mine"])
+    with pytest.raises(KeyError, match="mine"):
+        optimizer.load_state_dict(loaded)
+    assert torch.equal(optimizer.state[p]["exp_avg"], before)
+
+
 def test_messages_of_constructors() -> None:
     p = torch.nn.Parameter(torch.ones(2))
     with pytest.raises(TypeError, match="Optimizer is the base class; make one of its subclasses"):

@@ -276,6 +276,20 @@ def test_a_model_in_another_type_goes_on() -> None:
     assert optimizer.state[model.weight]["step"] == 3
 
 
+@pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
+def test_a_gradient_that_is_nan_is_seen_in_the_parameter(cls: Any) -> None:
+    """torch's Rprop hides it; skipped steps leave everything."""
+    for skip in (False, True):
+        p = torch.nn.Parameter(torch.ones(4, 4))
+        optimizer = cls([p], lr=0.1, skip_nonfinite=skip)
+        for value in (0.3, float("nan"), 0.3):
+            p.grad = torch.full((4, 4), 0.3)
+            p.grad[0, 0] = value
+            optimizer.step()
+        assert bool(p[0, 0].isnan()) is not skip
+        assert not skip or bool(p.isfinite().all())
+
+
 def test_parameters_without_gradient_stay() -> None:
     p, q, frozen = (parameter(torch.full((3,), x), torch.ones(3)) for x in (1.0, 2.0, 3.0))
     frozen.grad = None

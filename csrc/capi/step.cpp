@@ -39,6 +39,8 @@ void check_rows(const pyoptim_optimizer& handle, const pyoptim_gradient& grad, s
   if (shape.empty()) throw std::invalid_argument(name + ": a buffer of one number has no rows");
   if (grad.values == nullptr && grad.row_count > 0)
     throw std::invalid_argument(name + ": values is NULL");
+  if (reinterpret_cast<std::uintptr_t>(grad.rows) % alignof(std::int64_t) != 0)
+    throw std::invalid_argument(name + ": rows are not aligned to their type");
   for (std::size_t i = 0; i < grad.row_count; ++i)
     if (grad.rows[i] < 0 || std::uint64_t(grad.rows[i]) >= shape[0])
       throw std::invalid_argument(name + ": there is no row " + std::to_string(grad.rows[i]) +

@@ -1,4 +1,5 @@
 // The C interface at its borders: errors, NULL, unknown names, versions, threads.
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -178,6 +179,11 @@ TEST_CASE("rows are checked") {
   const pyoptim_gradient nothing{nullptr, &row, 1}, some{f.grad.data(), &row, 1};
   check_argument(pyoptim_step_rows(f.opt, &nothing, 1, nullptr), "values is NULL");
   check_argument(pyoptim_step_rows(f.opt, nullptr, 1, nullptr), "grads is NULL");
+  const std::array<std::int64_t, 2> rows{};
+  const auto* crooked =
+      reinterpret_cast<const std::int64_t*>(reinterpret_cast<const char*>(rows.data()) + 1);
+  const pyoptim_gradient misplaced{f.grad.data(), crooked, 1};
+  check_argument(pyoptim_step_rows(f.opt, &misplaced, 1, nullptr), "rows are not aligned");
   CHECK(f.w == before);
   CHECK(pyoptim_step_rows(f.opt, &some, 1, nullptr) == PYOPTIM_OK);
   CHECK(f.w[1] == before[1]);

@@ -89,11 +89,14 @@ def _document(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> str:
         if theirs is None
         else f"those of `torch.optim.{rule.name}`, the base class"
     )
+    given = () if theirs is None else inspect.signature(theirs).parameters
+    unused = [f"`{name}`" for name in ("foreach", "fused", "capturable") if name in given]
+    note = f"\n    {', '.join(unused)} may be given and change nothing." if unused else ""
     *others, last = options
     listed = textwrap.fill(f"{', '.join(others)} and {last}", 92, subsequent_indent="    ")
     return f"""{lines}
 
-    Arguments are {settings}.
+    Arguments are {settings}.{note}
     Keywords beside them, told by `pyoptim.{rule.name}`:
     {listed}.
 {_EXAMPLE.format(name=rule.name)}"""

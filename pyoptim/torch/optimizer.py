@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
@@ -204,15 +205,14 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
             self._check_keys()
             self._take_exactly(given)
             self._bound().check_complete(self.state)
-        except KeyError as error:  # of torch's own code
+        except Exception as error:
             try:
-                self._check_keys()
-                raise ValueError(f"{self._without(error.args[0])} is missing") from None
+                if isinstance(error, KeyError) and _is_of_torch(error):
+                    self._check_keys()
+                    raise ValueError(f"{self._without(error.args[0])} is missing") from None
+                raise
             finally:
                 self.state, self.param_groups, self._binding = before
-        except Exception:
-            self.state, self.param_groups, self._binding = before
-            raise
         finally:
             hook.remove()
 
@@ -227,7 +227,9 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                 )
 
     def _without(self, key: str) -> str:
-        """Return a state in words, and the first parameter that has others, but not this."""
+        """Return what a loaded state lacks in words: a part of it, or a state of a parameter."""
+        if key in ("state", "param_groups", "params"):
+            return f"{key!r} of the state_dict" + (", in a group," if key == "params" else "")
         names = (name for group in self._names() for name in group)
         tensors = (tensor for group in self.param_groups for tensor in group["params"])
         lacking = (
@@ -297,6 +299,12 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         it is.
         """
         self._bound().update_hessian(estimates)
+
+
+def _is_of_torch(error: BaseException) -> bool:
+    """Whether torch.optim itself raised it, not a hook."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).startswith("torch.optim.")
 
 
 def _counts(theirs: type[torch.optim.Optimizer] | None) -> bool:

@@ -1,10 +1,12 @@
 """The estimator: arguments and checks in Python, the work in `_fit`."""
 
+import warnings
 from typing import Any, Self
 
 import numpy as np
 from pyoptim.cython_optim import Stepper
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import softmax
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -53,6 +55,9 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
         """Fit to rows of features and their classes."""
+        for name, value in (("C", self.C), ("tol", self.tol)):
+            if not 0 < value < np.inf:
+                raise ValueError(f"{name} must be above 0 and finite, got {value}")
         x, y = validate_data(self, X, y, dtype=np.float64, order="C")
         check_classification_targets(y)
         self.classes_, classes = np.unique(y, return_inverse=True)
@@ -74,6 +79,12 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
             self.max_iter,
             self.tol,
         )
+        if self.n_iter_ == self.max_iter:
+            warnings.warn(
+                f"tol was not reached in {self.max_iter} steps: raise max_iter, or scale the data",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
         self.coef_, self.intercept_ = params["coef"].copy(), params["intercept"].copy()
         return self
 
