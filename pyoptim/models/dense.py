@@ -285,10 +285,11 @@ class MLP(Model):
             wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
             raise ValueError(f"x: expected at least {wanted}, got {count}")
         layers = self._layers or self._network()
+        key = self.seed % 2**64
         with product_threads(count * self.params.size, loop=False):
             inputs = [rows]
             for layer in layers:
-                inputs.append(layer.forward(inputs[-1], self.seed, self.draws))
+                inputs.append(layer.forward(inputs[-1], key, self.draws))
                 self.draws += layer.rate > 0
             d = inputs.pop()
             value = (loss or self.loss).value_to_slope(d, y, sample_weight)
