@@ -211,10 +211,11 @@ def _dtypes(
     """Return the type of each parameter."""
     if not isinstance(dtype, Mapping):
         return dict.fromkeys(names, to_dtype(dtype))
-    if dtype.keys() != set(names):
-        wrong = ", ".join(sorted(dtype.keys() ^ set(names)))
+    of_names: Mapping[str, Any] = dtype
+    if of_names.keys() != set(names):
+        wrong = ", ".join(sorted(of_names.keys() ^ set(names)))
         raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
-    return {name: to_dtype(dtype[name]) for name in names}
+    return {name: to_dtype(of_names[name]) for name in names}
 
 
 def _as_shape(value: object) -> Shape | None:
