@@ -9,9 +9,9 @@ from threading import Lock
 from typing import Any
 
 # Multiplications of a step. Below the first a BLAS uses one thread by itself. Below the second,
-# two threads gain little, and lose on a busy machine.
+# two threads gain less than they lose beside ours.
 _TINY = 2**17
-_SMALL = 2**23
+_SMALL = 2**24
 
 
 class _OneThread:
