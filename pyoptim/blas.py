@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from threading import Lock
+from threading import get_ident, main_thread
 from typing import Any
 
 # Multiplications of a step. Below the first a BLAS uses one thread by itself. Below the second,
@@ -15,29 +15,33 @@ _SMALL = 2**24
 
 
 class _OneThread:
-    """A context in which the BLAS has one thread; it may be entered again, by any thread."""
+    """A context in which the BLAS has one thread; it may be entered again.
+
+    In other Python threads than the main one it does nothing: the number is that of the process.
+    """
 
     def __init__(self, libraries: list[Any]) -> None:
         self._libraries = libraries
-        self._lock = Lock()
         self._depth = 0
         self._restore: list[tuple[Callable[[int], object], int]] = []
 
     def __enter__(self) -> None:
-        with self._lock:
-            self._depth += 1
-            if self._depth == 1:
-                counts = [(each, each.get_num_threads()) for each in self._libraries]
-                self._restore = [(each.set_num_threads, n) for each, n in counts if n != 1]
-                for set_num_threads, _ in self._restore:
-                    set_num_threads(1)
+        if get_ident() != main_thread().ident:
+            return
+        self._depth += 1
+        if self._depth == 1:
+            counts = [(each, each.get_num_threads()) for each in self._libraries]
+            self._restore = [(each.set_num_threads, n) for each, n in counts if n != 1]
+            for set_num_threads, _ in self._restore:
+                set_num_threads(1)
 
     def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._depth -= 1
-            if self._depth == 0:
-                for set_num_threads, count in self._restore:
-                    set_num_threads(count)
+        if get_ident() != main_thread().ident:
+            return
+        self._depth -= 1
+        if self._depth == 0:
+            for set_num_threads, count in self._restore:
+                set_num_threads(count)
 
 
 @cache
