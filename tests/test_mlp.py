@@ -120,7 +120,7 @@ def test_torch_has_the_same_gradients_and_outputs(
         for name, tensor in pairs:
             grad = tensor.grad.numpy()
             grad = grad.T if name.endswith("weight") else grad
-            np.testing.assert_allclose(model.params.grads[name], grad, rtol=1e-10, atol=1e-12)
+            np.testing.assert_allclose(model.params.grads[name], grad, rtol=1e-12, atol=1e-12)
     theirs.eval()
     outputs = theirs(torch.tensor(X)).detach().numpy()
     np.testing.assert_allclose(model.scores(X), outputs, rtol=1e-12, atol=1e-12)
