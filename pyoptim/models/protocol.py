@@ -31,8 +31,8 @@ class Trainable(Protocol):
       memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
       but has a ``shape`` and takes row numbers in ``[]``.
     - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
-    - ``buffers``, arrays by name that come back with the best parameters, and ``least_rows``, without
-      which a last batch is left out.
+    - ``buffers``, arrays by name that come back with the best parameters, and ``least_rows``,
+      without which a last batch is left out.
     - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
       parameters.
 
