@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pyoptim.blas import product_threads
 from pyoptim.models.model import Model
 from pyoptim.optimizer import Optimizer
-from pyoptim.blas import product_threads
 from pyoptim.train.data import Rows, Source
 from pyoptim.train.step import Step
 from pyoptim.wrappers.base import Wrapper
