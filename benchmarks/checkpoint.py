@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -115,12 +116,8 @@ def measure(
     return pair
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print a table, and write JSON if asked."""
-    options = _parser().parse_args(arguments)
-    out = sys.stderr if options.json == command.STDOUT else sys.stdout
-    environment = command.environment()
-    print("\n".join(f"{name}: {value}" for name, value in environment.items()), file=out)
+def measure_all(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
+    """Return a table of all pairs, and their figures."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         files = Files(Path(folder), options.megabytes)
         rounds = options.repeats
@@ -129,14 +126,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
             measure("load / read, from memory", files.read, files.load, lambda: None, rounds),
             measure("load / read, from disk", files.read, files.load, files.forget, rounds),
         ]
-    print(f"\n== {options.megabytes} MiB in {_TENSORS} tensors\n{table(pairs)}", file=out)
+    figures = {
+        "megabytes": options.megabytes,
+        "pairs": [asdict(pair) | {"ratio": pair.ratio} for pair in pairs],
+    }
+    return f"{options.megabytes} MiB in {_TENSORS} tensors\n{table(pairs)}", figures
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, print a table, and write JSON if asked."""
+    options = _parser().parse_args(arguments)
+    out = sys.stderr if options.json == command.STDOUT else sys.stdout
+    environment = command.environment()
+    print("\n".join(f"{name}: {value}" for name, value in environment.items()), file=out)
+    text, figures = measure_all(options)
+    print(f"\n== {text}", file=out)
     if options.json is not None:
-        figures = {
-            "environment": environment,
-            "megabytes": options.megabytes,
-            "pairs": [asdict(pair) | {"ratio": pair.ratio} for pair in pairs],
-        }
-        command.write_json(figures, options.json)
+        command.write_json({"environment": environment, **figures}, options.json)
 
 
 def table(pairs: Sequence[Pair]) -> str:
@@ -153,11 +159,16 @@ def table(pairs: Sequence[Pair]) -> str:
     return aligned(["checkpoint / plain file", "plain", "checkpoint", "ratio of speeds"], lines)
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what `measure_all` needs beside --repeats."""
+    parser.add_argument("--megabytes", type=command.count, default=1024, help="(default 1024)")
+    parser.add_argument("--folder", help="where to write, as the disk matters")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.checkpoint", description=__doc__)
-    parser.add_argument("--megabytes", type=command.count, default=1024, help="(default 1024)")
+    add_arguments(parser)
     parser.add_argument("--repeats", type=command.count, default=7, help="rounds (default 7)")
-    parser.add_argument("--folder", help="where to write, as the disk matters")
     parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
     return parser
 

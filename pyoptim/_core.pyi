@@ -111,13 +111,39 @@ class Layouts:
 class Activation(enum.Enum):
     identity = 0
     relu = 1
-    tanh = 2
-    sigmoid = 3
-    gelu = 4
+    leaky_relu = 2
+    tanh = 3
+    sigmoid = 4
+    gelu = 5
+    silu = 6
 
-def layer_forward(activation: Activation, z: Array, bias: Array, a: Array) -> None: ...
-def layer_backward(
-    activation: Activation, d: Array, z: Array, a: Array, bias_grad: Array
+def layer_forward(
+    activation: Activation,
+    z: Array,
+    bias: Array,
+    a: Array,
+    skip: Array | None = None,
+    rate: float = 0.0,
+    seed: int = 0,
+    draw: int = 0,
+) -> None: ...
+def layer_backward(d: Array, slope: Array | None, bias_grad: Array) -> None: ...
+def layer_norm(z: Array, gain: Array, scaled: Array, factors: Array | None, eps: float) -> None: ...
+def layer_norm_backward(
+    d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
+) -> None: ...
+def batch_norm(
+    z: Array,
+    gain: Array,
+    scaled: Array,
+    factors: Array,
+    eps: float,
+    mean: Array,
+    variance: Array,
+    momentum: float,
+) -> None: ...
+def batch_norm_backward(
+    d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
 ) -> None: ...
 def softmax(scores: Array) -> None: ...
 

@@ -50,7 +50,7 @@ EXTRAS_DOC = """\
         For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
         values ("float32"), or the upper halves of their bits, the lower being kept ("split", which
         takes 2 bytes an element instead of 4). Parameters that are written between steps are
-        taken for what they are then.
+        taken for what they are then. Parameters of other types are updated as they are.
     modifier : {"cautious", "grams"}, optional
         Change the direction of updates. "cautious" leaves out elements that do not go against
         their gradient, and scales the others by the inverse of their share, 1000 at most (Liang et

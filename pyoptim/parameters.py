@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -44,20 +44,28 @@ class Parameters(Mapping[str, Array]):
     ----------
     spec : mapping of str to shape or array
         Shapes give zeros; arrays are copied.
-    dtype : {"float32", "float64", "bfloat16"}, optional
-        By default the arrays' common type, and float32 if there are only shapes.
+    dtype : {"float32", "float64", "bfloat16"}, or mapping of str to these, optional
+        By default the arrays' common type, and float32 if there are only shapes. A mapping has the
+        type of each name; the parameters of one type are then one piece of memory.
 
     Attributes
     ----------
     grads : mapping of str to array
         The gradients, views of the same shapes; an optimizer over these parameters reads them.
     flat, flat_grad : array, 1-D
-        All parameters, and all gradients, in the order of `spec`.
+        All parameters, and all gradients, in the order of `spec`. TypeError if they are of several
+        types.
+    dtype : dtype
+        The type of all; TypeError if there are several.
+    size : int
+        The number of parameters, all arrays together.
 
     Raises
     ------
     TypeError
         If a dtype is none of the three.
+    ValueError
+        If a mapping of dtypes lacks a name, or has another.
 
     Examples
     --------
@@ -73,7 +81,10 @@ class Parameters(Mapping[str, Array]):
     """
 
     def __init__(
-        self, spec: Mapping[str, int | Shape | npt.ArrayLike], *, dtype: npt.DTypeLike | None = None
+        self,
+        spec: Mapping[str, int | Shape | npt.ArrayLike],
+        *,
+        dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike] | None = None,
     ) -> None:
         given: dict[str, Array] = {}
         shapes: dict[str, Shape] = {}
@@ -91,37 +102,47 @@ class Parameters(Mapping[str, Array]):
                 kinds = ", ".join(sorted(map(str, found)))
                 raise TypeError(f"the arrays have several dtypes ({kinds}): choose one with dtype=")
             dtype = found.pop() if found else np.dtype(np.float32)
-        self.dtype = to_dtype(dtype)
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        nbytes = sum(sizes) * self.dtype.itemsize
-        if nbytes > sys.maxsize // 4:
-            raise MemoryError(f"{sum(sizes)} parameters are more than any memory holds")
-        flat, flat_grad = _core.allocate([nbytes, nbytes])
-        self._flat: Array = flat.view(self.dtype)
-        self._flat_grad: Array = flat_grad.view(self.dtype)
-        ends = np.cumsum(sizes, dtype=np.int64)
-        self._arrays = {
-            name: self.flat[end - size : end].reshape(shape)
-            for (name, shape), size, end in zip(shapes.items(), sizes, ends, strict=True)
-        }
-        self.grads: Mapping[str, Array] = MappingProxyType(
-            {
-                name: self.flat_grad[end - size : end].reshape(shape)
-                for (name, shape), size, end in zip(shapes.items(), sizes, ends, strict=True)
-            }
-        )
+        dtypes = _dtypes(dtype, shapes)
+        self.size = sum(math.prod(shape) for shape in shapes.values())
+        if self.size * 8 > sys.maxsize // 4:
+            raise MemoryError(f"{self.size} parameters are more than any memory holds")
+        self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}
+        arrays: dict[str, Array] = {}
+        grads: dict[str, Array] = {}
+        for kind in dict.fromkeys(dtypes.values()) or [np.dtype(np.float32)]:
+            names = [name for name in shapes if dtypes[name] == kind]
+            sizes = [math.prod(shapes[name]) for name in names]
+            nbytes = sum(sizes) * kind.itemsize
+            flat, flat_grad = (piece.view(kind) for piece in _core.allocate([nbytes, nbytes]))
+            self._pieces[kind] = flat, flat_grad
+            for name, size, end in zip(names, sizes, np.cumsum(sizes, dtype=np.int64), strict=True):
+                arrays[name] = flat[end - size : end].reshape(shapes[name])
+                grads[name] = flat_grad[end - size : end].reshape(shapes[name])
+        self._arrays = {name: arrays[name] for name in shapes}
+        self.grads: Mapping[str, Array] = MappingProxyType({name: grads[name] for name in shapes})
         for name, array in given.items():
-            self._arrays[name][...] = array.astype(self.dtype, copy=False)
+            self._arrays[name][...] = array.astype(dtypes[name], copy=False)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of all parameters."""
+        return self._piece()[0].dtype
 
     @property
     def flat(self) -> Array:
         """All parameters as one array."""
-        return self._flat
+        return self._piece()[0]
 
     @property
     def flat_grad(self) -> Array:
         """All gradients as one array."""
-        return self._flat_grad
+        return self._piece()[1]
+
+    def _piece(self) -> tuple[Array, Array]:
+        if len(self._pieces) > 1:
+            kinds = ", ".join(map(str, self._pieces))
+            raise TypeError(f"the parameters are of several dtypes ({kinds}), not in one array")
+        return next(iter(self._pieces.values()))
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -165,21 +186,36 @@ class Parameters(Mapping[str, Array]):
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
-        self.flat_grad[...] = 0
+        for _, flat_grad in self._pieces.values():
+            flat_grad[...] = 0
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.items())
-        return f"Parameters({shapes}; {self.flat.size} of {self.dtype})"
+        return f"Parameters({shapes}; {self.size} of {', '.join(map(str, self._pieces))})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (dict(self._arrays), self.dtype, self.flat_grad)
+        return _restore, (dict(self._arrays), dict(self.grads))
 
 
-def _restore(arrays: dict[str, Array], dtype: np.dtype[Any], flat_grad: Array) -> Parameters:
+def _restore(arrays: dict[str, Array], grads: dict[str, Array]) -> Parameters:
     """Rebuild what pickling or copying took apart."""
-    params = Parameters(arrays, dtype=dtype)
-    params.flat_grad[...] = flat_grad
+    params = Parameters(arrays, dtype={name: array.dtype for name, array in arrays.items()})
+    for name, grad in grads.items():
+        params.grads[name][...] = grad
     return params
+
+
+def _dtypes(
+    dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike], names: Collection[str]
+) -> dict[str, np.dtype[Any]]:
+    """Return the type of each parameter."""
+    if not isinstance(dtype, Mapping):
+        return dict.fromkeys(names, to_dtype(dtype))
+    of_names: Mapping[str, Any] = dtype
+    if of_names.keys() != set(names):
+        wrong = ", ".join(sorted(of_names.keys() ^ set(names)))
+        raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
+    return {name: to_dtype(of_names[name]) for name in names}
 
 
 def _as_shape(value: object) -> Shape | None:

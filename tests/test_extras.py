@@ -312,6 +312,24 @@ def test_bytes_of_states() -> None:
     assert kept["float8"] < 2.04
 
 
+@pytest.mark.parametrize("master", ["float32", "split"])
+def test_masters_are_of_bfloat16_among_others(master: str) -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(2, 300))
+    grads = rng.normal(size=(5, 2, 300))
+    dtypes = [np.dtype(ml_dtypes.bfloat16), np.dtype(np.float32)]
+    mixed, alone = ([s.astype(t) for s, t in zip(start, dtypes, strict=True)] for _ in range(2))
+    opt = po.AdamW(mixed, lr=0.1, master_weights=master)
+    others = [po.AdamW([alone[0]], lr=0.1, master_weights=master), po.AdamW([alone[1]], lr=0.1)]
+    for each in grads:
+        given = [g.astype(t) for g, t in zip(each, dtypes, strict=True)]
+        opt.step(given)
+        for other, grad in zip(others, given, strict=True):
+            other.step([grad])
+    assert all(np.array_equal(a, b) for a, b in zip(mixed, alone, strict=True))
+    assert len(opt.state["0"]) == len(opt.state["1"]) + 1  # the masters
+
+
 @pytest.mark.parametrize(
     ("dtype", "settings", "message"),
     [

@@ -48,6 +48,8 @@ def test_errors_name_what_is_wrong() -> None:
         po.Parameters({"w": np.arange(3)})
     with pytest.raises(TypeError, match=r"several dtypes \(float32, float64\)"):
         po.Parameters({"w": np.ones(3), "b": np.ones(3, np.float32)})
+    with pytest.raises(ValueError, match="the names of the parameters; different: b, v"):
+        po.Parameters({"w": (3,), "b": (1,)}, dtype={"w": "float32", "v": "float32"})
     with pytest.raises(ValueError, match="negative sizes"):
         po.Parameters({"w": (3, -1)})
     with pytest.raises(TypeError, match="names must be strings"):
@@ -66,6 +68,34 @@ def test_shapes_may_be_numpy_numbers_and_views_cannot_be_replaced() -> None:
     for size in (2**61 - 1, 2**80):
         with pytest.raises(MemoryError):
             po.Parameters({"w": (size,)})
+
+
+def test_several_dtypes() -> None:
+    dtypes = {"w": "bfloat16", "b": "float32", "v": "bfloat16"}
+    params = po.Parameters({"w": (3, 2), "b": np.ones(2), "v": (5,)}, dtype=dtypes)
+    assert list(params) == list(params.grads) == list(dtypes)
+    assert {name: str(array.dtype) for name, array in params.items()} == dtypes
+    assert {name: str(array.dtype) for name, array in params.grads.items()} == dtypes
+    assert params.size == 13
+    assert params["w"].base is params["v"].base or np.may_share_memory(
+        params["w"].base, params["v"].base
+    )
+    assert repr(params).endswith("13 of bfloat16, float32)")
+    for name in ("flat", "flat_grad", "dtype"):
+        with pytest.raises(TypeError, match=r"several dtypes \(bfloat16, float32\)"):
+            getattr(params, name)
+    params["w"] = 1
+    for grad in params.grads.values():
+        grad[...] = 0.5
+    po.SGD(params, lr=1.0).step()
+    assert (params["w"] == 0.5).all()
+    assert (params["b"] == 0.5).all()
+    clone = copy.deepcopy(params)
+    assert {name: str(array.dtype) for name, array in clone.items()} == dtypes
+    assert (clone.grads["v"] == 0.5).all()
+    params.zero_grad()
+    assert not any(grad.any() for grad in params.grads.values())
+    assert (clone.grads["v"] == 0.5).all()
 
 
 def test_memory_is_aligned_and_zero() -> None:

@@ -1,7 +1,8 @@
 """Training killed at every step in turn: python tests/training_killed.py [--every 1].
 
-A process trains on distinct rows, shuffled, with noise, and is killed (SIGKILL) at a step. What is
-resumed from its checkpoints must end, to the bit, like the run that never stopped.
+A process trains on distinct rows, shuffled, with noise, dropout and batch norm, and is killed
+(SIGKILL) at a step. What is resumed from its checkpoints must end, to the bit, like the run that
+never stopped.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ class Noisy(po.models.MLP):
         return super().loss_and_grad(x + 0.05 * noise.astype(x.dtype), *args, **keywords)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"calls": self.calls}
+        return {**super().state_dict(), "calls": self.calls}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
         self.calls = state["calls"]
 
 
@@ -70,7 +72,7 @@ def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> 
     rng = np.random.default_rng(3)
     x = rng.normal(size=(ROWS, 3))  # distinct rows: a wrong order has other results
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
-    model = Noisy([3, 8, 2], seed=1)
+    model = Noisy([3, 8, 8, 2], norm="batch", dropout=0.25, residual=True, seed=1)
     inner = po.AdamW(model.params, lr=0.02, clip_norm=1.0)
     log = BatchLog()
     callbacks: list[Callback] = [
@@ -103,6 +105,7 @@ def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> 
     state = {k: getattr(v, "tolist", lambda v=v: v)() for k, v in trainer.optimizer.state_dict().items()}  # noqa: E501  # fmt: skip
     parts = {
         "weights": ended + model.params.flat.tobytes(),
+        "buffers": b"".join(array.tobytes() for array in model.buffers.values()),
         "state": repr(sorted(state.items())).encode(),
         "history": repr((rows, history.stop_reason, history.best_epoch)).encode(),
         "batches": repr(log.log).encode(),

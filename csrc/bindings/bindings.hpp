@@ -17,6 +17,7 @@ void bind_config(py::module_& module);
 void bind_layers(py::module_& module);
 void bind_losses(py::module_& module);
 void bind_memory(py::module_& module);
+void bind_norms(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_rules(py::module_& module);
 void bind_sparse(py::module_& module);

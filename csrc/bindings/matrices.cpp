@@ -13,10 +13,19 @@ Matrix matrix(const py::array& array, const std::string& name, bool only_read) {
   return {const_cast<void*>(array.data()), std::size_t(array.shape(0)), columns, dtype};
 }
 
-Matrix alike(const py::array& array, const std::string& name, const py::array& like) {
+Matrix alike(const py::array& array, const std::string& name, const py::array& like,
+             bool only_read) {
   check_shape(array, like, name);
-  const Matrix made = matrix(array, name);
+  const Matrix made = matrix(array, name, only_read);
   if (dtype_of(like, name) != made.dtype) throw py::type_error(name + ": wrong dtype");
+  return made;
+}
+
+Matrix per_column(const py::array& array, const std::string& name, const Matrix& like) {
+  const Matrix made = matrix(array, name);
+  if (made.rows * made.columns != like.columns || made.dtype != like.dtype)
+    throw py::value_error(name + ": expected " + std::to_string(like.columns) +
+                          " values of the scores' dtype");
   return made;
 }
 

@@ -12,7 +12,11 @@ namespace pyoptim::bindings {
 /// it is only to be read.
 Matrix matrix(const py::array& array, const std::string& name, bool only_read = false);
 
-/// A writable array of the same dtype and shape as `like`.
-Matrix alike(const py::array& array, const std::string& name, const py::array& like);
+/// An array of the same dtype and shape as `like`, writable unless it is only to be read.
+Matrix alike(const py::array& array, const std::string& name, const py::array& like,
+             bool only_read = false);
+
+/// A writable vector with one value a column, of the dtype of `like`.
+Matrix per_column(const py::array& array, const std::string& name, const Matrix& like);
 
 }  // namespace pyoptim::bindings

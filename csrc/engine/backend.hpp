@@ -237,18 +237,36 @@ struct StorageKernels {
                         std::size_t size);
 };
 
-enum class Activation : std::uint8_t { identity, relu, tanh, sigmoid, gelu };
-inline constexpr std::size_t activation_count = 5;
+enum class Activation : std::uint8_t { identity, relu, leaky_relu, tanh, sigmoid, gelu, silu };
+inline constexpr std::size_t activation_count = 7;
+
+/// Which outputs of a layer are set to 0, each with probability `rate`; what is left is divided by
+/// 1 - rate. Depends on seed, draw, row and column alone.
+struct Dropout {
+  double rate = 0;
+  std::uint64_t seed = 0;
+  std::uint64_t draw = 0;
+};
+
+/// Rows of a layer, `columns` consecutive values each, the first of them being row `first_row`.
+struct LayerRows {
+  void* z;
+  const void* bias;
+  const void* skip;  ///< Added to the outputs, or nullptr.
+  void* a;           ///< The outputs; may be z.
+  Dropout dropout;
+  std::size_t first_row;
+  std::size_t rows;
+  std::size_t columns;
+};
 
 /// The layers of a network, over float32 or float64 values, `columns` consecutive ones a row.
 struct LayerKernels {
-  /// z <- z + bias, a <- activation(z); a may be z.
-  void (*forward[activation_count])(void* z, const void* bias, void* a, std::size_t rows,
-                                    std::size_t columns);
-  /// d <- d * activation'(z), written with a = activation(z) where that is enough;
-  /// bias_sums <- bias_sums + the column sums of d.
-  void (*backward[activation_count])(void* d, const void* z, const void* a, double* bias_sums,
-                                     std::size_t rows, std::size_t columns);
+  /// a <- dropout(activation(z + bias)) + skip and, where a is not z, z <- the slope of a by z.
+  void (*forward[activation_count])(const LayerRows&);
+  /// slope <- d * slope, unless it is nullptr, then it is d; sums <- sums + the columns' sums of
+  /// that.
+  void (*backward)(const void* d, void* slope, double* sums, std::size_t rows, std::size_t columns);
   /// Rows of scores become rows of probabilities.
   void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
 };
@@ -259,6 +277,29 @@ struct SparseKernels {
   /// one column, in 16 lanes. By the type of row numbers: int32, int64.
   void (*weighted_sum[2])(const void* table, const void* rows, const void* factors,
                           std::size_t count, void* sums, std::size_t columns);
+};
+
+/// Normalisation: z <- (z - mean) * factor, where factor is 1 / sqrt(variance + eps), and scaled <-
+/// gain * z, which may be z. Backwards: d, the slope by `scaled`, becomes that by what was
+/// normalised; gain_sums <- gain_sums + the columns' sums of d * normal.
+struct NormKernels {
+  /// With mean and variance of each row; factors go to `factors` unless it is nullptr.
+  void (*rows)(void* z, const void* gain, void* scaled, double* factors, double eps,
+               std::size_t rows, std::size_t columns);
+  void (*rows_back)(void* d, const void* normal, const void* gain, const double* factors,
+                    double* gain_sums, std::size_t rows, std::size_t columns);
+  /// sums <- sums + the columns' sums of z, or of (z - mean)^2 if there is a mean.
+  void (*column_sums)(const void* z, const double* mean, double* sums, std::size_t rows,
+                      std::size_t columns);
+  /// With these means and factors, one a column.
+  void (*columns)(void* z, const double* mean, const double* factors, const void* gain,
+                  void* scaled, std::size_t rows, std::size_t columns);
+  /// sums <- sums + the columns' sums of d; and those for the gain.
+  void (*column_slopes)(const void* d, const void* normal, double* sums, double* gain_sums,
+                        std::size_t rows, std::size_t columns);
+  /// d <- (d - mean - normal * product) * factor, all of them one a column.
+  void (*columns_back)(void* d, const void* normal, const double* mean, const double* product,
+                       const double* factors, std::size_t rows, std::size_t columns);
 };
 
 /// What the scores of a model tell that was trained with a loss.
@@ -350,6 +391,7 @@ struct Backend {
   double (*square_sum[dtype_count])(const void* values, std::size_t size);
   double (*largest[dtype_count])(const void* values, std::size_t size);
   const LayerKernels* layers;  ///< for float32, float64
+  const NormKernels* norms;    ///< for float32, float64
   const LossTable* losses;
   const SparseKernels* sparse;  ///< for float32, float64
   const StorageKernels* storage;

@@ -309,6 +309,7 @@ constinit const Backend backend = {
     .square_sum = {square_sum<float>, square_sum<double>, square_sum<bfloat16>},
     .largest = {largest<float>, largest<double>, largest<bfloat16>},
     .layers = layer_kernels,
+    .norms = norm_kernels,
     .losses = &loss_table,
     .sparse = sparse_kernels,
     .storage = &storage_kernels,

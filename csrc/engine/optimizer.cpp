@@ -167,9 +167,13 @@ void Optimizer::check_extras() const {
       refuse("state_dtype is for parameters of float32 and bfloat16, not of float64");
     if (extras.bfloat16_copy && tensor.dtype != DType::float32)
       refuse("bfloat16_copy is for parameters of float32");
-    if (extras.master != Master::none && tensor.dtype != DType::bfloat16)
-      refuse("master_weights are for parameters of bfloat16");
   }
+  const auto has_master = [&](const Tensor& tensor) {
+    return master_of(tensor.dtype, extras) != Master::none;
+  };
+  if (extras.master != Master::none && !tensors_.empty() &&
+      std::none_of(tensors_.begin(), tensors_.end(), has_master))
+    refuse("master_weights are for parameters of bfloat16, and there are none");
 }
 
 const double* Optimizer::find(const Group& group, std::string_view name) const {

@@ -47,6 +47,7 @@ class Stages {
         extras_(*run.extras),
         storage_(*run.storage),
         tensor_(*run.tensor),
+        master_(master_of(run.dtype, extras_)),
         dtype_(updated_as(run.dtype, extras_)),
         begin_(begin),
         end_(end),
@@ -121,7 +122,7 @@ class Stages {
     for (std::size_t i = 0; first(i) < end_; ++i) {
       Span span{param(i), grad(i), {}, std::min(block_, end_ - first(i))};
       if (widened_) span.grad = scratch_.at(Part::grad);
-      if (extras_.master == Master::full)
+      if (master_ == Master::full)
         span.param = tensor_.extra.master + first(i);
       else if (widened_)
         span.param = scratch_.at(Part::param);
@@ -144,16 +145,15 @@ class Stages {
       else if (trial_)
         std::memcpy(span.state[k], codes(i, k), span.size * item_size(state_dtype(dtype_)));
     }
-    if (extras_.master == Master::full)  // parameters may have been written since
+    if (master_ == Master::full)  // parameters may have been written since
       storage_.refresh(param(i), tensor_.extra.master + first(i), span.size);
     auto* const values = static_cast<float*>(span.param);
-    if (extras_.master == Master::low_half)
+    if (master_ == Master::low_half)
       storage_.join(param(i), tensor_.extra.low_half + first(i), values, span.size);
-    else if (widened_ && extras_.master == Master::none)
+    else if (widened_ && master_ == Master::none)
       storage_.decode[int(StateFormat::bfloat16)](param(i), nullptr, values, span.size);
     else if (trial_)
-      std::memcpy(span.param,
-                  extras_.master == Master::full ? tensor_.extra.master + first(i) : param(i),
+      std::memcpy(span.param, master_ == Master::full ? tensor_.extra.master + first(i) : param(i),
                   span.size * item_size(dtype_));
     if (widened_)
       storage_.decode[int(StateFormat::bfloat16)](
@@ -178,7 +178,7 @@ class Stages {
     encode_states(i, run_.rule->changed_by_update);
     const auto* const values = static_cast<const float*>(span.param);
     const auto to_bfloat16 = storage_.encode[int(StateFormat::bfloat16)][0];
-    if (extras_.master == Master::low_half)
+    if (master_ == Master::low_half)
       storage_.split(values, param(i), tensor_.extra.low_half + first(i), span.size);
     else if (widened_)
       to_bfloat16(values, param(i), nullptr, span.size, 0, 0);
@@ -206,6 +206,7 @@ class Stages {
   const Extras& extras_;
   const StorageKernels& storage_;
   const Tensor& tensor_;
+  Master master_;
   DType dtype_;
   std::size_t begin_, end_, block_;
   Scratch scratch_;

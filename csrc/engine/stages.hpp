@@ -42,6 +42,10 @@ struct ExtraArrays {
   std::uint16_t* low_half = nullptr;
 };
 
+/// What is kept beside a tensor of this type: only those of bfloat16 have masters.
+inline Master master_of(DType dtype, const Extras& extras) {
+  return dtype == DType::bfloat16 ? extras.master : Master::none;
+}
 /// The type that the elements of a run are updated in: float32 for bfloat16 that is brought to it.
 DType updated_as(DType dtype, const Extras& extras);
 /// How a state of a rule is kept.

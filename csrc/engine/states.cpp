@@ -53,10 +53,9 @@ std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
   }
   if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
   if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);
-  if (options_.extras.master == Master::full)
-    add("master", tensor.extra.master, StoredType::float32);
-  if (options_.extras.master == Master::low_half)
-    add("low_half", tensor.extra.low_half, StoredType::uint16);
+  const Master master = master_of(tensor.dtype, options_.extras);
+  if (master == Master::full) add("master", tensor.extra.master, StoredType::float32);
+  if (master == Master::low_half) add("low_half", tensor.extra.low_half, StoredType::uint16);
   return arrays;
 }
 
@@ -90,9 +89,9 @@ void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
     }
     if (extras.ema_decay > 0) tensor.extra.ema = take();
     if (extras.bfloat16_copy) tensor.extra.copy = static_cast<std::uint16_t*>(take());
-    if (extras.master == Master::full) tensor.extra.master = static_cast<float*>(take());
-    if (extras.master == Master::low_half)
-      tensor.extra.low_half = static_cast<std::uint16_t*>(take());
+    const Master master = master_of(tensor.dtype, extras);
+    if (master == Master::full) tensor.extra.master = static_cast<float*>(take());
+    if (master == Master::low_half) tensor.extra.low_half = static_cast<std::uint16_t*>(take());
   }
 }
 
@@ -166,7 +165,7 @@ void Optimizer::first_step(Tensor& tensor) const {
     rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
   if (rule.copied_state < rule.state_count)
     copy_parameters(tensor, tensor.state[rule.copied_state]);
-  if (options_.extras.master == Master::full) copy_parameters(tensor, tensor.extra.master);
+  if (tensor.extra.master != nullptr) copy_parameters(tensor, tensor.extra.master);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
     if (value == 0 || tensor.state[k] == nullptr) continue;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <vector>
 
 #include "engine/optimizer.hpp"
 #include "engine/parallel.hpp"
@@ -55,5 +56,62 @@ inline std::size_t elements_for_threads(const Matrix& matrix) {
   const std::size_t elements = matrix.rows * matrix.columns;
   return elements < threads_from ? 0 : elements;
 }
+
+/// Calls work(block) for every block of rows, on several threads if there is enough to do.
+template <class Work>
+void over_blocks(const Matrix& matrix, const Work& work) {
+  const Blocks blocks(matrix);
+  const Team team(elements_for_threads(matrix), 0);
+  parallel_for(team.threads(), blocks.count(), 1, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) work(blocks[i]);
+  });
+}
+
+/// Sums over the columns of a matrix, several of them: first over each block, then over all blocks,
+/// in order. The memory stays with the calling thread, so that no step allocates; one object at a
+/// time uses it.
+class ColumnSums {
+ public:
+  ColumnSums(const Matrix& matrix, std::size_t kinds)
+      : columns_(matrix.columns),
+        dtype_(matrix.dtype),
+        each_(Blocks(matrix).count() * matrix.columns),
+        data_(zeros(kinds * std::max(each_, columns_))) {}
+
+  /// Where a block adds up its sums of one kind.
+  [[nodiscard]] double* of(std::size_t kind, const Block& block) const {
+    return data_ + kind * each_ + block.index * columns_;
+  }
+
+  /// Adds up the blocks' sums of one kind, once; 0 if there are none.
+  double* total(std::size_t kind) {
+    double* const sums = data_ + kind * each_;
+    for (std::size_t i = columns_; i < each_; i += columns_)
+      for (std::size_t j = 0; j < columns_; ++j) sums[j] += sums[i + j];
+    return sums;
+  }
+
+  /// Writes such totals to values of the matrix' dtype.
+  void store(const double* sums, void* values) const {
+    for (std::size_t j = 0; j < columns_; ++j) {
+      if (dtype_ == DType::float64)
+        static_cast<double*>(values)[j] = sums[j];
+      else
+        static_cast<float*>(values)[j] = float(sums[j]);
+    }
+  }
+
+ private:
+  static double* zeros(std::size_t count) {
+    thread_local std::vector<double> memory;
+    memory.assign(count, 0.0);
+    return memory.data();
+  }
+
+  std::size_t columns_;
+  DType dtype_;
+  std::size_t each_;
+  double* data_;
+};
 
 }  // namespace pyoptim

@@ -2,40 +2,84 @@
 #include "layers/kernels.hpp"
 
 #include <cstddef>
+#include <cstdint>
 
+#include "engine/philox.hpp"
 #include "engine/sum.hpp"
 #include "layers/activations.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-template <class A, class F>
-void forward(void* z_rows, const void* bias, void* a_rows, std::size_t rows, std::size_t columns) {
-  const F* const b = static_cast<const F*>(bias);
-  for (std::size_t i = 0; i < rows; ++i) {
-    F* const z = static_cast<F*>(z_rows) + i * columns;
-    F* const a = static_cast<F*>(a_rows) + i * columns;
-    // a is stored last: where it is z, the activation stays.
+/// Drops elements of a row and, where they are wanted, their slopes.
+template <bool Slopes, class F>
+void drop(const Dropout& dropout, std::size_t row, F* a, F* slopes, std::size_t columns) {
+  constexpr std::size_t most = 4 * philox_lanes;
+  const auto threshold = static_cast<std::uint32_t>(dropout.rate * 0x1p32);
+  const F scale = F(1 / (1 - dropout.rate));
+  for (std::size_t begin = 0; begin < columns; begin += most) {
+    PhiloxWords random;
+    for (std::size_t i = 0; i < philox_lanes; ++i) {
+      random.word[i] = static_cast<std::uint32_t>(begin / 4 + i);
+      random.word[i + philox_lanes] = static_cast<std::uint32_t>(row);
+      random.word[i + 2 * philox_lanes] = static_cast<std::uint32_t>(dropout.draw);
+      random.word[i + 3 * philox_lanes] = static_cast<std::uint32_t>(dropout.draw >> 32);
+    }
+    philox(random, dropout.seed);
+    const std::size_t size = columns - begin < most ? columns - begin : most;
 #pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) {
-      const F sum = z[j] + b[j];
-      z[j] = sum;
-      a[j] = A::value(sum);
+    for (std::size_t j = 0; j < size; ++j) {
+      const F factor = random.word[j] < threshold ? F(0) : scale;
+      a[begin + j] *= factor;
+      if constexpr (Slopes) slopes[begin + j] *= factor;
     }
   }
 }
 
-template <class A, class F>
-void backward(void* d_rows, const void* z_rows, const void* a_rows, double* bias_sums,
-              std::size_t rows, std::size_t columns) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    F* const d = static_cast<F*>(d_rows) + i * columns;
-    const F* const z = static_cast<const F*>(z_rows) + i * columns;
-    const F* const a = static_cast<const F*>(a_rows) + i * columns;
+template <class A, bool Slopes, class F>
+void forward_rows(const LayerRows& layer) {
+  const std::size_t columns = layer.columns;
+  const F* const b = static_cast<const F*>(layer.bias);
+  for (std::size_t i = 0; i < layer.rows; ++i) {
+    F* const z = static_cast<F*>(layer.z) + i * columns;
+    F* const a = static_cast<F*>(layer.a) + i * columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
-      d[j] *= A::slope(z[j], a[j]);
-      bias_sums[j] += double(d[j]);
+      const ValueAndSlope<F> found = A::at(F(z[j] + b[j]));
+      a[j] = found.value;
+      if constexpr (Slopes) z[j] = found.slope;
+    }
+    if (layer.dropout.rate > 0) drop<Slopes>(layer.dropout, layer.first_row + i, a, z, columns);
+    if (layer.skip == nullptr) continue;
+    const F* const skip = static_cast<const F*>(layer.skip) + i * columns;
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) a[j] += skip[j];
+  }
+}
+
+template <class A, class F>
+void forward(const LayerRows& layer) {
+  if (layer.a == layer.z)
+    forward_rows<A, false, F>(layer);
+  else
+    forward_rows<A, true, F>(layer);
+}
+
+template <class F>
+void backward(const void* d_rows, void* slope_rows, double* sums, std::size_t rows,
+              std::size_t columns) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    const F* const d = static_cast<const F*>(d_rows) + i * columns;
+    if (slope_rows == nullptr) {
+#pragma omp simd
+      for (std::size_t j = 0; j < columns; ++j) sums[j] += double(d[j]);
+      continue;
+    }
+    F* const slope = static_cast<F*>(slope_rows) + i * columns;
+#pragma omp simd
+    for (std::size_t j = 0; j < columns; ++j) {
+      slope[j] *= d[j];
+      sums[j] += double(slope[j]);
     }
   }
 }
@@ -56,10 +100,9 @@ void softmax(void* score_rows, std::size_t rows, std::size_t columns) {
 
 template <class F>
 constexpr LayerKernels table = {
-    .forward = {forward<Identity, F>, forward<Relu, F>, forward<Tanh, F>, forward<Sigmoid, F>,
-                forward<Gelu, F>},
-    .backward = {backward<Identity, F>, backward<Relu, F>, backward<Tanh, F>, backward<Sigmoid, F>,
-                 backward<Gelu, F>},
+    .forward = {forward<Identity, F>, forward<Relu, F>, forward<LeakyRelu, F>, forward<Tanh, F>,
+                forward<Sigmoid, F>, forward<Gelu, F>, forward<Silu, F>},
+    .backward = backward<F>,
     .softmax = softmax<F>,
 };
 

@@ -1,4 +1,4 @@
-// The table of layer kernels of one instruction set.
+// The tables of layer kernels of one instruction set.
 #pragma once
 
 #include "engine/backend.hpp"
@@ -8,5 +8,6 @@ namespace pyoptim::PYOPTIM_ISA {
 
 /// For float32, then float64.
 extern const LayerKernels layer_kernels[2];
+extern const NormKernels norm_kernels[2];
 
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -16,12 +16,14 @@ struct Matrix {
   DType dtype;
 };
 
-/// z <- z + bias, then activation(z) to `a`, which may be z's memory.
-PYOPTIM_API void layer_forward(Activation activation, const Matrix& z, const void* bias, void* a);
+/// a <- dropout(activation(z + bias)) + skip, where `skip` may be nullptr. `a` may be z's memory;
+/// else z becomes the slope of a by z, for layer_backward().
+PYOPTIM_API void layer_forward(Activation activation, const Matrix& z, const void* bias, void* a,
+                               const void* skip = nullptr, const Dropout& dropout = {});
 
-/// d <- d * activation'(z), and its column sums to `bias_grad`.
-PYOPTIM_API void layer_backward(Activation activation, const Matrix& d, const void* z,
-                                const void* a, void* bias_grad);
+/// slope <- d * slope, the gradient by z, and its column sums to `bias_grad`. `slope` may be
+/// nullptr where it is 1: then d is that gradient.
+PYOPTIM_API void layer_backward(const Matrix& d, void* slope, void* bias_grad);
 
 /// Rows of scores become rows of probabilities.
 PYOPTIM_API void softmax(const Matrix& scores);

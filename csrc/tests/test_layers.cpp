@@ -4,6 +4,7 @@
 
 #include "engine/threads.hpp"
 #include "layers/layers.hpp"
+#include "layers/norms.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;
@@ -20,8 +21,9 @@ constexpr Shape shapes[] = {{0, 3},  {1, 1},   {7, 1},    {3, 17},
 constexpr Shape long_shape{2049, 1025};
 static_assert(long_shape.rows * long_shape.columns > BusyWatch::short_below);
 
-constexpr Activation activations[] = {Activation::identity, Activation::relu, Activation::tanh,
-                                      Activation::sigmoid, Activation::gelu};
+constexpr Activation activations[] = {
+    Activation::identity, Activation::relu, Activation::leaky_relu, Activation::tanh,
+    Activation::sigmoid,  Activation::gelu, Activation::silu};
 static_assert(std::size(activations) == activation_count);
 
 double naive_value(Activation activation, double z) {
@@ -30,12 +32,16 @@ double naive_value(Activation activation, double z) {
       return z;
     case Activation::relu:
       return z > 0 ? z : 0;
+    case Activation::leaky_relu:
+      return z > 0 ? z : 0.01 * z;
     case Activation::tanh:
       return std::tanh(z);
     case Activation::sigmoid:
       return 1 / (1 + std::exp(-z));
     case Activation::gelu:
       return 0.5 * z * (1 + std::tanh(std::sqrt(2 / std::acos(-1.0)) * (z + 0.044715 * z * z * z)));
+    case Activation::silu:
+      return z / (1 + std::exp(-z));
   }
   return 0;
 }
@@ -43,6 +49,7 @@ double naive_value(Activation activation, double z) {
 /// Differences of the value, 4th order.
 double naive_slope(Activation activation, double z) {
   if (activation == Activation::relu) return z > 0 ? 1 : 0;
+  if (activation == Activation::leaky_relu) return z > 0 ? 1 : 0.01;
   constexpr double h = 1e-3;
   const auto f = [=](double x) { return naive_value(activation, x); };
   return (8 * (f(z + h) - f(z - h)) - (f(z + 2 * h) - f(z - 2 * h))) / (12 * h);
@@ -52,32 +59,56 @@ double tolerance(DType dtype) { return dtype == DType::float64 ? 1e-13 : 3e-6; }
 
 /// What the layer functions leave behind.
 struct Outcome {
-  Array z, a, in_place, d, bias_grad, probabilities;
+  Array slope, a, in_place, by_z, bias_grad, probabilities, dropped, by_rows, by_columns, gain_grad;
 };
 
 Outcome run(Activation activation, DType dtype, Shape shape) {
   const std::size_t size = shape.rows * shape.columns;
   const Array z = random_array(dtype, size, 1), bias = random_array(dtype, shape.columns, 2);
+  Array d = random_array(dtype, size, 3);
   const auto matrix = [&](Array& array) {
     return Matrix{array.at(0), shape.rows, shape.columns, dtype};
   };
-  Outcome out{z, Array(dtype, size), z, random_array(dtype, size, 3), Array(dtype, shape.columns),
-              z};
-  layer_forward(activation, matrix(out.z), bias.at(0), out.a.at(0));
+  Outcome out{z,
+              Array(dtype, size),
+              z,
+              z,
+              Array(dtype, shape.columns),
+              z,
+              z,
+              d,
+              d,
+              Array(dtype, 2 * shape.columns)};
+  layer_forward(activation, matrix(out.slope), bias.at(0), out.a.at(0));
   layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));
-  layer_backward(activation, matrix(out.d), out.z.at(0), out.a.at(0), out.bias_grad.at(0));
+  out.by_z = out.slope;
+  layer_backward(matrix(d), out.by_z.at(0), out.bias_grad.at(0));
   softmax(matrix(out.probabilities));
+  Array with_factors = z;
+  layer_forward(activation, matrix(with_factors), bias.at(0), out.dropped.at(0), d.at(0),
+                {0.5, 3, 4});
+
+  Array normal = z, scaled = z, running(dtype, 2 * shape.columns);
+  std::vector<double> factors(std::max(shape.rows, shape.columns));
+  layer_norm(matrix(normal), bias.at(0), scaled.at(0), factors.data(), 1e-5);
+  layer_norm_backward(matrix(out.by_rows), normal.at(0), bias.at(0), factors.data(),
+                      out.gain_grad.at(0));
+  if (shape.rows < 2) return out;
+  normal = z;
+  batch_norm(matrix(normal), bias.at(0), scaled.at(0), factors.data(), 1e-5,
+             {running.at(0), running.at(shape.columns), 0.1});
+  batch_norm_backward(matrix(out.by_columns), normal.at(0), bias.at(0), factors.data(),
+                      out.gain_grad.at(shape.columns));
   return out;
 }
 
 std::string difference(const Outcome& got, const Outcome& expected) {
   constexpr std::pair<const char*, Array Outcome::*> parts[] = {
-      {"z", &Outcome::z},
-      {"a", &Outcome::a},
-      {"in place", &Outcome::in_place},
-      {"d", &Outcome::d},
-      {"bias", &Outcome::bias_grad},
-      {"probabilities", &Outcome::probabilities}};
+      {"slope", &Outcome::slope},           {"a", &Outcome::a},
+      {"in place", &Outcome::in_place},     {"by z", &Outcome::by_z},
+      {"bias", &Outcome::bias_grad},        {"probabilities", &Outcome::probabilities},
+      {"dropped", &Outcome::dropped},       {"layer norm", &Outcome::by_rows},
+      {"batch norm", &Outcome::by_columns}, {"gain", &Outcome::gain_grad}};
   for (const auto& [name, part] : parts)
     if (const std::string text = difference(got.*part, expected.*part); !text.empty())
       return std::string(name) + ": " + text;
@@ -130,23 +161,25 @@ TEST_CASE("layers are right") {
                 d = random_array(dtype, size, 3);
     const Outcome out = run(activation, dtype, shape);
     const double near = tolerance(dtype);
-    double worst_forward = 0, worst_backward = 0, worst_bias = 0;
+    double worst_value = 0, worst_slope = 0, worst_bias = 0;
+    bool is_product = true;
     std::vector<double> sums(shape.columns);
     for (std::size_t i = 0; i < size; ++i) {
-      const double x = z[i] + bias[i % shape.columns];
+      const double x = dtype == DType::float64 ? z[i] + bias[i % shape.columns]
+                                               : float(z[i]) + float(bias[i % shape.columns]);
       const auto off = [](double got, double expected) {
         return std::fabs(got - expected) / (1 + std::fabs(expected));
       };
-      worst_forward = std::max(
-          {worst_forward, off(out.z[i], x), off(out.a[i], naive_value(activation, out.z[i]))});
-      worst_backward =
-          std::max(worst_backward, off(out.d[i], d[i] * naive_slope(activation, out.z[i])));
-      sums[i % shape.columns] += out.d[i];
+      worst_value = std::max(worst_value, off(out.a[i], naive_value(activation, x)));
+      worst_slope = std::max(worst_slope, off(out.slope[i], naive_slope(activation, x)));
+      is_product = is_product && off(out.by_z[i], out.slope[i] * d[i]) <= near;
+      sums[i % shape.columns] += out.by_z[i];
     }
     for (std::size_t j = 0; j < shape.columns; ++j)
       worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
-    CHECK(worst_forward <= near);
-    CHECK(worst_backward <= std::max(near, 1e-11));
+    CHECK(worst_value <= near);
+    CHECK(worst_slope <= std::max(near, 1e-11));
+    CHECK(is_product);
     CHECK(worst_bias <= 10 * near);
     CHECK(difference(out.in_place, out.a) == "");
   });
@@ -185,11 +218,12 @@ TEST_CASE("NaN and infinity go through layers") {
       z.set(0, std::nan(""));
       z.set(1, HUGE_VAL);
       z.set(2, 1);
+      Array scores = z;
       layer_forward(activation, {z.at(0), 1, 3, dtype}, bias.at(0), a.at(0));
       CHECK(std::isnan(a[0]));
       CHECK(a[1] == naive_value(activation, HUGE_VAL));
       CHECK(std::isfinite(a[2]));
-      softmax({z.at(0), 1, 3, dtype});
-      for (std::size_t j = 0; j < 3; ++j) CHECK(std::isnan(z[j]));
+      softmax({scores.at(0), 1, 3, dtype});
+      for (std::size_t j = 0; j < 3; ++j) CHECK(std::isnan(scores[j]));
     }
 }

@@ -1,7 +1,8 @@
 """Models that an optimizer of this library trains, their files, and fine-tuning."""
 
-from pyoptim.models.dense import MLP, Linear, Softmax
+from pyoptim.models.dense import MLP
 from pyoptim.models.files import load, read_metadata
+from pyoptim.models.linear import Linear, Softmax
 from pyoptim.models.model import Model
 from pyoptim.models.param_groups import param_groups
 from pyoptim.models.pretrained import load_pretrained

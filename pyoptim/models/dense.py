@@ -1,36 +1,25 @@
-"""Dense networks: linear and softmax regression, and the multi-layer perceptron.
-
-Matrix products are NumPy's; bias, activation, loss and their slopes are fused native kernels.
-"""
+"""Dense networks: the multi-layer perceptron, from what stands in `pyoptim.models.layers`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim import _core, losses
-from pyoptim.csr import as_csr, is_sparse
+from pyoptim import losses
+from pyoptim.blas import product_threads
+from pyoptim.checks import as_number, check_choice
+from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
+from pyoptim.models.layers import BatchNorm, DenseLayer, LayerNorm, Norm
 from pyoptim.models.model import Model
-from pyoptim.models.products import product, transposed_product
 from pyoptim.parameters import Array, Parameters, to_dtype
 
-_IDENTITY = _core.Activation.identity
-_HIDDEN = ("relu", "tanh", "sigmoid", "gelu")
+_HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
+_OF_GLOROT = ("tanh", "sigmoid")  # whose weights start with his variance
 _CHUNK_ROWS = 4096  # of a forward pass without gradients
-
-
-class _Layer(NamedTuple):
-    """A dense layer: a = activation(x @ weight + bias), and its gradients."""
-
-    weight: Array
-    bias: Array
-    weight_grad: Array
-    bias_grad: Array
-    activation: _core.Activation
 
 
 class MLP(Model):
@@ -38,22 +27,50 @@ class MLP(Model):
 
     Rows are arrays of two axes, or sparse matrices and arrays of scipy.
 
-    ``a_0 = x``, ``a_(l+1) = activation(a_l W_l + b_l)``; the last layer has no activation.
+    ``a_0 = x``, ``a_(l+1) = dropout(activation(norm(a_l W_l) + b_l))``, plus ``a_l`` where there is
+    a skip connection; the last layer is ``a_l W_l + b_l``.
 
     Parameters
     ----------
     sizes : sequence of int
         The number of inputs, of units of each hidden layer, and of outputs (classes, for
         "softmax"); at least two numbers.
-    activation : {"relu", "tanh", "sigmoid", "gelu"}
-        Of the hidden layers; gelu is the tanh form of Hendrycks and Gimpel, arXiv:1606.08415.
+    activation : {"relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"}
+        Of the hidden layers. leaky_relu has the slope 0.01 below 0; gelu is the tanh form of
+        Hendrycks and Gimpel, arXiv:1606.08415, who have silu, too.
+    norm : {"layer", "batch"}, optional
+        Normalise each row of a hidden layer, or each unit over the batch, before the activation,
+        with a gain for each unit. The bias comes after it. Batch norm keeps running means and
+        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them.
+    dropout : float in [0, 1)
+        The probability with which `loss_and_grad` sets each output of a hidden layer to 0, the
+        others being divided by 1 - dropout (Srivastava et al., 2014). What is dropped depends on
+        the seed and the number of the call, ``model.draws``, alone.
+    residual : bool
+        Add the input of a hidden layer to its output where both have the same size.
     loss : str or Loss
         The name of one of `pyoptim.losses`, as "softmax" for classes numbered from 0, "logistic"
         for one output and classes 0 and 1, "squared" or "huber" for values; or a loss.
-    dtype : {"float32", "float64"}
+    dtype : {"float32", "float64", "bfloat16"}
+        Of the parameters. With "bfloat16" that is of the weights; biases, gains, and all that is
+        computed are float32. Give the optimizer ``master_weights="float32"`` then: small changes
+        are lost otherwise.
     seed : int
-        Of the initial weights: normal with variance 2 / inputs for relu and gelu (He et al.,
-        arXiv:1502.01852), else 2 / (inputs + outputs) (Glorot and Bengio, 2010). Biases are 0.
+        Of dropout, and of the initial weights: normal with variance 2 / inputs for relu,
+        leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else 2 / (inputs + outputs)
+        (Glorot and Bengio, 2010). Biases are 0, gains 1.
+
+    Attributes
+    ----------
+    buffers : dict of str to array
+        The running statistics of batch norm.
+    draws : int
+        How often a layer's dropout was drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is none of these.
 
     Examples
     --------
@@ -76,6 +93,9 @@ class MLP(Model):
         sizes: Sequence[int],
         *,
         activation: str = "relu",
+        norm: str | None = None,
+        dropout: float = 0.0,
+        residual: bool = False,
         loss: str | Loss | Mapping[str, Any] = "softmax",
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
@@ -85,65 +105,142 @@ class MLP(Model):
             raise ValueError(f"sizes must be two or more numbers of at least 1, got {sizes!r}")
         if activation not in _HIDDEN:
             raise ValueError(f"activation must be one of {', '.join(_HIDDEN)}, got {activation!r}")
-        if str(to_dtype(dtype)) == "bfloat16":
-            raise TypeError("dtype of a model must be float32 or float64, got bfloat16")
+        if norm is not None:
+            check_choice("norm", norm, "layer", "batch")
         self.activation = activation
+        self.norm = norm
+        self.dropout = as_number("dropout", dropout)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        self.residual = bool(residual)
         self.loss = losses.get(loss)
         self.seed = seed
+        self.draws = 0
+        self._make_params(to_dtype(dtype))
+        self._initialize()
+        self._layers: list[DenseLayer] = []
+
+    def _make_params(self, dtype: np.dtype[Any]) -> None:
+        self._weight_dtype = dtype
+        self._dtype = np.dtype(np.float32) if str(dtype) == "bfloat16" else dtype
         shapes: dict[str, tuple[int, ...]] = {}
+        dtypes: dict[str, np.dtype[Any]] = {}
+        self.buffers: dict[str, Array] = {}
+        hidden = len(self.sizes) - 2
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             shapes[f"layers.{i}.weight"] = (inputs, outputs)
+            dtypes[f"layers.{i}.weight"] = dtype
             shapes[f"layers.{i}.bias"] = (outputs,)
-        self.params = Parameters(shapes, dtype=dtype)
-        self.weights = tuple(name for name in shapes if name.endswith("weight"))
-        self._initialize()
-        self._buffers: list[tuple[Array, Array, Array]] = []
+            if self.norm is not None and i < hidden:
+                shapes[f"layers.{i}.gain"] = (outputs,)
+            if self.norm == "batch" and i < hidden:
+                self.buffers[f"layers.{i}.running_mean"] = np.zeros(outputs, self._dtype)
+                self.buffers[f"layers.{i}.running_var"] = np.ones(outputs, self._dtype)
+        self.params = Parameters(shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes)
+        self.weights = tuple(dtypes)
+        self.least_rows = 2 if self.buffers else 1
 
     def _initialize(self) -> None:
         rng = np.random.Generator(np.random.Philox(key=self.seed))
         for name in self.weights:
             inputs, outputs = self.params[name].shape
-            fan = inputs if self.activation in ("relu", "gelu") else inputs + outputs
+            fan = inputs + outputs if self.activation in _OF_GLOROT else inputs
             self.params[name] = rng.normal(scale=(2 / fan) ** 0.5, size=(inputs, outputs))
+        for name in self.params:
+            if name.endswith("gain"):
+                self.params[name] = 1.0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of scores, and of all that is computed."""
+        return self._dtype
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as JSON can hold them."""
         return {
             "sizes": list(self.sizes),
             "activation": self.activation,
+            "norm": self.norm,
+            "dropout": self.dropout,
+            "residual": self.residual,
             "loss": self.loss.config(),
-            "dtype": str(self.dtype),
+            "dtype": str(self._weight_dtype),
             "seed": self.seed,
         }
 
-    def _layers(self) -> Iterator[_Layer]:
-        values, grads = self.params, self.params.grads
-        last = len(self.weights) - 1
-        for i, weight in enumerate(self.weights):
-            bias = f"layers.{i}.bias"
-            activation = _IDENTITY if i == last else _core.Activation[self.activation]
-            yield _Layer(values[weight], values[bias], grads[weight], grads[bias], activation)
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run needs to go on, beside the parameters."""
+        copies = {name: array.copy() for name, array in self.buffers.items()}
+        return {"draws": self.draws, "buffers": copies}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is of a model with other buffers.
+        """
+        theirs = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
+        if {n: a.shape for n, a in theirs.items()} != {n: a.shape for n, a in self.buffers.items()}:
+            raise ValueError(
+                f"the state has the buffers {', '.join(theirs) or 'none'}; "
+                f"this model {', '.join(self.buffers) or 'none'}"
+            )
+        self.draws = int(state_dict["draws"])
+        for name, array in self.buffers.items():
+            array[...] = theirs[name]
+
+    def _network(self) -> list[DenseLayer]:
+        """Return the layers, which are made at their first use."""
+        if not self._layers:
+            last = len(self.sizes) - 2
+            self._layers = [
+                DenseLayer(
+                    self.params,
+                    f"layers.{i}",
+                    self.activation,
+                    norm=self._norm(f"layers.{i}"),
+                    rate=self.dropout,
+                    residual=self.residual and inputs == outputs,
+                )
+                for i, (inputs, outputs) in enumerate(
+                    zip(self.sizes, self.sizes[1:-1], strict=False)
+                )
+            ]
+            self._layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
+        return self._layers
+
+    def _norm(self, layer: str) -> Norm | None:
+        if self.norm is None:
+            return None
+        gain, gain_grad = self.params[f"{layer}.gain"], self.params.grads[f"{layer}.gain"]
+        if self.norm == "layer":
+            return LayerNorm(gain, gain_grad)
+        running = self.buffers[f"{layer}.running_mean"], self.buffers[f"{layer}.running_var"]
+        return BatchNorm(gain, gain_grad, *running)
 
     def cast_inputs(self, x: Any) -> Any:
         """Return rows in the model's type: an array, or a matrix in compressed rows."""
         return as_csr(x, self.dtype) if is_sparse(x) else super().cast_inputs(x)
 
-    def _rows(self, x: Any) -> Any:
+    def _inputs(self, x: Any) -> Any:
         rows = self.cast_inputs(x)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise ValueError(f"x: expected shape (rows, {self.sizes[0]}), got {rows.shape}")
+        if isinstance(rows, CSR) and self.residual and self.sizes[0] == self.sizes[1]:
+            raise TypeError("x: a skip connection around the first layer takes no sparse rows")
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:
         """Return the outputs for rows `x`, shape (rows, outputs), before any softmax."""
-        rows = self._rows(x)
-        scores = np.empty((len(rows), self.sizes[-1]), dtype=self.dtype)
-        for start in range(0, len(rows), _CHUNK_ROWS):
+        rows = self._inputs(x)
+        count = rows.shape[0]
+        scores = np.empty((count, self.sizes[-1]), dtype=self.dtype)
+        for start in range(0, count, _CHUNK_ROWS):
             a = rows[start : start + _CHUNK_ROWS]
-            for layer in self._layers():
-                z = np.empty((len(a), layer.weight.shape[1]), dtype=self.dtype)
-                a = product(a, layer.weight, z)
-                _core.layer_forward(layer.activation, a, layer.bias, a)
+            for layer in self._network():
+                a = layer.scores(a)
             scores[start : start + _CHUNK_ROWS] = a
         return scores
 
@@ -179,120 +276,44 @@ class MLP(Model):
         Raises
         ------
         ValueError
-            If a shape does not fit, or a target or weight is out of range.
+            If a shape does not fit, a target or weight is out of range, there is no row, or one row
+            only with batch norm.
         """
-        loss = loss or self.loss
-        rows = self._rows(x)
-        if len(rows) == 0:
-            raise ValueError("x: expected at least one row")
-        layers = list(self._layers())
-        buffers = self._work(len(rows))
-
-        inputs = [rows]
-        for layer, (z, a, _) in zip(layers, buffers, strict=True):
-            product(inputs[-1], layer.weight, z)
-            _core.layer_forward(layer.activation, z, layer.bias, a)
-            inputs.append(a)
-
-        # Backwards: d is the slope of the loss by a layer's output, then by its z.
-        d = inputs.pop()
-        value = loss.value_to_slope(d, y, sample_weight)
-        for i in reversed(range(len(layers))):
-            layer, (z, a, _) = layers[i], buffers[i]
-            _core.layer_backward(layer.activation, d, z, a, layer.bias_grad)
-            transposed_product(inputs[i], d, layer.weight_grad)
-            if i > 0:
-                d = np.matmul(d, layer.weight.T, out=buffers[i - 1][2])
+        rows = self._inputs(x)
+        count = rows.shape[0]
+        if count < self.least_rows:
+            wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
+            raise ValueError(f"x: expected at least {wanted}, got {count}")
+        layers = self._layers or self._network()
+        key = self.seed % 2**64
+        with product_threads(count * self.params.size, loop=False):
+            inputs = [rows]
+            for layer in layers:
+                inputs.append(layer.forward(inputs[-1], key, self.draws))
+                self.draws += layer.rate > 0
+            d = inputs.pop()
+            value = (loss or self.loss).value_to_slope(d, y, sample_weight)
+            for layer in reversed(layers):
+                d = layer.backward(inputs.pop(), d, first=not inputs)
         return value
 
-    def _work(self, rows: int) -> list[tuple[Array, Array, Array]]:
-        """Return z, a and the slope by a of each layer for so many rows, kept between steps."""
-        if not self._buffers or len(self._buffers[0][0]) < rows:
-            self._buffers = []
-            for size in self.sizes[1:]:
-                z = np.empty((rows, size), dtype=self.dtype)
-                # Only gelu's slope needs z once a is there; the others share the memory.
-                a = np.empty_like(z) if self.activation == "gelu" else z
-                self._buffers.append((z, a, np.empty_like(z)))
-        return [(z[:rows], a[:rows], d[:rows]) for z, a, d in self._buffers]
-
     def __repr__(self) -> str:
+        others = "".join(
+            f", {name}={value!r}"
+            for name, value, usual in (
+                ("norm", self.norm, None),
+                ("dropout", self.dropout, 0.0),
+                ("residual", self.residual, False),
+            )
+            if value != usual
+        )
         return (
-            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, "
-            f"loss={self._loss_text()}, dtype={str(self.dtype)!r})"
+            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{others}, "
+            f"loss={self._loss_text()}, dtype={str(self._weight_dtype)!r})"
         )
 
     def _loss_text(self) -> str:
         return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_buffers": []}
-
-
-class Linear(MLP):
-    """Linear regression: ``x W + b`` with the mean squared error; starts from zero.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-    dtype : {"float32", "float64"}
-
-    Examples
-    --------
-    >>> import numpy as np, pyoptim as po
-    >>> x = np.array([[0.0], [1.0], [2.0]])
-    >>> model = po.models.Linear(1, dtype="float64")
-    >>> opt = po.SGD(model.params, lr=0.3)
-    >>> for _ in range(200):
-    ...     loss = model.loss_and_grad(x, np.array([1.0, 3.0, 5.0]))
-    ...     info = opt.step()
-    >>> model.params.flat.round(3)
-    array([2., 1.])
-    """
-
-    kind = "Linear"
-
-    def __init__(self, inputs: int, outputs: int = 1, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__([inputs, outputs], loss="squared", dtype=dtype)
-
-    def _initialize(self) -> None:
-        """Leave all parameters at zero: the problem is convex."""
-
-    def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
-        inputs, outputs = self.sizes
-        return {"inputs": inputs, "outputs": outputs, "dtype": str(self.dtype)}
-
-
-class Softmax(MLP):
-    """Softmax (multinomial logistic) regression with cross-entropy; starts from zero.
-
-    Parameters
-    ----------
-    inputs, classes : int
-    dtype : {"float32", "float64"}
-
-    Examples
-    --------
-    >>> import numpy as np, pyoptim as po
-    >>> model = po.models.Softmax(1, 2)
-    >>> opt = po.SGD(model.params, lr=1.0)
-    >>> for _ in range(100):
-    ...     loss = model.loss_and_grad(np.array([[-1.0], [1.0]]), np.array([0, 1]))
-    ...     info = opt.step()
-    >>> model.predict(np.array([[-3.0], [2.0]]))
-    array([0, 1])
-    """
-
-    kind = "Softmax"
-
-    def __init__(self, inputs: int, classes: int, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__([inputs, classes], loss="softmax", dtype=dtype)
-
-    def _initialize(self) -> None:
-        """Leave all parameters at zero: the problem is convex."""
-
-    def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
-        inputs, classes = self.sizes
-        return {"inputs": inputs, "classes": classes, "dtype": str(self.dtype)}
+        return {**self.__dict__, "_layers": []}

@@ -1,4 +1,4 @@
-"""Models in safetensors files: parameters as tensors, configuration as metadata."""
+"""Models in safetensors files: parameters and buffers as tensors, configuration as metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from pyoptim.checkpoint.files import MappedFile, save_safetensors
 from pyoptim.errors import CheckpointError
-from pyoptim.models.dense import MLP, Linear, Softmax
+from pyoptim.models.dense import MLP
+from pyoptim.models.linear import Linear, Softmax
 from pyoptim.models.model import Model
 
 _CONFIG_KEY = "pyoptim.model"
@@ -29,7 +30,9 @@ def save(
         Kept in the file beside the configuration; `read_metadata` returns it.
     """
     config = json.dumps({"kind": model.kind, **model.config()})
-    save_safetensors(path, model.params, {**(metadata or {}), _CONFIG_KEY: config})
+    save_safetensors(
+        path, {**model.params, **model.buffers}, {**(metadata or {}), _CONFIG_KEY: config}
+    )
 
 
 def load(path: str | PathLike[str]) -> Any:
@@ -62,7 +65,8 @@ def load(path: str | PathLike[str]) -> Any:
         model = _KINDS[config.pop("kind")](**config)
     except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
         raise CheckpointError(f"{path}: unknown model configuration ({error})") from error
-    expected = {name: (array.shape, array.dtype) for name, array in model.params.items()}
+    own = {**model.params, **model.buffers}
+    expected = {name: (array.shape, array.dtype) for name, array in own.items()}
     found = {name: (array.shape, array.dtype) for name, array in tensors.items()}
     if expected != found:
         wrong = sorted(
@@ -70,7 +74,7 @@ def load(path: str | PathLike[str]) -> Any:
         )
         raise CheckpointError(f"{path}: tensors do not fit the model's configuration: {wrong}")
     for name, array in tensors.items():
-        model.params[name] = array
+        own[name][...] = array
     return model
 
 

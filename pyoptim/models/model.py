@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from os import PathLike
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,12 +28,18 @@ class Model(ABC):
         What `loss_and_grad` minimises unless told otherwise.
     weights : tuple of str
         The parameters that penalties act on (not the biases).
+    buffers : mapping of str to array
+        What training changes beside the parameters, and no optimizer: saved with them.
+    least_rows : int
+        How many rows `loss_and_grad` takes at least.
     """
 
     kind: ClassVar[str]
     params: Parameters
     loss: Loss
     weights: tuple[str, ...] = ()
+    buffers: Mapping[str, Array] = MappingProxyType({})
+    least_rows: int = 1
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -38,7 +38,8 @@ def load_pretrained(
     ----------
     path : path
     model : model or Parameters, optional
-        What is filled. Without it there are new Parameters of what is taken.
+        What is filled, buffers too if it has some. Without it there are new Parameters of what is
+        taken.
     map : mapping of str to str, or function, optional
         From a name in the file to the name here. Tensors that are not in a mapping, or for which
         the function returns None, are left out. By default names are the same, and all are taken.
@@ -98,7 +99,8 @@ def load_pretrained(
     file = MappedFile(path)
     sources = _sources(file, map)
     params = _params_of(model)
-    skipped = set(match([*sources, *(params or ())], skip, "skip"))
+    arrays = {**(params or {}), **getattr(model, "buffers", {})}
+    skipped = set(match([*sources, *arrays], skip, "skip"))
     sources = {name: source for name, source in sources.items() if name not in skipped}
     turned = set(match(sources, transpose, "transpose"))
     shapes = {name: _shape(file, source, name in turned) for name, source in sources.items()}
@@ -106,10 +108,11 @@ def load_pretrained(
         _check_floats(file, sources)
         chosen = _common_dtype(file, sources.values()) if dtype is None else dtype
         params = Parameters(shapes, dtype=chosen)
+        arrays = dict(params)
     else:
         if dtype is not None:
-            raise ValueError(f"dtype is for new Parameters; this model has {params.dtype}")
-        wanted = {name: array.shape for name, array in params.items() if name not in skipped}
+            raise ValueError("dtype is for new Parameters, and there is a model")
+        wanted = {name: array.shape for name, array in arrays.items() if name not in skipped}
         _check_fit(file, shapes, wanted, strict=strict)
         sources = {name: source for name, source in sources.items() if name in wanted}
         _check_floats(file, sources)
@@ -117,7 +120,7 @@ def load_pretrained(
         raise ValueError(f"{file.path}: nothing is taken; it has {', '.join(file.header.tensors)}")
     for name, source in sources.items():
         array = file.array(source)
-        params[name] = array.T if name in turned else array
+        arrays[name][...] = array.T if name in turned else array
     return params
 
 

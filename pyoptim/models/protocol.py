@@ -31,6 +31,8 @@ class Trainable(Protocol):
       memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
       but has a ``shape`` and takes row numbers in ``[]``.
     - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
+    - ``buffers``, arrays by name that come back with the best parameters, and ``least_rows``,
+      without which a last batch is left out.
     - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
       parameters.
 
@@ -78,12 +80,15 @@ class _Adapted(Model):
         self.given: Any = given
         self.params = given.params
         self.weights = tuple(getattr(given, "weights", ()))
+        self.buffers = getattr(given, "buffers", {})
+        self.least_rows = getattr(given, "least_rows", 1)
         own = getattr(given, "loss", None)
         self.loss: Any = own if isinstance(own, Loss) else _OwnLoss()
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(getattr(self.given, "dtype", self.params.dtype))
+        own = getattr(self.given, "dtype", None)
+        return self.params.dtype if own is None else np.dtype(own)
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
         cast = getattr(self.given, "cast_inputs", None)

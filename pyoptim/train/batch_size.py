@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from pyoptim.blas import product_threads
 from pyoptim.models.model import Model
 from pyoptim.optimizer import Optimizer
-from pyoptim.train.blas import product_threads
 from pyoptim.train.data import Rows, Source
 from pyoptim.train.step import Step
 from pyoptim.wrappers.base import Wrapper
@@ -81,7 +81,7 @@ def measure(
     with unchanged(step.model, step.optimizer):
         for size in sizes(rows.size, row_bytes):
             batch = rows.take(slice(0, size))
-            with product_threads(size * step.model.params.flat.size):
+            with product_threads(size * step.model.params.size):
                 seconds[size] = _seconds(step, batch, clock) * epoch_rows / size
             if seconds[size] <= (1 - _GAIN) * seconds[chosen]:
                 chosen, gainless = size, 0
@@ -111,7 +111,8 @@ def _seconds(step: Step, batch: Rows, clock: Callable[[], float]) -> float:
 def unchanged(model: Model, optimizer: Optimizer | Wrapper) -> Iterator[None]:
     """Bring parameters, gradients, and the states of model and optimizer back afterwards."""
     optimizer.train()
-    params, grads = model.params.flat.copy(), model.params.flat_grad.copy()
+    arrays = [*model.params.values(), *model.params.grads.values()]
+    copies = [array.copy() for array in arrays]
     state = copy.deepcopy(optimizer.state_dict())
     of_model: Any = model
     model_state = copy.deepcopy(of_model.state_dict()) if hasattr(model, "state_dict") else None
@@ -129,7 +130,7 @@ def unchanged(model: Model, optimizer: Optimizer | Wrapper) -> Iterator[None]:
         optimizer.load_state_dict(state)
         for schedule, before in schedules:
             schedule.load_state_dict(before)
-        model.params.flat[...] = params
-        model.params.flat_grad[...] = grads
+        for array, before in zip(arrays, copies, strict=True):
+            array[...] = before
         if model_state is not None:
             of_model.load_state_dict(model_state)

@@ -75,7 +75,8 @@ class Step:
         for penalty in self.penalties:
             value += penalty.before_step(self._penalized, self._their_grads)
         for scaled in self.scales:
-            self.model.params.flat_grad[...] *= scaled.scale
+            for grad in self.model.params.grads.values():
+                grad *= scaled.scale
         return value
 
     def _after(self, info: Any) -> None:

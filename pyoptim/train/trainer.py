@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 import numpy.typing as npt
 
 from pyoptim import checkpoint, losses
+from pyoptim.blas import product_threads
 from pyoptim.checkpoint import Keep
 from pyoptim.checks import as_count, check_not_negative
 from pyoptim.losses import Loss
@@ -21,7 +22,6 @@ from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
 from pyoptim.penalties import ElasticNet, Penalty
 from pyoptim.train.batch_size import BatchSizeReport, choose
-from pyoptim.train.blas import product_threads
 from pyoptim.train.callbacks import Callback, EarlyStopping
 from pyoptim.train.callbacks.listed import all_callbacks, call
 from pyoptim.train.data import Order, Shuffle, Source, Validation, batches_of, prepare
@@ -63,9 +63,10 @@ class Trainer:
     epochs : int
         How often every row is seen.
     batch_size : int or "auto"
-        Rows a step; the last batch of an epoch may be smaller. "auto" measures the steps of powers
-        of two from 16 on before training, and takes the largest that still makes an epoch at least
-        5 % faster; what was measured is `batch_size_report`. A resumed run keeps its size.
+        Rows a step; the last batch of an epoch may be smaller. It is left out if it is smaller than
+        the model takes: one row, with batch norm. "auto" measures the steps of powers of two from
+        16 on before training, and takes the largest that still makes an epoch at least 5 % faster;
+        what was measured is `batch_size_report`. A resumed run keeps its size.
     accumulate : int
         Make a step of the optimizer from so many batches, weighted by the weights of their rows;
         the last ones of an epoch may be fewer.
@@ -234,7 +235,10 @@ class Trainer:
     def steps_per_epoch(self) -> int | None:
         """The number of batches that all rows make; None for chunks, whose rows are not known."""
         rows = self.data["rows"]
-        return None if rows is None else int(-(-rows // self.batch_size))
+        if rows is None:
+            return None
+        whole, left = divmod(rows, self.batch_size)
+        return int(whole + (whole == 0 or 0 < left >= self._model.least_rows))
 
     def higher_is_better(self, column: str) -> bool | None:
         """Whether a column of the history is to rise, or None where its name does not tell."""
@@ -399,6 +403,8 @@ class Trainer:
         batches = batches_of(source, order, self.epochs_done + 1, place.cursor, self.prefetch)
         with closing(batches):
             for batch, self.rows_of_step, cursor in batches:
+                if place.batch > 0 and batch.size < self._model.least_rows:
+                    continue
                 self._call("on_step_begin")
                 self.loss_of_step = self._make_step(batch)
                 weight = batch.weight
@@ -440,7 +446,7 @@ class Trainer:
         else:
             check_data(state["data"], self.data)
         self.batch_size_report = report
-        threads = product_threads(self.batch_size * self.model.params.flat.size)
+        threads = product_threads(self.batch_size * self.model.params.size)
         try:
             self._call("on_fit_begin")
             if state is not None:

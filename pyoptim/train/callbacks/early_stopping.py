@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class EarlyStopping(Monitor):
     """Ends training when a metric has not improved for `patience` epochs.
 
-    The best epoch's parameters come back at the end, however training ends. NaN is never an
+    The best epoch's parameters, with the model's buffers, come back at the end, however training
+    ends. NaN is never an
     improvement. A resumed run goes on with the patience that was left.
 
     Parameters
@@ -76,7 +77,7 @@ class EarlyStopping(Monitor):
         self.best = math.nan
         self.best_epoch: int | None = None
         self.waited = 0
-        self.best_parameters: Array | None = None
+        self.best_parameters: dict[str, Array] | None = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forget an earlier training run."""
@@ -91,7 +92,7 @@ class EarlyStopping(Monitor):
             self.best_epoch = trainer.epochs_done
             self.waited = 0
             if self.restore_best:
-                self.best_parameters = trainer.model.params.flat.copy()
+                self.best_parameters = {n: a.copy() for n, a in _arrays(trainer).items()}
         else:
             self.waited += 1
         if self.waited >= self.patience:
@@ -100,7 +101,8 @@ class EarlyStopping(Monitor):
     def on_fit_end(self, trainer: Trainer) -> None:
         """Write the best epoch's parameters back, if there was one."""
         if self.best_parameters is not None:
-            trainer.model.params.flat[...] = self.best_parameters
+            for name, array in _arrays(trainer).items():
+                array[...] = self.best_parameters[name]
             trainer.history.best_epoch = self.best_epoch
             self.best_parameters = None
 
@@ -109,3 +111,8 @@ class EarlyStopping(Monitor):
             f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience}, "
             f"min_delta={self.min_delta})"
         )
+
+
+def _arrays(trainer: Trainer) -> dict[str, Array]:
+    """Return all that training changes of a model."""
+    return {**trainer.model.params, **getattr(trainer.model, "buffers", {})}
