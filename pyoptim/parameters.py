@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim.row_grad import Gradients, RowGrad, RowSlot
 from pyoptim.selection import Selection, match
 
 Array = npt.NDArray[Any]
@@ -46,22 +46,32 @@ class Parameters(Mapping[str, Array]):
         Shapes give zeros; arrays are copied.
     dtype : {"float32", "float64", "bfloat16"}, optional
         By default the arrays' common type, and float32 if there are only shapes.
+    row_sparse : sequence of str
+        Parameters such as embedding tables, of which a batch reads a few rows: there is no memory
+        for their gradients, each of which is a `RowGrad`.
 
     Attributes
     ----------
-    grads : mapping of str to array
-        The gradients, views of the same shapes; an optimizer over these parameters reads them.
+    grads : mapping of str to array or RowGrad
+        The gradients; an optimizer over these parameters reads them. They are views of the same
+        shapes, or, of a row-sparse parameter, the `RowGrad` that ``params.grads[name] =`` set last;
+        before that one of no rows.
     flat, flat_grad : array, 1-D
-        All parameters, and all gradients, in the order of `spec`.
+        All parameters, and all gradients that are arrays, in the order of `spec`. Row-sparse ones
+        are left out of `flat_grad`, which is empty if there are no others.
+    row_sparse : tuple of str
+        The row-sparse ones.
 
     Raises
     ------
     TypeError
         If a dtype is none of the three.
+    ValueError
+        If a row-sparse one is not in `spec`, or has no rows, being a single number.
 
     Examples
     --------
-    >>> import pyoptim as po
+    >>> import numpy as np, pyoptim as po
     >>> params = po.Parameters({"w": (3, 2), "b": (2,)})
     >>> params["w"] = 1.0
     >>> params.grads["w"][...] = 0.5
@@ -70,10 +80,23 @@ class Parameters(Mapping[str, Array]):
     >>> info = po.SGD(params, lr=1.0).step()
     >>> params["w"][0]
     array([0.5, 0.5], dtype=float32)
+
+    With a table of a million rows, whose gradient takes no memory but for the rows in use:
+
+    >>> params = po.Parameters({"table": (1_000_000, 2), "b": (2,)}, row_sparse=["table"])
+    >>> params.grads["table"] = po.RowGrad([7, 999_999], np.ones((2, 2), np.float32))
+    >>> info = po.SGD(params, lr=1.0).step()
+    >>> params["table"][[0, 7]], params.flat_grad
+    (array([[ 0.,  0.],
+           [-1., -1.]], dtype=float32), array([0., 0.], dtype=float32))
     """
 
     def __init__(
-        self, spec: Mapping[str, int | Shape | npt.ArrayLike], *, dtype: npt.DTypeLike | None = None
+        self,
+        spec: Mapping[str, int | Shape | npt.ArrayLike],
+        *,
+        dtype: npt.DTypeLike | None = None,
+        row_sparse: Iterable[str] = (),
     ) -> None:
         given: dict[str, Array] = {}
         shapes: dict[str, Shape] = {}
@@ -92,24 +115,23 @@ class Parameters(Mapping[str, Array]):
                 raise TypeError(f"the arrays have several dtypes ({kinds}): choose one with dtype=")
             dtype = found.pop() if found else np.dtype(np.float32)
         self.dtype = to_dtype(dtype)
-        sizes = [math.prod(shape) for shape in shapes.values()]
-        nbytes = sum(sizes) * self.dtype.itemsize
-        if nbytes > sys.maxsize // 4:
-            raise MemoryError(f"{sum(sizes)} parameters are more than any memory holds")
-        flat, flat_grad = _core.allocate([nbytes, nbytes])
+        by_rows = {row_sparse} if isinstance(row_sparse, str) else set(row_sparse)
+        self.row_sparse = tuple(name for name in shapes if name in by_rows)
+        _check_row_sparse(by_rows, shapes)
+        dense = {name: shape for name, shape in shapes.items() if name not in by_rows}
+        size, grad_size = _elements(shapes), _elements(dense)
+        if size * self.dtype.itemsize > sys.maxsize // 4:
+            raise MemoryError(f"{size} parameters are more than any memory holds")
+        flat, flat_grad = _core.allocate(
+            [size * self.dtype.itemsize, grad_size * self.dtype.itemsize]
+        )
         self._flat: Array = flat.view(self.dtype)
         self._flat_grad: Array = flat_grad.view(self.dtype)
-        ends = np.cumsum(sizes, dtype=np.int64)
-        self._arrays = {
-            name: self.flat[end - size : end].reshape(shape)
-            for (name, shape), size, end in zip(shapes.items(), sizes, ends, strict=True)
-        }
-        self.grads: Mapping[str, Array] = MappingProxyType(
-            {
-                name: self.flat_grad[end - size : end].reshape(shape)
-                for (name, shape), size, end in zip(shapes.items(), sizes, ends, strict=True)
-            }
-        )
+        self._arrays = _views(self._flat, shapes)
+        kept: dict[str, Array | RowSlot] = dict(_views(self._flat_grad, dense))
+        for name in self.row_sparse:
+            kept[name] = RowSlot(self._no_rows(name))
+        self._grads = Gradients({name: kept[name] for name in shapes})
         for name, array in given.items():
             self._arrays[name][...] = array.astype(self.dtype, copy=False)
 
@@ -120,8 +142,13 @@ class Parameters(Mapping[str, Array]):
 
     @property
     def flat_grad(self) -> Array:
-        """All gradients as one array."""
+        """All gradients that are arrays as one array."""
         return self._flat_grad
+
+    @property
+    def grads(self) -> Gradients:
+        """The gradients by name."""
+        return self._grads
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -164,22 +191,72 @@ class Parameters(Mapping[str, Array]):
         return Selection(self, match(self, patterns))
 
     def zero_grad(self) -> None:
-        """Set all gradients to zero."""
+        """Set all gradients to zero; those of row-sparse parameters are of no rows then."""
         self.flat_grad[...] = 0
+        for name in self.row_sparse:
+            self.grads[name] = self._no_rows(name)
+
+    def scale_grad(self, factor: float) -> None:
+        """Multiply all gradients by a number.
+
+        Those of row-sparse parameters are replaced: the values they had are not written.
+        """
+        self.flat_grad[...] *= factor
+        for name in self.row_sparse:
+            grad = self.grads[name]
+            self.grads[name] = RowGrad(grad.rows, np.multiply(grad.values, self.dtype.type(factor)))
+
+    def _no_rows(self, name: str) -> RowGrad:
+        return RowGrad([], np.empty((0, *self[name].shape[1:]), self.dtype))
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.items())
-        return f"Parameters({shapes}; {self.flat.size} of {self.dtype})"
+        by_rows = f"; row-sparse {', '.join(self.row_sparse)}" if self.row_sparse else ""
+        return f"Parameters({shapes}; {self.flat.size} of {self.dtype}{by_rows})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (dict(self._arrays), self.dtype, self.flat_grad)
+        by_rows = {
+            name: (self.grads[name].rows, self.grads[name].values) for name in self.row_sparse
+        }
+        return _restore, (dict(self._arrays), self.dtype, self.flat_grad, by_rows)
 
 
-def _restore(arrays: dict[str, Array], dtype: np.dtype[Any], flat_grad: Array) -> Parameters:
+def _restore(
+    arrays: dict[str, Array],
+    dtype: np.dtype[Any],
+    flat_grad: Array,
+    by_rows: dict[str, tuple[Array, Array]],
+) -> Parameters:
     """Rebuild what pickling or copying took apart."""
-    params = Parameters(arrays, dtype=dtype)
+    params = Parameters(arrays, dtype=dtype, row_sparse=by_rows)
     params.flat_grad[...] = flat_grad
+    for name, (rows, values) in by_rows.items():
+        params.grads[name] = RowGrad(np.array(rows), np.array(values))
     return params
+
+
+def _elements(shapes: Mapping[str, Shape]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return views of these shapes, one after the other."""
+    views, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape)
+        views[name] = flat[start:end].reshape(shape)
+    return views
+
+
+def _check_row_sparse(names: set[str], shapes: Mapping[str, Shape]) -> None:
+    unknown = sorted(names - shapes.keys())
+    if unknown:
+        raise ValueError(
+            f"row_sparse: there is no parameter {unknown[0]!r}; there are {', '.join(shapes)}"
+        )
+    for name in names:
+        if shapes[name] == ():
+            raise ValueError(f"row_sparse: {name!r} is a single number, which has no rows")
 
 
 def _as_shape(value: object) -> Shape | None:

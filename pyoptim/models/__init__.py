@@ -1,7 +1,9 @@
 """Models that an optimizer of this library trains, their files, and fine-tuning."""
 
 from pyoptim.models.dense import MLP, Linear, Softmax
+from pyoptim.models.factorization_machine import FactorizationMachine
 from pyoptim.models.files import load, read_metadata
+from pyoptim.models.matrix_factorization import MatrixFactorization
 from pyoptim.models.model import Model
 from pyoptim.models.param_groups import param_groups
 from pyoptim.models.pretrained import load_pretrained
@@ -9,7 +11,9 @@ from pyoptim.models.protocol import Trainable
 
 __all__ = [
     "MLP",
+    "FactorizationMachine",
     "Linear",
+    "MatrixFactorization",
     "Model",
     "Softmax",
     "Trainable",
