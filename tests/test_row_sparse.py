@@ -254,3 +254,21 @@ def test_groups_of_parameters() -> None:
     set_grads(body, 0)
     with pytest.raises(ValueError, match="gradients are needed"):
         opt.step()
+
+
+def test_groups_of_selections_and_what_is_frozen() -> None:
+    params, whole = make_params("users", "items"), make_params("users", "items")
+    groups = [{"params": params.select("users"), "lr": 0.5}, {"params": params.select("w")}]
+    opt, expected = po.Adagrad(groups, lr=0.1), po.Adagrad(whole, lr=0.5)
+    frozen = params["items"].copy()
+    for seed in range(4):
+        set_grads(params, seed)
+        set_grads(whole, seed)
+        opt.step()
+        expected.step()
+    assert same_bits(params["users"], whole["users"])
+    assert same_bits(params["items"], frozen)
+    assert not same_bits(params["w"], whole["w"])
+    with pytest.raises(TypeError, match="AGC works on whole gradients, and 'users' is row-sparse"):
+        po.wrappers.AGC(opt)
+    po.wrappers.AGC(po.SGD([{"params": params.select("w")}]))
