@@ -210,9 +210,9 @@ def test_values_may_be_sparse() -> None:
     model = shaken(FactorizationMachine(15, rank=4, dtype="float64"))
     x, y = sparse_values(30, 15), random(1).normal(size=30)
     expected = model.loss_and_grad(x, y), dense_grads(model.params), model.scores(x)
-    row, column = x.nonzero()
-    twice = sparse.coo_array(
-        (np.tile(x[row, column] / 2, 2), (np.tile(row, 2), np.tile(column, 2))), shape=x.shape
+    once = sparse.csr_array(x)
+    twice = sparse.csr_array(
+        (np.repeat(once.data / 2, 2), np.repeat(once.indices, 2), 2 * once.indptr), shape=x.shape
     )
     for kind in (sparse.csr_array(x), sparse.csr_matrix(x), sparse.csc_array(x), twice):
         found = model.loss_and_grad(kind, y), dense_grads(model.params), model.scores(kind)
@@ -220,6 +220,29 @@ def test_values_may_be_sparse() -> None:
         for name, grad in expected[1].items():
             np.testing.assert_allclose(found[1][name], grad, rtol=1e-9, atol=1e-14)
         np.testing.assert_allclose(found[2], expected[2], rtol=1e-12)
+
+
+def test_slices_of_sparse_values() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    model = shaken(FactorizationMachine(15, rank=4, dtype="float64"))
+    rows, y = model.cast_inputs(sparse.csr_array(sparse_values(30, 15))), np.zeros(10)
+    assert same_bits(model.scores(rows[10:20]), model.scores(rows)[10:20])
+    values = [model.loss_and_grad(rows[part], y) for part in (slice(10, 20), np.arange(10, 20))]
+    assert values[0] == values[1]
+
+
+def test_the_trainer_takes_sparse_values() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x, y = sparse_values(60, 15), random(1).normal(size=60)
+
+    def trained(inputs: Any) -> np.ndarray:
+        model = FactorizationMachine(15, rank=4, l2=0.1, dtype="float64")
+        opt = po.Adagrad(model.params, lr=0.1)
+        po.train.Trainer(model, optimizer=opt, epochs=3, batch_size=8, validation=0.2,
+                         progress=False).fit(inputs, y)  # fmt: skip
+        return model.params.flat
+
+    np.testing.assert_allclose(trained(sparse.csr_array(x)), trained(x), rtol=1e-10, atol=1e-13)
 
 
 def test_fields_are_one_hot_values() -> None:

@@ -1,6 +1,7 @@
 """Models that an optimizer of this library trains, their files, and fine-tuning."""
 
 from pyoptim.models.dense import MLP, Linear, Softmax
+from pyoptim.models.embedding import EmbeddingMLP
 from pyoptim.models.factorization_machine import FactorizationMachine
 from pyoptim.models.files import load, read_metadata
 from pyoptim.models.matrix_factorization import MatrixFactorization
@@ -11,6 +12,7 @@ from pyoptim.models.protocol import Trainable
 
 __all__ = [
     "MLP",
+    "EmbeddingMLP",
     "FactorizationMachine",
     "Linear",
     "MatrixFactorization",

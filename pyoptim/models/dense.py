@@ -94,10 +94,15 @@ class MLP(Model):
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             shapes[f"layers.{i}.weight"] = (inputs, outputs)
             shapes[f"layers.{i}.bias"] = (outputs,)
-        self.params = Parameters(shapes, dtype=dtype)
+        tables = self._tables()
+        self.params = Parameters({**tables, **shapes}, dtype=dtype, row_sparse=tables)
         self.weights = tuple(name for name in shapes if name.endswith("weight"))
         self._initialize()
         self._buffers: list[tuple[Array, Array, Array]] = []
+
+    def _tables(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of row-sparse parameters before the layers."""
+        return {}
 
     def _initialize(self) -> None:
         rng = np.random.Generator(np.random.Philox(key=self.seed))
@@ -181,8 +186,18 @@ class MLP(Model):
         ValueError
             If a shape does not fit, or a target or weight is out of range.
         """
-        loss = loss or self.loss
-        rows = self._rows(x)
+        return self._train(self._rows(x), y, loss or self.loss, sample_weight)
+
+    def _train(
+        self,
+        rows: Any,
+        y: npt.ArrayLike,
+        loss: Loss,
+        sample_weight: npt.ArrayLike | None,
+        *,
+        to_slope: bool = False,
+    ) -> float:
+        """Do what `loss_and_grad` does; if asked, write the slope by the inputs over them."""
         if len(rows) == 0:
             raise ValueError("x: expected at least one row")
         layers = list(self._layers())
@@ -203,6 +218,8 @@ class MLP(Model):
             transposed_product(inputs[i], d, layer.weight_grad)
             if i > 0:
                 d = np.matmul(d, layer.weight.T, out=buffers[i - 1][2])
+            elif to_slope:
+                np.matmul(d, layer.weight.T, out=rows)
         return value
 
     def _work(self, rows: int) -> list[tuple[Array, Array, Array]]:

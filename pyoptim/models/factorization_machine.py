@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number
+from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.tables import (
     TableModel,
@@ -136,13 +137,16 @@ class FactorizationMachine(TableModel):
         """Return rows as the model takes them: codes, values, or a sparse matrix in rows."""
         if self.fields is not None:
             return as_codes(x, len(self.fields))
-        if hasattr(x, "tocsr"):
-            rows = x.tocsr().astype(self.dtype, copy=False)
-            if not rows.has_canonical_format:
-                rows = rows.copy()
-                rows.sum_duplicates()
+        if not is_sparse(x):
+            rows: Any = np.ascontiguousarray(x, self.dtype)
+        elif isinstance(x, CSR):
+            rows = as_csr(x, self.dtype)
         else:
-            rows = np.ascontiguousarray(x, self.dtype)
+            matrix = x.tocsr()
+            if not matrix.has_canonical_format:
+                matrix = matrix.copy()
+                matrix.sum_duplicates()
+            rows = as_csr(matrix, self.dtype)
         if rows.ndim != 2 or rows.shape[1] != self.features:
             raise ValueError(f"x: expected shape (rows, {self.features}), got {rows.shape}")
         return rows
@@ -154,9 +158,9 @@ class FactorizationMachine(TableModel):
             _core.feature_numbers(rows, self.fields, features)
             return _Entries(None, features.reshape(-1), None)
         offsets = self._scratch("offsets", (rows.shape[0] + 1,), np.int64)
-        if hasattr(rows, "indptr"):
-            offsets[...] = rows.indptr
-            found, values = rows.indices, rows.data
+        if isinstance(rows, CSR):
+            values, found, _ = rows.values
+            np.subtract(rows.indptr, rows.indptr[0], out=offsets)
         else:
             there = rows != 0
             offsets[0] = 0
