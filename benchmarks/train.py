@@ -1,4 +1,4 @@
-"""What training costs: a step of a perceptron, a checkpoint.
+"""What training costs: a step of a perceptron, an epoch of matrix factorization, a checkpoint.
 
 Run ``python -m benchmarks.train --help`` in the repository's root; see benchmarks/README.md.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import checkpoint, command, train_mlp
+from benchmarks import checkpoint, command, train_factors, train_mlp
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Section:
 
 SECTIONS = {
     "mlp": Section("One training step", train_mlp.measure),
+    "factors": Section("Matrix factorization, MovieLens 100k", train_factors.measure),
     "checkpoint": Section("Checkpoints / plain files", checkpoint.measure_all),
 }
 

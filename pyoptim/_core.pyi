@@ -146,6 +146,72 @@ def batch_norm_backward(
     d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
 ) -> None: ...
 def softmax(scores: Array) -> None: ...
+def pair_scores(
+    x: Array,
+    factors: tuple[Array, Array],
+    bias: tuple[Array, Array],
+    seen: tuple[Array, Array] | None,
+    mean: float,
+    scores: Array,
+) -> None: ...
+def pair_slopes(
+    x: Array,
+    factors: tuple[Array, Array],
+    bias: tuple[Array, Array],
+    slope: Array,
+    weights: Array | None,
+    l2: float,
+    factor_values: tuple[Array, Array],
+    bias_values: tuple[Array, Array],
+) -> float: ...
+def feature_scores(
+    offsets: Array | None,
+    ids: Array,
+    values: Array | None,
+    weights: Array,
+    factors: Array,
+    bias: float,
+    sums: Array,
+    scores: Array,
+) -> None: ...
+def feature_slopes(
+    offsets: Array | None,
+    ids: Array,
+    values: Array | None,
+    weights: Array,
+    factors: Array,
+    sums: Array,
+    slope: Array,
+    sample_weight: Array | None,
+    l2: float,
+    weight_values: Array,
+    factor_values: Array,
+) -> float: ...
+def bag_inputs(
+    what: str,
+    table: Array,
+    mean: bool,
+    offsets: Array | None,
+    ids: Array,
+    weights: Array | None,
+    inputs: Array,
+    at: int,
+) -> None: ...
+def bag_slopes(
+    what: str,
+    table: Array,
+    mean: bool,
+    offsets: Array | None,
+    ids: Array,
+    weights: Array | None,
+    slope: Array,
+    at: int,
+    sample_weight: Array | None,
+    l2: float,
+    values: Array,
+) -> float: ...
+def feature_numbers(codes: Array, sizes: Sequence[int], features: Array) -> None: ...
+def slope_sum(slope: Array) -> float: ...
 
 @final
 class Link(enum.Enum):

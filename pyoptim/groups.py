@@ -15,10 +15,22 @@ list of groups."""
 
 
 def with_grads(params: Mapping[Any, Any]) -> list[tuple[str, Any, Any]]:
-    """Return what the engine takes: each array with its name in errors and its own gradient."""
+    """Return what the engine takes: each array with its name in errors and its own gradient.
+
+    That is an array, the RowSlot where a row-sparse one is found every step, or None.
+    """
     whole = params.whole if isinstance(params, Selection) else params
-    grads = whole.grads if isinstance(whole, Parameters) else {}
-    return [(f"params[{key!r}]", array, grads.get(key)) for key, array in params.items()]
+    grads = whole.grads if isinstance(whole, Parameters) else None
+    return [
+        (f"params[{key!r}]", array, None if grads is None else grads.kept(key))
+        for key, array in params.items()
+    ]
+
+
+def row_sparse(params: Mapping[Any, Any]) -> list[str]:
+    """Return which of them are row-sparse."""
+    whole = params.whole if isinstance(params, Selection) else params
+    return [key for key in params if isinstance(whole, Parameters) and key in whole.row_sparse]
 
 
 def belongs(params: Mapping[Any, Any], whole: Parameters) -> bool:

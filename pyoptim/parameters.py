@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Collection, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim.row_grad import Gradients, RowGrad, RowSlot
 from pyoptim.selection import Selection, match
 
 Array = npt.NDArray[Any]
@@ -47,14 +47,22 @@ class Parameters(Mapping[str, Array]):
     dtype : {"float32", "float64", "bfloat16"}, or mapping of str to these, optional
         By default the arrays' common type, and float32 if there are only shapes. A mapping has the
         type of each name; the parameters of one type are then one piece of memory.
+    row_sparse : sequence of str
+        Parameters such as embedding tables, of which a batch reads a few rows: there is no memory
+        for their gradients, each of which is a `RowGrad`.
 
     Attributes
     ----------
-    grads : mapping of str to array
-        The gradients, views of the same shapes; an optimizer over these parameters reads them.
+    grads : mapping of str to array or RowGrad
+        The gradients; an optimizer over these parameters reads them. They are views of the same
+        shapes, or, of a row-sparse parameter, the `RowGrad` that ``params.grads[name] =`` set last;
+        before that one of no rows.
     flat, flat_grad : array, 1-D
-        All parameters, and all gradients, in the order of `spec`. TypeError if they are of several
-        types.
+        All parameters, and all gradients that are arrays, in the order of `spec`. Row-sparse ones
+        are left out of `flat_grad`, which is empty if there are no others. TypeError if they are of
+        several types.
+    row_sparse : tuple of str
+        The row-sparse ones.
     dtype : dtype
         The type of all; TypeError if there are several.
     size : int
@@ -66,10 +74,11 @@ class Parameters(Mapping[str, Array]):
         If a dtype is none of the three.
     ValueError
         If a mapping of dtypes lacks a name, or has another.
+        If a row-sparse one is not in `spec`, or has no rows, being a single number.
 
     Examples
     --------
-    >>> import pyoptim as po
+    >>> import numpy as np, pyoptim as po
     >>> params = po.Parameters({"w": (3, 2), "b": (2,)})
     >>> params["w"] = 1.0
     >>> params.grads["w"][...] = 0.5
@@ -78,6 +87,15 @@ class Parameters(Mapping[str, Array]):
     >>> info = po.SGD(params, lr=1.0).step()
     >>> params["w"][0]
     array([0.5, 0.5], dtype=float32)
+
+    With a table of a million rows, whose gradient takes no memory but for the rows in use:
+
+    >>> params = po.Parameters({"table": (1_000_000, 2), "b": (2,)}, row_sparse=["table"])
+    >>> params.grads["table"] = po.RowGrad([7, 999_999], np.ones((2, 2), np.float32))
+    >>> info = po.SGD(params, lr=1.0).step()
+    >>> params["table"][[0, 7]], params.flat_grad
+    (array([[ 0.,  0.],
+           [-1., -1.]], dtype=float32), array([0., 0.], dtype=float32))
     """
 
     def __init__(
@@ -85,6 +103,7 @@ class Parameters(Mapping[str, Array]):
         spec: Mapping[str, int | Shape | npt.ArrayLike],
         *,
         dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike] | None = None,
+        row_sparse: Iterable[str] = (),
     ) -> None:
         given: dict[str, Array] = {}
         shapes: dict[str, Shape] = {}
@@ -103,23 +122,27 @@ class Parameters(Mapping[str, Array]):
                 raise TypeError(f"the arrays have several dtypes ({kinds}): choose one with dtype=")
             dtype = found.pop() if found else np.dtype(np.float32)
         dtypes = _dtypes(dtype, shapes)
-        self.size = sum(math.prod(shape) for shape in shapes.values())
+        by_rows = {row_sparse} if isinstance(row_sparse, str) else set(row_sparse)
+        self.row_sparse = tuple(name for name in shapes if name in by_rows)
+        _check_row_sparse(by_rows, shapes)
+        self.size = _elements(shapes)
         if self.size * 8 > sys.maxsize // 4:
             raise MemoryError(f"{self.size} parameters are more than any memory holds")
         self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}
         arrays: dict[str, Array] = {}
-        grads: dict[str, Array] = {}
+        kept: dict[str, Array | RowSlot] = {}
         for kind in dict.fromkeys(dtypes.values()) or [np.dtype(np.float32)]:
-            names = [name for name in shapes if dtypes[name] == kind]
-            sizes = [math.prod(shapes[name]) for name in names]
-            nbytes = sum(sizes) * kind.itemsize
-            flat, flat_grad = (piece.view(kind) for piece in _core.allocate([nbytes, nbytes]))
+            mine = {name: shape for name, shape in shapes.items() if dtypes[name] == kind}
+            dense = {name: shape for name, shape in mine.items() if name not in by_rows}
+            nbytes = [_elements(each) * kind.itemsize for each in (mine, dense)]
+            flat, flat_grad = (piece.view(kind) for piece in _core.allocate(nbytes))
             self._pieces[kind] = flat, flat_grad
-            for name, size, end in zip(names, sizes, np.cumsum(sizes, dtype=np.int64), strict=True):
-                arrays[name] = flat[end - size : end].reshape(shapes[name])
-                grads[name] = flat_grad[end - size : end].reshape(shapes[name])
+            arrays |= _views(flat, mine)
+            kept |= _views(flat_grad, dense)
         self._arrays = {name: arrays[name] for name in shapes}
-        self.grads: Mapping[str, Array] = MappingProxyType({name: grads[name] for name in shapes})
+        for name in self.row_sparse:
+            kept[name] = RowSlot(self._no_rows(name))
+        self._grads = Gradients({name: kept[name] for name in shapes})
         for name, array in given.items():
             self._arrays[name][...] = array.astype(dtypes[name], copy=False)
 
@@ -135,7 +158,7 @@ class Parameters(Mapping[str, Array]):
 
     @property
     def flat_grad(self) -> Array:
-        """All gradients as one array."""
+        """All gradients that are arrays as one array."""
         return self._piece()[1]
 
     def _piece(self) -> tuple[Array, Array]:
@@ -143,6 +166,11 @@ class Parameters(Mapping[str, Array]):
             kinds = ", ".join(map(str, self._pieces))
             raise TypeError(f"the parameters are of several dtypes ({kinds}), not in one array")
         return next(iter(self._pieces.values()))
+
+    @property
+    def grads(self) -> Gradients:
+        """The gradients by name."""
+        return self._grads
 
     def __getitem__(self, name: str) -> Array:
         return self._arrays[name]
@@ -185,23 +213,52 @@ class Parameters(Mapping[str, Array]):
         return Selection(self, match(self, patterns))
 
     def zero_grad(self) -> None:
-        """Set all gradients to zero."""
+        """Set all gradients to zero; those of row-sparse parameters are of no rows then."""
         for _, flat_grad in self._pieces.values():
             flat_grad[...] = 0
+        for name in self.row_sparse:
+            self.grads[name] = self._no_rows(name)
+
+    def scale_grad(self, factor: float) -> None:
+        """Multiply all gradients by a number.
+
+        Those of row-sparse parameters are replaced: the values they had are not written.
+        """
+        for kind, (_, flat_grad) in self._pieces.items():
+            flat_grad *= kind.type(factor)
+        for name in self.row_sparse:
+            grad = self.grads[name]
+            scaled = np.multiply(grad.values, self[name].dtype.type(factor))
+            self.grads[name] = RowGrad(grad.rows, scaled)
+
+    def _no_rows(self, name: str) -> RowGrad:
+        return RowGrad([], np.empty((0, *self[name].shape[1:]), self[name].dtype))
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.items())
-        return f"Parameters({shapes}; {self.size} of {', '.join(map(str, self._pieces))})"
+        by_rows = f"; row-sparse {', '.join(self.row_sparse)}" if self.row_sparse else ""
+        kinds = ", ".join(map(str, self._pieces))
+        return f"Parameters({shapes}; {self.size} of {kinds}{by_rows})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (dict(self._arrays), dict(self.grads))
+        grads = {
+            name: (grad.rows, grad.values) if isinstance(grad, RowGrad) else grad
+            for name, grad in self.grads.items()
+        }
+        return _restore, (dict(self._arrays), grads)
 
 
-def _restore(arrays: dict[str, Array], grads: dict[str, Array]) -> Parameters:
+def _restore(arrays: dict[str, Array], grads: dict[str, Array | tuple[Array, Array]]) -> Parameters:
     """Rebuild what pickling or copying took apart."""
-    params = Parameters(arrays, dtype={name: array.dtype for name, array in arrays.items()})
+    by_rows = [name for name, grad in grads.items() if isinstance(grad, tuple)]
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    params = Parameters(arrays, dtype=dtypes, row_sparse=by_rows)
     for name, grad in grads.items():
-        params.grads[name][...] = grad
+        if isinstance(grad, tuple):
+            rows, values = grad
+            params.grads[name] = RowGrad(np.array(rows), np.array(values))
+        else:
+            params.grads[name] = grad
     return params
 
 
@@ -216,6 +273,30 @@ def _dtypes(
         wrong = ", ".join(sorted(of_names.keys() ^ set(names)))
         raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
     return {name: to_dtype(of_names[name]) for name in names}
+
+
+def _elements(shapes: Mapping[str, Shape]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return views of these shapes, one after the other."""
+    views, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape)
+        views[name] = flat[start:end].reshape(shape)
+    return views
+
+
+def _check_row_sparse(names: set[str], shapes: Mapping[str, Shape]) -> None:
+    unknown = sorted(names - shapes.keys())
+    if unknown:
+        raise ValueError(
+            f"row_sparse: there is no parameter {unknown[0]!r}; there are {', '.join(shapes)}"
+        )
+    for name in names:
+        if shapes[name] == ():
+            raise ValueError(f"row_sparse: {name!r} is a single number, which has no rows")
 
 
 def _as_shape(value: object) -> Shape | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from pyoptim.parameters import Array
+if TYPE_CHECKING:
+    from pyoptim.parameters import Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +21,7 @@ class RowGrad:
     all others stay as they are, to the bit (lazily: there, momenta do not decay either, nor does
     weight decay act). Values of a row that is given several times are added, in the order given.
     The optimizers that take it say so in `Rule.takes_rows`; it stands where `Optimizer.step` takes
-    an array.
+    an array, and in the `grads` of `Parameters` for those that are row-sparse.
 
     Parameters
     ----------
@@ -72,3 +74,51 @@ def _as_rows(given: Sequence[int] | Array) -> Array:
     if rows.ndim != 1:
         raise ValueError(f"rows: expected a 1-D array, got shape {rows.shape}")
     return rows
+
+
+class RowSlot:
+    """Where Parameters keep the gradient of a row-sparse one, for optimizers to find every step."""
+
+    __slots__ = ("grad",)
+
+    def __init__(self, grad: RowGrad) -> None:
+        self.grad = grad
+
+
+class Gradients(Mapping[str, Any]):
+    """The gradients of Parameters by name: an array, or the RowGrad that was set last.
+
+    ``grads["w"] = values`` copies into the array; ``grads["table"] = RowGrad(...)`` keeps it.
+    """
+
+    def __init__(self, kept: Mapping[str, Array | RowSlot]) -> None:
+        self._kept = dict(kept)
+
+    def __getitem__(self, name: str) -> Any:
+        kept = self._kept[name]
+        return kept.grad if isinstance(kept, RowSlot) else kept
+
+    def __setitem__(self, name: str, value: RowGrad | npt.ArrayLike) -> None:
+        if name not in self._kept:
+            raise KeyError(f"there is no parameter {name!r}; there are {', '.join(self)}")
+        kept = self._kept[name]
+        if isinstance(kept, RowSlot):
+            if not isinstance(value, RowGrad):
+                raise TypeError(
+                    f"{name!r} is row-sparse: its gradient is a RowGrad, got {type(value).__name__}"
+                )
+            kept.grad = value
+        elif isinstance(value, RowGrad):
+            raise TypeError(f"{name!r} is not row-sparse: its gradient is an array, got a RowGrad")
+        else:
+            kept[...] = value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def kept(self, name: str) -> Array | RowSlot:
+        """Return what an optimizer is to hold, to see the gradient of every step there."""
+        return self._kept[name]

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
   bind_memory(module);
   bind_optimizer(module);
   bind_layers(module);
+  bind_factors(module);
   bind_norms(module);
   bind_losses(module);
   bind_sparse(module);

@@ -24,7 +24,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// Name, parameter, and the gradient that is its own, or None.
+/// Name, parameter, and the gradient that is its own, the RowSlot that has it, or None.
 using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>;
 
 /// An engine's optimizer with the arrays it updates. One thread at a time works on it.
@@ -58,8 +58,9 @@ class BoundOptimizer {
         const py::array array = as_array(object, name);
         const DType dtype = dtype_of(array, name);
         check_updatable(array, name);
-        const void* const grad =
-            own_grad.is_none() ? nullptr : as_array(own_grad, "gradient of " + name).data();
+        if (is_row_slot(own_grad)) slots_.emplace_back(params_.size(), own_grad);
+        const bool dense = !own_grad.is_none() && !is_row_slot(own_grad);
+        const void* const grad = dense ? as_array(own_grad, "gradient of " + name).data() : nullptr;
         // The engine only reads the pointer here; the array was found writable above.
         spec.tensors.push_back({name,
                                 const_cast<void*>(array.data()),
@@ -73,23 +74,26 @@ class BoundOptimizer {
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
           tensors_.emplace_back(params_.size() - 1, object);
         names_.push_back(name);
-        if (grad != nullptr) own_grads.push_back(own_grad);
+        if (!own_grad.is_none()) own_grads.push_back(own_grad);
       }
     }
     engine_ = std::make_unique<Optimizer>(rule, specs, options);
+    if (!slots_.empty() && !engine_->takes_rows())
+      refuse_row_grad(grad_name(slots_.front().first), *engine_);
     if (own_grads.size() == params_.size()) {
       for (std::size_t i = 0; i < own_grads.size(); ++i) {
-        bound_.push_back(plain_grad(own_grads[i], i));
+        bound_.push_back(is_row_slot(own_grads[i]) ? py::array() : plain_grad(own_grads[i], i));
         bound_pointers_.push_back(bound_.back().data());
       }
     }
   }
 
   /// The gradients as arrays that a step can read where they lie, None where there is none. For
-  /// None the bound ones, or None if there are none.
+  /// None the bound ones, or None if there are none, or some of rows.
   [[nodiscard]] py::object checked_grads(py::handle grads) const {
     check_tensors();
-    if (grads.is_none()) return is_bound() ? py::object(py::cast(bound_)) : py::none();
+    if (grads.is_none())
+      return is_bound() && slots_.empty() ? py::object(py::cast(bound_)) : py::none();
     const Arrays arrays = arrays_of(grads, "grads");
     py::list checked;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
@@ -103,7 +107,10 @@ class BoundOptimizer {
   /// The gradients of a step as contiguous arrays, None where there is none; strided ones copied.
   [[nodiscard]] py::list readable_grads(py::handle grads) const {
     check_tensors();
-    if (grads.is_none()) check_bound();
+    if (grads.is_none()) {
+      check_bound();
+      if (!slots_.empty()) refuse_row_grad(grad_name(slots_.front().first));
+    }
     const Arrays arrays = grads.is_none() ? Arrays{py::tuple(), bound_, bound_pointers_, {}}
                                           : arrays_of(grads, "grads");
     const py::object owner = py::make_tuple(arrays.given, arrays.held);
@@ -140,13 +147,18 @@ class BoundOptimizer {
     check_tensors();
     if (grads.is_none()) {
       check_bound();
-      return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
+      if (slots_.empty())
+        return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
+      Arrays arrays;
+      arrays.pointers = bound_pointers_;
+      for (const auto& [index, slot] : slots_)
+        arrays.by_rows.emplace_back(index, checked_row_grad(slot.attr("grad"), index));
+      return step_by_rows(arrays, grad_scale);
     }
     const Arrays arrays = arrays_of(grads, "grads", true);
     if (arrays.by_rows.empty())
       return locked([&] { return engine_->step(arrays.pointers.data(), grad_scale); });
-    const std::vector<Gradient> all = arrays.gradients();
-    return locked([&] { return engine_->step(all.data(), grad_scale); }, arrays.elements_of_rows());
+    return step_by_rows(arrays, grad_scale);
   }
 
   /// A step with gradients by their addresses, None where there is none. The caller answers for
@@ -295,6 +307,11 @@ class BoundOptimizer {
     return arrays;
   }
 
+  StepInfo step_by_rows(const Arrays& arrays, double grad_scale) {
+    const std::vector<Gradient> all = arrays.gradients();
+    return locked([&] { return engine_->step(all.data(), grad_scale); }, arrays.elements_of_rows());
+  }
+
   [[nodiscard]] std::string grad_name(std::size_t index) const {
     return "gradient of " + names_[index];
   }
@@ -375,6 +392,7 @@ class BoundOptimizer {
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
   std::vector<const void*> bound_pointers_;
+  std::vector<std::pair<std::size_t, py::object>> slots_;  // where a gradient of rows is found
   std::size_t elements_ = 0;
   std::mutex mutex_;
   std::atomic<pid_t> process_ = getpid();

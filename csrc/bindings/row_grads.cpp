@@ -25,32 +25,37 @@ std::string takers() {
   return names;
 }
 
+/// The numbers, which are of any stride, as int64.
 template <class T>
-void check_range(const py::array& rows, py::ssize_t limit, const std::string& name) {
-  const T* const row = static_cast<const T*>(rows.data());
-  for (py::ssize_t i = 0; i < rows.size(); ++i)
-    if (row[i] < 0 || std::uint64_t(row[i]) >= std::uint64_t(limit))
+std::vector<std::int64_t> checked_rows(const py::array& given, py::ssize_t limit,
+                                       const std::string& name) {
+  const auto row = py::reinterpret_borrow<py::array_t<T>>(given).template unchecked<1>();
+  std::vector<std::int64_t> rows(std::size_t(row.shape(0)));
+  for (py::ssize_t i = 0; i < row.shape(0); ++i) {
+    if (row(i) < 0 || std::uint64_t(row(i)) >= std::uint64_t(limit))
       throw py::index_error(name + ": expected numbers of the parameter's " +
                             std::to_string(limit) + " rows, counted from 0, got " +
-                            std::to_string(row[i]) + " at position " + std::to_string(i));
+                            std::to_string(row(i)) + " at position " + std::to_string(i));
+    rows[std::size_t(i)] = std::int64_t(row(i));
+  }
+  return rows;
 }
 
-/// A copy as int64, or as uint64 if they are unsigned: what is too large is to be named as it is.
-py::array checked_rows(py::handle object, py::ssize_t limit, const std::string& name) {
-  const py::array given = as_array(object, name);
+std::vector<std::int64_t> checked_rows(py::handle object, py::ssize_t limit,
+                                       const std::string& name) {
+  py::array given = as_array(object, name);
   const char kind = given.dtype().kind();
   if ((kind != 'i' && kind != 'u') || given.ndim() != 1)
     throw py::type_error(name + ": expected a 1-D array of integers, got " +
                          std::string(py::str(given.dtype())) + " of shape " + shape_text(given));
   const py::dtype wide =
       kind == 'i' ? py::dtype::of<std::int64_t>() : py::dtype::of<std::uint64_t>();
-  const py::array rows = py::module_::import("numpy").attr("array")(
-      given, wide, py::arg("order") = "C", py::arg("subok") = false);
-  if (kind == 'i')
-    check_range<std::int64_t>(rows, limit, name);
-  else
-    check_range<std::uint64_t>(rows, limit, name);
-  return rows;
+  constexpr int aligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  if (given.dtype().ptr() != wide.ptr() || (given.flags() & aligned) == 0)
+    given = py::module_::import("numpy").attr("array")(given, wide, py::arg("subok") = false);
+  // What is too large for int64 is to be named as it is.
+  return kind == 'i' ? checked_rows<std::int64_t>(given, limit, name)
+                     : checked_rows<std::uint64_t>(given, limit, name);
 }
 
 /// One row of values for each number, of the parameter's rows' shape.
@@ -74,6 +79,10 @@ bool is_row_grad(py::handle object) {
   type.call_once_and_store_result(
       [] { return py::module_::import("pyoptim.row_grad").attr("RowGrad"); });
   return py::isinstance(object, type.get_stored());
+}
+
+bool is_row_slot(py::handle object) {
+  return py::isinstance(object, py::module_::import("pyoptim.row_grad").attr("RowSlot"));
 }
 
 void refuse_row_grad(const std::string& name) {
@@ -100,13 +109,13 @@ RowGrad::RowGrad(py::handle object, const py::array& param, const std::string& n
   const std::string values_name = name + ", values";
   values_ = as_array(object.attr("values"), values_name);
   check_dtype(values_, param, values_name);
-  check_values(values_, rows_.size(), param, values_name);
+  check_values(values_, py::ssize_t(rows_.size()), param, values_name);
   if (!is_plain(values_)) values_ = plain_copy(values_);
 }
 
 Gradient RowGrad::gradient() const {
-  return {values_.data(), static_cast<const std::int64_t*>(rows_.data()),
-          std::size_t(rows_.size())};
+  static constexpr std::int64_t nothing = 0;  // no rows have no memory, but are a gradient of rows
+  return {values_.data(), rows_.empty() ? &nothing : rows_.data(), rows_.size()};
 }
 
 std::vector<Gradient> Arrays::gradients() const {

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,9 @@ namespace pyoptim::bindings {
 
 /// Whether the object is a pyoptim.RowGrad.
 bool is_row_grad(py::handle object);
+
+/// Whether it is a pyoptim.row_grad.RowSlot, whose `grad` is the RowGrad of the moment.
+bool is_row_slot(py::handle object);
 
 /// TypeError, as only steps of some optimizers take one: for what is none of them, or for this.
 [[noreturn]] void refuse_row_grad(const std::string& name);
@@ -31,8 +35,8 @@ class RowGrad {
   [[nodiscard]] Gradient gradient() const;
 
  private:
-  py::array rows_;    // int64 or uint64, below the number of rows
-  py::array values_;  // C-contiguous
+  std::vector<std::int64_t> rows_;  // from 0, below the number of the parameter's rows
+  py::array values_;                // C-contiguous
 };
 
 /// What the engine reads of a step's gradients, and who keeps it.

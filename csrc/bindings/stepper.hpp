@@ -59,7 +59,7 @@ class Driver {
     if (grads_.empty() && count() > 0)
       throw std::invalid_argument(
           "gradients are needed: the Stepper was made without, and only optimizers over "
-          "Parameters have their own");
+          "Parameters, none of them row-sparse, have their own");
     prepare();
     last_ = engine_->step(grads_.data(), grad_scale);
   }

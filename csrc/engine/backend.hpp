@@ -302,6 +302,74 @@ struct NormKernels {
                        const double* factors, std::size_t rows, std::size_t columns);
 };
 
+/// What was looked up in tables for consecutive rows of a batch: row i has the entries from
+/// offsets[i] to offsets[i + 1], or `each` of them if `offsets` is nullptr, the first row's first
+/// at 0. An entry is the number of a table's row, and a value.
+struct Entries {
+  const std::int64_t* offsets;
+  const std::int64_t* ids;
+  const void* values;  ///< Of the tables' type; nullptr: all 1.
+  std::size_t each;
+  std::size_t rows;
+};
+
+/// The penalty of rows in use: l2/2 times their squares, which `share` weighs, or `weights` times
+/// share. Gradients have its slope in them.
+struct RowPenalty {
+  double l2;
+  double share;
+  const double* weights;  ///< One for each row of the batch; nullptr: all 1.
+};
+
+/// A factorized matrix: what a (first, second) pair of its rows and columns has. Tables are of
+/// float32 or float64, biases have one column, factors `rank` ones.
+struct PairTables {
+  const void* factors[2];
+  const void* bias[2];
+  const void* seen[2];  ///< Not 0 where factors count; nullptr: everywhere.
+  double mean;
+  std::size_t rank;
+};
+
+/// Where the gradients of tables by rows go: those of an entry's factors and bias.
+struct RowValues {
+  void* factors[2];
+  void* bias[2];
+};
+
+/// A factorization machine: a number and `rank` factors for each feature.
+struct FeatureTables {
+  const void* weights;
+  const void* factors;
+  double bias;
+  std::size_t rank;
+};
+
+/// Columns of a dense layer's inputs that are sums, or means, of rows of a table: `columns` ones,
+/// from one row of inputs to the next `stride`.
+struct BagShape {
+  std::size_t columns;
+  std::size_t stride;
+  bool mean;
+};
+
+/// Models of tables, for float32 or float64. Gradients by rows are written for each entry; what is
+/// returned is the sum of the penalty.
+struct FactorKernels {
+  void (*pair_scores)(const PairTables&, const std::int64_t* pairs, void* scores, std::size_t rows);
+  double (*pair_slopes)(const PairTables&, const std::int64_t* pairs, const void* slope,
+                        const RowPenalty&, const RowValues&, std::size_t rows);
+  /// `sums`: the sum of each row's factors, times values.
+  void (*feature_scores)(const FeatureTables&, const Entries&, void* sums, void* scores);
+  double (*feature_slopes)(const FeatureTables&, const Entries&, const void* sums,
+                           const void* slope, const RowPenalty&, const RowValues&);
+  void (*bag_inputs)(const void* table, const Entries&, const BagShape&, void* inputs);
+  double (*bag_slopes)(const void* table, const Entries&, const BagShape&, const void* slope,
+                       const RowPenalty&, void* values);
+  /// The sum of some slopes, in 16 lanes of double.
+  double (*sum)(const void* slope, std::size_t size);
+};
+
 /// What the scores of a model tell that was trained with a loss.
 enum class Link : std::uint8_t {
   identity,     ///< the predicted value
@@ -390,8 +458,9 @@ struct Backend {
   /// Sum of squares of a block, in 16 lanes of double.
   double (*square_sum[dtype_count])(const void* values, std::size_t size);
   double (*largest[dtype_count])(const void* values, std::size_t size);
-  const LayerKernels* layers;  ///< for float32, float64
-  const NormKernels* norms;    ///< for float32, float64
+  const LayerKernels* layers;    ///< for float32, float64
+  const FactorKernels* factors;  ///< the same
+  const NormKernels* norms;      ///< for float32, float64
   const LossTable* losses;
   const SparseKernels* sparse;  ///< for float32, float64
   const StorageKernels* storage;

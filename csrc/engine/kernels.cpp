@@ -9,6 +9,7 @@
 #include "engine/factored_kernels.hpp"
 #include "engine/rule.hpp"
 #include "engine/sum.hpp"
+#include "factors/kernels.hpp"
 #include "layers/kernels.hpp"
 #include "losses/kernels.hpp"
 #include "rules/all.hpp"
@@ -309,6 +310,7 @@ constinit const Backend backend = {
     .square_sum = {square_sum<float>, square_sum<double>, square_sum<bfloat16>},
     .largest = {largest<float>, largest<double>, largest<bfloat16>},
     .layers = layer_kernels,
+    .factors = factor_kernels,
     .norms = norm_kernels,
     .losses = &loss_table,
     .sparse = sparse_kernels,

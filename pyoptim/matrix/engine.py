@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from pyoptim.matrix.products import Workspace
 from pyoptim.matrix.rule import ADAMW, ADAMW_FIELDS, SHARED, USES_ADAMW, MatrixRule, States
 from pyoptim.optimizer import native_options
 from pyoptim.parameters import Array
-from pyoptim.row_grad import RowGrad
+from pyoptim.row_grad import RowGrad, RowSlot
 
 _PREFIX = "adamw_"
 _ADAMW_NAMES = {field.name: field.name.removeprefix(_PREFIX) for field in ADAMW_FIELDS}
@@ -91,6 +91,9 @@ class MatrixEngine:
             adamw_settings.append(adamw)
         named = [param for _, params in groups for param in params]
         self._own_grads = [grad for _, _, grad in named]
+        for name, _, grad in named:
+            if isinstance(grad, RowSlot):
+                self._refuse_rows(name)
         self._take_in(groups, named, options)
         self._place(groups, by_adamw)
         with self._adamw_errors():
@@ -362,11 +365,12 @@ class MatrixEngine:
             )
         for name, grad in zip(self._names, given, strict=True):
             if isinstance(grad, RowGrad):
-                takers = ", ".join(rule.name for rule in rules() if rule.takes_rows)
-                raise TypeError(
-                    f"gradient of {name}: {self._rule.name} takes no RowGrad; {takers} do"
-                )
+                self._refuse_rows(name)
         return given
+
+    def _refuse_rows(self, name: str) -> NoReturn:
+        takers = ", ".join(rule.name for rule in rules() if rule.takes_rows)
+        raise TypeError(f"gradient of {name}: {self._rule.name} takes no RowGrad; {takers} do")
 
     def _clip_factor(self, norm: float | None) -> float:
         """Return what the compiled engine multiplies gradients by for clip_norm."""

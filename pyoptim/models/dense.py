@@ -136,9 +136,18 @@ class MLP(Model):
             if self.norm == "batch" and i < hidden:
                 self.buffers[f"layers.{i}.running_mean"] = np.zeros(outputs, self._dtype)
                 self.buffers[f"layers.{i}.running_var"] = np.ones(outputs, self._dtype)
-        self.params = Parameters(shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes)
+        tables = self._tables()
+        shapes = {**tables, **shapes}
+        self.params = Parameters(
+            shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes, row_sparse=tables
+        )
         self.weights = tuple(dtypes)
+        self._multiplications = sum(self.params[name].size for name in dtypes)  # of a row
         self.least_rows = 2 if self.buffers else 1
+
+    def _tables(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of row-sparse parameters before the layers."""
+        return {}
 
     def _initialize(self) -> None:
         rng = np.random.Generator(np.random.Philox(key=self.seed))
@@ -279,22 +288,33 @@ class MLP(Model):
             If a shape does not fit, a target or weight is out of range, there is no row, or one row
             only with batch norm.
         """
-        rows = self._inputs(x)
+        return self._train(self._inputs(x), y, loss or self.loss, sample_weight)
+
+    def _train(
+        self,
+        rows: Any,
+        y: npt.ArrayLike,
+        loss: Loss,
+        sample_weight: npt.ArrayLike | None,
+        *,
+        to_slope: bool = False,
+    ) -> float:
+        """Do what `loss_and_grad` does; if asked, write the slope by the inputs over them."""
         count = rows.shape[0]
         if count < self.least_rows:
             wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
             raise ValueError(f"x: expected at least {wanted}, got {count}")
         layers = self._layers or self._network()
         key = self.seed % 2**64
-        with product_threads(count * self.params.size, loop=False):
+        with product_threads(count * self._multiplications, loop=False):
             inputs = [rows]
             for layer in layers:
                 inputs.append(layer.forward(inputs[-1], key, self.draws))
                 self.draws += layer.rate > 0
             d = inputs.pop()
-            value = (loss or self.loss).value_to_slope(d, y, sample_weight)
+            value = loss.value_to_slope(d, y, sample_weight)
             for layer in reversed(layers):
-                d = layer.backward(inputs.pop(), d, first=not inputs)
+                d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
         return value
 
     def __repr__(self) -> str:

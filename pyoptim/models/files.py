@@ -10,11 +10,17 @@ from typing import Any
 from pyoptim.checkpoint.files import MappedFile, save_safetensors
 from pyoptim.errors import CheckpointError
 from pyoptim.models.dense import MLP
+from pyoptim.models.embedding import EmbeddingMLP
+from pyoptim.models.factorization_machine import FactorizationMachine
 from pyoptim.models.linear import Linear, Softmax
+from pyoptim.models.matrix_factorization import MatrixFactorization
 from pyoptim.models.model import Model
 
 _CONFIG_KEY = "pyoptim.model"
-_KINDS: dict[str, type[Model]] = {cls.kind: cls for cls in (MLP, Linear, Softmax)}
+_KINDS: dict[str, type[Model]] = {
+    cls.kind: cls
+    for cls in (MLP, Linear, Softmax, MatrixFactorization, FactorizationMachine, EmbeddingMLP)
+}
 
 
 def save(

@@ -43,6 +43,12 @@ class Step:
         # What the optimizer does not update is frozen, and penalties leave it alone, too.
         params, trained = model.params, optimizer.state if penalties else {}
         names = [name for name in model.weights if name in trained]
+        by_rows = [name for name in names if name in params.row_sparse]
+        if by_rows:
+            raise TypeError(
+                f"penalties act on whole arrays, and {by_rows[0]!r} is row-sparse: use the l2 of "
+                f"{type(model).__name__}, which acts on the rows of a batch"
+            )
         self._penalized = [params[name] for name in names]
         self._their_grads = [params.grads[name] for name in names]
 
@@ -75,8 +81,7 @@ class Step:
         for penalty in self.penalties:
             value += penalty.before_step(self._penalized, self._their_grads)
         for scaled in self.scales:
-            for grad in self.model.params.grads.values():
-                grad *= scaled.scale
+            self.model.params.scale_grad(scaled.scale)
         return value
 
     def _after(self, info: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 
 from pyoptim import _core
+from pyoptim.groups import row_sparse
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
@@ -82,7 +83,17 @@ class Wrapper(EvaluationPoints):
         while isinstance(inner, Wrapper):
             inner = inner.optimizer
         self.unwrapped: Optimizer = inner
-        if self._gives_gradients and self.unwrapped._options.get("zero_grads"):
+        if self._gives_gradients:
+            self._check_gradients()
+
+    def _check_gradients(self) -> None:
+        """Raise an error where the optimizer's gradients cannot be replaced by others."""
+        by_rows = [name for params in self.unwrapped._groups for name in row_sparse(params)]
+        if by_rows:
+            raise TypeError(
+                f"{type(self).__name__} works on whole gradients, and {by_rows[0]!r} is row-sparse"
+            )
+        if self.unwrapped._options.get("zero_grads"):
             raise ValueError(
                 f"{type(self).__name__} gives the optimizer gradients of its own, which zero_grads "
                 "would set to 0 in place of those that are given"

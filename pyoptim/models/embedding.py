@@ -1,0 +1,331 @@
+"""Networks over categories: embedding tables and bags, beside numbers, before dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim import _core
+from pyoptim.checks import as_count, as_not_negative, check_choice
+from pyoptim.csr import CSR, as_csr, is_sparse
+from pyoptim.losses import Loss
+from pyoptim.models.dense import MLP
+from pyoptim.models.tables import Scratch, fill_normal, table_dtype
+from pyoptim.parameters import Array
+from pyoptim.row_grad import RowGrad
+from pyoptim.weights import as_sample_weight
+
+_SPREAD = 0.05  # of initial tables
+_CHUNK_ROWS = 4096  # of a forward pass without gradients
+
+Size = int | Sequence[int]
+
+
+class _Table(NamedTuple):
+    """A table of embeddings, and where its columns are among the inputs of the first layer."""
+
+    name: str
+    size: int
+    width: int
+    at: int
+    is_bag: bool
+
+    @property
+    def param(self) -> str:
+        return f"tables.{self.name}"
+
+
+class EmbeddingMLP(MLP):
+    """Multi-layer perceptron over categories: each has a row of a table, that is trained, too.
+
+    The inputs of the first dense layer are, one after the other: for each field, the row of its
+    table that belongs to the row's category; for each bag, the mean (or sum) of the rows of its
+    categories, of which there may be any number; and the numbers. Tables are row-sparse: a step
+    touches what a batch reads.
+
+    Parameters
+    ----------
+    fields : mapping of str to int or (int, int)
+        The name of each column of categories, how many there are, and the columns of the table. By
+        default these are ``1.6 size^0.56``, at most 600, as fastai has it.
+    bags : mapping of str to int or (int, int)
+        The same, of columns with several categories a row.
+    numbers : sequence of str, or mapping of str to int
+        The names of columns of numbers; with the count of each one's columns if that is not 1.
+        They should be of about the same size: standardised.
+    hidden : sequence of int
+        The units of each hidden layer.
+    outputs : int
+    bag : {"mean", "sum"}
+    l2 : float, at least 0
+        The loss of every row has the penalty ``l2/2`` times the squares of the rows that it reads.
+        (Penalties of the trainer are for the layers' weights.)
+    loss, dtype, seed, **layers
+        As of `MLP`, which has its ``activation`` and what else there is about layers. Tables begin
+        with normal numbers of standard deviation 0.05.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of range. Of inputs: ValueError if a column is missing, of another
+        length or shape, or has a category that there is not; TypeError if categories are no
+        integers.
+
+    Notes
+    -----
+    Inputs are a mapping from the names to columns, as a data frame is: integers from 0 for fields;
+    for bags a sparse matrix with a row a sample and a column a category, whose values weigh the
+    categories, or a list of lists of categories; and numbers. `cast_inputs` makes a tuple of these,
+    which is taken everywhere, too.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> x = {"cut": np.array([0, 1, 2, 0]), "tags": [[0, 3], [], [1], [2, 3]],
+    ...      "carat": np.array([0.2, -1.0, 0.7, 0.1])}
+    >>> y = np.array([1.0, 4.0, 3.0, 2.0])
+    >>> model = po.models.EmbeddingMLP({"cut": (3, 2)}, bags={"tags": (4, 2)}, numbers=["carat"],
+    ...                                hidden=[8])
+    >>> trainer = po.train.Trainer(model, optimizer=po.Adam(model.params, lr=0.01), epochs=300,
+    ...                            progress=False)
+    >>> history = trainer.fit(x, y)
+    >>> model.predict(x).round(1)
+    array([1., 4., 3., 2.], dtype=float32)
+    """
+
+    kind = "EmbeddingMLP"
+
+    def __init__(
+        self,
+        fields: Mapping[str, Size],
+        hidden: Sequence[int] = (64, 32),
+        outputs: int = 1,
+        *,
+        bags: Mapping[str, Size] | None = None,
+        numbers: Sequence[str] | Mapping[str, int] = (),
+        bag: str = "mean",
+        loss: str | Loss | Mapping[str, Any] = "squared",
+        l2: float = 0.0,
+        dtype: npt.DTypeLike = "float32",
+        seed: int = 0,
+        **layers: Any,
+    ) -> None:
+        check_choice("bag", bag, "mean", "sum")
+        self.bag = bag
+        self.l2 = as_not_negative("l2", l2)
+        self.numbers = dict(numbers) if isinstance(numbers, Mapping) else dict.fromkeys(numbers, 1)
+        self.tables: list[_Table] = []
+        self._scratch = Scratch()
+        width = 0
+        for given, is_bag in ((fields, False), (bags or {}, True)):
+            for name, sizes in given.items():
+                size, columns = _sizes(name, sizes)
+                self.tables.append(_Table(name, size, columns, width, is_bag))
+                width += columns
+        self._check_names()
+        self._numbers_at = width
+        width += sum(as_count(name, columns) for name, columns in self.numbers.items())
+        super().__init__(
+            [width, *hidden, outputs], loss=loss, dtype=table_dtype(dtype), seed=seed, **layers
+        )
+
+    @property
+    def _names(self) -> list[str]:
+        return [*(table.name for table in self.tables), *self.numbers]
+
+    def _check_names(self) -> None:
+        names = self._names
+        if not self.tables:
+            raise ValueError("fields: expected at least one column of categories, or bags")
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise ValueError(f"two columns are called {twice[0]!r}")
+
+    def _tables(self) -> dict[str, tuple[int, ...]]:
+        return {table.param: (table.size, table.width) for table in self.tables}
+
+    def _initialize(self) -> None:
+        super()._initialize()
+        for number, table in enumerate(self.tables):
+            fill_normal(self.params[table.param], _SPREAD, self.seed, 1 + number)
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON can hold them."""
+        config = super().config()
+        _, *hidden, outputs = config.pop("sizes")
+        fields, bags = (
+            {table.name: [table.size, table.width] for table in self.tables if table.is_bag == of}
+            for of in (False, True)
+        )
+        return {
+            "fields": fields,
+            "hidden": hidden,
+            "outputs": outputs,
+            "bags": bags,
+            "numbers": self.numbers,
+            "bag": self.bag,
+            "l2": self.l2,
+            **config,
+        }
+
+    def cast_inputs(self, x: Any) -> Any:
+        """Return a tuple of the codes of each field, bags, and the numbers as one array."""
+        parts = x if isinstance(x, tuple) else self._parts(x)
+        if len(parts) != len(self.tables) + bool(self.numbers):
+            raise ValueError(
+                f"x: expected {len(self.tables) + bool(self.numbers)} parts, got {len(parts)}"
+            )
+        cast = [
+            _bags(table, part, self.dtype) if table.is_bag else _codes(table, part)
+            for table, part in zip(self.tables, parts, strict=False)
+        ]
+        if self.numbers:
+            width = self.sizes[0] - self._numbers_at
+            cast.append(_matrix("numbers", parts[-1], width, self.dtype))
+        lengths = {len(part) for part in cast}
+        if len(lengths) > 1:
+            raise ValueError(f"x: its columns have {', '.join(map(str, sorted(lengths)))} rows")
+        return tuple(cast)
+
+    def _parts(self, x: Any) -> list[Any]:
+        """Return the columns that names tell apart."""
+        missing = [name for name in self._names if name not in x]
+        if missing:
+            raise ValueError(f"x: there is no column {missing[0]!r}")
+        parts = [x[table.name] for table in self.tables]
+        numbers = [_matrix(name, x[name], n, self.dtype) for name, n in self.numbers.items()]
+        return [*parts, np.concatenate(numbers, axis=1)] if numbers else parts
+
+    def _inputs(self, x: Any) -> Array:
+        """Return the inputs of the first layer."""
+        parts = self.cast_inputs(x)
+        inputs = self._scratch("inputs", (len(parts[0]), self.sizes[0]), self.dtype)
+        for table, entries in self._entries(parts):
+            mean = table.is_bag and self.bag == "mean"
+            _core.bag_inputs(table.name, self.params[table.param], mean, *entries, inputs, table.at)
+        if self.numbers:
+            inputs[:, self._numbers_at :] = parts[-1]
+        return inputs
+
+    def _entries(self, parts: tuple[Any, ...]) -> Iterator[tuple[_Table, _Entries]]:
+        """Yield tables with what is to be looked up in them."""
+        for table, part in zip(self.tables, parts, strict=False):
+            if not table.is_bag:
+                yield table, _Entries(None, part, None)
+                continue
+            weights, found, _ = part.values
+            ids = self._scratch(f"{table.name} ids", found.shape, np.int64)
+            offsets = self._scratch(f"{table.name} offsets", part.indptr.shape, np.int64)
+            ids[...] = found
+            np.subtract(part.indptr, part.indptr[0], out=offsets)
+            yield table, _Entries(offsets, ids, weights)
+
+    def scores(self, x: Any) -> Array:
+        """Return the outputs for rows `x`, shape (rows, outputs), before any softmax."""
+        parts = self.cast_inputs(x)
+        scores = np.empty((len(parts[0]), self.sizes[-1]), dtype=self.dtype)
+        for start in range(0, len(scores), _CHUNK_ROWS):
+            rows = slice(start, start + _CHUNK_ROWS)
+            scores[rows] = super().scores(tuple(part[rows] for part in parts))
+        return scores
+
+    def loss_and_grad(
+        self,
+        x: Any,
+        y: npt.ArrayLike,
+        loss: Loss | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return the mean loss of a batch, penalty included, and set ``params.grads``.
+
+        Parameters
+        ----------
+        x : mapping of str to columns, or tuple
+        y : array
+            Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
+        loss : Loss, optional
+            In place of the model's own.
+        sample_weight : array of shape (rows,), optional
+            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If inputs are not as they should be, a shape does not fit, or a target or weight is out
+            of range.
+        """
+        weights = None if sample_weight is None else as_sample_weight(sample_weight)
+        parts = self.cast_inputs(x)
+        slope = self._inputs(parts)
+        value = self._train(slope, y, loss or self.loss, weights, to_slope=True)
+        for table, entries in self._entries(parts):
+            mean = table.is_bag and self.bag == "mean"
+            shape = (entries.ids.size, table.width)
+            values = self._scratch(table.name, shape, self.dtype)
+            value += _core.bag_slopes(
+                table.name,
+                self.params[table.param],
+                mean,
+                *entries,
+                slope,
+                table.at,
+                weights,
+                self.l2,
+                values,
+            )
+            self.params.grads[table.param] = RowGrad(entries.ids, values)
+        return value
+
+
+class _Entries(NamedTuple):
+    """What of a batch is looked up in a table: as `pyoptim._core.bag_inputs` takes it."""
+
+    offsets: Array | None
+    ids: Array
+    weights: Array | None
+
+
+def _sizes(name: str, given: Size) -> tuple[int, int]:
+    """Return the rows and columns of a table."""
+    if isinstance(given, Sequence):
+        size, width = given
+        return as_count(name, size), as_count(name, width)
+    size = as_count(name, given)
+    return size, min(600, round(1.6 * size**0.56))
+
+
+def _codes(table: _Table, given: Any) -> Array:
+    codes = np.asarray(given)
+    if codes.dtype.kind not in "biu":
+        raise TypeError(f"{table.name}: expected integers, got {codes.dtype}")
+    if codes.ndim != 1:
+        raise ValueError(f"{table.name}: expected a 1-D array, got shape {codes.shape}")
+    return np.ascontiguousarray(codes, np.int64)
+
+
+def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
+    """Return a matrix with the categories of each row."""
+    if not is_sparse(given):
+        lists = [np.asarray(each, None if len(each) else np.int64) for each in given]
+        kinds = [each.dtype for each in lists if each.dtype.kind not in "biu"]
+        if kinds:
+            raise TypeError(f"{table.name}: expected integers, got {kinds[0]}")
+        ids = np.concatenate([np.empty(0, np.int64), *lists]).astype(np.int64)
+        indptr = np.cumsum([0, *map(len, lists)], dtype=np.int64)
+        given = CSR(np.ones(len(ids), dtype), ids, indptr, (len(lists), table.size))
+    rows = as_csr(given, dtype)
+    if rows.shape[1] != table.size:
+        raise ValueError(f"{table.name}: expected shape (rows, {table.size}), got {rows.shape}")
+    return rows
+
+
+def _matrix(name: str, given: Any, width: int, dtype: np.dtype[Any]) -> Array:
+    values = np.asarray(given, dtype)
+    if values.ndim == 1:
+        values = values.reshape(-1, 1)
+    if values.ndim != 2 or values.shape[1] != width:
+        raise ValueError(f"{name}: expected shape (rows, {width}), got {values.shape}")
+    return values
