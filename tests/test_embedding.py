@@ -157,11 +157,12 @@ def test_the_trainer_trains_it() -> None:
     assert history["val_loss"][-1] < 0.3 * history["val_loss"][0]
 
 
-def test_a_resumed_run_is_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [{}, {"norm": "batch", "dropout": 0.2}], ids=str)
+def test_a_resumed_run_is_the_same(settings: dict[str, Any], tmp_path: Path) -> None:
     x, y = columns(60), np.random.default_rng(1).normal(size=60)
 
     def trainer(epochs: int) -> po.train.Trainer:
-        model = make_model()
+        model = make_model(**settings)
         return po.train.Trainer(model, optimizer=po.Adam(model.params), epochs=epochs,
                                 batch_size=8, validation=0.2, l2=0.01, progress=False)  # fmt: skip
 
@@ -202,7 +203,7 @@ def test_threads_and_instruction_sets_agree(dtype: str) -> None:
                 _core.set_instruction_set(isa)
                 po.set_num_threads(threads)
                 model = make_model(dtype=dtype, l2=0.1)
-                inputs = model._rows(x).tobytes()
+                inputs = model._inputs(x).tobytes()
                 runs.append((inputs, table_slopes(model, x, y)))
     finally:
         _core.set_instruction_set(before[0])
@@ -278,3 +279,10 @@ def test_torch_has_the_same_gradients() -> None:
     assert value == pytest.approx(loss.item(), rel=1e-12)
     for name, grad in dense_grads(model.params).items():
         np.testing.assert_allclose(grad, params[name].grad, rtol=1e-9, atol=1e-13)
+
+
+def test_the_size_of_batches_may_be_measured() -> None:
+    x, y = columns(200), np.zeros(200)
+    model = make_model()
+    history = po.train.Trainer(model, epochs=1, batch_size="auto", progress=False).fit(x, y)
+    assert np.isfinite(history["loss"][0])

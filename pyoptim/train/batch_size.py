@@ -111,8 +111,7 @@ def _seconds(step: Step, batch: Rows, clock: Callable[[], float]) -> float:
 def unchanged(model: Model, optimizer: Optimizer | Wrapper) -> Iterator[None]:
     """Bring parameters, gradients, and the states of model and optimizer back afterwards."""
     optimizer.train()
-    arrays = [*model.params.values(), *model.params.grads.values()]
-    copies = [array.copy() for array in arrays]
+    params, grads = (copy.deepcopy(dict(m)) for m in (model.params, model.params.grads))
     state = copy.deepcopy(optimizer.state_dict())
     of_model: Any = model
     model_state = copy.deepcopy(of_model.state_dict()) if hasattr(model, "state_dict") else None
@@ -130,7 +129,7 @@ def unchanged(model: Model, optimizer: Optimizer | Wrapper) -> Iterator[None]:
         optimizer.load_state_dict(state)
         for schedule, before in schedules:
             schedule.load_state_dict(before)
-        for array, before in zip(arrays, copies, strict=True):
-            array[...] = before
+        for name in params:
+            model.params[name], model.params.grads[name] = params[name], grads[name]
         if model_state is not None:
             of_model.load_state_dict(model_state)
