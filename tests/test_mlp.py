@@ -236,6 +236,21 @@ def test_a_last_batch_of_one_row_is_left_out() -> None:
         rows("batch", 1)
 
 
+@pytest.mark.parametrize("norm", [None, "layer", "batch"])
+def test_sparse_rows_are_as_dense_ones(norm: str | None) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x = X * (X > 0)
+    dense, model = (MLP([6, 5, 5, 3], norm=norm, dropout=0.2, dtype="float64") for _ in range(2))
+    value = dense.loss_and_grad(x, Y)
+    assert model.loss_and_grad(sparse.csr_array(x), Y) == pytest.approx(value, rel=1e-13)
+    for name, grad in dense.params.grads.items():
+        np.testing.assert_allclose(model.params.grads[name], grad, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(model.scores(sparse.csr_array(x)), dense.scores(x), rtol=1e-12)
+    skipping = MLP([6, 6, 3], residual=True)
+    with pytest.raises(TypeError, match="a skip connection around the first layer takes no sparse"):
+        skipping.loss_and_grad(sparse.csr_array(x), Y)
+
+
 def test_the_best_statistics_come_back(tmp_path: Path) -> None:
     kept: dict[str, np.ndarray] = {}
 
