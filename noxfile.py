@@ -83,7 +83,9 @@ def lint(session: nox.Session) -> None:
         session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
-    folders = "bench|capi|checksum|data|engine|layers|losses|schedules|sparse|storage|vectors"
+    folders = (
+        "bench|capi|checksum|data|engine|factors|layers|losses|schedules|sparse|storage|vectors"
+    )
     sources = rf"csrc/({folders})/\w+\.cpp"
     session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
 
