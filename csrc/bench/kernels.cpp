@@ -95,27 +95,36 @@ void add_losses() {
     }
 }
 
-void add_layer(const std::string& name, std::size_t activation, DType dtype) {
+void add_activation(const std::string& name, std::size_t activation, DType dtype) {
   add_sizes(name + "/forward", dtype, {2, 2}, [=](const Backend& backend, std::size_t size) {
     const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
     return [=, forward = backend.layers[int(dtype)].forward[activation],
             zeros = std::vector<double>(columns)] {
-      forward((*arrays)[0], zeros.data(), (*arrays)[1], size / columns, columns);
-    };
-  });
-  add_sizes(name + "/backward", dtype, {3, 1}, [=](const Backend& backend, std::size_t size) {
-    const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
-    return [=, backward = backend.layers[int(dtype)].backward[activation],
-            sums = std::make_shared<std::vector<double>>(columns)] {
-      backward((*arrays)[0], (*arrays)[1], (*arrays)[2], sums->data(), size / columns, columns);
+      forward({.z = (*arrays)[0],
+               .bias = zeros.data(),
+               .skip = nullptr,
+               .a = (*arrays)[1],
+               .dropout = {},
+               .first_row = 0,
+               .rows = size / columns,
+               .columns = columns});
     };
   });
 }
 
 void add_layers() {
-  constexpr const char* names[activation_count] = {"identity", "relu", "tanh", "sigmoid", "gelu"};
-  for (const DType dtype : float_dtypes)
-    for (std::size_t i = 0; i < activation_count; ++i) add_layer(names[i], i, dtype);
+  constexpr const char* names[activation_count] = {"identity", "relu", "leaky_relu", "tanh",
+                                                   "sigmoid",  "gelu", "silu"};
+  for (const DType dtype : float_dtypes) {
+    for (std::size_t i = 0; i < activation_count; ++i) add_activation(names[i], i, dtype);
+    add_sizes("layer/backward", dtype, {2, 1}, [=](const Backend& backend, std::size_t size) {
+      const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
+      return [=, backward = backend.layers[int(dtype)].backward,
+              sums = std::make_shared<std::vector<double>>(columns)] {
+        backward((*arrays)[0], (*arrays)[1], sums->data(), size / columns, columns);
+      };
+    });
+  }
 }
 
 }  // namespace

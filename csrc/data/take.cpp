@@ -14,7 +14,7 @@ void convert(const std::byte* from, std::byte* to, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
     From value;
     std::memcpy(&value, from + i * sizeof(From), sizeof(From));
-    const To converted = To(value);
+    const To converted = To(value);  // NOLINT(bugprone-signed-char-misuse): a number
     std::memcpy(to + i * sizeof(To), &converted, sizeof(To));
   }
 }

@@ -43,7 +43,7 @@ void rows_back(void* d_rows, const void* normal_rows, const void* gains, const d
       gain_sums[j] += double(d[j]) * double(normal[j]);
       d[j] *= gain[j];
     }
-    const double count = double(columns);
+    const auto count = double(columns);
     const double mean = sum_in_lanes(columns, [=](std::size_t j) { return double(d[j]); }) / count;
     const double product =
         sum_in_lanes(columns, [=](std::size_t j) { return double(d[j]) * double(normal[j]); }) /

@@ -15,7 +15,7 @@ template <class F, class Index>
 void weighted_sum(const void* table, const void* rows, const void* factors, std::size_t count,
                   void* sums, std::size_t columns) {
   const F* const x = static_cast<const F*>(table);
-  const Index* const row = static_cast<const Index*>(rows);
+  const auto* const row = static_cast<const Index*>(rows);
   const F* const factor = static_cast<const F*>(factors);
   F* const out = static_cast<F*>(sums);
   if (columns == 1) {

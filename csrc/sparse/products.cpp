@@ -24,7 +24,7 @@ void check(const CsrMatrix& x) {
   for (std::size_t i = 0; i < x.rows; ++i) right &= x.starts[i] <= x.starts[i + 1];
   if (!right)
     throw std::invalid_argument("indptr: expected rising numbers, up to the number of values");
-  const Index* const index = static_cast<const Index*>(x.indices);
+  const auto* const index = static_cast<const Index*>(x.indices);
   for (std::int64_t k = x.starts[0]; k < x.starts[x.rows]; ++k)
     right &= std::uint64_t(index[k]) < x.columns;
   if (!right)
@@ -50,7 +50,7 @@ struct ByColumns {
 
   template <class Index>
   void sort(const CsrMatrix& x) {
-    const Index* const index = static_cast<const Index*>(x.indices);
+    const auto* const index = static_cast<const Index*>(x.indices);
     const F* const value = static_cast<const F*>(x.values);
     const std::int64_t first = x.starts[0], last = x.starts[x.rows];
     // Two places ahead: where a column is filled, its start moves to the next one's.
@@ -72,7 +72,7 @@ template <class F, class Index>
 void product(const CsrMatrix& x, const Matrix& w, void* out) {
   check<Index>(x);
   const auto sum = kernels(x.dtype).weighted_sum[sizeof(Index) == 8 ? 1 : 0];
-  const std::size_t entries = std::size_t(x.starts[x.rows] - x.starts[0]);
+  const auto entries = std::size_t(x.starts[x.rows] - x.starts[0]);
   const Team team(for_threads(entries * w.columns), 0);
   parallel_for(team.threads(), x.rows, 1, most_rows, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
