@@ -71,7 +71,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types of Python and C++."""
+    """Check style and types of Python and C++; arguments are run-clang-tidy's."""
     session.install("ruff", "mypy", *NATIVE_TOOLS)
     session.install(".[all]")
     session.run("ruff", "check")
@@ -87,7 +87,8 @@ def lint(session: nox.Session) -> None:
         "bench|capi|checksum|data|engine|factors|layers|losses|schedules|sparse|storage|vectors"
     )
     sources = rf"csrc/({folders})/\w+\.cpp"
-    session.run("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, sources, external=True)
+    tidy = ("run-clang-tidy", "-quiet", "-p", "build/lint", "-j", JOBS, *session.posargs)
+    session.run(*tidy, sources, external=True)
 
 
 @nox.session
