@@ -1,6 +1,7 @@
 """The example of ratings, and the same model in torch."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,16 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from benchmarks import train_factors
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT))  # at the end: pyoptim is the one installed, benchmarks are not
+from benchmarks import train_factors  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
 
 def example() -> Any:
-    path = Path(__file__).parent.parent / "examples" / "movielens.py"
+    path = ROOT / "examples" / "movielens.py"
     spec = importlib.util.spec_from_file_location("movielens", path)
     assert spec is not None
     assert spec.loader is not None
