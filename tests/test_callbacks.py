@@ -351,7 +351,7 @@ history = po.train.Trainer(
 ).fit(x, x)
 print(history.stop_reason, len(history))
 """
-    command = [sys.executable, "-W", "ignore", "-c", code]
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code]
     log = tmp_path / "log"
     with log.open("w") as file:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=file, text=True, timeout=600)

@@ -235,7 +235,7 @@ def test_the_example_in_jax_learns() -> None:
     """In a process of its own: JAX forbids os.fork() from where it is imported on."""
     code = "\n".join([*_blocks(), "print(history['val_accuracy'][-1])"])
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=600, check=True
     )
     assert float(run.stdout) > 0.95
 
