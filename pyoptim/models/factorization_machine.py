@@ -110,7 +110,9 @@ class FactorizationMachine(TableModel):
             self.fields = tuple(as_count("features", size) for size in features)
             if not self.fields:
                 raise ValueError("features: expected at least one field, got none")
-        self.features = as_count("features", features) if self.fields is None else sum(self.fields)  # type: ignore[arg-type]
+            self.features = sum(self.fields)
+        else:
+            self.features = as_count("features", features)
         self.rank = as_count("rank", rank)
         self.bias = as_number("bias", bias)
         tables: dict[str, tuple[int, ...]] = {

@@ -40,13 +40,10 @@ class Source(ABC):
         How many there are, if that is known.
     slow : bool
         Whether to wait for a batch may take longer than to copy it.
-    fingerprint : str
-        A checksum of the values, "" if they are not known beforehand.
     """
 
     size: int | None
     slow: bool
-    fingerprint: str = ""
 
     @abstractmethod
     def batches(self, order: Order, epoch: int, cursor: Any, buffers: int) -> Batches:
@@ -59,6 +56,11 @@ class Source(ABC):
     @abstractmethod
     def first_rows(self, count: int) -> Rows:
         """Return so many rows, or as many as there are at hand."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum of the values, "" if they are not known beforehand."""
+        return ""
 
     @property
     @abstractmethod

@@ -69,7 +69,7 @@ class Table(Source):
         return _bytes(self.rows) // max(self.rows.size, 1)
 
     @property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def fingerprint(self) -> str:
         """A checksum of some rows, and of all targets and weights that are in memory."""
         count = min(self.rows.size, _SAMPLED)
         numbers = np.linspace(0, self.rows.size - 1, count).astype(np.int64)
