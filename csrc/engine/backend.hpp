@@ -83,6 +83,35 @@ struct SpanHooks {
 using Update = void (*)(const double* hyper, const Step&, const Shaping&, const Span*,
                         std::size_t count, const SpanHooks*);
 
+/// How states are kept between steps: as they are computed with, or in fewer bits.
+enum class StateFormat : std::uint8_t { full, bfloat16, float8 };
+inline constexpr std::size_t state_format_count = 3;
+inline constexpr std::size_t scale_block = 256;  ///< Elements of float8 that share a scale.
+
+/// How a state of fewer bits is rounded in a step. The next state's key is `next_key` more.
+struct Rounding {
+  bool stochastic;
+  std::uint32_t key;
+};
+
+inline constexpr std::uint32_t next_key = 0x85EBCA77U;
+
+/// Spans whose states are codes of one format, in float32 else; the scales of those in float8.
+/// Each begins with an element whose number in its tensor, `first`, is a multiple of scale_block.
+struct PackedSpans {
+  struct Scales {
+    float* of[max_states];
+  };
+  const Span* spans;
+  const Scales* scales;
+  const std::size_t* first;
+  std::size_t count;
+  Rounding rounding;
+};
+
+using PackedUpdate = void (*)(const double* hyper, const Step&, const Shaping&, const PackedSpans&,
+                              const SpanHooks&);
+
 /// The first pass of rules that measure: may change states, and gives the rule's sums over each
 /// block of so many elements.
 using Measure = void (*)(const double* hyper, const Step&, const Shaping&, const Span&,
@@ -174,6 +203,9 @@ struct RuleInfo {
   void (*advance)(const double* hyper, const Step&, double* scalars);
   /// By dtype; then for `rest` 1 and `l2` 0, and for any.
   Update update[dtype_count][2];
+  /// The same for states of fewer bits: by format, for rounding to nearest and stochastically,
+  /// then as above. nullptr where states are decoded, updated and encoded block by block.
+  PackedUpdate packed[state_format_count][2][2];
   /// Bit k: whether the update changes state k, and whether the first pass does.
   unsigned changed_by_update;
   unsigned changed_by_measure;
@@ -199,11 +231,6 @@ struct RuleInfo {
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
 };
-
-/// How states are kept between steps: as they are computed with, or in fewer bits.
-enum class StateFormat : std::uint8_t { full, bfloat16, float8 };
-inline constexpr std::size_t state_format_count = 3;
-inline constexpr std::size_t scale_block = 256;  ///< Elements of float8 that share a scale.
 
 /// What an update is compared with: the gradient times `sign`, and parameters times `keep`, which
 /// weight decay leaves of them; `factor` is for the elements that go against the gradient.

@@ -7,6 +7,7 @@
 #include "engine/backend.hpp"
 #include "engine/element.hpp"
 #include "engine/factored_kernels.hpp"
+#include "engine/packed_kernels.hpp"
 #include "engine/rule.hpp"
 #include "engine/sum.hpp"
 #include "factors/kernels.hpp"
@@ -182,6 +183,14 @@ consteval unsigned states_of_measure(std::index_sequence<K...> states,
   return changed_states<Function, decltype(S, std::declval<double&>())...>(states);
 }
 
+#if PYOPTIM_GROUPS
+template <class R, class Packed>
+constexpr void add_packed(PackedUpdate (&to)[2]) {
+  to[0] = update_packed<R, Packed, false>;
+  to[1] = update_packed<R, Packed, true>;
+}
+#endif
+
 /// What only rules have whose states are all of elements.
 template <class R>
 constexpr void add_elementwise(RuleInfo& rule) {
@@ -223,6 +232,14 @@ constexpr void add_elementwise(RuleInfo& rule) {
   rule.update[int(DType::float64)][1] = update<Formula, double, true>;
   rule.update[int(DType::bfloat16)][0] = update<Formula, bfloat16, false>;
   rule.update[int(DType::bfloat16)][1] = update<Formula, bfloat16, true>;
+#if PYOPTIM_GROUPS
+  if constexpr (R::states.size > 0) {
+    add_packed<Formula, Bfloat16State<false>>(rule.packed[int(StateFormat::bfloat16)][0]);
+    add_packed<Formula, Bfloat16State<true>>(rule.packed[int(StateFormat::bfloat16)][1]);
+    add_packed<Formula, Float8State>(rule.packed[int(StateFormat::float8)][0]);
+    add_packed<Formula, Float8State>(rule.packed[int(StateFormat::float8)][1]);
+  }
+#endif
 }
 
 template <class R>

@@ -63,10 +63,18 @@ class Stages {
   void update() {
     const double share = run_.sums[0] / double(tensor_.size);
     if (extras_.modifier == Modifier::cautious) direction_.factor = 1 / std::max(share, 1e-3);
+    const PackedUpdate update_packed = packed_update();
+    packed_ = update_packed != nullptr;
+    if (packed_ && !works_in_blocks()) block_ = end_ - begin_;
     make_spans(false);
     const SpanHooks hooks{this, [](void* self, std::size_t i) { of(self).before(i); },
                           [](void* self, std::size_t i) { of(self).after(i); }};
-    run_.update(run_.hyper, run_.step, run_.shaping, spans_.data(), spans_.size(), &hooks);
+    if (packed_)
+      update_packed(run_.hyper, run_.step, run_.shaping,
+                    {spans_.data(), scales_.data(), firsts_.data(), spans_.size(), rounding(0)},
+                    hooks);
+    else
+      run_.update(run_.hyper, run_.step, run_.shaping, spans_.data(), spans_.size(), &hooks);
   }
 
   void measure(double* sums) {
@@ -89,6 +97,23 @@ class Stages {
   }
 
  private:
+  /// What takes states as they are kept, unless they begin in this step, or nullptr.
+  [[nodiscard]] PackedUpdate packed_update() const {
+    const bool general = run_.shaping.l2 != 0 || run_.shaping.rest != 1;
+    return fresh_ || dtype_ != DType::float32
+               ? nullptr
+               : run_.rule
+                     ->packed[int(extras_.format)][extras_.stochastic ? 1 : 0][general ? 1 : 0];
+  }
+  /// Whether something is done that profits from a block's being in cache.
+  [[nodiscard]] bool works_in_blocks() const {
+    return widened_ || extras_.modifier != Modifier::none || extras_.ema_decay > 0 ||
+           extras_.bfloat16_copy || extras_.zero_grads;
+  }
+  [[nodiscard]] Rounding rounding(std::size_t state) const {
+    return {extras_.stochastic, run_.key + std::uint32_t(state) * next_key};
+  }
+
   static Stages& of(void* self) { return *static_cast<Stages*>(self); }
 
   [[nodiscard]] std::size_t first(std::size_t i) const { return begin_ + i * block_; }
@@ -128,18 +153,27 @@ class Stages {
         span.param = scratch_.at(Part::param);
       if (trial) span.param = scratch_.at(Part::param);
       for (std::size_t k = 0; k < run_.state_count; ++k)
-        span.state[k] = formats_[k] == StateFormat::full && !trial ? codes(i, k) : scratch_.at(k);
+        span.state[k] = is_decoded(k) || trial ? scratch_.at(k) : codes(i, k);
       spans_.push_back(span);
+      if (!packed_) continue;
+      firsts_.push_back(first(i));
+      PackedSpans::Scales& of_span = scales_.emplace_back();
+      for (std::size_t k = 0; k < run_.state_count; ++k) of_span.of[k] = scales(i, k);
     }
+  }
+
+  /// Whether a state is brought to the type of arithmetic before the update, and back after it.
+  [[nodiscard]] bool is_decoded(std::size_t state) const {
+    return formats_[state] != StateFormat::full && !packed_;
   }
 
   void before(std::size_t i) {
     const Span& span = spans_[i];
     for (std::size_t k = 0; k < run_.state_count; ++k) {
-      if (formats_[k] != StateFormat::full && fresh_)
+      if (is_decoded(k) && fresh_)
         std::fill_n(static_cast<float*>(span.state[k]), span.size,
                     float(run_.rule->initial_state(run_.hyper, run_.step.lr, k)));
-      else if (formats_[k] != StateFormat::full)
+      else if (is_decoded(k))
         storage_.decode[int(formats_[k])](codes(i, k), scales(i, k),
                                           static_cast<float*>(span.state[k]), span.size);
       else if (trial_)
@@ -196,10 +230,10 @@ class Stages {
 
   void encode_states(std::size_t i, unsigned changed) {
     for (std::size_t k = 0; k < run_.state_count; ++k)
-      if (formats_[k] != StateFormat::full && ((changed >> k) & 1U) != 0)
+      if (is_decoded(k) && ((changed >> k) & 1U) != 0)
         storage_.encode[int(formats_[k])][extras_.stochastic ? 1 : 0](
             static_cast<const float*>(spans_[i].state[k]), codes(i, k), scales(i, k),
-            spans_[i].size, first(i), run_.key + std::uint32_t(k) * 0x85EBCA77U);
+            spans_[i].size, first(i), rounding(k).key);
   }
 
   const Run& run_;
@@ -215,7 +249,10 @@ class Stages {
   bool fresh_ = false;  // states begin in this pass
   Direction direction_;
   StateFormat formats_[max_states] = {};
+  bool packed_ = false;  // states are updated as they are kept
   std::vector<Span> spans_;
+  std::vector<PackedSpans::Scales> scales_;
+  std::vector<std::size_t> firsts_;
   double* sums_ = nullptr;
 };
 

@@ -7,25 +7,11 @@
 
 #include "engine/dtype.hpp"
 #include "engine/sum.hpp"
+#include "storage/codes.hpp"
+#include "storage/float8.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
-
-/// Where elements are rounded up in 2^32 equal steps: spread evenly over any stretch of elements,
-/// as multiples of the golden ratio are. The key of a step is random, so that each element's place
-/// is.
-class Thresholds {
- public:
-  Thresholds(std::size_t first, std::uint32_t key)
-      : start_(static_cast<std::uint32_t>(first) * golden + key) {}
-  std::uint32_t operator[](std::size_t i) const {
-    return start_ + static_cast<std::uint32_t>(i) * golden;
-  }
-
- private:
-  static constexpr std::uint32_t golden = 0x9E3779B1U;
-  std::uint32_t start_;
-};
 
 void decode_bfloat16(const void* codes, const float* /*scales*/, float* values, std::size_t size) {
   const auto* const from = static_cast<const bfloat16*>(codes);
@@ -36,68 +22,11 @@ void decode_bfloat16(const void* codes, const float* /*scales*/, float* values, 
 template <bool Stochastic>
 void encode_bfloat16(const float* values, void* codes, float* /*scales*/, std::size_t size,
                      std::size_t first, std::uint32_t key) {
-  auto* const to = static_cast<bfloat16*>(codes);
+  auto* const to = static_cast<std::uint16_t*>(codes);
   const Thresholds thresholds(first, key);
 #pragma omp simd
-  for (std::size_t i = 0; i < size; ++i) {
-    if constexpr (Stochastic) {
-      const auto bits = __builtin_bit_cast(std::uint32_t, values[i]);
-      const std::uint32_t rounded = (bits + (thresholds[i] >> 16)) >> 16;
-      const std::uint32_t quiet_nan = (bits >> 16) | 0x40U;
-      // Infinity stays what it is: its lower bits are 0.
-      to[i].bits =
-          static_cast<std::uint16_t>((bits & 0x7FFFFFFFU) > 0x7F800000U ? quiet_nan : rounded);
-    } else {
-      store(to[i], values[i]);
-    }
-  }
-}
-
-// In how many registers 16 numbers of 4 bytes are.
-#if defined(__AVX512F__)
-constexpr std::size_t parts = 1;
-#elif defined(__AVX2__)
-constexpr std::size_t parts = 2;
-#else
-constexpr std::size_t parts = 4;
-#endif
-
-// The 8 bits of a value are those of a float whose exponent has 4 bits, below a block's largest:
-// a sign and 3 bits of mantissa, or 4 of them where all of a block's values are at least 0; then
-// its scale is negative. Code 0 is 0. A scale is NaN where a value is not finite.
-template <bool Signed>
-struct Float8 {
-  static constexpr int mantissa = Signed ? 3 : 4;
-  static constexpr int shift = 23 - mantissa;
-  static constexpr std::int32_t most_code = Signed ? 127 : 255;
-  static constexpr std::int32_t bias = (127 - 15) << mantissa;
-  static constexpr float most = 2 - 1.0F / (1 << mantissa);   // what the largest code stands for
-  static constexpr float below_most = most * (1 - 0x1p-20F);  // never rounded to more than that
-
-  static float decode(std::int32_t code, float unit) {
-    const std::int32_t magnitude = code & most_code;
-    const auto value = __builtin_bit_cast(float, (magnitude + bias) << shift) * unit;
-    const float size = magnitude == 0 ? 0.0F : value;
-    return Signed && code > most_code ? -size : size;
-  }
-  /// `value` times `unit` is at most below_most in magnitude; `rounding` is below 1 << shift.
-  static std::int32_t encode(float value, float unit, std::int32_t rounding) {
-    const auto bits = __builtin_bit_cast(std::int32_t, value * unit);
-    const std::int32_t rounded = ((bits & 0x7FFFFFFF) + (rounding - (bias << shift))) >> shift;
-    // What is above 0 and is to be divided by stays so.
-    const std::int32_t least = !Signed && value > 0 ? 1 : 0;
-    const std::int32_t code = rounded > least ? rounded : least;
-    return Signed ? code | ((bits >> 24) & 0x80) : code;
-  }
-};
-
-template <bool Signed>
-[[gnu::always_inline]] inline void decode_block(const std::uint8_t* codes, float scale,
-                                                float* values, std::size_t size) {
-  const float unit = (Signed ? scale : -scale) / Float8<Signed>::most;
-#pragma omp simd
   for (std::size_t i = 0; i < size; ++i)
-    values[i] = Float8<Signed>::decode(std::int32_t{codes[i]}, unit);
+    to[i] = static_cast<std::uint16_t>(to_bfloat16<Stochastic>(values[i], thresholds[i]));
 }
 
 /// Calls work(begin, size) for each block of values that share a scale; the size of all but the
@@ -110,69 +39,14 @@ template <class Work>
 }
 
 void decode_float8(const void* codes, const float* scales, float* values, std::size_t size) {
-  const auto* const code = static_cast<const std::uint8_t*>(codes);
+  const auto* const code = static_cast<const std::int8_t*>(codes);
   by_scale(
       size, [=](std::size_t begin, std::size_t part) __attribute__((always_inline)) {
-        const float scale = scales[begin / scale_block];
-        if (scale < 0)
-          decode_block<false>(code + begin, scale, values + begin, part);
-        else
-          decode_block<true>(code + begin, scale, values + begin, part);
+        const Float8 block(scales[begin / scale_block]);
+#pragma omp simd
+        for (std::size_t i = begin; i < begin + part; ++i)
+          values[i] = block.decode(std::int32_t{code[i]});
       });
-}
-
-/// A block's largest magnitude, by bits, and whether a sign is set.
-struct Extent {
-  std::int32_t magnitude;
-  bool negative;
-};
-
-inline Extent extent_of(const float* values, std::size_t size) {
-  // Vectors of the compiler's own stay in registers, where arrays would not.
-  using Bits = std::int32_t __attribute__((vector_size(lanes * sizeof(float) / parts)));
-  constexpr std::size_t width = lanes / parts;
-  Bits largest[parts] = {}, all[parts] = {};
-  const std::size_t whole = size - size % lanes;
-  for (std::size_t i = 0; i < whole; i += lanes)
-    for (std::size_t part = 0; part < parts; ++part) {
-      Bits bits;
-      __builtin_memcpy(&bits, values + i + part * width, sizeof bits);
-      const Bits magnitude = bits & 0x7FFFFFFF;
-      largest[part] = magnitude > largest[part] ? magnitude : largest[part];
-      all[part] |= bits;
-    }
-  std::int32_t most[lanes], any[lanes];
-  __builtin_memcpy(most, largest, sizeof most);
-  __builtin_memcpy(any, all, sizeof any);
-  for (std::size_t i = whole; i < size; ++i) {
-    const auto bits = __builtin_bit_cast(std::int32_t, values[i]);
-    const std::int32_t magnitude = bits & 0x7FFFFFFF;
-    most[0] = magnitude > most[0] ? magnitude : most[0];
-    any[0] |= bits;
-  }
-  for (std::size_t half = lanes / 2; half > 0; half /= 2) {
-#pragma omp simd
-    for (std::size_t j = 0; j < half; ++j) {
-      most[j] = most[j] > most[j + half] ? most[j] : most[j + half];
-      any[j] |= any[j + half];
-    }
-  }
-  return {most[0], any[0] < 0};
-}
-
-template <bool Signed, bool Stochastic>
-[[gnu::always_inline]] inline void encode_block(const float* values, std::uint8_t* codes,
-                                                float most, std::size_t size, std::size_t first,
-                                                std::uint32_t key) {
-  using Code = Float8<Signed>;
-  const float unit = Code::below_most / most;
-  const Thresholds thresholds(first, key);
-#pragma omp simd
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::int32_t rounding =
-        Stochastic ? std::int32_t(thresholds[i] >> (32 - Code::shift)) : 1 << (Code::shift - 1);
-    codes[i] = std::uint8_t(Code::encode(values[i], unit, rounding));
-  }
 }
 
 template <bool Stochastic>
@@ -181,23 +55,9 @@ void encode_float8(const float* values, void* codes, float* scales, std::size_t 
   auto* const code = static_cast<std::uint8_t*>(codes);
   by_scale(
       size, [=](std::size_t begin, std::size_t part) __attribute__((always_inline)) {
-        float* const scale = scales + begin / scale_block;
-        const Extent extent = extent_of(values + begin, part);
-        const auto most = __builtin_bit_cast(float, extent.magnitude);
-        if (extent.magnitude >= 0x7F800000 || extent.magnitude < 0x00800000) {
-          // Not finite, or nothing but zeros.
-          const bool none = extent.magnitude < 0x00800000;
-          *scale = none ? 0 : __builtin_nanf("");
-          __builtin_memset(code + begin, none ? 0 : 1, part);
-        } else if (extent.negative) {
-          *scale = most;
-          encode_block<true, Stochastic>(values + begin, code + begin, most, part, first + begin,
-                                         key);
-        } else {
-          *scale = -most;
-          encode_block<false, Stochastic>(values + begin, code + begin, most, part, first + begin,
-                                          key);
-        }
+        const float scale = extent_of(values + begin, part).scale();
+        scales[begin / scale_block] = scale;
+        encode_block(values + begin, scale, code + begin, part, first + begin, {Stochastic, key});
       });
 }
 
