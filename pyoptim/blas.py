@@ -1,4 +1,7 @@
-"""How many threads matrix products get."""
+"""How many threads NumPy's matrix products get, while something else is trained than our networks.
+
+Those have products of their own (`pyoptim.models.products`).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,7 @@ from functools import cache
 from threading import get_ident, main_thread
 from typing import Any
 
-# Multiplications of a step. Below the first a BLAS uses one thread by itself. Below the second,
-# two threads gain less than they lose beside ours.
-_TINY = 2**17
+# Multiplications of a step below which two threads gain less than they lose beside ours.
 _SMALL = 2**24
 
 
@@ -53,11 +54,8 @@ def _one_thread() -> AbstractContextManager[None]:
     return _OneThread(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-_AS_IT_IS = nullcontext()
-
-
-def product_threads(multiplications: int, *, loop: bool = True) -> AbstractContextManager[None]:
-    """Return a context in which small matrix products stay on one thread.
+def product_threads(multiplications: int) -> AbstractContextManager[None]:
+    """Return a context for a loop in which small matrix products stay on one thread.
 
     The threads of a BLAS wait for each other by spinning: where the processors have other work,
     that of our own threads for example, small products on several threads take up to a hundred
@@ -68,9 +66,5 @@ def product_threads(multiplications: int, *, loop: bool = True) -> AbstractConte
     ----------
     multiplications : int
         About how many a training step makes.
-    loop : bool
-        Whether the context is for many steps; for one it does nothing where they are so small that
-        a BLAS uses one thread by itself.
     """
-    least = 0 if loop else _TINY
-    return _one_thread() if least <= multiplications < _SMALL else _AS_IT_IS
+    return _one_thread() if multiplications < _SMALL else nullcontext()

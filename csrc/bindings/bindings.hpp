@@ -20,6 +20,7 @@ void bind_losses(py::module_& module);
 void bind_memory(py::module_& module);
 void bind_norms(py::module_& module);
 void bind_optimizer(py::module_& module);
+void bind_products(py::module_& module);
 void bind_rules(py::module_& module);
 void bind_sparse(py::module_& module);
 void bind_take(py::module_& module);

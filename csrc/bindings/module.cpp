@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, module) {
   bind_factors(module);
   bind_norms(module);
   bind_losses(module);
+  bind_products(module);
   bind_sparse(module);
   bind_take(module);
   bind_tensors(module);

@@ -298,6 +298,30 @@ struct LayerKernels {
   void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
 };
 
+/// A part of a product of matrices: c <- a b, or c + a b if it adds. Rows of a and c, and what
+/// follows each other in a sum, are so many elements apart; b's and c's columns follow each other.
+struct ProductPart {
+  const void* a;
+  std::ptrdiff_t a_row;
+  std::ptrdiff_t a_step;
+  const void* b;
+  std::ptrdiff_t b_step;
+  void* c;
+  std::ptrdiff_t c_row;
+  std::size_t rows;
+  std::size_t columns;
+  std::size_t depth;  ///< Terms of each sum, at most product_depth.
+  bool adds;
+};
+inline constexpr std::size_t product_depth = 256;
+
+/// Products of matrices of one type.
+struct ProductKernels {
+  std::size_t rows;     ///< Of a tile: parts are best multiples of it.
+  std::size_t columns;  ///< The same.
+  void (*multiply)(const ProductPart&);
+};
+
 /// What products with a sparse matrix are made of, for one type of values.
 struct SparseKernels {
   /// sums[j] <- the sum over k of factors[k] table[rows[k]][j], in double and in the order of k; of
@@ -489,6 +513,7 @@ struct Backend {
   const FactorKernels* factors;  ///< the same
   const NormKernels* norms;      ///< for float32, float64
   const LossTable* losses;
+  const ProductKernels* products;  ///< for float32, float64
   const SparseKernels* sparse;  ///< for float32, float64
   const StorageKernels* storage;
   const VectorKernels* vectors;  ///< by dtype

@@ -13,6 +13,7 @@
 #include "factors/kernels.hpp"
 #include "layers/kernels.hpp"
 #include "losses/kernels.hpp"
+#include "products/kernels.hpp"
 #include "rules/all.hpp"
 #include "sparse/kernels.hpp"
 #include "storage/kernels.hpp"
@@ -330,6 +331,7 @@ constinit const Backend backend = {
     .factors = factor_kernels,
     .norms = norm_kernels,
     .losses = &loss_table,
+    .products = product_kernels,
     .sparse = sparse_kernels,
     .storage = &storage_kernels,
     .vectors = vector_kernels,

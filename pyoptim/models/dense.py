@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
-from pyoptim.blas import product_threads
 from pyoptim.checks import as_number, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
@@ -142,7 +141,6 @@ class MLP(Model):
             shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes, row_sparse=tables
         )
         self.weights = tuple(dtypes)
-        self._multiplications = sum(self.params[name].size for name in dtypes)  # of a row
         self.least_rows = 2 if self.buffers else 1
 
     def _tables(self) -> dict[str, tuple[int, ...]]:
@@ -306,15 +304,14 @@ class MLP(Model):
             raise ValueError(f"x: expected at least {wanted}, got {count}")
         layers = self._layers or self._network()
         key = self.seed % 2**64
-        with product_threads(count * self._multiplications, loop=False):
-            inputs = [rows]
-            for layer in layers:
-                inputs.append(layer.forward(inputs[-1], key, self.draws))
-                self.draws += layer.rate > 0
-            d = inputs.pop()
-            value = loss.value_to_slope(d, y, sample_weight)
-            for layer in reversed(layers):
-                d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
+        inputs = [rows]
+        for layer in layers:
+            inputs.append(layer.forward(inputs[-1], key, self.draws))
+            self.draws += layer.rate > 0
+        d = inputs.pop()
+        value = loss.value_to_slope(d, y, sample_weight)
+        for layer in reversed(layers):
+            d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
         return value
 
     def __repr__(self) -> str:

@@ -6,14 +6,14 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.models.layers.norms import Norm
-from pyoptim.models.products import product, transposed_product
+from pyoptim.models.products import product, product_of_transposed, transposed_product
 from pyoptim.parameters import Array, Parameters
 
 
 class DenseLayer:
     """``a = dropout(activation(norm(x W) + b))``, plus x where the layer is residual.
 
-    Products are NumPy's; all else is native. Weights in bfloat16 are widened to float32 for the
+    Weights in bfloat16 are widened to float32 for the
     products, and their gradient is rounded once.
 
     Parameters
@@ -96,7 +96,7 @@ class DenseLayer:
         if self._wide is not self.weight:
             _core.narrow([self._wide_grad], [self.weight_grad], 1.0, 0)
         if not first:
-            np.matmul(by_z, self._wide.T, out=x)
+            product_of_transposed(by_z, self._wide, x)
             if self.residual:
                 x += d
         return x
