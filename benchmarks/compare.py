@@ -15,9 +15,9 @@ Step = Callable[[], object]
 
 # Rounds take about this long for every contender: several steps if they are short.
 _ROUND_SECONDS = 0.05
-# Idle OpenMP threads spin for milliseconds before they sleep, and would keep a processor from the
-# next contender, whose threads may be those of another OpenMP.
-_SETTLE_SECONDS = 0.02
+# Idle threads spin before they sleep, those of OpenMP for milliseconds, those of OpenBLAS for 100,
+# and would keep a processor from the next contender, whose threads are those of another pool.
+_SETTLE_SECONDS = 0.15
 # First steps create states and compile; RAdam takes its usual way from the sixth on.
 _WARM_UP_STEPS = 6
 
