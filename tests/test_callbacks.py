@@ -160,6 +160,15 @@ def test_the_rate_falls_on_a_plateau() -> None:
         ReduceLROnPlateau(factor=1.5)
 
 
+@pytest.mark.parametrize("mode", [None, "max"])
+def test_a_share_of_a_rising_metric_is_above_it(mode: Any) -> None:
+    values = [0.8, 0.803, 0.81, 0.809, 0.5]  # of 1 % more than the best, only the third is
+    reduce = ReduceLROnPlateau(
+        "val_accuracy", 0.5, patience=0, mode=mode, threshold=0.01, threshold_mode="rel"
+    )
+    assert run(values, reduce, name="accuracy").history["lr"] == [1, 1, 0.5, 0.5, 0.25]
+
+
 def test_a_rate_has_one_master() -> None:
     x = np.zeros((2, 1))
     for callback in (LRSchedule(lambda epoch: 0.1), ReduceLROnPlateau("loss")):
