@@ -83,7 +83,7 @@ class Trainer:
         sets, by the names that their columns begin with.
     metrics : sequence or mapping, optional
         What to measure on validation sets beside the loss and, for classes, the accuracy: names of
-        scikit-learn's scorers, and functions ``metric(y, predicted)``, which also get
+        scikit-learn's scorers, and functions ``metric(y, predicted)``. Both also get
         ``sample_weight=`` if they take it. A mapping gives them names.
     penalty : Penalty or sequence of Penalty, optional
         On the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. Their values
