@@ -10,7 +10,7 @@ import pytest
 import training_killed
 
 import pyoptim as po
-from pyoptim.models import Linear
+from pyoptim.models import MLP, Linear
 from pyoptim.train import (
     Callback,
     Checkpoint,
@@ -260,3 +260,46 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     po.checkpoint.save(tmp_path / "other", {"w": X}, step=1)
     with pytest.raises(po.CheckpointError, match="a trainer has not written"):
         trainer(adam).resume(tmp_path / "other")
+    for metadata in ({"trainer": "Bob"}, {"trainer": {"place": 1}}, ["trainer"], None):
+        po.checkpoint.save(tmp_path / "other", {"w": X}, step=1, metadata=metadata)
+        with pytest.raises(po.CheckpointError, match="a trainer has not written"):
+            trainer(adam).resume(tmp_path / "other")
+
+
+NETWORKS: dict[str, Any] = {
+    "batch norm": lambda: MLP([3, 4, 1], norm="batch", loss="squared"),
+    "layer norm": lambda: MLP([3, 4, 1], norm="layer", loss="squared"),
+    "dropout": lambda: MLP([3, 4, 1], dropout=0.5, loss="squared"),
+    "wider": lambda: MLP([3, 5, 1], dropout=0.5, loss="squared"),
+}
+RULES: dict[str, Any] = {
+    "Adam": adam,
+    "EMA": lambda p: wrap.EMA(adam(p), decay=0.5),
+    "momentum": lambda p: po.SGD(p, lr=0.01, momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("theirs", [(n, r) for n in NETWORKS for r in RULES], ids=str)
+def test_a_checkpoint_that_does_not_fit_changes_nothing(
+    theirs: tuple[str, str], tmp_path: Path
+) -> None:
+    def trained(network: str, rule: str) -> Trainer:
+        model = NETWORKS[network]()
+        found = Trainer(model, optimizer=RULES[rule](model.params), epochs=2, progress=False)
+        found.fit(X, Y)
+        return found
+
+    def everything(of: Trainer) -> Any:
+        model: Any = of.model
+        points = model.params.flat.tolist()
+        buffers = {name: array.tolist() for name, array in model.buffers.items()}
+        return outcome(of), points, buffers, model.draws, of.epochs_done, of.step
+
+    path = trained(*theirs).save(tmp_path)
+    for mine in [(n, r) for n in NETWORKS for r in RULES if (n, r) != theirs]:
+        if {mine[0], theirs[0]} == {"dropout"} and mine[1] == theirs[1]:
+            continue
+        one, two = trained(*mine), trained(*mine)
+        with pytest.raises((ValueError, TypeError)):
+            one.resume(path)
+        assert everything(one) == everything(two), mine

@@ -35,6 +35,7 @@ from pyoptim.train.state import (
     check_data,
     restore,
     restore_callbacks,
+    restore_place,
     saved_state,
 )
 from pyoptim.train.step import Step
@@ -262,6 +263,9 @@ class Trainer:
     ) -> Path:
         """Save the run as it is between two steps; the callback `Checkpoint` does it regularly.
 
+        After a `fit` that brought back the best epoch's parameters, these are what is saved: a run
+        that is to go on needs a `Checkpoint`, which saves before they come back.
+
         See `pyoptim.checkpoint.save` for the arguments, the result, and errors.
         """
         evaluating = self.optimizer.evaluating
@@ -306,15 +310,16 @@ class Trainer:
         FileNotFoundError
             If there is no such directory.
         ValueError, TypeError
-            If it is of another model, optimizer or set of callbacks.
+            If it is of another model, optimizer or set of callbacks: nothing has changed then.
         """
         folder = Path(directory)
         if missing_ok and not (folder.is_dir() and any(folder.glob("[!.]*"))):
             return self
         found = checkpoint.load(folder)
-        self._begin()
         restore(self, found)
+        self._begin()
         self._resumed = saved_state(found)
+        restore_place(self, self._resumed)
         return self
 
     def fit(
