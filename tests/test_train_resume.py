@@ -14,7 +14,9 @@ from pyoptim.models import MLP, Linear
 from pyoptim.train import (
     Callback,
     Checkpoint,
+    CSVLogger,
     EarlyStopping,
+    History,
     Lambda,
     LRSchedule,
     ReduceLROnPlateau,
@@ -171,6 +173,27 @@ def test_more_epochs_than_before(tmp_path: Path) -> None:
     assert outcome(again) == outcome(whole)
 
 
+def test_a_resumed_run_may_measure_more_or_less(tmp_path: Path) -> None:
+    def run(epochs: int, validation: Any, *callbacks: Callback) -> Trainer:
+        saving = [Checkpoint(tmp_path / "run"), CSVLogger(tmp_path / "log.csv"), *callbacks]
+        found = Trainer(
+            Linear(3), epochs=epochs, validation=validation, callbacks=saving, progress=False
+        )
+        found.resume(tmp_path / "run", missing_ok=True)
+        return found
+
+    run(1, None).fit(X, Y)
+    history = run(2, (X, Y)).fit(X, Y)
+    assert history.columns == ["epoch", "loss", "lr", "seconds", "val_loss"]
+    assert np.isnan(history["val_loss"]).tolist() == [True, False]
+    again = History.read_csv(tmp_path / "log.csv")
+    assert all(np.array_equal(again[c], history[c], equal_nan=True) for c in history.columns)
+    with pytest.raises(
+        ValueError, match="there is no such metric; there are epoch, loss, test_loss"
+    ):
+        run(3, {"test": (X, Y)}, EarlyStopping("val_loss")).fit(X, Y)
+
+
 def test_a_rate_by_epochs_goes_on(tmp_path: Path) -> None:
     def rate(by: Any) -> LRSchedule:
         return LRSchedule(lambda number: 0.1 / (1 + number), by)
@@ -264,6 +287,15 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         po.checkpoint.save(tmp_path / "other", {"w": X}, step=1, metadata=metadata)
         with pytest.raises(po.CheckpointError, match="a trainer has not written"):
             trainer(adam).resume(tmp_path / "other")
+
+
+def test_a_schedule_that_remembers_may_take_the_place_of_a_rate(tmp_path: Path) -> None:
+    trainer(lambda p: po.SGD(p, lr=0.1), Checkpoint(tmp_path), epochs=1).fit(X, Y)
+    plateau = trainer(OPTIMIZERS["plateau"], epochs=3).resume(tmp_path)
+    assert plateau.fit(X, Y)["lr"] == [0.1, 0.1, 0.1]
+    plateau.save(tmp_path)
+    with pytest.raises(ValueError, match=r"state of the schedules 0\.lr; this trainer has none"):
+        trainer(lambda p: po.SGD(p, lr=0.1), epochs=1).resume(tmp_path)
 
 
 NETWORKS: dict[str, Any] = {

@@ -85,7 +85,8 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     for name in trainer.model.params:
         trainer.model.params[name][...] = checkpoint.tensors[name]
     for name, schedule in _schedules(trainer).items():
-        schedule.load_state_dict(state["schedules"][name])
+        if name in state["schedules"]:  # else it begins anew
+            schedule.load_state_dict(state["schedules"][name])
 
 
 @contextmanager
