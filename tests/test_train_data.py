@@ -364,11 +364,21 @@ def test_stopped_at_every_step_and_resumed(kind: str, tmp_path: Path) -> None:
             assert len(rows[0].asked) <= 2 + len(CHUNKS)  # not from the beginning
 
 
+@pytest.mark.parametrize("batch_size", [7, 64, 1000])
+def test_chunks_without_weights_weigh_1(batch_size: int) -> None:
+    for heavy in (1.0, 3.0):
+        whole = [(x, y, np.full(len(y), (1.0, heavy)[i % 2])) for i, (x, y) in enumerate(CHUNKS)]
+        mixed = [chunk if i % 2 else chunk[:2] for i, chunk in enumerate(whole)]
+        found = [trained(each, batch_size=batch_size)[0] for each in (whole, mixed)]
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
+
+
 def test_errors_of_chunks() -> None:
     for chunks, keywords, error, message in (
         (of_chunks(), {}, TypeError, "an iterator is at its end after one epoch"),
         (3, {}, TypeError, "expected an iterable of chunks"),
         (X, {}, TypeError, "y is missing"),
+        ({"a": X}, {}, TypeError, "y is missing"),
         (sparse.csr_array(X), {}, TypeError, "y is missing"),
         ([], {}, ValueError, "there are no rows"),
         ([X], {}, ValueError, r"chunk 0: expected \(x, y\) or \(x, y, sample_weight\)"),

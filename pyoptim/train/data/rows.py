@@ -103,15 +103,16 @@ def as_rows(
 
 
 def joined(parts: list[Rows]) -> Rows:
-    """Return the rows of several parts as one; either all of them have weights, or none."""
+    """Return the rows of several parts as one; where only some have weights, others weigh 1."""
     if len(parts) == 1:
         return parts[0]
     whole = [_joined([parts_of(part.x)[i] for part in parts]) for i in range(_width(parts[0]))]
-    weights = [part.weights for part in parts if part.weights is not None]
+    weighted = any(part.weights is not None for part in parts)
+    weights = [np.ones(part.size) if part.weights is None else part.weights for part in parts]
     return Rows(
         tuple(whole) if isinstance(parts[0].x, tuple) else whole[0],
         np.concatenate([part.y for part in parts]),
-        np.concatenate(weights) if weights else None,
+        np.concatenate(weights) if weighted else None,
     )
 
 
