@@ -144,6 +144,8 @@ def test_numbers_of_numpy_become_those_of_python() -> None:
     [
         ({"step": -1}, ValueError, "step must be at least 0, got -1"),
         ({"step": 1.5}, TypeError, "float"),
+        ({"step": 10**18}, ValueError, r"step must be below 10\^18"),
+        ({"step": 1, "keep": "3"}, ValueError, "newest must be a whole number .*, got '3'"),
         ({"step": 1, "max_shard_size": 0}, ValueError, "max_shard_size must be at least 1"),
         ({"step": 1, "keep": 0}, ValueError, "newest must be a whole number of at least 1, got 0"),
         ({"step": 1, "metadata": {1, 2}}, TypeError, "metadata: a checkpoint cannot hold set"),
