@@ -132,6 +132,19 @@ def test_metadata_that_are_not_usual(value: Any, tmp_path: Path) -> None:
     assert list(found.tensors) == ["w"]
 
 
+def test_metadata_may_be_100_levels_deep(tmp_path: Path) -> None:
+    value: Any = 1.5
+    for level in range(100):
+        value = [value] if level % 2 else {"inside": value}
+    po.checkpoint.save(tmp_path, {}, step=1, metadata=value)
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    for deeper in ([value], endless):
+        with pytest.raises(ValueError, match=r"metadata\..*: more than 100 levels"):
+            po.checkpoint.save(tmp_path, {}, step=2, metadata=deeper)
+    assert po.checkpoint.load(tmp_path).metadata == value
+
+
 def test_numbers_of_numpy_become_those_of_python() -> None:
     given = [np.float64(0.1), np.float32(0.1), np.int64(3), np.bool_(True), (1, 2)]
     found = decode(encode(given, {}), {})

@@ -62,7 +62,7 @@ def save(
         Any nesting of dicts (by str), lists, None, bool, int, float and str, and of arrays, which
         become tensors, too: ``{"optimizer": opt.state_dict(), "epoch": 3}``. It comes back as it
         was, to the bit (tuples as lists, NumPy's numbers as Python's), NaN and infinities
-        included. Nothing is pickled.
+        included. There may be 100 levels of lists and dicts. Nothing is pickled.
     score : float, optional
         How good it is, for `Keep.best`.
     keep : int or Keep, optional
