@@ -145,6 +145,7 @@ class FactorizationMachine(TableModel):
             rows = as_csr(x, self.dtype)
         else:
             matrix = x.tocsr()
+            _check_rows(matrix)
             if not matrix.has_canonical_format:
                 matrix = matrix.copy()
                 matrix.sum_duplicates()
@@ -237,3 +238,13 @@ class FactorizationMachine(TableModel):
         grads["weights"] = RowGrad(features, weight_slopes)
         grads["factors"] = RowGrad(features, factor_slopes)
         return value
+
+
+def _check_rows(matrix: Any) -> None:
+    """Raise ValueError where the rows of a CSR matrix reach beyond its values.
+
+    SciPy, which joins values of one place, would write there.
+    """
+    starts, count = matrix.indptr, min(len(matrix.indices), len(matrix.data))
+    if starts[0] != 0 or starts[-1] > count or (starts[1:] < starts[:-1]).any():
+        raise ValueError(f"x: indptr: expected numbers that rise from 0 to at most {count}")
