@@ -61,7 +61,9 @@ def parts_of(x: Inputs) -> tuple[Any, ...]:
 
 
 def count_rows(x: Inputs) -> int:
-    """Return how many rows x has; ValueError if its parts do not agree."""
+    """Return how many rows x has; ValueError if its parts do not agree, or are no rows."""
+    if any(getattr(part, "shape", None) == () for part in parts_of(x)):
+        raise ValueError("x: expected rows, got a single value")
     counts = {part.shape[0] if hasattr(part, "shape") else len(part) for part in parts_of(x)}
     if len(counts) != 1:
         raise ValueError(f"x: its parts have {', '.join(map(str, sorted(counts)))} rows")
