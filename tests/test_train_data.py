@@ -374,7 +374,10 @@ def test_chunks_without_weights_weigh_1(batch_size: int) -> None:
 
 
 def test_errors_of_chunks() -> None:
+    rows = sparse.csr_array(X)
     for chunks, keywords, error, message in (
+        ([(X, Y), (rows, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
+        ([(rows, Y), (X, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
         (of_chunks(), {}, TypeError, "an iterator is at its end after one epoch"),
         (3, {}, TypeError, "expected an iterable of chunks"),
         (X, {}, TypeError, "y is missing"),

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number
-from pyoptim.csr import CSR, as_csr, is_sparse
+from pyoptim.csr import CSR, as_csr, check_matrix, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.tables import (
     TableModel,
@@ -144,6 +144,7 @@ class FactorizationMachine(TableModel):
         elif isinstance(x, CSR):
             rows = as_csr(x, self.dtype)
         else:
+            check_matrix(x)
             matrix = x.tocsr()
             _check_rows(matrix)
             if not matrix.has_canonical_format:

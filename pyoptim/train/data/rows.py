@@ -123,6 +123,9 @@ def _width(rows: Rows) -> int:
 
 
 def _joined(arrays: list[Any]) -> Any:
+    kinds = {type(array) for array in arrays}
+    if len(kinds) > 1 and CSR in kinds:
+        raise TypeError("chunks: some are sparse and others are not")
     if isinstance(arrays[0], CSR):
         return concatenated(arrays)
     if not isinstance(arrays[0], np.ndarray):
