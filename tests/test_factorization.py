@@ -362,6 +362,10 @@ def test_arguments_out_of_range_are_refused() -> None:
         FactorizationMachine(3, rank=0)
     with pytest.raises(ValueError, match="features: expected at least one field"):
         FactorizationMachine([])
+    for seed in (None, 1.5, "1", -1, 2**64):
+        for make in (MatrixFactorization, FactorizationMachine):
+            with pytest.raises(ValueError, match="seed must be a whole number from 0 to"):
+                make(*SIZES[: 2 if make is MatrixFactorization else 1], seed=seed)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="l2 must be at least 0"):
         pairs_model(l2=-1.0)
     with pytest.raises(ValueError, match="loss: softmax needs a score for each class"):
