@@ -112,6 +112,20 @@ def test_rows_held_out_are_not_trained_on_by_blocks_either() -> None:
     assert some[np.array([3, 0])].tolist() == [12, 3]
 
 
+def test_large_seeds_have_orders_of_their_own() -> None:
+    seeds = [2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
+    orders = [split_rows(100, 0.5, seed)[0].tolist() for seed in seeds]
+    assert all(one != two for i, one in enumerate(orders) for two in orders[:i])
+
+
+@pytest.mark.parametrize("seed", [2**64, -1, 0.5, None])
+def test_a_seed_out_of_range_splits_nothing(seed: Any) -> None:
+    for split in (split_rows, lambda rows, share, seed: split_blocks(rows, 2, share, seed)):
+        assert len(split(10, 0.4, 2**64 - 1)[1]) == 4
+        with pytest.raises(ValueError, match="seed must be a whole number from 0 to 18446744"):
+            split(10, 0.4, seed)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 15, 16, 17, 100, 1000])
 @pytest.mark.parametrize("kind", ["kept", "computed", "blocks"])
 def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:

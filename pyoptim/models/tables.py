@@ -81,7 +81,7 @@ def table_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def fill_normal(table: Array, spread: float, *key: int) -> None:
     """Fill a table with normal numbers that depend on a key of two alone."""
-    rng = np.random.Generator(np.random.Philox(key=list(key)))
+    rng = np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
     table[...] = rng.normal(scale=spread, size=table.shape)
 
 
