@@ -100,14 +100,26 @@ def is_sparse(x: Any) -> bool:
     return isinstance(x, CSR) or hasattr(x, "tocsr")
 
 
+def check_matrix(x: Any) -> None:
+    """Raise ValueError unless something sparse has two axes: scipy's arrays may have one."""
+    if len(x.shape) != 2:
+        raise ValueError(f"x: expected a sparse matrix of two axes, got shape {x.shape}")
+
+
 def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
     """Return a sparse matrix in compressed rows and with values of a type.
 
     What scipy has in compressed rows, with values of the type, is not copied but for its
     ``indptr``, where that is not of int64.
+
+    Raises
+    ------
+    ValueError
+        If it has not two axes.
     """
     if isinstance(x, CSR):
         return x if x.dtype == dtype else CSR(x.data.astype(dtype), x.indices, x.indptr, x.shape)
+    check_matrix(x)
     rows = x.tocsr()
     indices = rows.indices if rows.indices.dtype.itemsize == 4 else rows.indices.astype(np.int64)
     return CSR(

@@ -127,7 +127,7 @@ def get(loss: str | Loss | Mapping[str, Any], **parameters: float) -> Loss:
         return loss
     if isinstance(loss, Mapping):
         named = dict(loss)
-        return get(named.pop("name"), **named, **parameters)
-    if loss not in _CLASSES:
+        return get(named.pop("name", None), **named, **parameters)
+    if not isinstance(loss, str) or loss not in _CLASSES:
         raise ValueError(f"there is no loss {loss!r}; there are {', '.join(_CLASSES)}")
     return _CLASSES[loss](**parameters) if parameters else _READY[loss]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from os import PathLike
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
 _TRAINING = "#1f77b4"
 _VALIDATION = "#d95f02"
-_NOT_METRICS = ("epoch", "loss", "val_loss", "lr", "seconds")
+_OTHERS = ("C2", "C4", "C5", "C6", "C8", "C9")  # of further validation sets
+_NOT_METRICS = ("epoch", "lr", "seconds")
 _LOG_FROM = 10  # a loss that falls by this factor is drawn on a logarithmic axis
 
 
 def history(history: History, path: str | PathLike[str] | None = None) -> Figure:
     """Draw the losses of each epoch and, in a second panel, the metrics if there are any.
+
+    Losses are those of training and of every validation set.
 
     Parameters
     ----------
@@ -50,11 +54,12 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
     """
     if len(history) == 0:
         raise ValueError("the history has no epochs to draw")
-    metrics = [name for name in history.columns if name not in _NOT_METRICS]
+    losses = _losses(history.columns)
+    metrics = [name for name in history.columns if name not in (*_NOT_METRICS, *losses)]
     panels = 2 if metrics else 1
     figure = _new_figure(1 + 5 * panels)
     axes = figure.subplots(1, panels, squeeze=False)[0]
-    _draw_losses(axes[0], history)
+    _draw_losses(axes[0], history, losses)
     if metrics:
         _draw_metrics(axes[1], history, metrics)
     for panel in axes:
@@ -131,20 +136,47 @@ def _new_figure(width: float) -> Figure:
     return figure
 
 
-def _draw_losses(axes: Axes, history: History) -> None:
-    _draw_curve(axes, history, "loss", "training", _TRAINING)
-    if "val_loss" in history:
-        _draw_curve(axes, history, "val_loss", "validation", _VALIDATION)
-    losses = [value for name in ("loss", "val_loss") if name in history for value in history[name]]
-    if min(losses) > 0 and max(losses) >= _LOG_FROM * min(losses) and math.isfinite(max(losses)):
+def _losses(columns: Sequence[str]) -> list[str]:
+    """Return the columns of losses: of training, and of each validation set.
+
+    >>> _losses(["epoch", "loss", "val_loss", "val_neg_log_loss", "test_loss", "lr"])
+    ['loss', 'val_loss', 'test_loss']
+    """
+    found = [name for name in columns if name.endswith("_loss")]
+    sets = [name.removesuffix("loss") for name in found]
+    # Of a set that is there, something else than its loss is a metric.
+    own = [
+        name for name in found if not any(name.startswith(s) and name != s + "loss" for s in sets)
+    ]
+    return ["loss", *own]
+
+
+def _draw_losses(axes: Axes, history: History, losses: Sequence[str]) -> None:
+    others = cycle(_OTHERS)
+    for name in losses:
+        label = _label(name).removesuffix(" loss")
+        color = {"loss": _TRAINING, "val_loss": _VALIDATION}.get(name) or next(others)
+        _draw_curve(axes, history, name, "training" if name == "loss" else label, color)
+    values = [x for name in losses for x in history[name] if not math.isnan(x)]
+    least, most = min(values, default=0), max(values, default=0)
+    if least > 0 and most >= _LOG_FROM * least and math.isfinite(most):
         axes.set_yscale("log")
     axes.set_ylabel("loss")
 
 
+def _label(column: str) -> str:
+    """Return the name of a column for people.
+
+    >>> _label("val_interval_score"), _label("test_accuracy")
+    ('validation interval score', 'test accuracy')
+    """
+    name = f"validation_{column[4:]}" if column.startswith("val_") else column
+    return name.replace("_", " ")
+
+
 def _draw_metrics(axes: Axes, history: History, metrics: list[str]) -> None:
     for name in metrics:
-        label = name.replace("_", " ").replace("val ", "validation ")
-        _draw_curve(axes, history, name, label, None if len(metrics) > 1 else _VALIDATION)
+        _draw_curve(axes, history, name, _label(name), None if len(metrics) > 1 else _VALIDATION)
     axes.set_ylabel("accuracy" if metrics == ["val_accuracy"] else "metric")
 
 

@@ -39,8 +39,8 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
     Raises
     ------
     ValueError
-        If targets are not one class a row, a weight is out of range, or class_weight is another
-        word.
+        If targets are not one class a row, a weight is out of range, class_weight is another word,
+        or it names classes by words where they are numbers.
 
     Examples
     --------
@@ -56,6 +56,9 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
     counts = _count_classes(labels)
     if isinstance(class_weight, Mapping):
         named = {key: as_not_negative("class_weight", w) for key, w in class_weight.items()}
+        words = [key for key in named if isinstance(key, str | bytes)]
+        if words and labels.dtype.kind in "biuf":
+            raise ValueError(f"class_weight: classes are numbers, and {words[0]!r} is none")
         return {label: named.get(label, 1.0) for label in counts} | named
     if class_weight != "balanced":
         raise ValueError(f"class_weight must be a mapping or 'balanced', got {class_weight!r}")
@@ -86,6 +89,11 @@ def compute_sample_weight(
         The class of each row.
     sample_weight : array of shape (rows,), optional
 
+    Raises
+    ------
+    ValueError
+        As `compute_class_weight`, or if there are not as many weights as rows.
+
     Examples
     --------
     >>> import numpy as np, pyoptim as po
@@ -99,7 +107,12 @@ def compute_sample_weight(
     np.True_
     """
     of_class = compute_class_weight(class_weight, targets)
+    own = None if sample_weight is None else as_sample_weight(sample_weight)
+    if own is not None and own.shape != (len(np.asarray(targets)),):
+        raise ValueError(
+            f"sample_weight: expected shape ({len(np.asarray(targets))},), got {own.shape}"
+        )
     classes, index = np.unique(np.asarray(targets), return_inverse=True)
     found = np.array([of_class.get(label, 1.0) for label in classes.tolist()])
     weights: Array = found[index.reshape(-1)]
-    return weights if sample_weight is None else weights * as_sample_weight(sample_weight)
+    return weights if own is None else weights * own

@@ -160,6 +160,15 @@ def test_the_rate_falls_on_a_plateau() -> None:
         ReduceLROnPlateau(factor=1.5)
 
 
+@pytest.mark.parametrize("mode", [None, "max"])
+def test_a_share_of_a_rising_metric_is_above_it(mode: Any) -> None:
+    values = [0.8, 0.803, 0.81, 0.809, 0.5]  # of 1 % more than the best, only the third is
+    reduce = ReduceLROnPlateau(
+        "val_accuracy", 0.5, patience=0, mode=mode, threshold=0.01, threshold_mode="rel"
+    )
+    assert run(values, reduce, name="accuracy").history["lr"] == [1, 1, 0.5, 0.5, 0.25]
+
+
 def test_a_rate_has_one_master() -> None:
     x = np.zeros((2, 1))
     for callback in (LRSchedule(lambda epoch: 0.1), ReduceLROnPlateau("loss")):
@@ -211,6 +220,12 @@ def test_a_checkpoint_is_saved_when_it_is_time(tmp_path: Path) -> None:
     saved.clear()
     run([0] * 4, Watched(tmp_path / "b", every_epochs=None, every_steps=2))
     assert saved == [(1, 2), (3, 4)]
+    for name in ("every_epochs", "every_steps"):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1, got 0"):
+            Checkpoint(tmp_path, **{name: 0})  # type: ignore[arg-type]
+    assert Checkpoint(tmp_path, keep=np.int64(2)).keep == Keep(newest=2)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="newest must be a whole number of at least 1, got None"):
+        Checkpoint(tmp_path, keep=None)  # type: ignore[arg-type]
     saved.clear()
     run([0] * 4, Watched(tmp_path / "c", every_epochs=None))
     assert saved == []
@@ -284,6 +299,16 @@ def test_the_csv_file_has_each_epoch_once(tmp_path: Path) -> None:
     history = trainer().resume(tmp_path / "run").fit(x, x)
     assert History.read_csv(path).rows == history.rows
     assert history["epoch"] == [1, 2, 3, 4, 5]
+
+
+def test_a_place_for_the_csv_file_is_found_before_training(tmp_path: Path) -> None:
+    run([1, 2], CSVLogger(tmp_path / "a" / "b" / "log.csv"))
+    assert len(History.read_csv(tmp_path / "a" / "b" / "log.csv")) == 2
+    model = Linear(1)
+    trainer = Trainer(model, callbacks=[CSVLogger(tmp_path)], progress=False)
+    with pytest.raises(IsADirectoryError, match="where CSVLogger needs a file"):
+        trainer.fit(np.ones((2, 1)), np.ones(2))
+    assert trainer.step == 0
 
 
 def test_tensorboard_has_every_column(tmp_path: Path) -> None:

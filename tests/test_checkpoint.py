@@ -132,6 +132,19 @@ def test_metadata_that_are_not_usual(value: Any, tmp_path: Path) -> None:
     assert list(found.tensors) == ["w"]
 
 
+def test_metadata_may_be_100_levels_deep(tmp_path: Path) -> None:
+    value: Any = 1.5
+    for level in range(100):
+        value = [value] if level % 2 else {"inside": value}
+    po.checkpoint.save(tmp_path, {}, step=1, metadata=value)
+    endless: dict[str, Any] = {}
+    endless["again"] = endless
+    for deeper in ([value], endless):
+        with pytest.raises(ValueError, match=r"metadata\..*: more than 100 levels"):
+            po.checkpoint.save(tmp_path, {}, step=2, metadata=deeper)
+    assert po.checkpoint.load(tmp_path).metadata == value
+
+
 def test_numbers_of_numpy_become_those_of_python() -> None:
     given = [np.float64(0.1), np.float32(0.1), np.int64(3), np.bool_(True), (1, 2)]
     found = decode(encode(given, {}), {})
@@ -144,6 +157,8 @@ def test_numbers_of_numpy_become_those_of_python() -> None:
     [
         ({"step": -1}, ValueError, "step must be at least 0, got -1"),
         ({"step": 1.5}, TypeError, "float"),
+        ({"step": 10**18}, ValueError, r"step must be below 10\^18"),
+        ({"step": 1, "keep": "3"}, ValueError, "newest must be a whole number .*, got '3'"),
         ({"step": 1, "max_shard_size": 0}, ValueError, "max_shard_size must be at least 1"),
         ({"step": 1, "keep": 0}, ValueError, "newest must be a whole number of at least 1, got 0"),
         ({"step": 1, "metadata": {1, 2}}, TypeError, "metadata: a checkpoint cannot hold set"),

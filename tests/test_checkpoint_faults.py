@@ -54,6 +54,14 @@ def signed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     (path / "manifest.json").write_text(text + end)
 
 
+def nested(levels: int) -> Any:
+    """Return lists in lists."""
+    found: Any = []
+    for _ in range(levels - 1):
+        found = [found]
+    return found
+
+
 def removed(path: Path, name: str) -> None:
     (path / name).unlink()
 
@@ -206,6 +214,18 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "a tensor of no dtype": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(dtype="F31")),
         "no tensor has dtype 'F31'",
+    ),
+    "metadata too deep": (
+        lambda p: signed(p, lambda fields: fields.update(metadata=nested(101))),
+        "manifest.json: metadata: more than 100 levels of lists and dicts",
+    ),
+    "metadata deeper still": (
+        lambda p: signed(p, lambda fields: fields.update(metadata=nested(450))),
+        "manifest.json: metadata: more than 100 levels of lists and dicts",
+    ),
+    "a tensor in the metadata without a name": (
+        lambda p: signed(p, lambda fields: fields.update(metadata={"$tensor": ["a"]})),
+        "manifest.json: metadata: unknown key '$tensor'",
     ),
     "a step below 0": (
         lambda p: signed(p, lambda fields: fields.update(step=-1)),

@@ -12,7 +12,7 @@ from scipy import sparse
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.csr import CSR, TakenRows, as_csr, concatenated
-from pyoptim.models import MLP, Linear, Softmax
+from pyoptim.models import MLP, FactorizationMachine, Linear, Softmax
 from pyoptim.train import Trainer
 
 RNG = np.random.default_rng(5)
@@ -198,3 +198,12 @@ def test_scipy_is_not_imported() -> None:
         "assert not any(name.startswith('scipy') for name in sys.modules)"
     )
     subprocess.run([sys.executable, "-P", "-c", code], check=True)
+
+
+@pytest.mark.parametrize("make", [MLP, FactorizationMachine], ids=lambda make: make.__name__)
+def test_a_sparse_array_of_one_axis_is_no_rows(make: Any) -> None:
+    model = make([4, 2]) if make is MLP else make(4)
+    row = sparse.coo_array(np.ones(4))
+    for use in (model.scores, lambda x: Trainer(model, progress=False).fit(x, np.zeros(4, int))):
+        with pytest.raises(ValueError, match=r"expected .* got( shape)? \(4,\)"):
+            use(row)

@@ -13,6 +13,7 @@ from reference import same_bits
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.models import FactorizationMachine, MatrixFactorization
+from pyoptim.train import Trainer
 
 SIZES = (7, 5, 3)  # of fields
 RANKS = (1, 3, 16, 37, 100)
@@ -205,6 +206,17 @@ def test_threads_and_instruction_sets_agree(dtype: str) -> None:
     assert all(run == runs[0] for run in runs)
 
 
+@pytest.mark.parametrize("starts", [[0, 9, 2, 3], [0, 2, 1, 3], [0, 1, 2, 9], [1, 1, 2, 3]])
+def test_a_sparse_matrix_whose_rows_are_not_there_is_refused(starts: list[int]) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    x = sparse.csr_array((np.ones(3), np.array([0, 1, 2]), np.array([0, 1, 2, 3])), shape=(3, 4))
+    x.indptr[:] = starts  # scipy would write beyond its memory
+    model = FactorizationMachine(4)
+    for use in (model.scores, lambda x: Trainer(model, progress=False).fit(x, np.ones(3))):
+        with pytest.raises(ValueError, match="x: indptr: expected numbers that rise from 0 to"):
+            use(x)
+
+
 def test_values_may_be_sparse() -> None:
     sparse = pytest.importorskip("scipy.sparse")
     model = shaken(FactorizationMachine(15, rank=4, dtype="float64"))
@@ -350,6 +362,10 @@ def test_arguments_out_of_range_are_refused() -> None:
         FactorizationMachine(3, rank=0)
     with pytest.raises(ValueError, match="features: expected at least one field"):
         FactorizationMachine([])
+    for seed in (None, 1.5, "1", -1, 2**64):
+        for make in (MatrixFactorization, FactorizationMachine):
+            with pytest.raises(ValueError, match="seed must be a whole number from 0 to"):
+                make(*SIZES[: 2 if make is MatrixFactorization else 1], seed=seed)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="l2 must be at least 0"):
         pairs_model(l2=-1.0)
     with pytest.raises(ValueError, match="loss: softmax needs a score for each class"):

@@ -356,6 +356,8 @@ def test_losses_are_right_about_what_is_wrong() -> None:
             "there is no loss 'hinges'; there are squared, absolute",
             lambda: get("hinges"),
         ),
+        (ValueError, r"there is no loss \['huber'\]; there are", lambda: get(["huber"])),
+        (ValueError, "there is no loss None; there are", lambda: get({"delta": 1.0})),
         (ValueError, "delta must be above 0 and finite, got 0", lambda: get("huber", delta=0)),
         (ValueError, r"quantile must be in \(0, 1\), got 1", lambda: get("quantile", quantile=1)),
         (ValueError, "power must be at least 1", lambda: get("tweedie", power=0.5)),

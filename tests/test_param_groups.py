@@ -138,6 +138,12 @@ def test_schedules_are_scaled() -> None:
 
 
 def test_errors_name_what_is_wrong() -> None:
+    model = MLP([3, 4, 2])
+    for other in (model, dict(model.params), [model.params["layers.0.weight"]]):
+        with pytest.raises(
+            TypeError, match=r"params must be po\.Parameters, .*: model\.params; got"
+        ):
+            param_groups(other)  # type: ignore[arg-type]
     params = make().params
     for keywords, message in (
         ({"freeze": "layer.*"}, r"freeze 'layer.\*' fits none of layers.0.weight"),

@@ -1,5 +1,6 @@
 """Pictures of training runs and schedules."""
 
+import math
 import sys
 
 import pytest
@@ -37,6 +38,25 @@ def test_losses_and_accuracy_have_a_panel_each(tmp_path):
     assert metrics.get_ylabel() == "accuracy"
     assert losses.get_legend() is not None
     assert (tmp_path / "a.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_losses_of_all_sets_are_in_one_panel():
+    columns = ["loss", "val_loss", "val_neg_log_loss", "test_loss", "test_interval_score"]
+    history = make_history(**{name: [2.0, 1.0] for name in columns})
+    losses, metrics = plots.history(history).axes
+    assert labels(losses) == ["training", "validation", "test"]
+    assert len({line.get_color() for line in losses.lines}) == 3
+    assert labels(metrics) == ["validation neg log loss", "test interval score"]
+    only = make_history(loss=[1.0], val_interval_score=[1.0])
+    assert labels(plots.history(only).axes[1]) == ["validation interval score"]
+
+
+def test_what_only_later_epochs_have_is_drawn_there():
+    history = make_history(loss=[100.0, 1.0])
+    history.rows[1]["val_loss"] = 2.0
+    (axes,) = plots.history(history).axes
+    assert axes.get_yscale() == "log"
+    assert [math.isnan(y) for y in axes.lines[1].get_ydata()] == [True, False]
 
 
 def test_without_metric_there_is_one_panel():

@@ -190,6 +190,75 @@ def test_evaluate_may_return_what_it_likes() -> None:
         fit(Wrong(), epochs=1, validation=(X, Y))
 
 
+@pytest.mark.parametrize("value", [None, "half", np.ones(2), (0.5, {}), [0.5]], ids=repr)
+def test_what_is_no_number_is_named(value: Any) -> None:
+    class Wrong(Poisson):
+        def loss_and_grad(self, x: Array, y: Array, sample_weight: Any = None) -> Any:
+            return value
+
+    class Judged(Poisson):
+        def evaluate(self, x: Array, y: Array) -> Any:
+            return {"loss": 0.5, "error": value}
+
+    with pytest.raises(TypeError, match=r"Wrong\.loss_and_grad: the mean loss must be a number"):
+        fit(Wrong(), epochs=1)
+    with pytest.raises(TypeError, match=r"Judged\.evaluate: error must be a number, got "):
+        fit(Judged(), epochs=1, validation=(X, Y))
+
+
+def test_evaluate_must_have_the_loss() -> None:
+    class Wrong(Poisson):
+        def evaluate(self, x: Array, y: Array) -> Any:
+            return {"accuracy": 0.5}
+
+    with pytest.raises(TypeError, match=r"Wrong\.evaluate must return .*'loss' among them, got"):
+        fit(Wrong(), epochs=1, validation=(X, Y))
+
+
+@pytest.mark.parametrize("weights", ["w", ("v",), ["w", "kernel"]])
+def test_weights_are_names_of_parameters(weights: Any) -> None:
+    model = Poisson()
+    model.weights = weights  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"model\.weights must be names of parameters, .*are w, b"):
+        Trainer(model, l1=0.1)
+
+
+def test_scores_may_have_one_axis() -> None:
+    class Flat(Complete):
+        def scores(self, x: Array) -> Array:
+            return super().scores(x)[:, 0]
+
+        def loss_and_grad(self, x: Array, y: Array, loss: Any, sample_weight: Any = None) -> float:  # type: ignore[override]
+            return Poisson.loss_and_grad(self, x, y)
+
+    class Column(Flat):
+        def scores(self, x: Array) -> Array:
+            return super().scores(x)[:, np.newaxis]
+
+    flat, column = (
+        fit(model, epochs=2, validation=(X, Y), metrics=["r2"]).history
+        for model in (Flat(), Column())
+    )
+    for name in ("val_loss", "val_r2"):
+        assert flat[name] == column[name]
+
+
+def test_rows_may_be_objects_but_not_a_single_value() -> None:
+    class Words(Poisson):
+        def loss_and_grad(self, x: Array, y: Array, sample_weight: Any = None) -> float:
+            lengths = np.array([[len(word)] * 3 for word in x], float)
+            return super().loss_and_grad(lengths / 10, y)
+
+    words = np.array(["a" * (3 + i % 5) for i in range(len(Y))])
+    texts, objects = (
+        Trainer(Words(), epochs=2, progress=False).fit(x, Y)["loss"]
+        for x in (words, words.astype(object))
+    )
+    assert texts == objects
+    with pytest.raises(ValueError, match="x: expected rows, got a single value"):
+        Trainer(Words(), progress=False).fit({"words": words}, Y)
+
+
 def test_what_is_lacking_is_named_before_training() -> None:
     model = Poisson()
     for keywords, message in (

@@ -180,8 +180,29 @@ def test_errors_name_what_is_wrong() -> None:
         ({"batch_size": 2.5}, "batch_size must be a whole number"),
         ({"l1": -1}, "l1 must be at least 0 and finite, got -1"),
         ({"l2": math.inf}, "l2 must be at least 0 and finite"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 18446744073709551615, got -1"),
+        ({"seed": None}, "seed must be a whole number"),
+        ({"seed": 2**64}, "seed must be a whole number"),
+        ({"prefetch": "yes"}, "prefetch must be True or False, got 'yes'"),
+        ({"validation": 1.0}, r"validation must be in \[0, 1\), got 1"),
+        ({"validation": math.nan}, r"validation must be in \[0, 1\), got nan"),
+        ({"validation": -0.1}, r"validation must be in \[0, 1\), got -0.1"),
     ]:
         with pytest.raises(ValueError, match=message):
+            Trainer(model, **keywords)  # type: ignore[arg-type]
+    x = np.zeros((3, 2))
+    for keywords, message in [
+        ({"l1": "1"}, "l1 must be a number, got '1'"),
+        ({"penalty": 0.1}, "penalty must be one of pyoptim.penalties, got 0.1"),
+        ({"penalty": [0.1]}, "penalty must be one of pyoptim.penalties"),
+        ({"callbacks": EarlyStopping()}, "callbacks must be a list, got EarlyStopping"),
+        ({"validation": x}, "validation must be a share of the rows, .* got ndarray"),
+        ({"validation": "0.2"}, "validation must be a share of the rows, .* got str"),
+        ({"validation": (x,)}, "validation: expected .* got tuple of 1"),
+        ({"validation": (x, x, x, x)}, "validation: expected .* got tuple of 4"),
+        ({"validation": {"test": x}}, r"validation\['test'\]: expected .* got ndarray"),
+    ]:
+        with pytest.raises(TypeError, match=message):
             Trainer(model, **keywords)  # type: ignore[arg-type]
     for optimizer in (po.SGD(Linear(2).params), po.SGD, "sgd"):
         with pytest.raises(ValueError, match="optimizer must be one over the model's params"):
@@ -194,6 +215,25 @@ def test_errors_name_what_is_wrong() -> None:
         Trainer(Softmax(2, 2), progress=False).fit(np.zeros((3, 2)), np.zeros(3))
     with pytest.raises(KeyError, match="no column 'accuracy'"):
         Trainer(model, epochs=1, progress=False).fit(np.zeros((3, 2)), np.zeros(3))["accuracy"]
+
+
+def test_forms_of_arguments_that_mean_the_same() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    y = x.sum(axis=1)
+
+    def losses(**keywords: Any) -> list[float]:
+        trainer = Trainer(Linear(2), epochs=2, progress=False, **keywords)
+        assert trainer.steps_per_epoch is None  # not known yet
+        return trainer.fit(x, y)["val_loss"]
+
+    for forms in (
+        [0.25, np.float32(0.25), np.float64(0.25)],
+        [(x, y), [x, y], {"val": (x, y)}, {"val": [x, y]}, (x, y, np.ones(20))],
+    ):
+        found = [losses(validation=form, seed=np.int64(3)) for form in forms]
+        assert all(each == found[0] for each in found)
+    for nothing in (None, 0, 0.0, {}):
+        assert Trainer(Linear(2), validation=nothing).validation is None
 
 
 def test_a_loss_of_ones_own_choice() -> None:

@@ -112,6 +112,20 @@ def test_rows_held_out_are_not_trained_on_by_blocks_either() -> None:
     assert some[np.array([3, 0])].tolist() == [12, 3]
 
 
+def test_large_seeds_have_orders_of_their_own() -> None:
+    seeds = [2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
+    orders = [split_rows(100, 0.5, seed)[0].tolist() for seed in seeds]
+    assert all(one != two for i, one in enumerate(orders) for two in orders[:i])
+
+
+@pytest.mark.parametrize("seed", [2**64, -1, 0.5, None])
+def test_a_seed_out_of_range_splits_nothing(seed: Any) -> None:
+    for split in (split_rows, lambda rows, share, seed: split_blocks(rows, 2, share, seed)):
+        assert len(split(10, 0.4, 2**64 - 1)[1]) == 4
+        with pytest.raises(ValueError, match="seed must be a whole number from 0 to 18446744"):
+            split(10, 0.4, seed)
+
+
 @pytest.mark.parametrize("rows", [1, 2, 15, 16, 17, 100, 1000])
 @pytest.mark.parametrize("kind", ["kept", "computed", "blocks"])
 def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -364,11 +378,24 @@ def test_stopped_at_every_step_and_resumed(kind: str, tmp_path: Path) -> None:
             assert len(rows[0].asked) <= 2 + len(CHUNKS)  # not from the beginning
 
 
+@pytest.mark.parametrize("batch_size", [7, 64, 1000])
+def test_chunks_without_weights_weigh_1(batch_size: int) -> None:
+    for heavy in (1.0, 3.0):
+        whole = [(x, y, np.full(len(y), (1.0, heavy)[i % 2])) for i, (x, y) in enumerate(CHUNKS)]
+        mixed = [chunk if i % 2 else chunk[:2] for i, chunk in enumerate(whole)]
+        found = [trained(each, batch_size=batch_size)[0] for each in (whole, mixed)]
+        np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-7)
+
+
 def test_errors_of_chunks() -> None:
+    rows = sparse.csr_array(X)
     for chunks, keywords, error, message in (
+        ([(X, Y), (rows, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
+        ([(rows, Y), (X, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
         (of_chunks(), {}, TypeError, "an iterator is at its end after one epoch"),
         (3, {}, TypeError, "expected an iterable of chunks"),
         (X, {}, TypeError, "y is missing"),
+        ({"a": X}, {}, TypeError, "y is missing"),
         (sparse.csr_array(X), {}, TypeError, "y is missing"),
         ([], {}, ValueError, "there are no rows"),
         ([X], {}, ValueError, r"chunk 0: expected \(x, y\) or \(x, y, sample_weight\)"),

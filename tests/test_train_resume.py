@@ -10,11 +10,13 @@ import pytest
 import training_killed
 
 import pyoptim as po
-from pyoptim.models import Linear
+from pyoptim.models import MLP, Linear
 from pyoptim.train import (
     Callback,
     Checkpoint,
+    CSVLogger,
     EarlyStopping,
+    History,
     Lambda,
     LRSchedule,
     ReduceLROnPlateau,
@@ -171,6 +173,27 @@ def test_more_epochs_than_before(tmp_path: Path) -> None:
     assert outcome(again) == outcome(whole)
 
 
+def test_a_resumed_run_may_measure_more_or_less(tmp_path: Path) -> None:
+    def run(epochs: int, validation: Any, *callbacks: Callback) -> Trainer:
+        saving = [Checkpoint(tmp_path / "run"), CSVLogger(tmp_path / "log.csv"), *callbacks]
+        found = Trainer(
+            Linear(3), epochs=epochs, validation=validation, callbacks=saving, progress=False
+        )
+        found.resume(tmp_path / "run", missing_ok=True)
+        return found
+
+    run(1, None).fit(X, Y)
+    history = run(2, (X, Y)).fit(X, Y)
+    assert history.columns == ["epoch", "loss", "lr", "seconds", "val_loss"]
+    assert np.isnan(history["val_loss"]).tolist() == [True, False]
+    again = History.read_csv(tmp_path / "log.csv")
+    assert all(np.array_equal(again[c], history[c], equal_nan=True) for c in history.columns)
+    with pytest.raises(
+        ValueError, match="there is no such metric; there are epoch, loss, test_loss"
+    ):
+        run(3, {"test": (X, Y)}, EarlyStopping("val_loss")).fit(X, Y)
+
+
 def test_a_rate_by_epochs_goes_on(tmp_path: Path) -> None:
     def rate(by: Any) -> LRSchedule:
         return LRSchedule(lambda number: 0.1 / (1 + number), by)
@@ -260,3 +283,55 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     po.checkpoint.save(tmp_path / "other", {"w": X}, step=1)
     with pytest.raises(po.CheckpointError, match="a trainer has not written"):
         trainer(adam).resume(tmp_path / "other")
+    for metadata in ({"trainer": "Bob"}, {"trainer": {"place": 1}}, ["trainer"], None):
+        po.checkpoint.save(tmp_path / "other", {"w": X}, step=1, metadata=metadata)
+        with pytest.raises(po.CheckpointError, match="a trainer has not written"):
+            trainer(adam).resume(tmp_path / "other")
+
+
+def test_a_schedule_that_remembers_may_take_the_place_of_a_rate(tmp_path: Path) -> None:
+    trainer(lambda p: po.SGD(p, lr=0.1), Checkpoint(tmp_path), epochs=1).fit(X, Y)
+    plateau = trainer(OPTIMIZERS["plateau"], epochs=3).resume(tmp_path)
+    assert plateau.fit(X, Y)["lr"] == [0.1, 0.1, 0.1]
+    plateau.save(tmp_path)
+    with pytest.raises(ValueError, match=r"state of the schedules 0\.lr; this trainer has none"):
+        trainer(lambda p: po.SGD(p, lr=0.1), epochs=1).resume(tmp_path)
+
+
+NETWORKS: dict[str, Any] = {
+    "batch norm": lambda: MLP([3, 4, 1], norm="batch", loss="squared"),
+    "layer norm": lambda: MLP([3, 4, 1], norm="layer", loss="squared"),
+    "dropout": lambda: MLP([3, 4, 1], dropout=0.5, loss="squared"),
+    "wider": lambda: MLP([3, 5, 1], dropout=0.5, loss="squared"),
+}
+RULES: dict[str, Any] = {
+    "Adam": adam,
+    "EMA": lambda p: wrap.EMA(adam(p), decay=0.5),
+    "momentum": lambda p: po.SGD(p, lr=0.01, momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("theirs", [(n, r) for n in NETWORKS for r in RULES], ids=str)
+def test_a_checkpoint_that_does_not_fit_changes_nothing(
+    theirs: tuple[str, str], tmp_path: Path
+) -> None:
+    def trained(network: str, rule: str) -> Trainer:
+        model = NETWORKS[network]()
+        found = Trainer(model, optimizer=RULES[rule](model.params), epochs=2, progress=False)
+        found.fit(X, Y)
+        return found
+
+    def everything(of: Trainer) -> Any:
+        model: Any = of.model
+        points = model.params.flat.tolist()
+        buffers = {name: array.tolist() for name, array in model.buffers.items()}
+        return outcome(of), points, buffers, model.draws, of.epochs_done, of.step
+
+    path = trained(*theirs).save(tmp_path)
+    for mine in [(n, r) for n in NETWORKS for r in RULES if (n, r) != theirs]:
+        if {mine[0], theirs[0]} == {"dropout"} and mine[1] == theirs[1]:
+            continue
+        one, two = trained(*mine), trained(*mine)
+        with pytest.raises((ValueError, TypeError)):
+            one.resume(path)
+        assert everything(one) == everything(two), mine

@@ -1,15 +1,19 @@
 """Training steps: weights, accumulation, wrappers, clipping. Metrics of validation sets."""
 
+import inspect
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, fbeta_score, log_loss, r2_score
+from sklearn.metrics import f1_score, fbeta_score, get_scorer_names, log_loss, r2_score
 
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
 from pyoptim.train import EarlyStopping, History, Trainer
+from pyoptim.train.metrics import named_metrics
+from pyoptim.train.scorers import find_scorer
 
 wrap = po.wrappers
 RNG = np.random.default_rng(1)
@@ -204,6 +208,41 @@ def test_scorers_of_two_classes_by_one_score() -> None:
     expected = roc_auc_score(y, model.scores(X)[:, 0])
     assert history["val_roc_auc"][-1] == pytest.approx(expected)
     assert all(np.isfinite(history[f"val_{name}"]).all() for name in metrics)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("weights", [None, W])
+def test_every_scorer_takes_two_classes_by_one_score_or_by_two(weights: Any) -> None:
+    y = (X[:, 0] > 0).astype(int)
+    z = X[:, :1] + X[:, 1:2]
+    forms = ((po.losses.logistic, z), (po.losses.softmax, np.c_[1 - z, np.ones_like(z)]))
+    measured = 0
+    for name in get_scorer_names():
+        score = find_scorer(name)
+        found: list[Any] = []
+        for loss, scores in forms:
+            try:
+                found.append(score(scores, y, loss, weights))
+            except ValueError as error:  # of amounts, or of several labels a row
+                found.append(str(error))
+        assert found[0] == pytest.approx(found[1]), name
+        measured += isinstance(found[0], float)
+    assert measured > 45
+
+
+def test_a_trainer_with_metrics_can_be_pickled() -> None:
+    y = (X[:, 0] > 0).astype(int)
+    trainer = Trainer(
+        Softmax(3, 2), epochs=2, validation=0.5, metrics=["roc_auc", f1_score], progress=False
+    )
+    again = pickle.loads(pickle.dumps(trainer))
+    assert trainer.fit(X, y)["val_roc_auc"] == again.fit(X, y)["val_roc_auc"]
+
+
+def test_a_metric_need_not_tell_its_arguments() -> None:
+    with pytest.raises(ValueError, match="no signature"):
+        inspect.signature(max)
+    assert list(named_metrics([max])) == ["max"]
 
 
 def test_metrics_that_are_none() -> None:

@@ -194,6 +194,12 @@ def test_errors_name_what_is_wrong() -> None:
         trainer.fit(x, y, sample_weight=list("abcd"))
     with pytest.raises(ValueError, match="class_weight must be a mapping or 'balanced'"):
         trainer.fit(x, y, class_weight="even")
+    with pytest.raises(ValueError, match="class_weight: classes are numbers, and '1' is none"):
+        trainer.fit(x, y, class_weight={"1": 5.0})
+    assert po.losses.compute_sample_weight({"a": 5}, ["a", "b"]).tolist() == [5, 1]
+    for weights in ([1.0, 2.0], [[1.0, 2.0, 3.0]]):
+        with pytest.raises(ValueError, match=r"sample_weight: expected shape \(3,\), got \("):
+            po.losses.compute_sample_weight("balanced", [0, 1, 1], weights)
 
 
 def test_classes_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

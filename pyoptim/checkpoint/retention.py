@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, SupportsIndex
+
+from pyoptim.checks import as_count
 
 
 class Saved(NamedTuple):
@@ -51,11 +53,7 @@ class Keep:
 
     def __post_init__(self) -> None:
         for name, least in (("newest", 1), ("best", 0)):
-            value = getattr(self, name)
-            if type(value) is not int or value < least:
-                raise ValueError(
-                    f"{name} must be a whole number of at least {least}, got {value!r}"
-                )
+            object.__setattr__(self, name, as_count(name, getattr(self, name), least=least))
 
     def chosen(self, checkpoints: Iterable[Saved]) -> set[str]:
         """Return the names of those that stay."""
@@ -64,3 +62,19 @@ class Keep:
         scored = [c for c in by_age if c.score is not None and not math.isnan(c.score)]
         scored.sort(key=lambda found: sign * (found.score or 0.0))
         return {found.name for found in by_age[-self.newest :] + scored[: self.best]}
+
+
+def as_policy(keep: SupportsIndex | Keep) -> Keep:
+    """Return a policy; a number is that of the newest checkpoints to keep.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+
+    Examples
+    --------
+    >>> as_policy(3), as_policy(Keep(1, 2))
+    (Keep(newest=3, best=0, higher_is_better=False), Keep(newest=1, best=2, higher_is_better=False))
+    """
+    return keep if isinstance(keep, Keep) else Keep(newest=keep)  # type: ignore[arg-type]

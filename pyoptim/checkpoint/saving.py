@@ -27,7 +27,7 @@ from pyoptim.checkpoint.manifest import (
     checksum_of_file,
     read_manifest,
 )
-from pyoptim.checkpoint.retention import Keep, Saved
+from pyoptim.checkpoint.retention import Keep, Saved, as_policy
 from pyoptim.checkpoint.values import encode
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters import Array
@@ -62,7 +62,7 @@ def save(
         Any nesting of dicts (by str), lists, None, bool, int, float and str, and of arrays, which
         become tensors, too: ``{"optimizer": opt.state_dict(), "epoch": 3}``. It comes back as it
         was, to the bit (tuples as lists, NumPy's numbers as Python's), NaN and infinities
-        included. Nothing is pickled.
+        included. There may be 100 levels of lists and dicts. Nothing is pickled.
     score : float, optional
         How good it is, for `Keep.best`.
     keep : int or Keep, optional
@@ -99,11 +99,13 @@ def save(
     >>> opt.load_state_dict(found.metadata["optimizer"])
     """
     step = operator.index(step)
-    if not 0 <= step < 10**18:
+    if step < 0:
         raise ValueError(f"step must be at least 0, got {step}")
+    if step >= 10**18:
+        raise ValueError(f"step must be below 10^18, got {step}")
     if max_shard_size < 1:
         raise ValueError(f"max_shard_size must be at least 1, got {max_shard_size}")
-    policy = Keep(newest=keep) if isinstance(keep, int) else keep
+    policy = None if keep is None else as_policy(keep)
     everything = dict(tensors)
     encoded = encode(metadata, everything)
     arrays = as_arrays(everything)

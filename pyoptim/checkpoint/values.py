@@ -11,9 +11,13 @@ import numpy.typing as npt
 
 _ARRAY = "$tensor"
 _FLOAT = "$float"  # one of nan, inf, -inf, which JSON does not have
+_DEEPEST = 100  # levels of lists and dicts in each other: no recursion ends elsewhere
+_TOO_DEEP = f"more than {_DEEPEST} levels of lists and dicts"
 
 
-def encode(value: Any, tensors: dict[str, npt.ArrayLike], path: str = "metadata") -> Any:
+def encode(
+    value: Any, tensors: dict[str, npt.ArrayLike], path: str = "metadata", depth: int = 0
+) -> Any:
     """Return a value as JSON can hold it; its arrays are put to `tensors`, named after their place.
 
     Floats keep every bit: JSON gets the shortest digits that give them back.
@@ -24,7 +28,7 @@ def encode(value: Any, tensors: dict[str, npt.ArrayLike], path: str = "metadata"
         If something is none of None, bool, int, float, str, array, list, tuple (which becomes a
         list), and mapping from str.
     ValueError
-        If two arrays would have one name.
+        If two arrays would have one name, or there are more than 100 levels of lists and dicts.
 
     Examples
     --------
@@ -45,17 +49,19 @@ def encode(value: Any, tensors: dict[str, npt.ArrayLike], path: str = "metadata"
             raise ValueError(f"two arrays would be named {path!r}")
         tensors[path] = value
         return {_ARRAY: path}
+    if depth == _DEEPEST:
+        raise ValueError(f"{path[:40]}...: {_TOO_DEEP}")
     if isinstance(value, list | tuple):
-        return [encode(item, tensors, f"{path}.{i}") for i, item in enumerate(value)]
+        return [encode(item, tensors, f"{path}.{i}", depth + 1) for i, item in enumerate(value)]
     if isinstance(value, Mapping):
         return {
-            _escaped(key, path): encode(item, tensors, f"{path}.{key}")
+            _escaped(key, path): encode(item, tensors, f"{path}.{key}", depth + 1)
             for key, item in value.items()
         }
     raise TypeError(f"{path}: a checkpoint cannot hold {type(value).__name__}")
 
 
-def decode(value: Any, tensors: Mapping[str, Any]) -> Any:
+def decode(value: Any, tensors: Mapping[str, Any], depth: int = 0) -> Any:
     """Return what `encode` was given.
 
     Raises
@@ -68,15 +74,19 @@ def decode(value: Any, tensors: Mapping[str, Any]) -> Any:
     >>> decode({"best": {"$float": "inf"}, "m": {"$tensor": "x"}}, {"x": np.zeros(2)})
     {'best': inf, 'm': array([0., 0.])}
     """
-    if isinstance(value, list):
-        return [decode(item, tensors) for item in value]
-    if not isinstance(value, dict):
+    if not isinstance(value, list | dict):
         return value
-    if value.keys() == {_FLOAT} and value[_FLOAT] in ("nan", "inf", "-inf"):
-        return float(value[_FLOAT])
-    if value.keys() == {_ARRAY} and value[_ARRAY] in tensors:
-        return tensors[value[_ARRAY]]
-    return {_unescaped(key): decode(item, tensors) for key, item in value.items()}
+    if isinstance(value, dict):
+        if value.keys() == {_FLOAT} and value[_FLOAT] in ("nan", "inf", "-inf"):
+            return float(value[_FLOAT])
+        name = value.get(_ARRAY)
+        if value.keys() == {_ARRAY} and isinstance(name, str) and name in tensors:
+            return tensors[name]
+    if depth == _DEEPEST:
+        raise ValueError(_TOO_DEEP)
+    if isinstance(value, list):
+        return [decode(item, tensors, depth + 1) for item in value]
+    return {_unescaped(key): decode(item, tensors, depth + 1) for key, item in value.items()}
 
 
 def arrays_in(value: Any) -> set[str]:

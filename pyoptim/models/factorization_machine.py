@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number
-from pyoptim.csr import CSR, as_csr, is_sparse
+from pyoptim.csr import CSR, as_csr, check_matrix, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.tables import (
     TableModel,
@@ -144,7 +144,9 @@ class FactorizationMachine(TableModel):
         elif isinstance(x, CSR):
             rows = as_csr(x, self.dtype)
         else:
+            check_matrix(x)
             matrix = x.tocsr()
+            _check_rows(matrix)
             if not matrix.has_canonical_format:
                 matrix = matrix.copy()
                 matrix.sum_duplicates()
@@ -237,3 +239,13 @@ class FactorizationMachine(TableModel):
         grads["weights"] = RowGrad(features, weight_slopes)
         grads["factors"] = RowGrad(features, factor_slopes)
         return value
+
+
+def _check_rows(matrix: Any) -> None:
+    """Raise ValueError where the rows of a CSR matrix reach beyond its values.
+
+    SciPy, which joins values of one place, would write there.
+    """
+    starts, count = matrix.indptr, min(len(matrix.indices), len(matrix.data))
+    if starts[0] != 0 or starts[-1] > count or (starts[1:] < starts[:-1]).any():
+        raise ValueError(f"x: indptr: expected numbers that rise from 0 to at most {count}")

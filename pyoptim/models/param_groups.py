@@ -57,6 +57,8 @@ def param_groups(
     ValueError
         If a pattern fits nothing, nothing is left to train, ``layer_decay`` is not above 0, a layer
         has no ``lr`` to multiply, or it is a schedule that remembers.
+    TypeError
+        If `params` are none.
 
     References
     ----------
@@ -78,6 +80,11 @@ def param_groups(
     layers.2.bias 0.001 0.0
     >>> opt = po.AdamW(groups)
     """
+    if not isinstance(params, Parameters):
+        raise TypeError(
+            f"params must be po.Parameters, those of a model for example: model.params; "
+            f"got {type(params).__name__}"
+        )
     frozen = set(match(params, freeze, "freeze"))
     trained = [name for name in params if name not in frozen]
     if not trained:

@@ -26,7 +26,7 @@ class Trainable(Protocol):
     - ``evaluate(x, y)``, which returns a mapping of names to numbers, "loss" among them: for
       validation. In its place ``scores(x)``, one row a sample, with a ``loss``.
     - ``scores(x)`` with a ``loss``: for metrics.
-    - ``weights``, names of parameters: for penalties.
+    - ``weights``, a sequence of names of parameters: for penalties.
     - ``cast_inputs(x)``, called once on all rows, or on those of a batch where they are not all in
       memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
       but has a ``shape`` and takes row numbers in ``[]``.
@@ -101,12 +101,12 @@ class _Adapted(Model):
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:
-        scores: Array = self.given.scores(x)
-        return scores
+        scores: Array = np.asarray(self.given.scores(x))
+        return scores.reshape(-1, 1) if scores.ndim == 1 else scores
 
     def loss_and_grad(self, x: Any, y: Any, loss: Any = None, sample_weight: Any = None) -> float:
         value = self.given.loss_and_grad(x, y, *self._with(loss), **_keywords(sample_weight))
-        return float(value)
+        return self._number("loss_and_grad", "the mean loss", value)
 
     def evaluate(
         self, x: Any, y: Any, loss: Any = None, sample_weight: Any = None
@@ -114,12 +114,20 @@ class _Adapted(Model):
         if not hasattr(self.given, "evaluate"):
             return super().evaluate(x, y, loss, sample_weight)
         found = self.given.evaluate(x, y, *self._with(loss), **_keywords(sample_weight))
-        if not isinstance(found, Mapping):
+        if not isinstance(found, Mapping) or "loss" not in found:
             raise TypeError(
                 f"{type(self.given).__name__}.evaluate must return a mapping of names to numbers, "
-                f"got {found!r}"
+                f"'loss' among them, got {found!r}"
             )
-        return {name: float(value) for name, value in found.items()}
+        return {name: self._number("evaluate", name, value) for name, value in found.items()}
+
+    def _number(self, method: str, what: str, value: Any) -> float:
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"{type(self.given).__name__}.{method}: {what} must be a number, got {value!r}"
+            ) from None
 
     def config(self) -> dict[str, Any]:
         return {}
@@ -140,6 +148,8 @@ def as_model(model: Trainable) -> Model:
     ------
     TypeError
         If it has no ``loss_and_grad``, or its ``params`` are not `Parameters`.
+    ValueError
+        If its ``weights`` are not names of parameters.
     """
     if isinstance(model, Model):
         return model
@@ -148,6 +158,12 @@ def as_model(model: Trainable) -> Model:
         raise TypeError(f"model must have {' and '.join(missing)}, got {model!r}")
     if not isinstance(model.params, Parameters):
         raise TypeError(f"model.params must be po.Parameters, got {type(model.params).__name__}")
+    weights = getattr(model, "weights", ())
+    if isinstance(weights, str) or any(name not in model.params for name in weights):
+        raise ValueError(
+            f"model.weights must be names of parameters, got {weights!r}; "
+            f"there are {', '.join(model.params)}"
+        )
     return _Adapted(model)
 
 

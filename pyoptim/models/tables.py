@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
-from pyoptim.checks import as_not_negative
+from pyoptim.checks import as_count, as_not_negative
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.parameters import Array, to_dtype
@@ -26,7 +26,7 @@ class TableModel(Model):
                 f"loss: {self.loss.name} needs a score for each class, and there is one a row"
             )
         self.l2 = as_not_negative("l2", l2)
-        self.seed = int(seed)
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self._scratch = Scratch()
 
     def predict_proba(self, x: Any) -> Array:
@@ -81,7 +81,7 @@ def table_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def fill_normal(table: Array, spread: float, *key: int) -> None:
     """Fill a table with normal numbers that depend on a key of two alone."""
-    rng = np.random.Generator(np.random.Philox(key=list(key)))
+    rng = np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
     table[...] = rng.normal(scale=spread, size=table.shape)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -27,7 +28,8 @@ class History:
     """A small table: one row an epoch, with its losses, metrics, learning rate and duration.
 
     ``history["loss"]`` is a column, ``history.rows`` the rows as dicts. `to_csv` writes it to a
-    file, `read_csv` reads it back, `plot` draws it.
+    file, `read_csv` reads it back, `plot` draws it. What an epoch has not measured, as metrics that
+    only a resumed run has, is NaN.
 
     Attributes
     ----------
@@ -46,12 +48,12 @@ class History:
     @property
     def columns(self) -> list[str]:
         """The names of the columns."""
-        return list(self.rows[0]) if self.rows else []
+        return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
             raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
-        return [row[column] for row in self.rows]
+        return [row.get(column, math.nan) for row in self.rows]
 
     def __contains__(self, column: object) -> bool:
         return column in self.columns
@@ -62,7 +64,7 @@ class History:
     def to_csv(self, path: str | PathLike[str]) -> None:
         """Write the table as comma-separated values with a header."""
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, lineterminator="\n")
+            writer = csv.DictWriter(file, self.columns, restval="nan", lineterminator="\n")
             writer.writeheader()
             writer.writerows(self.rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 from pyoptim.losses import Loss
@@ -60,21 +61,28 @@ def _name(metric: Any) -> str:
 def _measure(metric: Metric) -> Measure:
     if isinstance(metric, str):
         return _scorer(metric)
-    takes_weights = "sample_weight" in inspect.signature(metric).parameters
+    return partial(_by_function, metric, _takes_weights(metric))
 
-    def measure(scores: Array, rows: Rows, loss: Loss) -> float:
-        keywords = rows.keywords if takes_weights else {}
-        return float(metric(rows.y, loss.predict(scores), **keywords))
 
-    return measure
+def _takes_weights(metric: Callable[..., float]) -> bool:
+    try:
+        return "sample_weight" in inspect.signature(metric).parameters
+    except ValueError:  # some functions of C tell nothing
+        return False
+
+
+def _by_function(
+    metric: Callable[..., float], takes_weights: bool, scores: Array, rows: Rows, loss: Loss
+) -> float:
+    keywords = rows.keywords if takes_weights else {}
+    return float(metric(rows.y, loss.predict(scores), **keywords))
 
 
 def _scorer(name: str) -> Measure:
     from pyoptim.train.scorers import find_scorer
 
-    score = find_scorer(name)
+    return partial(_by_scorer, find_scorer(name))
 
-    def measure(scores: Array, rows: Rows, loss: Loss) -> float:
-        return float(score(scores, rows.y, loss, rows.weights))
 
-    return measure
+def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
+    return score(scores, rows.y, loss, rows.weights)

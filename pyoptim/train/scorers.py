@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,11 +38,14 @@ class _Classifier(ClassifierMixin, _Regressor):
         return chances
 
     def decision_function(self, scores: Array) -> Array:
+        if scores.shape[1] == 2 and self.loss.link == "softmax":  # of two classes, one score
+            difference: Array = scores[:, 1] - scores[:, 0]
+            return difference
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
 def find_scorer(name: str) -> Callable[[Array, Array, Loss, Array | None], float]:
-    """Return a scorer of scores.
+    """Return a scorer of scores, which gets weights if it takes them.
 
     Raises
     ------
@@ -50,12 +55,15 @@ def find_scorer(name: str) -> Callable[[Array, Array, Loss, Array | None], float
     if name not in get_scorer_names():
         raise ValueError(f"scikit-learn has no scorer {name!r}; it has {_names()}")
     scorer = get_scorer(name)
+    takes_weights = "sample_weight" in inspect.signature(scorer._score_func).parameters
+    return partial(_score, scorer, takes_weights)
 
-    def score(scores: Array, y: Array, loss: Loss, weights: Array | None) -> float:
-        keywords = {} if weights is None else {"sample_weight": weights}
-        return float(scorer(_estimator(scores, loss), scores, y, **keywords))
 
-    return score
+def _score(
+    scorer: Any, takes_weights: bool, scores: Array, y: Array, loss: Loss, weights: Array | None
+) -> float:
+    keywords = {"sample_weight": weights} if takes_weights and weights is not None else {}
+    return float(scorer(_estimator(scores, loss), scores, y, **keywords))
 
 
 def _names() -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
 
 _KEY = "trainer"
+_PARTS = {"place", "history", "stop_reason", "data", "optimizer", "schedules", "callbacks"}
 
 
 @dataclass
@@ -56,9 +59,10 @@ def capture(trainer: Trainer) -> dict[str, Any]:
 
 
 def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    """Bring back parameters, optimizer, model and history; what does not fit changes nothing.
+    """Bring back parameters, optimizer and model; what does not fit changes nothing.
 
-    The states of callbacks are loaded by `restore_callbacks`, once they have begun.
+    The history, and the place in the run, are loaded by `restore_place`, and the states of
+    callbacks by `restore_callbacks`, once they have begun.
 
     Raises
     ------
@@ -67,23 +71,42 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     ValueError, TypeError
         If it is of another model, optimizer or set of callbacks.
     """
-    metadata = checkpoint.metadata
-    if not isinstance(metadata, dict) or _KEY not in metadata:
-        raise CheckpointError(f"{checkpoint.path}: a trainer has not written this checkpoint")
-    state = metadata[_KEY]
+    state = saved_state(checkpoint)
     _check_params(trainer, checkpoint.tensors)
     _check_names("callbacks", state["callbacks"], _callbacks(trainer))
     _check_names("schedules", state["schedules"], _schedules(trainer))
     if "model" in state and not hasattr(trainer.model, "load_state_dict"):
         raise ValueError("the checkpoint has a state of the model, and this one takes none")
-    trainer.optimizer.train()
-    trainer.optimizer.load_state_dict(state["optimizer"])
+    with _all_or_nothing(trainer, "model" in state):
+        trainer.optimizer.train()
+        if "model" in state:
+            trainer.model.load_state_dict(state["model"])  # type: ignore[attr-defined]
+        trainer.optimizer.load_state_dict(state["optimizer"])
     for name in trainer.model.params:
         trainer.model.params[name][...] = checkpoint.tensors[name]
     for name, schedule in _schedules(trainer).items():
-        schedule.load_state_dict(state["schedules"][name])
-    if "model" in state:
-        trainer.model.load_state_dict(state["model"])  # type: ignore[attr-defined]
+        if name in state["schedules"]:  # else it begins anew
+            schedule.load_state_dict(state["schedules"][name])
+
+
+@contextmanager
+def _all_or_nothing(trainer: Trainer, with_model: bool) -> Iterator[None]:
+    """Bring the model's state and the points of evaluation back if a state does not fit."""
+    model: Any = trainer.model
+    before = copy.deepcopy(model.state_dict()) if with_model else None
+    evaluating = trainer.optimizer.evaluating
+    try:
+        yield
+    except BaseException:
+        if with_model:
+            model.load_state_dict(before)
+        if evaluating:
+            trainer.optimizer.eval()
+        raise
+
+
+def restore_place(trainer: Trainer, state: Mapping[str, Any]) -> None:
+    """Load the history, and the place in the run, of what `capture` gave."""
     vars(trainer.place).update(state["place"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     reason = state["stop_reason"]
@@ -112,8 +135,17 @@ def check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def saved_state(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what `capture` gave."""
-    state: dict[str, Any] = checkpoint.metadata[_KEY]
+    """Return what `capture` gave.
+
+    Raises
+    ------
+    CheckpointError
+        If a trainer has not written this.
+    """
+    metadata = checkpoint.metadata
+    state = metadata.get(_KEY) if isinstance(metadata, dict) else None
+    if not isinstance(state, dict) or not state.keys() >= _PARTS:
+        raise CheckpointError(f"{checkpoint.path}: a trainer has not written this checkpoint")
     return state
 
 

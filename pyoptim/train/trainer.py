@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pyoptim import checkpoint, losses
 from pyoptim.blas import product_threads
 from pyoptim.checkpoint import Keep
-from pyoptim.checks import as_count, check_not_negative
+from pyoptim.checks import as_count, as_flag, as_not_negative
 from pyoptim.losses import Loss
 from pyoptim.models.protocol import Trainable, as_model, check_parts
 from pyoptim.optim import AdamW
@@ -24,7 +24,15 @@ from pyoptim.penalties import ElasticNet, Penalty
 from pyoptim.train.batch_size import BatchSizeReport, choose
 from pyoptim.train.callbacks import Callback, EarlyStopping
 from pyoptim.train.callbacks.listed import all_callbacks, call
-from pyoptim.train.data import Order, Shuffle, Source, Validation, batches_of, prepare
+from pyoptim.train.data import (
+    Order,
+    Shuffle,
+    Source,
+    Validation,
+    as_validation,
+    batches_of,
+    prepare,
+)
 from pyoptim.train.evaluation import evaluate
 from pyoptim.train.history import History, StopReason
 from pyoptim.train.interrupts import interrupts
@@ -35,6 +43,7 @@ from pyoptim.train.state import (
     check_data,
     restore,
     restore_callbacks,
+    restore_place,
     saved_state,
 )
 from pyoptim.train.step import Step
@@ -76,14 +85,14 @@ class Trainer:
     prefetch : bool, optional
         Whether a thread gets the next batch ready while a step runs. By default it does for mapped
         files, chunks, and batches of at least a megabyte.
-    seed : int
+    seed : int, at least 0
         Of the split and of every epoch's order.
     validation : float, (x, y), (x, y, sample_weight), mapping of these tuples or None
         The share of rows held out, or rows of your own, to measure ``val_loss`` on; or several
         sets, by the names that their columns begin with.
     metrics : sequence or mapping, optional
         What to measure on validation sets beside the loss and, for classes, the accuracy: names of
-        scikit-learn's scorers, and functions ``metric(y, predicted)``, which also get
+        scikit-learn's scorers, and functions ``metric(y, predicted)``. Both also get
         ``sample_weight=`` if they take it. A mapping gives them names.
     penalty : Penalty or sequence of Penalty, optional
         On the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. Their values
@@ -158,8 +167,7 @@ class Trainer:
         max_time: float | timedelta | None = None,
         progress: bool | None = None,
     ) -> None:
-        check_not_negative("l1", l1)
-        check_not_negative("l2", l2)
+        l1, l2 = as_not_negative("l1", l1), as_not_negative("l2", l2)
         self._model = as_model(model)
         if optimizer is not None and not (
             isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)
@@ -168,7 +176,8 @@ class Trainer:
                 f"optimizer must be one over the model's params, got {optimizer!r}; "
                 "make it as AdamW(model.params), or of groups of model.params.select(...)"
             )
-        if metrics and not validation:
+        self.validation = as_validation(validation)
+        if metrics and self.validation is None:
             raise ValueError("metrics are measured on validation sets: they need validation=")
         self.model = model
         self.loss = self._model.loss if loss is None else losses.get(loss)
@@ -183,16 +192,16 @@ class Trainer:
         if shuffle not in (True, False, "blocks"):
             raise ValueError(f"shuffle must be True, False or 'blocks', got {shuffle!r}")
         self.shuffle = shuffle
-        self.prefetch = prefetch
-        self.seed = seed
-        self.validation = validation or None
+        self.prefetch = None if prefetch is None else as_flag("prefetch", prefetch)
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self.metrics = named_metrics(metrics)
         self._rising = {"accuracy"} | scorers(metrics)
-        self.penalties = [penalty] if isinstance(penalty, Penalty) else list(penalty or [])
+        given = [penalty] if isinstance(penalty, Penalty) or penalty is None else penalty
+        if not (isinstance(given, Sequence) and all(isinstance(p, Penalty | None) for p in given)):
+            raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
+        self.penalties = [each for each in given if each is not None]
         if l1 or l2:
             self.penalties.insert(0, ElasticNet(l1, l2))
-        if not all(isinstance(each, Penalty) for each in self.penalties):
-            raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
         check_parts(
             self._model,
             self.loss,
@@ -233,8 +242,11 @@ class Trainer:
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """The number of batches that all rows make; None for chunks, whose rows are not known."""
-        rows = self.data["rows"]
+        """The number of batches that all rows make; None where these are not known.
+
+        They are not before `fit`, and never of chunks.
+        """
+        rows = self.data.get("rows")
         if rows is None:
             return None
         whole, left = divmod(rows, self.batch_size)
@@ -261,6 +273,9 @@ class Trainer:
         score: float | None = None,
     ) -> Path:
         """Save the run as it is between two steps; the callback `Checkpoint` does it regularly.
+
+        After a `fit` that brought back the best epoch's parameters, these are what is saved: a run
+        that is to go on needs a `Checkpoint`, which saves before they come back.
 
         See `pyoptim.checkpoint.save` for the arguments, the result, and errors.
         """
@@ -306,15 +321,16 @@ class Trainer:
         FileNotFoundError
             If there is no such directory.
         ValueError, TypeError
-            If it is of another model, optimizer or set of callbacks.
+            If it is of another model, optimizer or set of callbacks: nothing has changed then.
         """
         folder = Path(directory)
         if missing_ok and not (folder.is_dir() and any(folder.glob("[!.]*"))):
             return self
         found = checkpoint.load(folder)
-        self._begin()
         restore(self, found)
+        self._begin()
         self._resumed = saved_state(found)
+        restore_place(self, self._resumed)
         return self
 
     def fit(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pyoptim.checkpoint import Keep
+from pyoptim.checkpoint.retention import as_policy
 from pyoptim.checks import as_count
 from pyoptim.train.callbacks.monitor import Mode, Monitor
 from pyoptim.train.history import StopReason
@@ -77,9 +78,11 @@ class Checkpoint(Monitor):
     ) -> None:
         super().__init__(monitor or "", mode)
         self.directory = Path(directory)
-        self.every_epochs = every_epochs and as_count("every_epochs", every_epochs)
-        self.every_steps = every_steps and as_count("every_steps", every_steps)
-        self.keep = Keep(newest=keep) if isinstance(keep, int) else keep
+        self.every_epochs, self.every_steps = (
+            None if count is None else as_count(name, count)
+            for name, count in (("every_epochs", every_epochs), ("every_steps", every_steps))
+        )
+        self.keep = as_policy(keep)
         if self.keep.best and not monitor:
             raise ValueError("Keep(best=...) needs a monitor")
         self.path: Path | None = None

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class CSVLogger(Callback):
     """Writes the history to a CSV file after every epoch, in one piece.
 
+    Directories that are missing are made.
+
     What a killed run has written after its last checkpoint is gone when it is resumed: the file
     always has each epoch once.
 
@@ -38,6 +40,12 @@ class CSVLogger(Callback):
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Have a place for the file, before and not after an epoch."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self.path.is_dir():
+            raise IsADirectoryError(f"{self.path}: a directory, where CSVLogger needs a file")
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the history so far."""

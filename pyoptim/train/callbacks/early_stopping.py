@@ -18,8 +18,7 @@ class EarlyStopping(Monitor):
     """Ends training when a metric has not improved for `patience` epochs.
 
     The best epoch's parameters, with the model's buffers, come back at the end, however training
-    ends. NaN is never an
-    improvement. A resumed run goes on with the patience that was left.
+    ends. NaN is never an improvement. A resumed run goes on with the patience that was left.
 
     Parameters
     ----------

@@ -28,6 +28,8 @@ def all_callbacks(
     TypeError
         If one is no callback.
     """
+    if isinstance(callbacks, Callback):
+        raise TypeError(f"callbacks must be a list, got {callbacks!r}; write [...] around it")
     found = list(callbacks)
     if early_stopping is not None:
         found.append(early_stopping)

@@ -44,13 +44,13 @@ class Monitor(Callback):
         ValueError
             If there is no such metric; the message lists those that there are.
         """
-        history = trainer.history
-        if self.monitor not in history:
+        row = trainer.history.rows[-1]
+        if self.monitor not in row:
             raise ValueError(
                 f"{type(self).__name__} on {self.monitor!r}: there is no such metric; "
-                f"there are {', '.join(history.columns)}"
+                f"there are {', '.join(row)}"
             )
-        return history[self.monitor][-1]
+        return row[self.monitor]
 
     def direction(self, trainer: Trainer) -> Mode:
         """Return the mode, found by the metric's name if it was not given."""

@@ -77,16 +77,16 @@ class ReduceLROnPlateau(Monitor):
         """Begin with the rates that there are."""
         super().on_fit_begin(trainer)
         check_no_schedule(self, trainer)
+        rises = self.mode == "max" or (self.mode is None and trainer.higher_is_better(self.monitor))
         self._schedules = [
-            reduce_on_plateau(float(group["lr"]), **self._settings, mode=self.mode or "min")
+            reduce_on_plateau(float(group["lr"]), **self._settings, mode="max" if rises else "min")
             for group in trainer.optimizer.param_groups
         ]
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Look at the metric, and set the rates."""
         value = self.latest(trainer)
-        if self.mode is None and self.direction(trainer) == "max":
-            value = -value
+        self.direction(trainer)  # raises where it is not known
         for group, schedule in zip(trainer.optimizer.param_groups, self._schedules, strict=True):
             group["lr"] = schedule.update(value)
 

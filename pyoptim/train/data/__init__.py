@@ -1,7 +1,7 @@
 """Where rows come from, in mini-batches whose order a seed fixes."""
 
 from pyoptim.train.data.chunks import Chunks
-from pyoptim.train.data.inputs import Validation, prepare
+from pyoptim.train.data.inputs import Validation, as_validation, prepare
 from pyoptim.train.data.order import Shuffle, batches, split_blocks, split_rows
 from pyoptim.train.data.prefetch import batches_of, prefetched
 from pyoptim.train.data.rows import Rows
@@ -17,6 +17,7 @@ __all__ = [
     "Source",
     "Table",
     "Validation",
+    "as_validation",
     "batches",
     "batches_of",
     "prefetched",

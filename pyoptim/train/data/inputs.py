@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from pyoptim.checks import as_number
 from pyoptim.csr import is_sparse
 from pyoptim.train.data.chunks import Chunks
 from pyoptim.train.data.mapped import is_mapped
@@ -24,6 +25,47 @@ if TYPE_CHECKING:
 Validation: TypeAlias = float | tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None
 
 _CONVERTED_AT_ONCE = 2**30  # bytes; what is larger is converted batch by batch
+
+
+def as_validation(validation: Any) -> Validation:
+    """Return what to validate on, None where it is nothing; sets are not looked into.
+
+    Raises
+    ------
+    ValueError
+        If a share is not at least 0 and below 1.
+    TypeError
+        If it is none of a share, a set, and a mapping of sets.
+
+    Examples
+    --------
+    >>> as_validation(0.0), as_validation(0.25), as_validation([[[1.0]], [2.0]])
+    (None, 0.25, ([[1.0]], [2.0]))
+    """
+    if validation is None or isinstance(validation, Mapping):
+        sets = {name: _as_set(f"validation[{name!r}]", s) for name, s in (validation or {}).items()}
+        return sets or None
+    if isinstance(validation, tuple | list):
+        return _as_set("validation", validation)
+    try:
+        share = as_number("validation", validation)
+    except TypeError:
+        raise TypeError(
+            "validation must be a share of the rows, (x, y), (x, y, sample_weight), or a mapping "
+            f"of names to these tuples, got {type(validation).__name__}"
+        ) from None
+    if not 0 <= share < 1:
+        raise ValueError(f"validation must be in [0, 1), got {validation}")
+    return share or None
+
+
+def _as_set(what: str, given: Any) -> tuple[Any, ...]:
+    if isinstance(given, tuple | list) and len(given) in (2, 3):
+        return tuple(given)
+    of = f" of {len(given)}" if isinstance(given, tuple | list) else ""
+    raise TypeError(
+        f"{what}: expected (x, y) or (x, y, sample_weight), got {type(given).__name__}{of}"
+    )
 
 
 def prepare(
@@ -86,7 +128,7 @@ def _prepare_chunks(
     loss: Loss,
     model: Model,
 ) -> tuple[Source, dict[str, Rows | Table]]:
-    if hasattr(chunks, "dtype") or is_sparse(chunks):
+    if hasattr(chunks, "dtype") or is_sparse(chunks) or isinstance(chunks, Mapping):
         raise TypeError("y is missing: only chunks (x, y) are given without it")
     if sample_weight is not None:
         raise ValueError("sample_weight: chunks bring their own: (x, y, sample_weight)")

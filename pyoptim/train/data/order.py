@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from pyoptim.checks import as_count
 from pyoptim.parameters import Array
 
 Shuffle: TypeAlias = bool | Literal["blocks"]
@@ -20,7 +21,8 @@ _MIXED = 64  # blocks that are shuffled together
 
 def _random(seed: int, purpose: int, stream: int = 0) -> np.random.Generator:
     """Return random numbers that depend on their key and the number of their stream alone."""
-    return np.random.Generator(np.random.Philox(key=[seed, purpose], counter=[0, 0, 0, stream]))
+    key = np.array([seed, purpose], np.uint64)  # of a list numbers from 2^63 on become floats
+    return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
 
 def _permutation(seed: int, purpose: int, rows: int) -> Array:
@@ -39,8 +41,9 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If one of the two would be empty.
+        If one of the two would be empty, or the seed is out of range.
     """
+    seed = as_count("seed", seed, 2**64 - 1, least=0)
     held_out = round(rows * fraction)
     if not 0 < held_out < rows:
         raise ValueError(

@@ -61,7 +61,9 @@ def parts_of(x: Inputs) -> tuple[Any, ...]:
 
 
 def count_rows(x: Inputs) -> int:
-    """Return how many rows x has; ValueError if its parts do not agree."""
+    """Return how many rows x has; ValueError if its parts do not agree, or are no rows."""
+    if any(getattr(part, "shape", None) == () for part in parts_of(x)):
+        raise ValueError("x: expected rows, got a single value")
     counts = {part.shape[0] if hasattr(part, "shape") else len(part) for part in parts_of(x)}
     if len(counts) != 1:
         raise ValueError(f"x: its parts have {', '.join(map(str, sorted(counts)))} rows")
@@ -103,15 +105,16 @@ def as_rows(
 
 
 def joined(parts: list[Rows]) -> Rows:
-    """Return the rows of several parts as one; either all of them have weights, or none."""
+    """Return the rows of several parts as one; where only some have weights, others weigh 1."""
     if len(parts) == 1:
         return parts[0]
     whole = [_joined([parts_of(part.x)[i] for part in parts]) for i in range(_width(parts[0]))]
-    weights = [part.weights for part in parts if part.weights is not None]
+    weighted = any(part.weights is not None for part in parts)
+    weights = [np.ones(part.size) if part.weights is None else part.weights for part in parts]
     return Rows(
         tuple(whole) if isinstance(parts[0].x, tuple) else whole[0],
         np.concatenate([part.y for part in parts]),
-        np.concatenate(weights) if weights else None,
+        np.concatenate(weights) if weighted else None,
     )
 
 
@@ -120,6 +123,9 @@ def _width(rows: Rows) -> int:
 
 
 def _joined(arrays: list[Any]) -> Any:
+    kinds = {type(array) for array in arrays}
+    if len(kinds) > 1 and CSR in kinds:
+        raise TypeError("chunks: some are sparse and others are not")
     if isinstance(arrays[0], CSR):
         return concatenated(arrays)
     if not isinstance(arrays[0], np.ndarray):

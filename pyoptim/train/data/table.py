@@ -70,13 +70,18 @@ class Table(Source):
 
     @property
     def fingerprint(self) -> str:
-        """A checksum of some rows, and of all targets and weights that are in memory."""
+        """A checksum of some rows, and of all targets and weights that are in memory.
+
+        Python's objects, which have no bytes of their own, do not count.
+        """
         count = min(self.rows.size, _SAMPLED)
         numbers = np.linspace(0, self.rows.size - 1, count).astype(np.int64)
         some = _values(Reader(self).read(numbers, of_all=True))
         arrays = some if self.cast is not None else some + _values(self.rows._replace(x=()))
         sums = [
-            _core.xxh64(np.ascontiguousarray(array).reshape(-1).view(np.uint8)) for array in arrays
+            _core.xxh64(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            for array in arrays
+            if not array.dtype.hasobject
         ]
         return f"{_core.xxh64(np.array(sums, np.uint64)):016x}"
 
