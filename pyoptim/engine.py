@@ -32,8 +32,11 @@ class Engine(Protocol):
     def step(self, grads: Any, grad_scale: float) -> StepInfo:
         """Make a step."""
 
-    def readable_grads(self, grads: Any) -> list[Array | None]:
-        """Return the gradients of a step as contiguous arrays, None where there is none."""
+    def readable_grads(self, grads: Any, takes_rows: bool = False) -> list[Any]:
+        """Return the gradients of a step as contiguous arrays, None where there is none.
+
+        Where they may be of rows, those are RowGrads of such arrays, rows as int64.
+        """
 
     def update_hessian(self, estimates: Any) -> None:
         """Take in estimates of the Hessian's diagonal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,11 +15,16 @@ StateDict: TypeAlias = dict[str, Any]
 _LARGEST_STEP = 2**53  # up to here a float64 counts exactly
 
 
-def fitting(state: Mapping[str, Any], own: StateDict, kind: str = "rule") -> StateDict:
+def fitting(
+    state: Mapping[str, Any],
+    own: StateDict,
+    kind: str = "rule",
+    any_length: Collection[str] = (),
+) -> StateDict:
     """Return a saved state with values of the same types as an optimizer's own.
 
     `kind` is the key that tells what the state is of. What is a whole number in the own state is
-    one of at least 0.
+    one of at least 0. The first axis of the arrays in `any_length` may be of another length.
 
     Raises
     ------
@@ -38,12 +43,15 @@ def fitting(state: Mapping[str, Any], own: StateDict, kind: str = "rule") -> Sta
             + (f"; it lacks {', '.join(missing)}" if missing else "")
             + (f"; it has beside {', '.join(unknown)}" if unknown else "")
         )
-    return {key: _fitting_value(key, state[key], mine) for key, mine in own.items()}
+    return {
+        key: _fitting_value(key, state[key], mine, 1 if key in any_length else 0)
+        for key, mine in own.items()
+    }
 
 
-def _fitting_value(key: str, value: Any, mine: Any) -> Any:
+def _fitting_value(key: str, value: Any, mine: Any, free_axes: int) -> Any:
     if isinstance(mine, np.ndarray):
-        return _fitting_array(key, np.asarray(value), mine)
+        return _fitting_array(key, np.asarray(value), mine, free_axes)
     if isinstance(mine, str):
         return value
     if type(mine) is int:
@@ -54,8 +62,8 @@ def _fitting_value(key: str, value: Any, mine: Any) -> Any:
     return number  # the ranges of settings are the engine's to check
 
 
-def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray) -> np.ndarray:
-    if theirs.shape != mine.shape:
+def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray, free_axes: int) -> np.ndarray:
+    if theirs.ndim != mine.ndim or theirs.shape[free_axes:] != mine.shape[free_axes:]:
         raise ValueError(f"{key}: the state has shape {theirs.shape}, this optimizer {mine.shape}")
     if theirs.dtype != mine.dtype:
         raise TypeError(f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}")

@@ -59,13 +59,19 @@ def seeds() -> list[bytes]:
 
 def mutated(content: bytes, rng: random.Random) -> bytes:
     """Return a file with some changes; mostly with a size field that is right again."""
-    data = bytearray(content)
-    for _ in range(rng.choice((1, 1, 2, 5))):
-        rng.choice(_CHANGES)(data, rng)
+    data = changed(content, rng)
     if len(data) >= 8 and rng.random() < 0.8:
         end = data.rfind(b"}") + 1
         data[:8] = max(end - 8, 0).to_bytes(8, "little")
     return bytes(data)
+
+
+def changed(content: bytes, rng: random.Random) -> bytearray:
+    """Return bytes with some changes."""
+    data = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        rng.choice(_CHANGES)(data, rng)
+    return data
 
 
 def _flip(data: bytearray, rng: random.Random) -> None:

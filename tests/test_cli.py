@@ -25,8 +25,8 @@ from pyoptim.cli.commands import pyoptim  # noqa: E402
 ROWS = 400
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
+@pytest.fixture(name="run")
+def run_in_a_folder(tmp_path, monkeypatch):
     """Return a function that runs a command in an empty directory and checks its status."""
     monkeypatch.chdir(tmp_path)
 
@@ -41,8 +41,8 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-@pytest.fixture
-def refused(run):
+@pytest.fixture(name="refused")
+def run_that_must_fail(run):
     """Return a function that runs a command which must fail with one line on stderr."""
 
     def refused(*arguments):
@@ -70,8 +70,8 @@ def make_table():
     )
 
 
-@pytest.fixture
-def flights(tmp_path):
+@pytest.fixture(name="flights")
+def file_of_flights(tmp_path):
     """Write the table as CSV and return its path."""
     from pyarrow.csv import write_csv
 

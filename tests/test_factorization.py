@@ -390,8 +390,6 @@ def test_the_trainer_refuses_what_acts_on_whole_tables(model: Any) -> None:
         trainer = po.train.Trainer(model, progress=False, **penalty)
         with pytest.raises(TypeError, match=r"penalties act on whole arrays, and .* row-sparse"):
             trainer.fit(x, y)
-    with pytest.raises(TypeError, match="GradientAccumulation works on whole"):
-        po.train.Trainer(model, accumulate=2)
     with pytest.raises(TypeError, match="Lion takes no RowGrad"):
         po.Lion(model.params)
 

@@ -105,14 +105,12 @@ class BoundOptimizer {
   }
 
   /// The gradients of a step as contiguous arrays, None where there is none; strided ones copied.
-  [[nodiscard]] py::list readable_grads(py::handle grads) const {
+  /// Where they may be of some rows, those are RowGrads with arrays of this kind.
+  [[nodiscard]] py::list readable_grads(py::handle grads, bool takes_rows) const {
     check_tensors();
-    if (grads.is_none()) {
-      check_bound();
-      if (!slots_.empty()) refuse_row_grad(grad_name(slots_.front().first));
-    }
-    const Arrays arrays = grads.is_none() ? Arrays{py::tuple(), bound_, bound_pointers_, {}}
-                                          : arrays_of(grads, "grads");
+    if (grads.is_none() && !slots_.empty() && !takes_rows)
+      refuse_row_grad(grad_name(slots_.front().first));
+    const Arrays arrays = grads.is_none() ? bound_arrays() : arrays_of(grads, "grads", takes_rows);
     const py::object owner = py::make_tuple(arrays.given, arrays.held);
     py::list readable;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
@@ -120,6 +118,7 @@ class BoundOptimizer {
         readable.append(py::none());
       else
         readable.append(py::array(params_[i].dtype(), shape(i), arrays.pointers[i], owner));
+    for (const auto& [index, grad] : arrays.by_rows) readable[index] = grad.object();
     return readable;
   }
 
@@ -146,14 +145,9 @@ class BoundOptimizer {
   StepInfo step(py::handle grads, double grad_scale) {
     check_tensors();
     if (grads.is_none()) {
-      check_bound();
-      if (slots_.empty())
+      if (is_bound() && slots_.empty())
         return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
-      Arrays arrays;
-      arrays.pointers = bound_pointers_;
-      for (const auto& [index, slot] : slots_)
-        arrays.by_rows.emplace_back(index, checked_row_grad(slot.attr("grad"), index));
-      return step_by_rows(arrays, grad_scale);
+      return step_by_rows(bound_arrays(), grad_scale);
     }
     const Arrays arrays = arrays_of(grads, "grads", true);
     if (arrays.by_rows.empty())
@@ -269,6 +263,17 @@ class BoundOptimizer {
   }
 
  private:
+  /// The gradients that belong to the parameters, as they are now.
+  [[nodiscard]] Arrays bound_arrays() const {
+    check_bound();
+    Arrays arrays{py::tuple(), bound_, bound_pointers_, {}};
+    for (const auto& [index, slot] : slots_) {
+      arrays.pointers[index] = nullptr;
+      arrays.by_rows.emplace_back(index, checked_row_grad(slot.attr("grad"), index));
+    }
+    return arrays;
+  }
+
   /// `takes_rows`: whether gradients may be of some rows.
   [[nodiscard]] Arrays arrays_of(py::handle given, const char* what,
                                  bool takes_rows = false) const {
@@ -462,7 +467,8 @@ void bind_optimizer(py::module_& module) {
            py::arg("master_weights") = Master::none, py::arg("modifier") = Modifier::none,
            py::arg("zero_grads") = false)
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
-      .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"))
+      .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"),
+           py::arg("takes_rows") = false)
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
       .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))

@@ -118,6 +118,11 @@ Gradient RowGrad::gradient() const {
   return {values_.data(), rows_.empty() ? &nothing : rows_.data(), rows_.size()};
 }
 
+py::object RowGrad::object() const {
+  const py::array_t<std::int64_t> rows(py::ssize_t(rows_.size()), rows_.data());
+  return py::module_::import("pyoptim.row_grad").attr("RowGrad")(rows, values_);
+}
+
 std::vector<Gradient> Arrays::gradients() const {
   std::vector<Gradient> all;
   for (const void* values : pointers) all.push_back({values});

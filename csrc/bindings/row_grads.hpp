@@ -33,6 +33,8 @@ class RowGrad {
 
   [[nodiscard]] const py::array& values() const { return values_; }
   [[nodiscard]] Gradient gradient() const;
+  /// A pyoptim.RowGrad of the checked rows, as int64, and the values.
+  [[nodiscard]] py::object object() const;
 
  private:
   std::vector<std::int64_t> rows_;  // from 0, below the number of the parameter's rows

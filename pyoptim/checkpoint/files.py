@@ -85,49 +85,36 @@ def save_safetensors(
     replace_file(Path(path), fill)
 
 
-def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
-    """Read the arrays of a safetensors file, whoever wrote it, strictly.
-
-    The arrays are views of the mapped file: what is not touched is not read. They may be written
-    to; the file does not change. Anything that the format does not allow is refused, also
-    what other readers let pass: duplicate and unknown keys, names like `../../x`, a header that
-    is not UTF-8, booleans that are neither 0 nor 1.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    dict of str to array
-        bfloat16 and float8 have the dtypes of ml_dtypes.
+def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | mmap.mmap:
+    """Map a file privately.
 
     Raises
     ------
     CheckpointError
-        If the file is damaged, or has a dtype that no array has (elements of 4 or 6 bits).
+        If there is something else than a file, or it has more bytes than `largest`.
     FileNotFoundError
         If there is no such file.
-
-    Notes
-    -----
-    A safetensors file has no checksums: damage to the data themselves is seen only in
-    checkpoints, by `pyoptim.checkpoint.load`.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import pyoptim as po
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "cut.safetensors")
-    ...     _ = path.write_bytes(bytes(7))
-    ...     try:
-    ...         po.checkpoint.load_safetensors(path)
-    ...     except po.CheckpointError as error:
-    ...         print(str(error).replace(folder, "folder"))
-    folder/cut.safetensors: not a valid safetensors file: 7 bytes are too few for a header
     """
-    return MappedFile(path).arrays()
+    # A pipe must not be waited for.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise CheckpointError(f"{path}: not a file")
+        if largest is not None and status.st_size > largest:
+            raise CheckpointError(
+                f"{path}: {status.st_size} bytes; {largest} are the most there may be"
+            )
+        if status.st_size == 0:
+            return b""
+        return mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_COPY)
+    except ValueError as error:  # it has become shorter
+        raise CheckpointError(f"{path}: {error}") from None
+    finally:
+        os.close(descriptor)
 
 
 class MappedFile:
@@ -150,29 +137,17 @@ class MappedFile:
 
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
-        # A pipe must not be waited for.
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path}: no such file") from None
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise CheckpointError(f"{path}: not a file")
-            self.size = status.st_size
-            self._map = self._mapped(descriptor) if self.size else b""
-        finally:
-            os.close(descriptor)
+        self._map = map_file(path)
+        self.size = len(self._map)
         try:
             self.header: Header = read_header(self._map)
         except CheckpointError as error:
             raise self.fault(str(error)) from None
 
-    def _mapped(self, descriptor: int) -> mmap.mmap:
-        try:
-            return mmap.mmap(descriptor, self.size, access=mmap.ACCESS_COPY)
-        except ValueError as error:  # it has become shorter
-            raise self.fault(str(error)) from None
+    @property
+    def tensors(self) -> dict[str, TensorInfo]:
+        """What is in the file, by name, in the order of the data."""
+        return self.header.tensors
 
     def fault(self, what: str) -> CheckpointError:
         """Return an error that names the file."""

@@ -7,13 +7,13 @@ is needed for what was valid so far, and the first fault ends it.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from mmap import mmap
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from pyoptim.checkpoint.dtypes import DTYPES
+from pyoptim.checkpoint.json_reader import BEGIN, BLANK, END, INTEGER, LONGEST_NAME, JsonReader
 from pyoptim.errors import CheckpointError
 
 SIZE_BYTES = 8
@@ -21,24 +21,14 @@ LARGEST_HEADER = 100_000_000
 MOST_TENSORS = 100_000
 MOST_METADATA = 2**16
 MOST_DIMENSIONS = 32
-LONGEST_NAME = 4096  # bytes
 METADATA = "__metadata__"
 
 _LARGEST = 2**63 - 1  # of a size in bytes, and of a dimension
 _FIELDS = ("dtype", "shape", "data_offsets")
 
-# Possessive repetitions (`*+`): nothing is tried twice.
-_BLANK = rb"[ \t\n\r]*+"
-_STRING = rb'"((?:[^"\\\x00-\x1f]++|\\[^\x00-\x1f])*+)"'
-_INTEGER = rb"(?:0|[1-9][0-9]*+)"
-_KEY = re.compile(_BLANK + _STRING + _BLANK + b":" + _BLANK)
-_TEXT = re.compile(_STRING)
-_BEGIN = re.compile(rb"\{" + _BLANK)
-_NEXT = re.compile(_BLANK + b"([,}])")
-_END = re.compile(_BLANK + rb"\}")
 _NUMBERS = re.compile(
-    rb"\[" + _BLANK + b"((?:" + _INTEGER + b"(?:" + _BLANK + b"," + _BLANK + _INTEGER + b")*+)?+)"
-    + _BLANK + rb"\]"
+    rb"\[" + BLANK + b"((?:" + INTEGER + b"(?:" + BLANK + b"," + BLANK + INTEGER + b")*+)?+)"
+    + BLANK + rb"\]"
 )  # fmt: skip
 _PADDING = re.compile(rb" *+")
 _LONGEST_NUMBERS = MOST_DIMENSIONS * 32  # bytes
@@ -123,13 +113,11 @@ def check_name(name: str) -> None:
         raise ValueError(f"the name {name!r} is a path that leads elsewhere")
 
 
-class _Reader:
-    """The place in the header up to which all was valid."""
+class _Reader(JsonReader):
+    """The header up to which all was valid."""
 
     def __init__(self, data: bytes | mmap, end: int) -> None:
-        self.data = data
-        self.at = SIZE_BYTES
-        self.end = end
+        super().__init__(data, SIZE_BYTES, end)
         self.room = len(data) - end  # for the tensors' data
         self.tensors: dict[str, TensorInfo] = {}
         self.metadata: dict[str, str] | None = None
@@ -137,8 +125,8 @@ class _Reader:
     def read(self) -> None:
         """Read tensors and metadata."""
         needed = 0
-        self.take(_BEGIN, "the header does not begin with {")
-        more = not self.skip(_END)
+        self.take(BEGIN, "the header does not begin with {")
+        more = not self.skip(END)
         while more:
             name = self.key("a tensor's name")
             if name == METADATA:
@@ -170,8 +158,8 @@ class _Reader:
     def tensor(self, name: str) -> TensorInfo:
         """Read the object after a tensor's name."""
         fields: dict[str, Any] = {}
-        self.take(_BEGIN, f"the tensor {name!r} is no JSON object")
-        more = not self.skip(_END)
+        self.take(BEGIN, f"the tensor {name!r} is no JSON object")
+        more = not self.skip(END)
         while more:
             field = self.key(f"a field of the tensor {name!r}")
             if field not in _FIELDS:
@@ -232,8 +220,8 @@ class _Reader:
     def read_metadata(self) -> dict[str, str]:
         """Read the object after __metadata__."""
         found: dict[str, str] = {}
-        self.take(_BEGIN, f"{METADATA} is no JSON object")
-        more = not self.skip(_END)
+        self.take(BEGIN, f"{METADATA} is no JSON object")
+        more = not self.skip(END)
         while more:
             key = self.key(f"a key of {METADATA}")
             if key in found:
@@ -243,49 +231,6 @@ class _Reader:
             found[key] = self.text(f"{METADATA}[{key[:40]!r}]", LARGEST_HEADER)
             more = self.more()
         return found
-
-    def key(self, what: str) -> str:
-        """Read a string and the colon after it."""
-        return self.unescape(self.take(_KEY, f"expected {what}, then a colon"), what, LONGEST_NAME)
-
-    def text(self, what: str, longest: int) -> str:
-        """Read a string."""
-        return self.unescape(self.take(_TEXT, f"{what} is no string"), what, longest)
-
-    def unescape(self, found: re.Match[bytes], what: str, longest: int) -> str:
-        """Return the string that a pattern found between quotes."""
-        if found.end(1) - found.start(1) > longest:
-            self.fail(f"{what} is longer than {longest} bytes")
-        raw = found[1]
-        try:
-            text: str = json.loads(b'"%b"' % raw) if b"\\" in raw else raw.decode()
-            text.encode()  # no lone surrogates
-        except ValueError:
-            self.fail(f"{what} is no valid text")
-        return text
-
-    def more(self) -> bool:
-        """Read what follows a member of an object; return whether it is a comma."""
-        return self.take(_NEXT, "expected , or }")[1] == b","
-
-    def take(self, pattern: re.Pattern[bytes], fault: str) -> re.Match[bytes]:
-        """Read what must stand here."""
-        found = pattern.match(self.data, self.at, self.end)
-        if found is None:
-            self.fail(fault)
-        self.at = found.end()
-        return found
-
-    def skip(self, pattern: re.Pattern[bytes]) -> bool:
-        """Read what may stand here; return whether it does."""
-        found = pattern.match(self.data, self.at, self.end)
-        if found is not None:
-            self.at = found.end()
-        return found is not None
-
-    def fail(self, fault: str) -> NoReturn:
-        """Raise an error that tells the place."""
-        raise CheckpointError(f"{fault} (at byte {self.at})")
 
 
 def _in_order(tensors: dict[str, TensorInfo], size: int) -> dict[str, TensorInfo]:

@@ -23,6 +23,23 @@ _PENALTY = click.FloatRange(min=0)
 _NAME_WIDTH = 12
 
 
+class _BatchSize(click.ParamType[int | str]):
+    """A number of rows, or the word auto."""
+
+    name = "rows|auto"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number, or the word."""
+        if value == "auto":
+            return "auto"
+        try:
+            return _COUNT.convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is neither a whole number of at least 1 nor auto.", param, ctx)
+
+
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="For C and C++: python -m pyoptim --cmake-dir, --include-dir or --lib-dir tells where "
@@ -90,7 +107,14 @@ def demo(out: Path, seed: int, epochs: int) -> None:
 )
 @click.option("--lr", type=float, help="Learning rate.  [default: the optimizer's own]")
 @click.option("--epochs", type=_COUNT, default=20, show_default=True)
-@click.option("--batch-size", type=_COUNT, default=256, show_default=True, help="Rows a step.")
+@click.option(
+    "--batch-size",
+    type=_BatchSize(),
+    default=256,
+    show_default=True,
+    help="Rows a step. auto: the largest that still makes an epoch faster, measured before training"
+    " and reported on stderr; --resume keeps it.",
+)
 @click.option(
     "--validation",
     type=_FRACTION,

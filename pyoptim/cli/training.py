@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import numpy as np
@@ -53,7 +53,7 @@ class Settings:
     optimizer: str = "adamw"
     lr: float | None = None
     epochs: int = 20
-    batch_size: int = 256
+    batch_size: int | Literal["auto"] = 256
     validation: float = 0.1
     l1: float = 0.0
     l2: float = 0.0

@@ -258,9 +258,9 @@ class MatrixEngine:
     def engine(self) -> Any:
         raise TypeError(f"{self._rule.name} cannot be stepped by compiled code: call its step()")
 
-    def readable_grads(self, grads: Any) -> list[Array | None]:
+    def readable_grads(self, grads: Any, takes_rows: bool = False) -> list[Any]:
         given = self._given(grads)
-        return self._intake.readable_grads([None] * len(given) + given)[len(given) :]
+        return self._intake.readable_grads([None] * len(given) + given, takes_rows)[len(given) :]
 
     def get(self, group: int, name: str) -> Any:
         if name in _ADAMW_NAMES:

@@ -1,4 +1,4 @@
-"""Weights that someone trained before, from any safetensors file."""
+"""Weights that someone trained before, from any safetensors files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy.typing as npt
 
-from pyoptim.checkpoint.files import MappedFile
+from pyoptim.checkpoint.sharded import TensorFile, open_tensors
 from pyoptim.models.protocol import Trainable
 from pyoptim.parameters import Parameters
 from pyoptim.selection import Patterns, match
@@ -29,14 +29,17 @@ def load_pretrained(
     strict: bool = True,
     dtype: npt.DTypeLike | None = None,
 ) -> Parameters:
-    """Read weights from a safetensors file, whoever wrote it, into a model or into Parameters.
+    """Read weights from safetensors files, whoever wrote them, into a model or into Parameters.
 
-    Of the file, which is mapped into memory, only what is taken is read. Floating-point types are
+    Of a file, which is mapped into memory, only what is taken is read. Floating-point types are
     converted; nothing else is. Everything is checked before anything is written.
 
     Parameters
     ----------
     path : path
+        A safetensors file; a directory as Hugging Face writes it, with ``model.safetensors``, or
+        with several files and ``model.safetensors.index.json``; or an index. See
+        `pyoptim.checkpoint.load_safetensors`.
     model : model or Parameters, optional
         What is filled, buffers too if it has some. Without it there are new Parameters of what is
         taken.
@@ -73,7 +76,7 @@ def load_pretrained(
         If what is taken is not of floating-point numbers, or of several types and no dtype is
         given.
     CheckpointError
-        If the file is damaged.
+        If a file is damaged, or files and their index do not fit.
     FileNotFoundError
         If there is no such file.
 
@@ -96,7 +99,7 @@ def load_pretrained(
     >>> table
     Parameters(table: (8, 4); 32 of float32)
     """
-    file = MappedFile(path)
+    file = open_tensors(path)
     sources = _sources(file, map)
     params = _params_of(model)
     arrays = {**(params or {}), **getattr(model, "buffers", {})}
@@ -117,7 +120,7 @@ def load_pretrained(
         sources = {name: source for name, source in sources.items() if name in wanted}
         _check_floats(file, sources)
     if not sources:
-        raise ValueError(f"{file.path}: nothing is taken; it has {', '.join(file.header.tensors)}")
+        raise ValueError(f"{file.path}: nothing is taken; it has {', '.join(file.tensors)}")
     for name, source in sources.items():
         array = file.array(source)
         arrays[name][...] = array.T if name in turned else array
@@ -128,9 +131,9 @@ def _params_of(model: Trainable | Parameters | None) -> Parameters | None:
     return model if model is None or isinstance(model, Parameters) else model.params
 
 
-def _sources(file: MappedFile, names: NameMap | None) -> dict[str, str]:
+def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
     """Return which tensor of the file is called how here, in the order of the file."""
-    there = file.header.tensors
+    there = file.tensors
     if isinstance(names, Mapping):
         unknown = [name for name in names if name not in there]
         if unknown:
@@ -150,16 +153,16 @@ def _sources(file: MappedFile, names: NameMap | None) -> dict[str, str]:
     return sources
 
 
-def _shape(file: MappedFile, source: str, turned: bool) -> tuple[int, ...]:
-    shape = file.header.tensors[source].shape
+def _shape(file: TensorFile, source: str, turned: bool) -> tuple[int, ...]:
+    shape = file.tensors[source].shape
     if turned and len(shape) > 2:
         raise ValueError(f"{file.path}: {source} of shape {shape} is no matrix to transpose")
     return shape[::-1] if turned else shape
 
 
-def _check_floats(file: MappedFile, sources: Mapping[str, str]) -> None:
+def _check_floats(file: TensorFile, sources: Mapping[str, str]) -> None:
     for name, source in sources.items():
-        dtype = file.header.tensors[source].dtype
+        dtype = file.tensors[source].dtype
         if not dtype.startswith(_FLOATS):
             raise TypeError(
                 f"{file.path}: {source} is of {dtype}, not of floating-point numbers; leave it out "
@@ -167,10 +170,10 @@ def _check_floats(file: MappedFile, sources: Mapping[str, str]) -> None:
             )
 
 
-def _common_dtype(file: MappedFile, sources: Iterable[str]) -> str | None:
+def _common_dtype(file: TensorFile, sources: Iterable[str]) -> str | None:
     """Return the type of new Parameters: float32 in the place of what they cannot be."""
     names = {"F64": "float64", "BF16": "bfloat16"}
-    found = {names.get(file.header.tensors[source].dtype, "float32") for source in sources}
+    found = {names.get(file.tensors[source].dtype, "float32") for source in sources}
     if len(found) > 1:
         raise TypeError(
             f"{file.path} has several dtypes ({', '.join(sorted(found))}): choose one with dtype="
@@ -179,7 +182,7 @@ def _common_dtype(file: MappedFile, sources: Iterable[str]) -> str | None:
 
 
 def _check_fit(
-    file: MappedFile,
+    file: TensorFile,
     shapes: Mapping[str, tuple[int, ...]],
     wanted: Mapping[str, tuple[int, ...]],
     *,

@@ -8,8 +8,13 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number, as_positive, check_not_negative
+from pyoptim.groups import row_sparse
 from pyoptim.optimizer import Optimizer
+from pyoptim.parameters import Array
+from pyoptim.row_grad import RowGrad
+from pyoptim.state_dict import StateDict
 from pyoptim.wrappers.base import Wrapper
+from pyoptim.wrappers.row_sums import RowSums
 
 
 class GradientAccumulation(Wrapper):
@@ -24,10 +29,14 @@ class GradientAccumulation(Wrapper):
     over their samples. `flush` makes the step for a last window that is not full. Sums of bfloat16
     are kept in float32.
 
+    Gradients of row-sparse parameters are of the rows that came in the window, whose sums an
+    optimizer makes as of a `RowGrad` of one batch with all of them; what is kept grows with these
+    rows, not with the table.
+
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the step. The sums are of its parameters' shapes.
+        What makes the step. The sums are of its parameters' shapes, or of their rows that came.
     every : int
         The micro-batches in a window.
 
@@ -60,19 +69,37 @@ class GradientAccumulation(Wrapper):
     2
     >>> w
     array([-9.])
+
+    With a table of which each micro-batch reads some rows:
+
+    >>> params = po.Parameters({"table": (1_000_000, 2)}, dtype="float64", row_sparse=["table"])
+    >>> opt = po.wrappers.GradientAccumulation(po.SGD(params, lr=1.0), every=2)
+    >>> for rows, weight in (([7, 3], 3), ([7], 1)):
+    ...     params.grads["table"] = po.RowGrad(rows, np.ones((len(rows), 2)))
+    ...     info = opt.step(weight=weight)
+    >>> params["table"][[0, 3, 7]]
+    array([[ 0.  ,  0.  ],
+           [-0.75, -0.75],
+           [-1.  , -1.  ]])
     """
 
     _numbers: ClassVar[tuple[str, ...]] = ("count", "total_weight")
     _gives_gradients = True
+    _takes_rows = True
 
     def __init__(self, optimizer: Optimizer | Wrapper, every: SupportsIndex) -> None:
         self.every = as_count("every", every)
         super().__init__(optimizer, every=self.every)
-        self._sums = self._allocate("sums")
+        by_rows = {name for params in self.unwrapped._groups for name in row_sparse(params)}
+        keys, params = self.unwrapped._keys, self._params
+        self._rows = {i: RowSums(params[i]) for i, key in enumerate(keys) if key in by_rows}
+        whole = [i for i in range(len(keys)) if i not in self._rows]
+        self._sums = dict(zip(whole, self._allocate("sums", whole), strict=True))
         # Type of sums and parameters differs for bfloat16: the mean is then rounded once.
-        narrow = any(s.dtype != p.dtype for s, p in zip(self._sums, self._params, strict=True))
-        self._means = self._allocate() if narrow else None
-        self._present = self._arrays["present"] = np.zeros(len(self._sums), np.int64)
+        self._narrows = any(p.dtype not in (np.float32, np.float64) for p in params)
+        self._means = self._allocate(of=whole) if self._narrows else list(self._sums.values())
+        self._present = self._arrays["present"] = np.zeros(len(keys), np.int64)
+        self._any_length = tuple(self._state_of_rows())
         self.count = 0
         self.total_weight = 0.0
 
@@ -105,19 +132,23 @@ class GradientAccumulation(Wrapper):
         ValueError
             If the weight is not above 0, or as `Optimizer.step`.
         TypeError
-            As `Optimizer.step`.
+            As `Optimizer.step`, or if a gradient is of rows where the parameter is not row-sparse,
+            or the other way round.
         """
         self._check_training("step()")
         weight = as_positive("weight", weight)
         factor = weight * as_number("grad_scale", grad_scale)
         check_not_negative("weight times the magnitude of grad_scale", abs(factor))
         given = self._read(grads)
-        for operation, seen in ((_core.weigh, False), (_core.add_weighed, True)):
-            pairs = [
-                (own, grad)
-                for own, grad, present in zip(self._sums, given, self._present, strict=True)
-                if grad is not None and bool(present) == seen
-            ]
+        self._check_rows(given)
+        new: list[tuple[Array, Array]] = []
+        more: list[tuple[Array, Array]] = []
+        for i, grad in enumerate(given):
+            if i in self._rows and grad is not None:
+                new.append((self._rows[i].add(grad.rows), grad.values))
+            elif grad is not None:
+                (more if self._present[i] else new).append((self._sums[i], grad))
+        for operation, pairs in ((_core.weigh, new), (_core.add_weighed, more)):
             if pairs:
                 sums, arrays = zip(*pairs, strict=True)
                 operation(sums, arrays, factor, self._threads)
@@ -131,15 +162,57 @@ class GradientAccumulation(Wrapper):
         self._check_training("flush()")
         return self._finish() if self.count > 0 else super().flush()
 
+    def _check_rows(self, grads: list[Any]) -> None:
+        """Raise TypeError unless gradients are of rows where parameters are row-sparse."""
+        for i, grad in enumerate(grads):
+            if grad is None or isinstance(grad, RowGrad) == (i in self._rows):
+                continue
+            name = self.unwrapped._native.names[i]
+            wanted, got = ("a RowGrad, as the parameter is row-sparse", "an array")
+            if i not in self._rows:
+                wanted = "an array of all elements"
+                got = "a RowGrad, which can be accumulated for Parameters(row_sparse=...)"
+            raise TypeError(f"gradient of {name}: expected {wanted}, got {got}")
+
     def _finish(self, **keywords: Any) -> _core.StepInfo | None:
         scale = 1 / self.total_weight
-        means = self._sums
-        if self._means is not None:
-            _core.narrow(self._sums, self._means, scale, self._threads)
-            means, scale = self._means, 1.0
-        grads = [g if here else None for g, here in zip(means, self._present, strict=True)]
-        info = self.optimizer.step(grads, grad_scale=scale, **keywords)
+        grads: list[Any] = [None] * len(self._present)
+        for i, mean in zip(self._sums, self._means, strict=True):
+            grads[i] = mean
+        if self._narrows:
+            _core.narrow(list(self._sums.values()), self._means, scale, self._threads)
+        for i, rows in self._rows.items():
+            grads[i] = rows.mean(scale, self._threads) if self._narrows else rows.gradient()
+        present = [g if here else None for g, here in zip(grads, self._present, strict=True)]
+        info = self.optimizer.step(present, grad_scale=1.0 if self._narrows else scale, **keywords)
+        for rows in self._rows.values():
+            rows.clear()
         self._present[...] = 0
         self.total_weight = 0.0
         self.count = 0
         return info
+
+    def _state_of_rows(self) -> StateDict:
+        state: StateDict = {}
+        for i, rows in self._rows.items():
+            key = self.unwrapped._keys[i]
+            state[f"rows.{key}"], state[f"values.{key}"] = rows.rows.copy(), rows.values.copy()
+        return state
+
+    def _own_state(self) -> StateDict:
+        return {**super()._own_state(), **self._state_of_rows()}
+
+    def _check_state(self, state: StateDict) -> None:
+        for i in self._rows:
+            key = self.unwrapped._keys[i]
+            rows, values, limit = state[f"rows.{key}"], state[f"values.{key}"], len(self._params[i])
+            if len(rows) != len(values):
+                raise ValueError(f"values.{key}: {len(values)} rows of values for {len(rows)} rows")
+            if rows.min(initial=0) < 0 or rows.max(initial=-1) >= limit:
+                raise ValueError(f"rows.{key}: the parameter has {limit} rows, counted from 0")
+
+    def _load(self, state: StateDict) -> None:
+        super()._load(state)
+        for i, rows in self._rows.items():
+            key = self.unwrapped._keys[i]
+            rows.load(state[f"rows.{key}"], state[f"values.{key}"])

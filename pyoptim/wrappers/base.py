@@ -63,6 +63,9 @@ class Wrapper(EvaluationPoints):
     _gives_gradients: ClassVar[bool] = False
     """Whether what is wrapped gets gradients that the wrapper made."""
 
+    _takes_rows: ClassVar[bool] = False
+    """Whether it can make them for row-sparse parameters, too."""
+
     takes_closure: bool = False
     """Whether `step` takes a function that computes gradients, not gradients."""
 
@@ -79,6 +82,7 @@ class Wrapper(EvaluationPoints):
         self.optimizer = optimizer
         self._settings = settings
         self._arrays: dict[str, Array] = {}
+        self._any_length: tuple[str, ...] = ()  # arrays of the state that may be longer or shorter
         inner = optimizer
         while isinstance(inner, Wrapper):
             inner = inner.optimizer
@@ -89,7 +93,7 @@ class Wrapper(EvaluationPoints):
     def _check_gradients(self) -> None:
         """Raise an error where the optimizer's gradients cannot be replaced by others."""
         by_rows = [name for params in self.unwrapped._groups for name in row_sparse(params)]
-        if by_rows:
+        if by_rows and not self._takes_rows:
             raise TypeError(
                 f"{type(self).__name__} works on whole gradients, and {by_rows[0]!r} is row-sparse"
             )
@@ -217,7 +221,7 @@ class Wrapper(EvaluationPoints):
                 inner[key[len(_INNER) :]] = value
             else:
                 own[key] = value
-        fitted = fitting(own, self._own_state(), "wrapper")
+        fitted = fitting(own, self._own_state(), "wrapper", self._any_length)
         self._check_state(fitted)
         self.optimizer.load_state_dict(inner)
         self._load(fitted)
@@ -266,21 +270,25 @@ class Wrapper(EvaluationPoints):
         """The number of threads that the optimizer was given, 0 for the default."""
         return self.unwrapped._options["num_threads"] or 0
 
-    def _read(self, grads: Any) -> list[Array | None]:
-        """Return gradients of any form as one contiguous array for each parameter, or None."""
+    def _read(self, grads: Any) -> list[Any]:
+        """Return gradients of any form as one contiguous array for each parameter, or None.
+
+        A RowGrad of such arrays where it is of rows.
+        """
         if callable(grads) and not _core.is_array(grads):
             raise TypeError(f"{type(self).__name__}: expected gradients, got a function")
         if isinstance(grads, Mapping):
             grads = self.unwrapped._in_order(grads)
-        return self.unwrapped._native.readable_grads(grads)
+        return self.unwrapped._native.readable_grads(grads, self._takes_rows)
 
-    def _allocate(self, name: str | None = None) -> list[Array]:
-        """Return zeroed arrays of the parameters' shapes.
+    def _allocate(self, name: str | None = None, of: Sequence[int] | None = None) -> list[Array]:
+        """Return zeroed arrays of the parameters' shapes, of all of them or of those numbered.
 
         With a name they are state: ``NAME.PARAMETER`` in `state_dict`, and of the type that
         arithmetic is done in, float32 for bfloat16. Without, they are of the parameters' dtypes.
         """
-        like = self._params
+        of = range(len(self._params)) if of is None else of
+        like = [self._params[i] for i in of]
         dtypes = [array.dtype for array in like]
         if name is not None:
             dtypes = [d if d == np.float64 else np.dtype(np.float32) for d in dtypes]
@@ -290,12 +298,9 @@ class Wrapper(EvaluationPoints):
             for flat, dtype, param in zip(memory, dtypes, like, strict=True)
         ]
         if name is not None:
-            self._arrays.update(self._by_name(name + ".", arrays))
+            keys = [self.unwrapped._keys[i] for i in of]
+            self._arrays |= {f"{name}.{key}": a for key, a in zip(keys, arrays, strict=True)}
         return arrays
-
-    def _by_name(self, prefix: str, arrays: list[Array]) -> dict[str, Array]:
-        keys = self.unwrapped._keys
-        return {prefix + key: array for key, array in zip(keys, arrays, strict=True)}
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -336,7 +341,7 @@ class KeptWeights(Wrapper):
         views = [array.view() for array in self._kept]
         for view in views:
             view.flags.writeable = False
-        return MappingProxyType(self._by_name("", views))
+        return MappingProxyType(dict(zip(self.unwrapped._keys, views, strict=True)))
 
     def _has_weights(self) -> bool:
         """Whether there is something to evaluate with, other than the parameters."""
