@@ -138,25 +138,23 @@ void multiply_narrow(const Tile<F>& tile, std::size_t rows, std::size_t columns)
 template <class F>
 void multiply(const ProductPart& part) {
   constexpr std::size_t width = register_bytes / sizeof(F);
-  Tile<F> tile{static_cast<const F*>(part.a),
-               part.a_row,
-               part.a_step,
-               static_cast<const F*>(part.b),
-               part.b_step,
-               static_cast<F*>(part.c),
-               part.c_row,
-               part.depth,
-               part.adds};
-  std::size_t left = part.columns;
-  const auto advance = [&](std::size_t columns) {
-    tile.b += columns;
-    tile.c += columns;
-    left -= columns;
+  const auto from = [&](std::size_t column) {
+    return Tile<F>{static_cast<const F*>(part.a),
+                   part.a_row,
+                   part.a_step,
+                   static_cast<const F*>(part.b) + column,
+                   part.b_step,
+                   static_cast<F*>(part.c) + column,
+                   part.c_row,
+                   part.depth,
+                   part.adds};
   };
-  for (; left >= tile_columns<F>; advance(tile_columns<F>))
-    multiply_rows<F, register_bytes, tile_vectors>(tile, part.rows);
-  for (; left >= width; advance(width)) multiply_rows<F, register_bytes, 1>(tile, part.rows);
-  if (left > 0) multiply_narrow<F, register_bytes>(tile, part.rows, left);
+  std::size_t j = 0;
+  for (; j + tile_columns<F> <= part.columns; j += tile_columns<F>)
+    multiply_rows<F, register_bytes, tile_vectors>(from(j), part.rows);
+  for (; j + width <= part.columns; j += width)
+    multiply_rows<F, register_bytes, 1>(from(j), part.rows);
+  if (j < part.columns) multiply_narrow<F, register_bytes>(from(j), part.rows, part.columns - j);
 }
 
 template <class F>

@@ -180,10 +180,10 @@ class Product {
     }
   }
 
-  const F* copied_a(const F* a, std::size_t rows, std::size_t depth, std::ptrdiff_t stride) const {
-    F* const copy = scratch<F>(0, most_rows * std::size_t(stride));
-    for (std::size_t i = 0; i < rows; ++i)
-      std::copy_n(a + std::ptrdiff_t(i) * a_.row_stride, depth, copy + std::ptrdiff_t(i) * stride);
+  const F* copied_a(const F* a, std::size_t height, std::size_t terms, std::ptrdiff_t a_row) const {
+    F* const copy = scratch<F>(0, most_rows * std::size_t(a_row));
+    for (std::size_t i = 0; i < height; ++i)
+      std::copy_n(a + std::ptrdiff_t(i) * a_.row_stride, terms, copy + std::ptrdiff_t(i) * a_row);
     return copy;
   }
 
