@@ -58,7 +58,7 @@ FALLING = po.schedules.exponential(0.03, 0.9985)
         (po.AdamW, 0.02, {"weight_decay": 0.0}),
         (po.RMSprop, FALLING, {}),
         (po.Adagrad, 0.5, {}),
-        (po.AdaBelief, 0.02, {}),
+        (po.AdaBelief, FALLING, {}),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
