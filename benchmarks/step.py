@@ -116,7 +116,11 @@ def measure_features(bench: Bench) -> Iterator[Measurement]:
     yield bench.measure(
         "EMA and clip",
         bench.sets.large,
-        [ours("AdamW", ema_decay=0.999, clip_norm=_CLIP_NORM), *contenders.torch_ema(_CLIP_NORM)],
+        [
+            ours("AdamW", ema_decay=0.999, clip_norm=_CLIP_NORM),
+            *_floors([(1, 0), (5, 4)]),
+            *contenders.torch_ema(_CLIP_NORM),
+        ],
         Target(1.70, PARAMETERS),
     )
 
