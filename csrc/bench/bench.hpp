@@ -18,6 +18,7 @@ namespace pyoptim::bench {
 void add_rules();
 void add_small();
 void add_kernels();
+void add_products();
 
 inline constexpr DType all_dtypes[] = {DType::float32, DType::float64, DType::bfloat16};
 const char* name_of(DType dtype);
