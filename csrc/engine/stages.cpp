@@ -11,7 +11,7 @@
 namespace pyoptim {
 namespace {
 
-constexpr std::size_t update_block = 512;  // a multiple of scale_block; what fits the first cache
+constexpr std::size_t update_block = 1024;  // a multiple of scale_block; what fits the first cache
 static_assert(update_block % scale_block == 0 && sum_block % scale_block == 0);
 
 enum class Part : std::uint8_t { states, param = max_states, grad, before, count };
