@@ -54,8 +54,8 @@ EXTRAS_DOC = """\
     modifier : {"cautious", "grams"}, optional
         Change the direction of updates. "cautious" leaves out elements that do not go against
         their gradient, and scales the others by the inverse of their share, 1000 at most (Liang et
-        al., 2024, arXiv:2411.16085). "grams" gives all the sign that goes against it (Cao et al.,
-        2024, arXiv:2412.17107).
+        al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the sign
+        that goes against it (Cao et al., 2024, arXiv:2412.17107).
     zero_grads : bool
         Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
         writable, and not overlap.

@@ -61,20 +61,20 @@ class Float8:
         for block in range(scales.size):
             part = slice(block * BLOCK, (block + 1) * BLOCK)
             x, most = values[part], np.abs(values[part]).max()
-            if most == 0:
+            if most < 2.0**-124:
                 continue
             signed = bool(np.signbit(x).any())
             mantissa = 3 if signed else 4
             shift = 23 - mantissa
             below = np.float32(2 - 2.0**-mantissa) * np.float32(1 - 2.0**-20)
-            bits = (x * (below / most)).view(np.int32)
+            bits = (x * (4 * below / most)).view(np.int32)
             half = np.uint32(1 << (shift - 1))
             added = (
                 half if key is None else thresholds(values.size, key)[part] >> np.uint32(32 - shift)
             )
             rounded = ((bits & 0x7FFFFFFF) + added.astype(np.int32)) >> shift
             least = 0 if signed else (x > 0).astype(np.int32)
-            code = np.maximum(rounded - (112 << mantissa), least)
+            code = np.maximum(rounded - (114 << mantissa), least)
             codes[part] = (code | np.where(signed & (bits < 0), 128, 0)).astype(np.uint8)
             scales[block] = most if signed else -most
         return cls(codes, scales)

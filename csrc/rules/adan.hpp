@@ -19,7 +19,8 @@ struct Adan {
       "    n = beta3 n + (1 - beta3) (g + beta2 d)^2\n"
       "    p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)\n"
       "    m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)\n\n"
-      "The betas are shares kept, as in the authors' code; the paper writes 1 - beta.\n\n"
+      "The betas are shares kept, as in the authors' code; the paper writes 1 - beta,\n"
+      "and optax weighs d and v^ by 1 - beta2, though its b2 is the share kept.\n\n"
       "Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,\n"
       "2022, arXiv:2208.06677.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};

@@ -20,6 +20,8 @@ struct Prodigy {
       "    beta3 = sqrt(beta2)                    (p0: the parameters at the start)\n"
       "    d' = max(d, d_coef r / |s|_1)          (sums over all parameters together)\n"
       "    p = p (1 - d lr weight_decay) - d lr m / (sqrt(v) + d' eps)\n\n"
+      "As in the authors' code with its defaults; optax multiplies lr by Adam's bias corrections,\n"
+      "sqrt(1 - beta2^t) / (1 - beta1^t).\n\n"
       "Mishchenko and Defazio, Prodigy: An Expeditiously Adaptive Parameter-Free Learner, 2023,\n"
       "arXiv:2306.06101.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};

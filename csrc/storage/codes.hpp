@@ -72,16 +72,19 @@ struct Float8 {
 template <bool Signed, bool Stochastic>
 class Float8Rounding {
  public:
-  // Nothing is rounded to more than the largest code.
-  explicit Float8Rounding(float most) : unit_(Float8::most_of(Signed) * (1 - 0x1p-20F) / most) {}
+  // Nothing is rounded to more than the largest code. Values are taken four times as large as what
+  // codes stand for: by no float of 2^-124 or more does that divide to a denormal or to infinity.
+  explicit Float8Rounding(float most)
+      : unit_(4 * Float8::most_of(Signed) * (1 - 0x1p-20F) / most) {}
 
   [[nodiscard]] std::int32_t encode(float value, std::uint32_t threshold) const {
     constexpr int shift = Float8::shift_of(Signed);
+    constexpr std::int32_t bias = Float8::bias + (2 << 23);
     const std::int32_t rounding =
         Stochastic ? std::int32_t(threshold >> (32 - shift)) : 1 << (shift - 1);
     const auto bits = __builtin_bit_cast(std::int32_t, value * unit_);
     const std::int32_t magnitude = Signed ? bits & 0x7FFFFFFF : bits;
-    const std::int32_t rounded = (magnitude + (rounding - Float8::bias)) >> shift;
+    const std::int32_t rounded = (magnitude + (rounding - bias)) >> shift;
     if constexpr (Signed) return (rounded > 0 ? rounded : 0) | ((bits >> 24) & 0x80);
     // What is above 0 and is to be divided by stays so.
     const auto word = __builtin_bit_cast(std::uint32_t, value);

@@ -40,8 +40,8 @@ class Extent {
     any_[0][0] = larger(__builtin_bit_cast(std::uint32_t, value), any_[0][0]);
   }
 
-  /// What the block is kept with: its largest magnitude, negative if no value is; 0 if all are; NaN
-  /// if one is not finite.
+  /// What the block is kept with: its largest magnitude, negative if no value is; 0 if all are
+  /// (or are below 2^-124, which the unit of a scale cannot stand for); NaN if one is not finite.
   [[nodiscard]] float scale() const {
     const auto word = largest_of<std::uint32_t>(any_);
     const auto above = largest_of<std::int32_t>(above_);
@@ -49,7 +49,7 @@ class Extent {
     const std::int32_t below = is_signed ? std::int32_t(word & 0x7FFFFFFFU) : 0;
     const std::int32_t magnitude = larger(above, below);
     if (magnitude >= 0x7F800000) return __builtin_nanf("");
-    if (magnitude < 0x00800000) return 0;
+    if (magnitude < 3 << 23) return 0;
     const auto most = __builtin_bit_cast(float, magnitude);
     return is_signed ? most : -most;
   }

@@ -532,7 +532,8 @@ struct Yogi {
 ///     p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)
 ///     m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)
 ///
-/// The betas are shares kept, as in the authors' code; the paper writes 1 - beta.
+/// The betas are shares kept, as in the authors' code; the paper writes 1 - beta,
+/// and optax weighs d and v^ by 1 - beta2, though its b2 is the share kept.
 ///
 /// Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,
 /// 2022, arXiv:2208.06677.
@@ -1162,6 +1163,9 @@ struct StableAdamW {
 ///     beta3 = sqrt(beta2)                    (p0: the parameters at the start)
 ///     d' = max(d, d_coef r / |s|_1)          (sums over all parameters together)
 ///     p = p (1 - d lr weight_decay) - d lr m / (sqrt(v) + d' eps)
+///
+/// As in the authors' code with its defaults; optax multiplies lr by Adam's bias corrections,
+/// sqrt(1 - beta2^t) / (1 - beta1^t).
 ///
 /// Mishchenko and Defazio, Prodigy: An Expeditiously Adaptive Parameter-Free Learner, 2023,
 /// arXiv:2306.06101.
