@@ -288,6 +288,7 @@ def test_wrong_settings(refused, flights):
     assert "--activation is for --model mlp" in refused(
         *base, "--model", "softmax", "--activation", "relu"
     )
+    assert "Invalid value for '--seed'" in refused(*base, "--seed", 2**64)
     assert "--early-stop needs rows held out" in refused(
         *base, "--early-stop", 2, "--validation", 0
     )

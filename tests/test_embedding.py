@@ -252,8 +252,18 @@ def test_arguments_out_of_range_are_refused() -> None:
         EmbeddingMLP({"a": 3}, [4], numbers=["a"])
     with pytest.raises(ValueError, match="bag must be"):
         EmbeddingMLP({"a": 3}, [4], bag="max")
-    with pytest.raises(ValueError, match="a must be"):
-        EmbeddingMLP({"a": 0}, [4])
+    for bad in (0, 1.5, None, "34", (2, 3, 4), (2,), (), [0, 2], (2, 1.5), {"a": 1}):
+        for name, of in (("fields", {}), ("bags", {"fields": {"b": 2}})):
+            with pytest.raises(ValueError, match=rf"^{name}\['a'\] must be how many .*, got"):
+                EmbeddingMLP(**{**of, name: {"a": bad}})
+    for bad in (0, 1.5, None, "3", (2, 3)):
+        with pytest.raises(ValueError, match=r"^numbers\['n'\] must be a whole number"):
+            EmbeddingMLP({"a": 3}, numbers={"n": bad})
+    for name in ("fields", "bags"):
+        with pytest.raises(TypeError, match=f"{name} must be a mapping of names, got"):
+            EmbeddingMLP(**{"fields": {"b": 2}, name: ["a"]})
+    with pytest.raises(TypeError, match="numbers must be a sequence or mapping of names, got 'ab'"):
+        EmbeddingMLP({"a": 3}, numbers="ab")
     assert EmbeddingMLP({"a": 100}, [4]).params["tables.a"].shape == (100, 21)
 
 

@@ -17,7 +17,7 @@ _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
-_SEED = click.IntRange(min=0)
+_SEED = click.IntRange(min=0, max=2**64 - 1)
 _FRACTION = click.FloatRange(min=0, max=1, max_open=True)
 _PENALTY = click.FloatRange(min=0)
 

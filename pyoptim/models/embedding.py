@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_not_negative, check_choice
+from pyoptim.checks import as_count, as_counts, as_not_negative, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
@@ -116,21 +116,22 @@ class EmbeddingMLP(MLP):
         check_choice("bag", bag, "mean", "sum")
         self.bag = bag
         self.l2 = as_not_negative("l2", l2)
-        self.numbers = dict(numbers) if isinstance(numbers, Mapping) else dict.fromkeys(numbers, 1)
+        self.numbers = _counts_of(numbers)
         self.tables: list[_Table] = []
         self._scratch = Scratch()
         width = 0
-        for given, is_bag in ((fields, False), (bags or {}, True)):
+        for what, given in (("fields", fields), ("bags", bags or {})):
+            if not isinstance(given, Mapping):
+                raise TypeError(f"{what} must be a mapping of names, got {given!r}")
             for name, sizes in given.items():
-                size, columns = _sizes(name, sizes)
-                self.tables.append(_Table(name, size, columns, width, is_bag))
+                size, columns = _sizes(f"{what}[{name!r}]", sizes)
+                self.tables.append(_Table(name, size, columns, width, what == "bags"))
                 width += columns
         self._check_names()
         self._numbers_at = width
-        width += sum(as_count(name, columns) for name, columns in self.numbers.items())
-        super().__init__(
-            [width, *hidden, outputs], loss=loss, dtype=table_dtype(dtype), seed=seed, **layers
-        )
+        width += sum(self.numbers.values())
+        sizes = [width, *as_counts("hidden", hidden), as_count("outputs", outputs)]
+        super().__init__(sizes, loss=loss, dtype=table_dtype(dtype), seed=seed, **layers)
 
     @property
     def _names(self) -> list[str]:
@@ -288,13 +289,26 @@ class _Entries(NamedTuple):
     weights: Array | None
 
 
-def _sizes(name: str, given: Size) -> tuple[int, int]:
+def _sizes(what: str, given: Size) -> tuple[int, int]:
     """Return the rows and columns of a table."""
-    if isinstance(given, Sequence):
-        size, width = given
-        return as_count(name, size), as_count(name, width)
-    size = as_count(name, given)
+    try:
+        if isinstance(given, Sequence):
+            size, width = given
+            return as_count("rows", size), as_count("columns", width)
+        size = as_count("rows", given)
+    except ValueError:
+        raise ValueError(
+            f"{what} must be how many categories there are, or (categories, columns), got {given!r}"
+        ) from None
     return size, min(600, round(1.6 * size**0.56))
+
+
+def _counts_of(numbers: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
+    """Return how many columns each column of numbers has."""
+    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+        raise TypeError(f"numbers must be a sequence or mapping of names, got {numbers!r}")
+    counts = numbers if isinstance(numbers, Mapping) else dict.fromkeys(numbers, 1)
+    return {name: as_count(f"numbers[{name!r}]", count) for name, count in counts.items()}
 
 
 def _codes(table: _Table, given: Any) -> Array:
