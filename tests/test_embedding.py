@@ -14,6 +14,7 @@ from test_factorization import dense_grads
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.models import EmbeddingMLP
+from pyoptim.train.data import prepare
 
 FIELDS = {"cut": (4, 3), "color": (5, 2)}
 BAGS = {"tags": (6, 3), "words": (9, 70)}
@@ -189,6 +190,40 @@ def test_saved_loaded_and_copied(tmp_path: Path) -> None:
         clone.loss_and_grad(x, np.zeros(ROWS))
         clone.params.flat[...] = 0
         assert same_bits(model.scores(x), scores)
+
+
+@pytest.mark.parametrize("numbers", [{"carat": 1, "pixels": 2}, {"pixels": 2}, {}], ids=len)
+def test_columns_of_mapped_files_are_read_by_batches(
+    numbers: dict[str, int], tmp_path: Path
+) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = 300
+    x, y = columns(rows), np.random.default_rng(1).normal(size=rows)
+    # What is in no file: a sparse matrix, and lists of different lengths.
+    x["words"] = sparse.csr_array(weights_of(x, "words", 9, False))
+    x = {name: x[name] for name in [*FIELDS, *BAGS, *numbers]}
+    files = {}
+    for name, column in x.items():
+        if isinstance(column, np.ndarray):
+            np.save(tmp_path / f"{name}.npy", column)
+            files[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    unused = {"unused": 7}
+    forms = [{**x, **unused}, {**x, **files, **unused}, tuple({**x, **files}.values())]
+    runs: list[Any] = []
+    measured: list[list[float]] = []
+    for form in forms:
+        model = make_model(numbers=numbers, loss="squared")
+        trainer = po.train.Trainer(model, validation=0.2, epochs=2, metrics=["r2"], progress=False)
+        source, _ = prepare(form, y, None, None, validation=None, shuffle=True, seed=0,
+                            loss=model.loss, model=model)  # fmt: skip
+        assert source.slow == (form is not forms[0])
+        history = trainer.fit(form, y)
+        runs.append((model.params.flat.tobytes(), history["loss"]))
+        measured.append(history["val_loss"])
+    assert runs[0] == runs[1] == runs[2]
+    np.testing.assert_allclose(measured, measured[:1] * 3)
+    with pytest.raises(ValueError, match="there is no column 'cut'"):
+        trainer.fit({name: column for name, column in files.items() if name != "cut"}, y)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -78,8 +78,8 @@ class EmbeddingMLP(MLP):
     -----
     Inputs are a mapping from the names to columns, as a data frame is: integers from 0 for fields;
     for bags a sparse matrix with a row a sample and a column a category, whose values weigh the
-    categories, or a list of lists of categories; and numbers. `cast_inputs` makes a tuple of these,
-    which is taken everywhere, too.
+    categories, or a list of lists of categories; and numbers. A tuple of the columns, in this
+    order, is taken everywhere, too; `cast_inputs` makes one, with all numbers in one array.
 
     Examples
     --------
@@ -174,31 +174,40 @@ class EmbeddingMLP(MLP):
 
     def cast_inputs(self, x: Any) -> Any:
         """Return a tuple of the codes of each field, bags, and the numbers as one array."""
-        parts = x if isinstance(x, tuple) else self._parts(x)
-        if len(parts) != len(self.tables) + bool(self.numbers):
-            raise ValueError(
-                f"x: expected {len(self.tables) + bool(self.numbers)} parts, got {len(parts)}"
-            )
+        parts = x if isinstance(x, tuple) else self.columns(x)
+        usual = len(self.tables) + bool(self.numbers)
+        if len(parts) not in (usual, len(self._names)):
+            raise ValueError(f"x: expected {usual} parts, got {len(parts)}")
         cast = [
             _bags(table, part, self.dtype) if table.is_bag else _codes(table, part)
             for table, part in zip(self.tables, parts, strict=False)
         ]
         if self.numbers:
-            width = self.sizes[0] - self._numbers_at
-            cast.append(_matrix("numbers", parts[-1], width, self.dtype))
+            cast.append(self._as_numbers(parts[len(self.tables) :]))
         lengths = {len(part) for part in cast}
         if len(lengths) > 1:
             raise ValueError(f"x: its columns have {', '.join(map(str, sorted(lengths)))} rows")
         return tuple(cast)
 
-    def _parts(self, x: Any) -> list[Any]:
-        """Return the columns that names tell apart."""
+    def columns(self, x: Any) -> Any:
+        """Return a tuple of the columns that x has by name."""
+        if isinstance(x, tuple):
+            return x
         missing = [name for name in self._names if name not in x]
         if missing:
             raise ValueError(f"x: there is no column {missing[0]!r}")
-        parts = [x[table.name] for table in self.tables]
-        numbers = [_matrix(name, x[name], n, self.dtype) for name, n in self.numbers.items()]
-        return [*parts, np.concatenate(numbers, axis=1)] if numbers else parts
+        return tuple(x[name] for name in self._names)
+
+    def _as_numbers(self, columns: tuple[Any, ...]) -> Array:
+        """Return the numbers as one array, of one or of a column for each name."""
+        if len(columns) == 1:
+            names = ", ".join(self.numbers)
+            return _matrix(names, columns[0], self.sizes[0] - self._numbers_at, self.dtype)
+        matrices = [
+            _matrix(name, column, width, self.dtype)
+            for (name, width), column in zip(self.numbers.items(), columns, strict=True)
+        ]
+        return np.concatenate(matrices, axis=1)
 
     def _inputs(self, x: Any) -> Array:
         """Return the inputs of the first layer."""

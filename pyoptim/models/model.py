@@ -58,6 +58,10 @@ class Model(ABC):
             raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
         return np.ascontiguousarray(x, dtype=self.dtype)
 
+    def columns(self, x: Any) -> Any:
+        """Return what rows are taken of: x, or, where it has names, a tuple of columns."""
+        return x
+
     @abstractmethod
     def scores(self, x: npt.ArrayLike) -> Array:
         """Return the outputs for rows `x`, one row each, before any softmax."""
