@@ -1,5 +1,6 @@
 """Training steps: weights, accumulation, wrappers, clipping. Metrics of validation sets."""
 
+import copy
 import inspect
 import pickle
 from pathlib import Path
@@ -11,7 +12,7 @@ from sklearn.metrics import f1_score, fbeta_score, get_scorer_names, log_loss, r
 
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
-from pyoptim.train import EarlyStopping, History, Trainer
+from pyoptim.train import EarlyStopping, EMAEvaluation, History, Trainer
 from pyoptim.train.metrics import named_metrics
 from pyoptim.train.scorers import find_scorer
 
@@ -237,6 +238,32 @@ def test_a_trainer_with_metrics_can_be_pickled() -> None:
     )
     again = pickle.loads(pickle.dumps(trainer))
     assert trainer.fit(X, y)["val_roc_auc"] == again.fit(X, y)["val_roc_auc"]
+
+
+@pytest.mark.parametrize("cloned", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy])
+@pytest.mark.parametrize(
+    ("optimizer", "callbacks"),
+    [
+        (po.SGD, [EMAEvaluation(0.9)]),
+        (po.ScheduleFreeAdamW, []),
+        (po.ScheduleFreeAdamW, [EarlyStopping(patience=1)]),
+        (lambda params: wrap.Lookahead(po.SGD(params)), [EarlyStopping(patience=1)]),
+    ],
+)
+def test_a_trainer_can_be_copied_after_training(
+    optimizer: Any, callbacks: list[Any], cloned: Any
+) -> None:
+    model = Linear(3)
+    trainer = Trainer(model, optimizer=optimizer(model.params), epochs=2, validation=0.5,
+                      batch_size=3, callbacks=copy.deepcopy(callbacks), progress=False)  # fmt: skip
+    trainer.fit(X, Y)
+    assert trainer.optimizer.evaluating
+    before = model.params.flat.tobytes()
+    again = cloned(trainer)
+    assert model.params.flat.tobytes() == again.model.params.flat.tobytes() == before
+    assert again.history.rows == trainer.history.rows
+    assert trainer.fit(X, Y)["val_loss"] == again.fit(X, Y)["val_loss"]
+    assert model.params.flat.tobytes() == again.model.params.flat.tobytes() != before
 
 
 def test_a_metric_need_not_tell_its_arguments() -> None:

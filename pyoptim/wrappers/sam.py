@@ -231,6 +231,10 @@ class SAM(Wrapper):
         super()._check_training(what)
         self._check_at_home(what)
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_at_home("pickling or copying")
+        return super().__getstate__()
+
     def _check_at_home(self, what: str) -> None:
         if self._moved_away is not None:
             raise RuntimeError(
