@@ -285,6 +285,50 @@ def test_metrics_that_are_none() -> None:
         Trainer(Linear(3), metrics=["r2"])
 
 
+@pytest.mark.parametrize(
+    ("model", "name", "metric"),
+    [
+        (Linear(3), "loss", r2_score),
+        (Linear(3), "loss", "r2"),
+        (Softmax(3, 2), "loss", f1_score),
+        (Softmax(3, 2), "accuracy", f1_score),
+        (Softmax(3, 2), "accuracy", "f1"),
+        (MLP([3, 1], loss="logistic"), "accuracy", f1_score),
+        (MLP([3, 1], loss="hinge"), "accuracy", f1_score),
+    ],
+)
+def test_metrics_that_are_called_as_what_is_measured_anyway(
+    model: Any, name: str, metric: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"metrics: {name!r} is measured anyway; .* another name"):
+        Trainer(model, validation=0.5, metrics={name: metric}, progress=False)
+
+
+def test_metrics_that_may_be_called_accuracy() -> None:
+    def accuracy(y: Any, predicted: Any) -> float:
+        return 7.0
+
+    y = (X[:, 0] > 0).astype(int)
+    for model, metrics, expected in (
+        (Linear(3), [accuracy], 7.0),
+        (Softmax(3, 2), ["accuracy"], None),
+    ):
+        trainer = Trainer(model, epochs=1, validation=(X, y), metrics=metrics, progress=False)
+        found = trainer.fit(X, y)["val_accuracy"]
+        assert found == [expected or model.evaluate(X, y)["accuracy"]]
+
+
+def test_a_metric_that_is_called_as_one_of_the_models_own() -> None:
+    class Own(Linear):
+        def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
+            return {**super().evaluate(*arguments, **keywords), "own": 1.0, "r2": 2.0}
+
+    with pytest.raises(ValueError, match="metrics: 'own' is measured anyway"):
+        Trainer(Own(3), validation=0.5, metrics={"own": r2_score}, progress=False).fit(X, Y)
+    trainer = Trainer(Own(3), epochs=1, validation=0.5, metrics=["r2"], progress=False)
+    assert trainer.fit(X, Y)["val_r2"] == [2.0]
+
+
 def test_a_file_that_is_no_history(tmp_path: Path) -> None:
     for text, line in (("epoch,loss\n1,x\n", 2), ("epoch,loss\n1,2.0\n2\n", 3)):
         (tmp_path / "log.csv").write_text(text)
