@@ -7,6 +7,9 @@ import operator
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
+import numpy as np
+import numpy.typing as npt
+
 
 def as_number(name: str, value: Any) -> float:
     """Return a number as a float; NumPy's numbers are taken too, text is not."""
@@ -37,6 +40,14 @@ def as_counts(name: str, values: Iterable[SupportsIndex]) -> tuple[int, ...]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a sequence of whole numbers, got {values!r}")
     return tuple(as_count(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
+def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return numbers as an array; TypeError if they are complex, which NumPy would cast."""
+    array = np.asarray(values)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    return array
 
 
 def as_flag(name: str, value: Any) -> bool:

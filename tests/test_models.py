@@ -105,6 +105,43 @@ def test_seeds_that_are_none_are_refused(make: Any, seed: Any) -> None:
         make([3, 4, 2], seed=seed, dropout=0.1)
 
 
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLP([3, 2]),
+        MLP([3, 2], dtype="float64"),
+        Linear(3),
+        Softmax(3, 2),
+        FactorizationMachine(3),
+        EmbeddingMLP({}, bags={"x": 3}),
+        EmbeddingMLP({"a": 2}, numbers={"x": 3}),
+    ],
+    ids=repr,
+)
+def test_complex_inputs_are_refused(model: Any, sparse: bool, tmp_path: Path) -> None:
+    rows: Any = np.ones((4, 3), np.complex64)
+    np.save(tmp_path / "x.npy", rows)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    forms = [pytest.importorskip("scipy.sparse").csr_array(rows)] if sparse else [rows, mapped]
+    if isinstance(model, EmbeddingMLP):
+        if sparse == (model.tables[0].name == "a"):
+            return  # numbers are not sparse, and bags are lists of integers or sparse
+        forms = [{"a": [0, 1, 0, 1], "x": form} for form in forms]
+    for form in forms:
+        calls = (
+            lambda form=form: model.scores(form),
+            lambda form=form: model.loss_and_grad(form, np.zeros(4, int)),
+            lambda form=form: po.train.Trainer(model, progress=False).fit(form, np.zeros(4, int)),
+        )
+        for call in calls:
+            with pytest.raises(TypeError, match="x: expected real numbers, got complex64"):
+                call()
+    if not isinstance(model, EmbeddingMLP) and not sparse:
+        with pytest.raises(TypeError, match="x: expected real numbers, got complex128"):
+            model.scores(rows.tolist())
+
+
 NO_COUNTS = [None, 3.7, 0, -1, "3", [3], np.float64(3.0)]
 
 

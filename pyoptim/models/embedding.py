@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_counts, as_not_negative, check_choice
+from pyoptim.checks import as_count, as_counts, as_not_negative, as_real, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
@@ -346,7 +346,7 @@ def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
 
 
 def _matrix(name: str, given: Any, width: int, dtype: np.dtype[Any]) -> Array:
-    values = np.asarray(given, dtype)
+    values = as_real(name, given).astype(dtype, copy=False)
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != width:
