@@ -1,6 +1,7 @@
 """Networks over categories: tables, bags and numbers before dense layers."""
 
 import copy
+import functools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -103,18 +104,26 @@ def test_the_gradient_is_that_of_loss_and_penalty(bag: str, weighted: bool) -> N
             assert grads[name][place] == pytest.approx((above - below) / (2 * h), abs=1e-8)
 
 
-def test_training_is_that_with_dense_gradients() -> None:
+@pytest.mark.parametrize("wrap", [lambda opt: opt, po.wrappers.SAM, po.wrappers.ASAM])
+def test_training_is_that_with_dense_gradients(wrap: Callable[[Any], Any]) -> None:
     by_rows = make_model()
     dense = copy.deepcopy(by_rows)
-    opts = po.Adagrad(by_rows.params, lr=0.1), po.Adagrad(dict(dense.params), lr=0.1)
+    opts = [wrap(po.Adagrad(p, lr=0.1)) for p in (by_rows.params, dict(dense.params))]
     x, y = by_rows.cast_inputs(columns()), np.random.default_rng(1).normal(size=ROWS)
     for step in range(5):
         rows = np.arange(6) + 6 * step
         batch = tuple(part[rows] for part in x)
-        values = [model.loss_and_grad(batch, y[rows]) for model in (by_rows, dense)]
+        values: list[list[float]] = [[], []]
+
+        def grads(number: int, batch: Any = batch, y: Any = y[rows], values: Any = values) -> Any:
+            model = (by_rows, dense)[number]
+            values[number].append(model.loss_and_grad(batch, y))
+            return None if model is by_rows else dense_grads(model.params)
+
+        for number, opt in enumerate(opts):
+            takes_closure = isinstance(opt, po.wrappers.SAM)
+            opt.step(functools.partial(grads, number) if takes_closure else grads(number))
         assert values[0] == pytest.approx(values[1], rel=1e-12)
-        opts[0].step()
-        opts[1].step(dense_grads(dense.params))
     np.testing.assert_allclose(by_rows.params.flat, dense.params.flat, rtol=1e-10, atol=1e-12)
 
 
