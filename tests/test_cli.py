@@ -270,6 +270,13 @@ def test_info(run):
 # What is refused
 
 
+def test_seeds_are_those_that_models_take(run, flights):
+    for command in (("train", flights, "--target", "delay"), ("demo",)):
+        for seed in (-1, 2**64, 1.5):
+            result = run(*command, "--seed", seed, status=2)
+            assert "Invalid value for '--seed'" in result.stderr
+
+
 def test_wrong_settings(refused, flights):
     base = ("train", flights, "--target", "delay")
     for hidden in ("abc", "8,", "8,0", ""):
@@ -288,7 +295,6 @@ def test_wrong_settings(refused, flights):
     assert "--activation is for --model mlp" in refused(
         *base, "--model", "softmax", "--activation", "relu"
     )
-    assert "Invalid value for '--seed'" in refused(*base, "--seed", 2**64)
     assert "--early-stop needs rows held out" in refused(
         *base, "--early-stop", 2, "--validation", 0
     )
