@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterable
 from typing import Any, SupportsIndex
+
+import numpy as np
+import numpy.typing as npt
 
 
 def as_number(name: str, value: Any) -> float:
@@ -29,6 +33,21 @@ def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least:
     if count < least or (most is not None and count > most):
         raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
     return count
+
+
+def as_counts(name: str, values: Iterable[SupportsIndex]) -> tuple[int, ...]:
+    """Return whole numbers of at least 1; NumPy's arrays are taken too, text is not."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of whole numbers, got {values!r}")
+    return tuple(as_count(f"{name}[{i}]", value) for i, value in enumerate(values))
+
+
+def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return numbers as an array; TypeError if they are complex, which NumPy would cast."""
+    array = np.asarray(values)
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+    return array
 
 
 def as_flag(name: str, value: Any) -> bool:

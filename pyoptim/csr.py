@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim.checks import as_real
 from pyoptim.parameters import Array
 
 
@@ -116,6 +117,8 @@ def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
     ------
     ValueError
         If it has not two axes.
+    TypeError
+        If it is complex.
     """
     if isinstance(x, CSR):
         return x if x.dtype == dtype else CSR(x.data.astype(dtype), x.indices, x.indptr, x.shape)
@@ -123,7 +126,7 @@ def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
     rows = x.tocsr()
     indices = rows.indices if rows.indices.dtype.itemsize == 4 else rows.indices.astype(np.int64)
     return CSR(
-        np.ascontiguousarray(rows.data, dtype=dtype),
+        np.ascontiguousarray(as_real("x", rows.data), dtype=dtype),
         np.ascontiguousarray(indices),
         np.ascontiguousarray(rows.indptr, dtype=np.int64),
         (int(rows.shape[0]), int(rows.shape[1])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
@@ -404,6 +405,15 @@ class Optimizer(EvaluationPoints):
         self._native.steps = state["step"]
 
     def __getstate__(self) -> dict[str, Any]:
+        if self.evaluating:
+            # What a copy goes on from are the points of training; it is to be where this one is.
+            with self._kept_in_place():
+                self.train()
+                try:
+                    training = [param.copy() for param in self._native.params]
+                    return {**self.__getstate__(), "training": training}
+                finally:
+                    self.eval()
         groups = []
         for params, group in zip(self._groups, self.param_groups, strict=True):
             named = (
@@ -417,13 +427,31 @@ class Optimizer(EvaluationPoints):
             "schedules": [group.schedules for group in self.param_groups],
             "options": self._options,
             "state": self.state_dict(),
+            "training": None,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(state["groups"], state["options"])
         for group, schedules in zip(self.param_groups, state["schedules"], strict=True):
             group.schedules = dict(schedules)
-        self.load_state_dict(state["state"])
+        if state["training"] is None:
+            self.load_state_dict(state["state"])
+            return
+        with self._kept_in_place():
+            for param, training in zip(self._native.params, state["training"], strict=True):
+                param[...] = training
+            self.load_state_dict(state["state"])
+            self.eval()
+
+    @contextmanager
+    def _kept_in_place(self) -> Iterator[None]:
+        """Have in the parameters afterwards what is in them."""
+        kept = [param.copy() for param in self._native.params]
+        try:
+            yield
+        finally:
+            for param, value in zip(self._native.params, kept, strict=True):
+                param[...] = value
 
     def __repr__(self) -> str:
         groups = ", ".join(map(repr, self.param_groups))

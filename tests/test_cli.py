@@ -256,8 +256,10 @@ def test_info(run):
     result = run("info").stdout
     assert f"version:                {po.__version__}\n" in result
     assert "threads:" in result
+    width = max(len(rule.name) for rule in po.rules())
     for rule in po.rules():
-        assert f"\n  {rule.name:<12}lr={rule.lr:g}" in result
+        assert f"\n  {rule.name:<{width}} lr={rule.lr:g}" in result
+    assert max(map(len, result.splitlines())) <= 80
     result = run("info", "adamw").stdout
     assert result.startswith("AdamW\n\n")
     assert "  beta2 = 0.999, in [0, 1)\n" in result
@@ -266,6 +268,13 @@ def test_info(run):
 
 
 # What is refused
+
+
+def test_seeds_are_those_that_models_take(run, flights):
+    for command in (("train", flights, "--target", "delay"), ("demo",)):
+        for seed in (-1, 2**64, 1.5):
+            result = run(*command, "--seed", seed, status=2)
+            assert "Invalid value for '--seed'" in result.stderr
 
 
 def test_wrong_settings(refused, flights):

@@ -1,6 +1,7 @@
 """Networks over categories: tables, bags and numbers before dense layers."""
 
 import copy
+import functools
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from test_factorization import dense_grads
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.models import EmbeddingMLP
+from pyoptim.train.data import prepare
 
 FIELDS = {"cut": (4, 3), "color": (5, 2)}
 BAGS = {"tags": (6, 3), "words": (9, 70)}
@@ -102,18 +104,26 @@ def test_the_gradient_is_that_of_loss_and_penalty(bag: str, weighted: bool) -> N
             assert grads[name][place] == pytest.approx((above - below) / (2 * h), abs=1e-8)
 
 
-def test_training_is_that_with_dense_gradients() -> None:
+@pytest.mark.parametrize("wrap", [lambda opt: opt, po.wrappers.SAM, po.wrappers.ASAM])
+def test_training_is_that_with_dense_gradients(wrap: Callable[[Any], Any]) -> None:
     by_rows = make_model()
     dense = copy.deepcopy(by_rows)
-    opts = po.Adagrad(by_rows.params, lr=0.1), po.Adagrad(dict(dense.params), lr=0.1)
+    opts = [wrap(po.Adagrad(p, lr=0.1)) for p in (by_rows.params, dict(dense.params))]
     x, y = by_rows.cast_inputs(columns()), np.random.default_rng(1).normal(size=ROWS)
     for step in range(5):
         rows = np.arange(6) + 6 * step
         batch = tuple(part[rows] for part in x)
-        values = [model.loss_and_grad(batch, y[rows]) for model in (by_rows, dense)]
+        values: list[list[float]] = [[], []]
+
+        def grads(number: int, batch: Any = batch, y: Any = y[rows], values: Any = values) -> Any:
+            model = (by_rows, dense)[number]
+            values[number].append(model.loss_and_grad(batch, y))
+            return None if model is by_rows else dense_grads(model.params)
+
+        for number, opt in enumerate(opts):
+            takes_closure = isinstance(opt, po.wrappers.SAM)
+            opt.step(functools.partial(grads, number) if takes_closure else grads(number))
         assert values[0] == pytest.approx(values[1], rel=1e-12)
-        opts[0].step()
-        opts[1].step(dense_grads(dense.params))
     np.testing.assert_allclose(by_rows.params.flat, dense.params.flat, rtol=1e-10, atol=1e-12)
 
 
@@ -191,6 +201,40 @@ def test_saved_loaded_and_copied(tmp_path: Path) -> None:
         assert same_bits(model.scores(x), scores)
 
 
+@pytest.mark.parametrize("numbers", [{"carat": 1, "pixels": 2}, {"pixels": 2}, {}], ids=len)
+def test_columns_of_mapped_files_are_read_by_batches(
+    numbers: dict[str, int], tmp_path: Path
+) -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    rows = 300
+    x, y = columns(rows), np.random.default_rng(1).normal(size=rows)
+    # What is in no file: a sparse matrix, and lists of different lengths.
+    x["words"] = sparse.csr_array(weights_of(x, "words", 9, False))
+    x = {name: x[name] for name in [*FIELDS, *BAGS, *numbers]}
+    files = {}
+    for name, column in x.items():
+        if isinstance(column, np.ndarray):
+            np.save(tmp_path / f"{name}.npy", column)
+            files[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    unused = {"unused": 7}
+    forms = [{**x, **unused}, {**x, **files, **unused}, tuple({**x, **files}.values())]
+    runs: list[Any] = []
+    measured: list[list[float]] = []
+    for form in forms:
+        model = make_model(numbers=numbers, loss="squared")
+        trainer = po.train.Trainer(model, validation=0.2, epochs=2, metrics=["r2"], progress=False)
+        source, _ = prepare(form, y, None, None, validation=None, shuffle=True, seed=0,
+                            loss=model.loss, model=model)  # fmt: skip
+        assert source.slow == (form is not forms[0])
+        history = trainer.fit(form, y)
+        runs.append((model.params.flat.tobytes(), history["loss"]))
+        measured.append(history["val_loss"])
+    assert runs[0] == runs[1] == runs[2]
+    np.testing.assert_allclose(measured, measured[:1] * 3)
+    with pytest.raises(ValueError, match="there is no column 'cut'"):
+        trainer.fit({name: column for name, column in files.items() if name != "cut"}, y)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_threads_and_instruction_sets_agree(dtype: str) -> None:
     before = _core.instruction_set(), po.get_num_threads()
@@ -252,8 +296,18 @@ def test_arguments_out_of_range_are_refused() -> None:
         EmbeddingMLP({"a": 3}, [4], numbers=["a"])
     with pytest.raises(ValueError, match="bag must be"):
         EmbeddingMLP({"a": 3}, [4], bag="max")
-    with pytest.raises(ValueError, match="a must be"):
-        EmbeddingMLP({"a": 0}, [4])
+    for bad in (0, 1.5, None, "34", (2, 3, 4), (2,), (), [0, 2], (2, 1.5), {"a": 1}):
+        for name, of in (("fields", {}), ("bags", {"fields": {"b": 2}})):
+            with pytest.raises(ValueError, match=rf"^{name}\['a'\] must be how many .*, got"):
+                EmbeddingMLP(**{**of, name: {"a": bad}})
+    for bad in (0, 1.5, None, "3", (2, 3)):
+        with pytest.raises(ValueError, match=r"^numbers\['n'\] must be a whole number"):
+            EmbeddingMLP({"a": 3}, numbers={"n": bad})
+    for name in ("fields", "bags"):
+        with pytest.raises(TypeError, match=f"{name} must be a mapping of names, got"):
+            EmbeddingMLP(**{"fields": {"b": 2}, name: ["a"]})
+    with pytest.raises(TypeError, match="numbers must be a sequence or mapping of names, got 'ab'"):
+        EmbeddingMLP({"a": 3}, numbers="ab")
     assert EmbeddingMLP({"a": 100}, [4]).params["tables.a"].shape == (100, 21)
 
 

@@ -11,7 +11,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import pyoptim as po
-from pyoptim.models import MLP, Linear, Softmax
+from pyoptim.models import (
+    MLP,
+    EmbeddingMLP,
+    FactorizationMachine,
+    Linear,
+    MatrixFactorization,
+    Softmax,
+)
 
 
 def rows_and_targets(model: MLP, rows: int = 11) -> tuple[np.ndarray, np.ndarray]:
@@ -89,6 +96,95 @@ def test_errors_name_what_is_wrong() -> None:
         model.loss_and_grad(np.zeros((0, 4)), np.zeros(0, int))
     with pytest.raises(ValueError, match="labels from 0 to 2, got 3 at row 1"):
         model.loss_and_grad(np.zeros((2, 4)), np.array([0, 3]))
+
+
+@pytest.mark.parametrize("seed", [None, 1.5, "1", -1, 2**64])
+@pytest.mark.parametrize("make", [MLP, lambda sizes, **of: EmbeddingMLP({"a": 3}, sizes, **of)])
+def test_seeds_that_are_none_are_refused(make: Any, seed: Any) -> None:
+    with pytest.raises(ValueError, match=f"seed must be a whole number from 0 to .*, got {seed!r}"):
+        make([3, 4, 2], seed=seed, dropout=0.1)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize(
+    "model",
+    [
+        MLP([3, 2]),
+        MLP([3, 2], dtype="float64"),
+        Linear(3),
+        Softmax(3, 2),
+        FactorizationMachine(3),
+        EmbeddingMLP({}, bags={"x": 3}),
+        EmbeddingMLP({"a": 2}, numbers={"x": 3}),
+    ],
+    ids=repr,
+)
+def test_complex_inputs_are_refused(model: Any, sparse: bool, tmp_path: Path) -> None:
+    rows: Any = np.ones((4, 3), np.complex64)
+    np.save(tmp_path / "x.npy", rows)
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    forms = [pytest.importorskip("scipy.sparse").csr_array(rows)] if sparse else [rows, mapped]
+    if isinstance(model, EmbeddingMLP):
+        if sparse == (model.tables[0].name == "a"):
+            return  # numbers are not sparse, and bags are lists of integers or sparse
+        forms = [{"a": [0, 1, 0, 1], "x": form} for form in forms]
+    for form in forms:
+        calls = (
+            lambda form=form: model.scores(form),
+            lambda form=form: model.loss_and_grad(form, np.zeros(4, int)),
+            lambda form=form: po.train.Trainer(model, progress=False).fit(form, np.zeros(4, int)),
+        )
+        for call in calls:
+            with pytest.raises(TypeError, match="x: expected real numbers, got complex64"):
+                call()
+    if not isinstance(model, EmbeddingMLP) and not sparse:
+        with pytest.raises(TypeError, match="x: expected real numbers, got complex128"):
+            model.scores(rows.tolist())
+
+
+NO_COUNTS = [None, 3.7, 0, -1, "3", [3], np.float64(3.0)]
+
+
+@pytest.mark.parametrize("bad", NO_COUNTS, ids=repr)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        (r"sizes\[0\]", lambda bad: MLP([bad, 2])),
+        (r"sizes\[2\]", lambda bad: MLP([2, 3, bad])),
+        ("inputs", Linear),
+        ("outputs", lambda bad: Linear(3, bad)),
+        ("inputs", lambda bad: Softmax(bad, 2)),
+        ("classes", lambda bad: Softmax(3, bad)),
+        (r"hidden\[1\]", lambda bad: EmbeddingMLP({"a": 3}, [4, bad])),
+        ("outputs", lambda bad: EmbeddingMLP({"a": 3}, outputs=bad)),
+        ("users", lambda bad: MatrixFactorization(bad, 2)),
+        ("items", lambda bad: MatrixFactorization(2, bad)),
+        ("rank", lambda bad: MatrixFactorization(2, 2, rank=bad)),
+        ("rank", lambda bad: FactorizationMachine(2, rank=bad)),
+        (r"features\[0\]", lambda bad: FactorizationMachine([bad, 2])),
+    ],
+)
+def test_numbers_that_are_not_whole_are_refused(name: str, make: Any, bad: Any) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got"):
+        make(bad)
+
+
+@pytest.mark.parametrize("bad", ["32", b"32", 32, None], ids=repr)
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("sizes", MLP),
+        ("hidden", lambda bad: EmbeddingMLP({"a": 3}, bad)),
+    ],
+)
+def test_text_is_no_sequence_of_sizes(name: str, make: Any, bad: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{name} must be a sequence of whole numbers, got"):
+        make(bad)
+
+
+def test_sizes_of_any_sequence() -> None:
+    for sizes in ([3, 2], (3, 2), np.array([3, 2]), iter([3, 2]), np.array([3, 2], np.uint8)):
+        assert MLP(sizes).sizes == (3, 2)  # type: ignore[arg-type]
 
 
 def test_initial_weights_depend_on_the_seed_alone() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from reference import Array, Case, all_dtypes, all_variants, same_bits, some_numbers
+from test_state import through_pickle
 
 import pyoptim as po
 
@@ -50,6 +55,33 @@ def test_the_evaluation_point_is_the_average(name: str, dtype: str, size: int) -
     wanted = y + z.dtype.type(1 / 0.9 - 1) * (y - z)
     assert same_bits(param, wanted.astype(param.dtype))
     assert abs(wanted - y).max() > 1e-3
+
+
+@pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy, copy.copy])
+@all_dtypes
+@all_variants
+def test_copies_made_at_the_points_of_evaluation(
+    case: Case, dtype: str, cloned: Callable[[Any], Any]
+) -> None:
+    param, optimizer = trained(case, dtype)
+    optimizer.eval()
+    param[:3] = 7  # as where the best parameters of a run came back
+    there = param.copy()
+    if cloned is copy.copy:
+        param_copy, twin = param, cloned(optimizer)
+    else:
+        param_copy, twin = cloned((param, optimizer))
+    assert twin.evaluating == optimizer.evaluating == case.rule.averages
+    assert same_bits(param, there)
+    assert same_bits(param_copy, there)
+    ends = []
+    for its_param, each in ((param_copy, twin), (param, optimizer)):
+        each.train()
+        its_param[:3] = 7  # for rules that have no other points
+        each.step([some_numbers(5, 70, dtype)])
+        ends.append(its_param.copy())
+    if case.rule.averages or cloned is not copy.copy:
+        assert same_bits(*ends)
 
 
 @averaging

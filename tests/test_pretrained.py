@@ -151,7 +151,8 @@ def test_errors_list_all_that_does_not_fit_and_nothing_is_changed(path: Path) ->
         ({"map": lambda name: "w"}, "a and b would both be 'w'"),
         ({"map": lambda name: None}, "nothing is taken; it has a, b"),
         ({"skip": "*"}, "nothing is taken"),
-        ({"skip": "c*"}, r"skip 'c\*' fits none of a, b"),
+        ({"skip": "c*"}, r"skip 'c\*' fits none of a, b$"),
+        ({"skip": "c*", "model": Parameters({"b": 2, "d": 2})}, "fits none of a, b, d$"),
         ({"transpose": "c"}, "transpose 'c' fits none of a, b"),
         ({"transpose": "b"}, r"b of shape \(1, 2, 3\) is no matrix"),
         ({"model": Parameters({"a": 2}), "dtype": "float32"}, "dtype is for new Parameters"),
@@ -161,6 +162,42 @@ def test_arguments_that_do_not_fit(keywords: Any, message: str, path: Path) -> N
     write(path, a=np.ones(2, np.float32), b=np.ones((1, 2, 3), np.float32))
     with pytest.raises(ValueError, match=message):
         load_pretrained(path, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"model": "x"}, "model must be a model or Parameters, got 'x'"),
+        ({"model": MLP}, "model must be a model or Parameters, got the class MLP"),
+        ({"model": {"a": np.ones(2)}}, "model must be a model or Parameters, got {"),
+        ({"map": "x"}, "map must be a mapping of names or a function, got 'x'"),
+        ({"map": ["a"]}, r"map must be a mapping of names or a function, got \['a'\]"),
+        ({"map": {"a": 3}}, "map: the name of a must be text or None, got 3"),
+        ({"map": len}, "map: the name of a must be text or None, got 1"),
+    ],
+)
+def test_arguments_of_other_types(keywords: Any, message: str, path: Path) -> None:
+    write(path, a=np.ones(2, np.float32))
+    with pytest.raises(TypeError, match=f"^{message}"):
+        load_pretrained(path, **keywords)
+
+
+def test_checkpoints_of_this_library_are_pointed_out(tmp_path: Path) -> None:
+    source, model = MLP([4, 6, 3], seed=5), MLP([4, 6, 3], seed=1)
+    saved = po.checkpoint.save(tmp_path, source.params, step=7)
+    file = next(saved.glob("*.safetensors"))
+    for folder, what in ((saved, "it is a checkpoint"), (tmp_path, "it has checkpoints")):
+        name = file.relative_to(folder)
+        with pytest.raises(
+            po.CheckpointError, match=rf"; {what} .*as {name}, or .* pyoptim\.checkpoint\.load$"
+        ):
+            load_pretrained(folder, model)
+    load_pretrained(file, model)
+    assert np.array_equal(model.params.flat, source.params.flat)
+    (tmp_path / "empty" / "step-00000001").mkdir(parents=True)
+    for folder in (tmp_path / "empty", tmp_path / "empty" / "step-00000001"):
+        with pytest.raises(po.CheckpointError, match=r"index.json is there$"):
+            load_pretrained(folder, model)
 
 
 def test_files_that_are_none(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pyoptim.cython_optim import Stepper
-from reference import same_bits, some_numbers
+from reference import all_dtypes, same_bits, some_numbers
 from test_row_grad import CASES, Case, some_rows
 
 import pyoptim as po
@@ -167,11 +167,7 @@ def test_what_is_done_around_every_element_is_refused_at_once(extra: dict[str, A
         po.AdamW(make_params("users"), **extra)
 
 
-GIVING: dict[str, Callable[[po.Optimizer], Any]] = {
-    "AGC": po.wrappers.AGC,
-    "SAM": po.wrappers.SAM,
-    "ASAM": po.wrappers.ASAM,
-}
+GIVING: dict[str, Callable[[po.Optimizer], Any]] = {"AGC": po.wrappers.AGC}
 
 
 @pytest.mark.parametrize("name", GIVING)
@@ -201,9 +197,90 @@ def test_other_wrappers_pass_them_on(name: str) -> None:
                     params.grads[key][...] = 0
                     params.grads[key][grad.rows] = grad.values
         for opt in opts:
-            opt.step()
+            opt.step((lambda: None) if opt.takes_closure else None)
     with opts[0].evaluation(), opts[1].evaluation():
         assert same_bits(by_rows.flat, dense.flat)
+
+
+SHARP: list[Callable[[po.Optimizer], Any]] = [
+    po.wrappers.SAM,
+    functools.partial(po.wrappers.SAM, rho=0.5, adaptive=True, eta=0.1),
+    po.wrappers.ASAM,
+]
+
+
+@all_dtypes
+@pytest.mark.parametrize("maximize", [False, True])
+@pytest.mark.parametrize("make", SHARP)
+def test_sam_moves_the_rows_that_come(make: Any, maximize: bool, dtype: str) -> None:
+    """Rows that come twice, or never: as the dense gradient does that is 0 elsewhere."""
+    by_rows, dense = make_params("users", "items", dtype=dtype), make_params(dtype=dtype)
+    opts = [make(po.Adagrad(p, lr=0.1, maximize=maximize)) for p in (by_rows, dense)]
+    points: list[Any] = []
+
+    def came(table: np.ndarray, seed: int, name: str) -> np.ndarray:
+        rows = some_rows(seed, len(table), 3 * (seed % 3) if name == "items" else 4)
+        return np.concatenate([rows, rows[:1]])
+
+    def grads(params: po.Parameters, seed: int) -> dict[str, Any]:
+        points.append(params.flat.astype(float))
+        found: dict[str, Any] = {"w": 2 * params["w"]}
+        for name in by_rows.row_sparse:
+            rows = came(params[name], seed, name)
+            if seed % 4 == 3 and name == "users":
+                found[name] = None
+            elif params is by_rows:
+                found[name] = po.RowGrad(rows, 2 * params[name][rows])
+            else:
+                found[name] = np.zeros_like(params[name])
+                np.add.at(found[name], rows, 2 * params[name][rows])
+        return found
+
+    close = {"bfloat16": 0.02, "float32": 1e-5, "float64": 1e-12}[dtype]
+    for seed in range(8):
+        before = {name: array.copy() for name, array in by_rows.items()}
+        for params, opt in zip((by_rows, dense), opts, strict=True):
+            opt.step(lambda params=params, seed=seed: grads(params, seed))
+        start, moved, *_ = points[-4:]
+        assert not np.array_equal(start, moved)
+        for rowwise, whole in zip(points[-4:-2], points[-2:], strict=True):
+            np.testing.assert_allclose(rowwise, whole, rtol=close, atol=close)
+        for name in by_rows.row_sparse:
+            others = np.setdiff1d(np.arange(len(by_rows[name])), came(by_rows[name], seed, name))
+            assert same_bits(by_rows[name][others], before[name][others])
+    np.testing.assert_allclose(by_rows.flat.astype(float), dense.flat.astype(float), close, close)
+
+
+@pytest.mark.parametrize("make", SHARP)
+def test_sam_brings_rows_back(make: Any) -> None:
+    params = make_params("users", "items")
+    before = params.flat.copy()
+    opt = make(po.SGD(params))
+
+    def failing() -> None:
+        set_grads(params, 1)
+        if not same_bits(params.flat, before):
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        opt.step(failing)
+    assert same_bits(params.flat, before)
+    set_grads(params, 1)
+    opt.first_step()
+    assert not same_bits(params.flat, before)
+    opt.restore()
+    assert same_bits(params.flat, before)
+    params.grads["users"] = po.RowGrad([2], np.full((1, 3), np.nan, np.float32))
+    opt.first_step()
+    assert same_bits(params.flat, before)
+    opt.restore()
+    with pytest.raises(IndexError):
+        opt.first_step({"users": po.RowGrad([6], np.ones((1, 3), np.float32)),
+                        "items": None, "w": None})  # fmt: skip
+    opt.first_step({name: np.ones_like(array) for name, array in params.items()})
+    assert (params.flat != before).all()
+    opt.restore()
+    assert same_bits(params.flat, before)
 
 
 def test_compiled_code_gets_no_gradients_of_rows_by_itself() -> None:

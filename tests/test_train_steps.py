@@ -1,5 +1,6 @@
 """Training steps: weights, accumulation, wrappers, clipping. Metrics of validation sets."""
 
+import copy
 import inspect
 import pickle
 from pathlib import Path
@@ -11,7 +12,7 @@ from sklearn.metrics import f1_score, fbeta_score, get_scorer_names, log_loss, r
 
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
-from pyoptim.train import EarlyStopping, History, Trainer
+from pyoptim.train import EarlyStopping, EMAEvaluation, History, Trainer
 from pyoptim.train.metrics import named_metrics
 from pyoptim.train.scorers import find_scorer
 
@@ -239,6 +240,32 @@ def test_a_trainer_with_metrics_can_be_pickled() -> None:
     assert trainer.fit(X, y)["val_roc_auc"] == again.fit(X, y)["val_roc_auc"]
 
 
+@pytest.mark.parametrize("cloned", [lambda x: pickle.loads(pickle.dumps(x)), copy.deepcopy])
+@pytest.mark.parametrize(
+    ("optimizer", "callbacks"),
+    [
+        (po.SGD, [EMAEvaluation(0.9)]),
+        (po.ScheduleFreeAdamW, []),
+        (po.ScheduleFreeAdamW, [EarlyStopping(patience=1)]),
+        (lambda params: wrap.Lookahead(po.SGD(params)), [EarlyStopping(patience=1)]),
+    ],
+)
+def test_a_trainer_can_be_copied_after_training(
+    optimizer: Any, callbacks: list[Any], cloned: Any
+) -> None:
+    model = Linear(3)
+    trainer = Trainer(model, optimizer=optimizer(model.params), epochs=2, validation=0.5,
+                      batch_size=3, callbacks=copy.deepcopy(callbacks), progress=False)  # fmt: skip
+    trainer.fit(X, Y)
+    assert trainer.optimizer.evaluating
+    before = model.params.flat.tobytes()
+    again = cloned(trainer)
+    assert model.params.flat.tobytes() == again.model.params.flat.tobytes() == before
+    assert again.history.rows == trainer.history.rows
+    assert trainer.fit(X, Y)["val_loss"] == again.fit(X, Y)["val_loss"]
+    assert model.params.flat.tobytes() == again.model.params.flat.tobytes() != before
+
+
 def test_a_metric_need_not_tell_its_arguments() -> None:
     with pytest.raises(ValueError, match="no signature"):
         inspect.signature(max)
@@ -256,6 +283,50 @@ def test_metrics_that_are_none() -> None:
             Trainer(Linear(3), validation=0.2, metrics=metrics, progress=False)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="they need validation="):
         Trainer(Linear(3), metrics=["r2"])
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "metric"),
+    [
+        (Linear(3), "loss", r2_score),
+        (Linear(3), "loss", "r2"),
+        (Softmax(3, 2), "loss", f1_score),
+        (Softmax(3, 2), "accuracy", f1_score),
+        (Softmax(3, 2), "accuracy", "f1"),
+        (MLP([3, 1], loss="logistic"), "accuracy", f1_score),
+        (MLP([3, 1], loss="hinge"), "accuracy", f1_score),
+    ],
+)
+def test_metrics_that_are_called_as_what_is_measured_anyway(
+    model: Any, name: str, metric: Any
+) -> None:
+    with pytest.raises(ValueError, match=f"metrics: {name!r} is measured anyway; .* another name"):
+        Trainer(model, validation=0.5, metrics={name: metric}, progress=False)
+
+
+def test_metrics_that_may_be_called_accuracy() -> None:
+    def accuracy(y: Any, predicted: Any) -> float:
+        return 7.0
+
+    y = (X[:, 0] > 0).astype(int)
+    for model, metrics, expected in (
+        (Linear(3), [accuracy], 7.0),
+        (Softmax(3, 2), ["accuracy"], None),
+    ):
+        trainer = Trainer(model, epochs=1, validation=(X, y), metrics=metrics, progress=False)
+        found = trainer.fit(X, y)["val_accuracy"]
+        assert found == [expected or model.evaluate(X, y)["accuracy"]]
+
+
+def test_a_metric_that_is_called_as_one_of_the_models_own() -> None:
+    class Own(Linear):
+        def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
+            return {**super().evaluate(*arguments, **keywords), "own": 1.0, "r2": 2.0}
+
+    with pytest.raises(ValueError, match="metrics: 'own' is measured anyway"):
+        Trainer(Own(3), validation=0.5, metrics={"own": r2_score}, progress=False).fit(X, Y)
+    trainer = Trainer(Own(3), epochs=1, validation=0.5, metrics=["r2"], progress=False)
+    assert trainer.fit(X, Y)["val_r2"] == [2.0]
 
 
 def test_a_file_that_is_no_history(tmp_path: Path) -> None:

@@ -98,6 +98,35 @@ def test_shallow_copy_shares_parameters_only(case: Case) -> None:
         assert np.array_equal(value, state[name]), name
 
 
+@pytest.mark.parametrize("rule", ["AdamW", "ScheduleFreeSGD"])
+@pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy, copy.copy])
+@all_cases
+def test_copies_made_at_the_points_of_evaluation(
+    case: Case, cloned: Callable[[Any], Any], rule: str
+) -> None:
+    params = params_of("float32")
+    wrapper = made(case, params, rule)
+    train(wrapper, 0, 4)
+    wrapper.eval()
+    there = copy.deepcopy(params)
+    if cloned is copy.copy:
+        params_copy, twin = params, cloned(wrapper)
+    else:
+        params_copy, twin = cloned((params, wrapper))
+    assert twin.evaluating == wrapper.evaluating
+    for param, mine, before in zip(params, params_copy, there, strict=True):
+        assert np.array_equal(param, before)
+        assert np.array_equal(mine, before)
+    if not wrapper.evaluating and cloned is copy.copy:
+        return  # it has the parameters that the other one trains
+    ends = []
+    for each in (twin, wrapper):
+        each.train()
+        train(each, 4, 8)
+        ends.append(contents(each))
+    assert ends[0] == ends[1]
+
+
 Saved = dict[str, Any]
 
 

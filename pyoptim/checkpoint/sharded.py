@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Protocol
 
+from pyoptim.checkpoint.directory import is_checkpoint, names
 from pyoptim.checkpoint.files import MappedFile
 from pyoptim.checkpoint.header import TensorInfo
 from pyoptim.checkpoint.index import read_index
@@ -105,7 +106,9 @@ def open_tensors(path: str | PathLike[str]) -> TensorFile:
     if found.is_dir():
         there = [name for name in (SINGLE, INDEX) if os.path.lexists(found / name)]
         if not there:
-            raise CheckpointError(f"{path}: neither {SINGLE} nor {INDEX} is there")
+            raise CheckpointError(
+                f"{path}: neither {SINGLE} nor {INDEX} is there{_of_checkpoints(found)}"
+            )
         if len(there) > 1:
             raise CheckpointError(f"{path}: both {SINGLE} and {INDEX} are there; name one of them")
         found = _inside(found, there[0])
@@ -160,6 +163,18 @@ class ShardedFile:
     def arrays(self) -> dict[str, Array]:
         """Return all tensors."""
         return {name: self.array(name) for name in self.tensors}
+
+
+def _of_checkpoints(folder: Path) -> str:
+    """Return what to do where a directory is a checkpoint, or has some; else ""."""
+    one = is_checkpoint(folder)
+    checkpoints = [folder] if one else [folder / name for name in names(folder)]
+    files = [file for each in checkpoints for file in sorted(each.glob("*.safetensors"))]
+    if not files:
+        return ""
+    what = "is a checkpoint" if one else "has checkpoints"
+    example = files[-1].relative_to(folder)
+    return f"; it {what} of pyoptim: name a file, as {example}, or call pyoptim.checkpoint.load"
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -17,10 +17,9 @@ _PATH = click.Path(exists=True, path_type=Path)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
-_SEED = click.IntRange(min=0)
+_SEED = click.IntRange(min=0, max=2**64 - 1)
 _FRACTION = click.FloatRange(min=0, max=1, max_open=True)
 _PENALTY = click.FloatRange(min=0)
-_NAME_WIDTH = 12
 
 
 class _BatchSize(click.ParamType[int | str]):
@@ -249,11 +248,13 @@ def info(name: str | None) -> None:
         return
     po.show_config()
     click.echo("\nOptimizers (pyoptim info NAME tells more):")
+    width = 1 + max(len(rule.name) for rule in po.rules())
     for rule in po.rules():
         settings = [f"lr={rule.lr:g}"]
         settings += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
         settings += [f"weight_decay={rule.weight_decay:g}"]
-        click.echo(f"  {rule.name:<{_NAME_WIDTH}}{_wrapped(' '.join(settings))}")
+        text = textwrap.fill(" ".join(settings), width=76 - width)
+        click.echo(f"  {rule.name:<{width}}" + text.replace("\n", "\n" + " " * (2 + width)))
 
 
 @pyoptim.command()
@@ -299,7 +300,3 @@ def _show_rule(rule: po.Rule) -> None:
 
 def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, width=76 - _NAME_WIDTH).replace("\n", "\n" + " " * (2 + _NAME_WIDTH))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
-from pyoptim.checks import as_number, check_choice
+from pyoptim.checks import as_count, as_counts, as_number, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.layers import BatchNorm, DenseLayer, LayerNorm, Norm
@@ -54,7 +54,7 @@ class MLP(Model):
         Of the parameters. With "bfloat16" that is of the weights; biases, gains, and all that is
         computed are float32. Give the optimizer ``master_weights="float32"`` then: small changes
         are lost otherwise.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of dropout, and of the initial weights: normal with variance 2 / inputs for relu,
         leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else 2 / (inputs + outputs)
         (Glorot and Bengio, 2010). Biases are 0, gains 1.
@@ -99,9 +99,9 @@ class MLP(Model):
         dtype: npt.DTypeLike = "float32",
         seed: int = 0,
     ) -> None:
-        self.sizes = tuple(int(size) for size in sizes)
-        if len(self.sizes) < 2 or min(self.sizes) < 1:
-            raise ValueError(f"sizes must be two or more numbers of at least 1, got {sizes!r}")
+        self.sizes = as_counts("sizes", sizes)
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes must be two or more numbers, got {list(self.sizes)}")
         if activation not in _HIDDEN:
             raise ValueError(f"activation must be one of {', '.join(_HIDDEN)}, got {activation!r}")
         if norm is not None:
@@ -113,7 +113,7 @@ class MLP(Model):
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.residual = bool(residual)
         self.loss = losses.get(loss)
-        self.seed = seed
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self.draws = 0
         self._make_params(to_dtype(dtype))
         self._initialize()
@@ -303,10 +303,9 @@ class MLP(Model):
             wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
             raise ValueError(f"x: expected at least {wanted}, got {count}")
         layers = self._layers or self._network()
-        key = self.seed % 2**64
         inputs = [rows]
         for layer in layers:
-            inputs.append(layer.forward(inputs[-1], key, self.draws))
+            inputs.append(layer.forward(inputs[-1], self.seed, self.draws))
             self.draws += layer.rate > 0
         d = inputs.pop()
         value = loss.value_to_slope(d, y, sample_weight)

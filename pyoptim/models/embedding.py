@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_not_negative, check_choice
+from pyoptim.checks import as_count, as_counts, as_not_negative, as_real, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
@@ -78,8 +78,8 @@ class EmbeddingMLP(MLP):
     -----
     Inputs are a mapping from the names to columns, as a data frame is: integers from 0 for fields;
     for bags a sparse matrix with a row a sample and a column a category, whose values weigh the
-    categories, or a list of lists of categories; and numbers. `cast_inputs` makes a tuple of these,
-    which is taken everywhere, too.
+    categories, or a list of lists of categories; and numbers. A tuple of the columns, in this
+    order, is taken everywhere, too; `cast_inputs` makes one, with all numbers in one array.
 
     Examples
     --------
@@ -116,21 +116,22 @@ class EmbeddingMLP(MLP):
         check_choice("bag", bag, "mean", "sum")
         self.bag = bag
         self.l2 = as_not_negative("l2", l2)
-        self.numbers = dict(numbers) if isinstance(numbers, Mapping) else dict.fromkeys(numbers, 1)
+        self.numbers = _counts_of(numbers)
         self.tables: list[_Table] = []
         self._scratch = Scratch()
         width = 0
-        for given, is_bag in ((fields, False), (bags or {}, True)):
+        for what, given in (("fields", fields), ("bags", bags or {})):
+            if not isinstance(given, Mapping):
+                raise TypeError(f"{what} must be a mapping of names, got {given!r}")
             for name, sizes in given.items():
-                size, columns = _sizes(name, sizes)
-                self.tables.append(_Table(name, size, columns, width, is_bag))
+                size, columns = _sizes(f"{what}[{name!r}]", sizes)
+                self.tables.append(_Table(name, size, columns, width, what == "bags"))
                 width += columns
         self._check_names()
         self._numbers_at = width
-        width += sum(as_count(name, columns) for name, columns in self.numbers.items())
-        super().__init__(
-            [width, *hidden, outputs], loss=loss, dtype=table_dtype(dtype), seed=seed, **layers
-        )
+        width += sum(self.numbers.values())
+        sizes = [width, *as_counts("hidden", hidden), as_count("outputs", outputs)]
+        super().__init__(sizes, loss=loss, dtype=table_dtype(dtype), seed=seed, **layers)
 
     @property
     def _names(self) -> list[str]:
@@ -173,31 +174,40 @@ class EmbeddingMLP(MLP):
 
     def cast_inputs(self, x: Any) -> Any:
         """Return a tuple of the codes of each field, bags, and the numbers as one array."""
-        parts = x if isinstance(x, tuple) else self._parts(x)
-        if len(parts) != len(self.tables) + bool(self.numbers):
-            raise ValueError(
-                f"x: expected {len(self.tables) + bool(self.numbers)} parts, got {len(parts)}"
-            )
+        parts = x if isinstance(x, tuple) else self.columns(x)
+        usual = len(self.tables) + bool(self.numbers)
+        if len(parts) not in (usual, len(self._names)):
+            raise ValueError(f"x: expected {usual} parts, got {len(parts)}")
         cast = [
             _bags(table, part, self.dtype) if table.is_bag else _codes(table, part)
             for table, part in zip(self.tables, parts, strict=False)
         ]
         if self.numbers:
-            width = self.sizes[0] - self._numbers_at
-            cast.append(_matrix("numbers", parts[-1], width, self.dtype))
+            cast.append(self._as_numbers(parts[len(self.tables) :]))
         lengths = {len(part) for part in cast}
         if len(lengths) > 1:
             raise ValueError(f"x: its columns have {', '.join(map(str, sorted(lengths)))} rows")
         return tuple(cast)
 
-    def _parts(self, x: Any) -> list[Any]:
-        """Return the columns that names tell apart."""
+    def columns(self, x: Any) -> Any:
+        """Return a tuple of the columns that x has by name."""
+        if isinstance(x, tuple):
+            return x
         missing = [name for name in self._names if name not in x]
         if missing:
             raise ValueError(f"x: there is no column {missing[0]!r}")
-        parts = [x[table.name] for table in self.tables]
-        numbers = [_matrix(name, x[name], n, self.dtype) for name, n in self.numbers.items()]
-        return [*parts, np.concatenate(numbers, axis=1)] if numbers else parts
+        return tuple(x[name] for name in self._names)
+
+    def _as_numbers(self, columns: tuple[Any, ...]) -> Array:
+        """Return the numbers as one array, of one or of a column for each name."""
+        if len(columns) == 1:
+            names = ", ".join(self.numbers)
+            return _matrix(names, columns[0], self.sizes[0] - self._numbers_at, self.dtype)
+        matrices = [
+            _matrix(name, column, width, self.dtype)
+            for (name, width), column in zip(self.numbers.items(), columns, strict=True)
+        ]
+        return np.concatenate(matrices, axis=1)
 
     def _inputs(self, x: Any) -> Array:
         """Return the inputs of the first layer."""
@@ -288,13 +298,26 @@ class _Entries(NamedTuple):
     weights: Array | None
 
 
-def _sizes(name: str, given: Size) -> tuple[int, int]:
+def _sizes(what: str, given: Size) -> tuple[int, int]:
     """Return the rows and columns of a table."""
-    if isinstance(given, Sequence):
-        size, width = given
-        return as_count(name, size), as_count(name, width)
-    size = as_count(name, given)
+    try:
+        if isinstance(given, Sequence):
+            size, width = given
+            return as_count("rows", size), as_count("columns", width)
+        size = as_count("rows", given)
+    except ValueError:
+        raise ValueError(
+            f"{what} must be how many categories there are, or (categories, columns), got {given!r}"
+        ) from None
     return size, min(600, round(1.6 * size**0.56))
+
+
+def _counts_of(numbers: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
+    """Return how many columns each column of numbers has."""
+    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
+        raise TypeError(f"numbers must be a sequence or mapping of names, got {numbers!r}")
+    counts = numbers if isinstance(numbers, Mapping) else dict.fromkeys(numbers, 1)
+    return {name: as_count(f"numbers[{name!r}]", count) for name, count in counts.items()}
 
 
 def _codes(table: _Table, given: Any) -> Array:
@@ -323,7 +346,7 @@ def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
 
 
 def _matrix(name: str, given: Any, width: int, dtype: np.dtype[Any]) -> Array:
-    values = np.asarray(given, dtype)
+    values = as_real(name, given).astype(dtype, copy=False)
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != width:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pyoptim.checks import as_count
 from pyoptim.models.dense import MLP
 
 
@@ -33,7 +34,9 @@ class Linear(MLP):
     kind = "Linear"
 
     def __init__(self, inputs: int, outputs: int = 1, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__([inputs, outputs], loss="squared", dtype=dtype)
+        super().__init__(
+            [as_count("inputs", inputs), as_count("outputs", outputs)], loss="squared", dtype=dtype
+        )
 
     def _initialize(self) -> None:
         """Leave all parameters at zero: the problem is convex."""
@@ -67,7 +70,9 @@ class Softmax(MLP):
     kind = "Softmax"
 
     def __init__(self, inputs: int, classes: int, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__([inputs, classes], loss="softmax", dtype=dtype)
+        super().__init__(
+            [as_count("inputs", inputs), as_count("classes", classes)], loss="softmax", dtype=dtype
+        )
 
     def _initialize(self) -> None:
         """Leave all parameters at zero: the problem is convex."""

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim.checks import as_real
 from pyoptim.csr import is_sparse
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array, Parameters
@@ -52,11 +53,15 @@ class Model(ABC):
         Raises
         ------
         TypeError
-            If they are sparse, and the model takes none that are.
+            If they are sparse, and the model takes none that are; or complex.
         """
         if is_sparse(x):
             raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
-        return np.ascontiguousarray(x, dtype=self.dtype)
+        return np.ascontiguousarray(as_real("x", x), dtype=self.dtype)
+
+    def columns(self, x: Any) -> Any:
+        """Return what rows are taken of: x, or, where it has names, a tuple of columns."""
+        return x
 
     @abstractmethod
     def scores(self, x: npt.ArrayLike) -> Array:

@@ -74,7 +74,7 @@ def load_pretrained(
         the mapping fits nothing, or nothing is left.
     TypeError
         If what is taken is not of floating-point numbers, or of several types and no dtype is
-        given.
+        given; or an argument is of another type.
     CheckpointError
         If a file is damaged, or files and their index do not fit.
     FileNotFoundError
@@ -99,11 +99,11 @@ def load_pretrained(
     >>> table
     Parameters(table: (8, 4); 32 of float32)
     """
+    params = _params_of(model)
     file = open_tensors(path)
     sources = _sources(file, map)
-    params = _params_of(model)
     arrays = {**(params or {}), **getattr(model, "buffers", {})}
-    skipped = set(match([*sources, *arrays], skip, "skip"))
+    skipped = set(match({**sources, **arrays}, skip, "skip"))
     sources = {name: source for name, source in sources.items() if name not in skipped}
     turned = set(match(sources, transpose, "transpose"))
     shapes = {name: _shape(file, source, name in turned) for name, source in sources.items()}
@@ -128,7 +128,13 @@ def load_pretrained(
 
 
 def _params_of(model: Trainable | Parameters | None) -> Parameters | None:
-    return model if model is None or isinstance(model, Parameters) else model.params
+    if model is None or isinstance(model, Parameters):
+        return model
+    params = getattr(model, "params", None)
+    if not isinstance(params, Parameters):
+        given = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
+        raise TypeError(f"model must be a model or Parameters, got {given}")
+    return params
 
 
 def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
@@ -143,9 +149,13 @@ def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
                 + ("; map goes from names in the file to names here" if turned else "")
             )
         names = names.get
+    elif names is not None and not callable(names):
+        raise TypeError(f"map must be a mapping of names or a function, got {names!r}")
     sources: dict[str, str] = {}
     for source in there:
         name = source if names is None else names(source)
+        if not isinstance(name, str | None):
+            raise TypeError(f"map: the name of {source} must be text or None, got {name!r}")
         if name in sources:
             raise ValueError(f"{file.path}: {sources[name]} and {source} would both be {name!r}")
         if name is not None:

@@ -9,7 +9,7 @@ import numpy as np
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.train.data import Rows, Table
-from pyoptim.train.metrics import Measure
+from pyoptim.train.metrics import Measure, check_names
 
 
 def evaluate(
@@ -22,10 +22,11 @@ def evaluate(
     if isinstance(held_out, Table):
         return _by_pieces(model, loss, held_out, metrics)
     found = model.evaluate(held_out.x, held_out.y, loss, **held_out.keywords)
+    check_names(metrics, found)
     wanted = {name: measure for name, measure in metrics.items() if name not in found}
     if wanted:
         scores = model.scores(held_out.x)
-        found |= {name: measure(scores, held_out, loss) for name, measure in wanted.items()}
+        found |= {name: measure.value(scores, held_out, loss) for name, measure in wanted.items()}
     return found
 
 
@@ -37,6 +38,7 @@ def _by_pieces(
     scores, targets, weights = [], [], []
     for piece in table.pieces():
         found = model.evaluate(piece.x, piece.y, loss, **piece.keywords)
+        check_names(metrics, found)
         weight = piece.weight
         sums = {name: sums.get(name, 0.0) + weight * value for name, value in found.items()}
         total += weight
@@ -50,7 +52,7 @@ def _by_pieces(
         rows = Rows(None, np.concatenate(targets), np.concatenate(weights) if weights else None)
         all_scores = np.concatenate(scores)
         means |= {
-            name: measure(all_scores, rows, loss)
+            name: measure.value(all_scores, rows, loss)
             for name, measure in metrics.items()
             if name not in means
         }

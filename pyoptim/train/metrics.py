@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -13,11 +14,20 @@ from pyoptim.train.data import Rows
 
 Metric: TypeAlias = str | Callable[..., float]
 Metrics: TypeAlias = Sequence[Metric] | Mapping[str, Metric]
-Measure: TypeAlias = Callable[[Array, Rows, Loss], float]
+
+_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric as it was given, and its value of scores, rows and loss."""
+
+    given: Metric
+    value: Callable[[Array, Rows, Loss], float]
 
 
 def named_metrics(metrics: Metrics) -> dict[str, Measure]:
-    """Return a function of scores, rows and loss for each metric, by its name.
+    """Return how each metric is measured, by its name.
 
     A metric is the name of one of scikit-learn's scorers, or a function ``metric(y, predicted)``
     that is given ``sample_weight=`` if it takes that and there are weights.
@@ -45,6 +55,21 @@ def named_metrics(metrics: Metrics) -> dict[str, Measure]:
     return {name: _measure(metric) for name, metric in metrics.items()}
 
 
+def own_measures(loss: Loss) -> set[str]:
+    """Return the names of what is measured with a loss anyway."""
+    return {"loss", "accuracy"} if loss.link in _OF_CLASSES else {"loss"}
+
+
+def check_names(metrics: Mapping[str, Measure], own: Container[str]) -> None:
+    """Raise ValueError if a metric has the name of another one that is measured anyway."""
+    for name, measure in metrics.items():
+        if name in own and measure.given != name:
+            raise ValueError(
+                f"metrics: {name!r} is measured anyway; give your own another name, as "
+                f"metrics={{'my_{name}': ...}}"
+            )
+
+
 def scorers(metrics: Metrics) -> set[str]:
     """Return the names of those that are scorers: more is better for all of them."""
     if isinstance(metrics, Mapping):
@@ -60,8 +85,10 @@ def _name(metric: Any) -> str:
 
 def _measure(metric: Metric) -> Measure:
     if isinstance(metric, str):
-        return _scorer(metric)
-    return partial(_by_function, metric, _takes_weights(metric))
+        from pyoptim.train.scorers import find_scorer
+
+        return Measure(metric, partial(_by_scorer, find_scorer(metric)))
+    return Measure(metric, partial(_by_function, metric, _takes_weights(metric)))
 
 
 def _takes_weights(metric: Callable[..., float]) -> bool:
@@ -76,12 +103,6 @@ def _by_function(
 ) -> float:
     keywords = rows.keywords if takes_weights else {}
     return float(metric(rows.y, loss.predict(scores), **keywords))
-
-
-def _scorer(name: str) -> Measure:
-    from pyoptim.train.scorers import find_scorer
-
-    return partial(_by_scorer, find_scorer(name))
 
 
 def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:

@@ -17,6 +17,7 @@ from pyoptim.blas import product_threads
 from pyoptim.checkpoint import Keep
 from pyoptim.checks import as_count, as_flag, as_not_negative
 from pyoptim.losses import Loss
+from pyoptim.models.model import Model
 from pyoptim.models.protocol import Trainable, as_model, check_parts
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
@@ -36,7 +37,7 @@ from pyoptim.train.data import (
 from pyoptim.train.evaluation import evaluate
 from pyoptim.train.history import History, StopReason
 from pyoptim.train.interrupts import interrupts
-from pyoptim.train.metrics import Metrics, named_metrics, scorers
+from pyoptim.train.metrics import Metrics, check_names, named_metrics, own_measures, scorers
 from pyoptim.train.state import (
     Place,
     capture,
@@ -93,7 +94,8 @@ class Trainer:
     metrics : sequence or mapping, optional
         What to measure on validation sets beside the loss and, for classes, the accuracy: names of
         scikit-learn's scorers, and functions ``metric(y, predicted)``. Both also get
-        ``sample_weight=`` if they take it. A mapping gives them names.
+        ``sample_weight=`` if they take it. A mapping gives them names, others than those of what is
+        measured anyway.
     penalty : Penalty or sequence of Penalty, optional
         On the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. Their values
         are part of the loss that the history shows.
@@ -209,6 +211,9 @@ class Trainer:
             metrics=bool(self.metrics),
             penalties=bool(self.penalties),
         )
+        # What other models measure is known when they do.
+        own = own_measures(self.loss) if isinstance(model, Model) else {"loss"}
+        check_names(self.metrics, own)
         self.callbacks = all_callbacks(callbacks, early_stopping, max_time, progress)
         for callback in self.callbacks:
             callback.on_attach(self)

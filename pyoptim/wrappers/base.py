@@ -199,6 +199,7 @@ class Wrapper(EvaluationPoints):
         RuntimeError
             Between `eval` and `train`.
         """
+        self._check_training("state_dict()")
         inner = self.optimizer.state_dict()
         return {**self._own_state(), **{_INNER + key: value for key, value in inner.items()}}
 
@@ -214,6 +215,7 @@ class Wrapper(EvaluationPoints):
         RuntimeError
             Between `eval` and `train`.
         """
+        self._check_training("load_state_dict()")
         inner: StateDict = {}
         own: StateDict = {}
         for key, value in state_dict.items():
@@ -227,7 +229,7 @@ class Wrapper(EvaluationPoints):
         self._load(fitted)
 
     def _own_state(self) -> StateDict:
-        self._check_training("state_dict()")
+        """Return what is no state of the optimizer: it is the same at all points."""
         return {
             "wrapper": type(self).__name__,
             **{name: getattr(self, name) for name in self._numbers},
@@ -368,3 +370,10 @@ class KeptWeights(Wrapper):
     def evaluating(self) -> bool:
         """Whether the parameters are at the points of `eval`."""
         return self._training is not None or self.optimizer.evaluating
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "training": copy.deepcopy(self._training)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._training = state["training"]

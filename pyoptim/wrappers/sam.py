@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from pyoptim import _core
 from pyoptim.checks import as_not_negative, as_number
+from pyoptim.groups import row_sparse
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
+from pyoptim.row_grad import RowGrad
 from pyoptim.wrappers.base import GradientsOrClosure, Wrapper
+from pyoptim.wrappers.row_sums import RowSums
 
-Gradients = Sequence[Any] | Mapping[str, Any] | Array | None
+Gradients = Sequence[Any] | Mapping[str, Any] | Array | RowGrad | None
+
+
+class _Part(NamedTuple):
+    """What of a parameter is moved: all of it, or a copy of some rows."""
+
+    number: int
+    rows: Any  # ... for all
+    there: Array
+    grad: Array
+    before: Array
 
 
 class SAM(Wrapper):
@@ -28,7 +43,8 @@ class SAM(Wrapper):
     2021) distances are in units of each parameter's size ``T = abs(param) + eta``, so that scaling
     the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
     the other way. Between the two passes the parameters are the moved ones; then they are brought
-    back to the bit. If the first gradient is not finite, they are not moved.
+    back to the bit. If the first gradient is not finite, they are not moved. A gradient of some
+    rows (`pyoptim.RowGrad`) moves these and nothing else.
 
     Sources: https://arxiv.org/abs/2010.01412, https://arxiv.org/abs/2102.11600.
 
@@ -71,6 +87,7 @@ class SAM(Wrapper):
 
     takes_closure = True
     _gives_gradients = True  # its own, to what it wraps
+    _takes_rows = True
 
     def __init__(
         self,
@@ -86,8 +103,10 @@ class SAM(Wrapper):
         self.eta = as_not_negative("eta", eta)
         self.eps = as_not_negative("eps", eps)
         super().__init__(optimizer, **self._arguments())
-        self._copies = self._allocate()
-        self._moved_away: list[int] | None = None
+        by_rows = {name for params in self.unwrapped._groups for name in row_sparse(params)}
+        whole = [i for i, key in enumerate(self.unwrapped._keys) if key not in by_rows]
+        self._copies = dict(zip(whole, self._allocate(of=whole), strict=True))
+        self._moved_away: list[_Part] | None = None
 
     def _arguments(self) -> dict[str, Any]:
         return {"rho": self.rho, "adaptive": self.adaptive, "eta": self.eta, "eps": self.eps}
@@ -113,37 +132,55 @@ class SAM(Wrapper):
         self._check_training("first_step()")
         scale = as_number("grad_scale", grad_scale)
         given = self._read(grads)
-        there = {i: grad for i, grad in enumerate(given) if grad is not None}
-        params = self._params
+        parts = [self._part(i, grad) for i, grad in enumerate(given) if _is_some(grad)]
         signs = [
             -1.0 if group["maximize"] else 1.0
             for group in self.param_groups
             for _ in group["params"]
         ]
         norm = _core.gradient_norm(
-            [params[i] for i in there], list(there.values()), self.adaptive, self.eta, self._threads
+            [part.there for part in parts],
+            [part.grad for part in parts],
+            self.adaptive,
+            self.eta,
+            self._threads,
         )
         divisor = abs(scale) * norm + self.eps
         self._moved_away = []
         if not math.isfinite(divisor) or divisor == 0:
             return
         for sign in (1.0, -1.0):
-            moved = [i for i in there if signs[i] == sign]
+            moved = [part for part in parts if signs[part.number] == sign]
             _core.ascend(
-                [params[i] for i in moved],
-                [there[i] for i in moved],
-                [self._copies[i] for i in moved],
+                [part.there for part in moved],
+                [part.grad for part in moved],
+                [part.before for part in moved],
                 sign * self.rho * scale / divisor,
                 self.adaptive,
                 self.eta,
                 self._threads,
             )
             self._moved_away += moved
+        for part in parts:
+            if part.rows is not ...:
+                self._params[part.number][part.rows] = part.there
+
+    def _part(self, number: int, grad: Array | RowGrad) -> _Part:
+        """Return what a gradient moves; of rows, which come once each then, and nothing else."""
+        param = self._params[number]
+        if isinstance(grad, RowGrad):
+            sums = RowSums(param)
+            sums.add(grad.rows)[...] = grad.values
+            once = sums.mean(1.0, self._threads)
+            there = param[once.rows]
+            return _Part(number, once.rows, there, once.values, np.empty_like(there))
+        before = self._copies.get(number)
+        return _Part(number, ..., param, grad, np.empty_like(param) if before is None else before)
 
     def restore(self) -> None:
         """Bring the parameters back to where they were before `first_step`, to the bit."""
-        for i in self._moved_away or ():
-            self._params[i][...] = self._copies[i]
+        for part in self._moved_away or ():
+            self._params[part.number][part.rows] = part.before
         self._moved_away = None
 
     def second_step(
@@ -231,12 +268,20 @@ class SAM(Wrapper):
         super()._check_training(what)
         self._check_at_home(what)
 
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_at_home("pickling or copying")
+        return super().__getstate__()
+
     def _check_at_home(self, what: str) -> None:
         if self._moved_away is not None:
             raise RuntimeError(
                 "the parameters are where first_step() moved them; call second_step(), or "
                 f"restore(), before {what}"
             )
+
+
+def _is_some(grad: Array | RowGrad | None) -> bool:
+    return grad is not None and (not isinstance(grad, RowGrad) or grad.rows.size > 0)
 
 
 class ASAM(SAM):

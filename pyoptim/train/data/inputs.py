@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from pyoptim.checks import as_number
-from pyoptim.csr import is_sparse
+from pyoptim.csr import as_csr, is_sparse
 from pyoptim.train.data.chunks import Chunks
 from pyoptim.train.data.mapped import is_mapped
 from pyoptim.train.data.order import Shuffle, split_blocks, split_rows
@@ -161,14 +161,25 @@ def _validation_sets(
 
 def _table(x: Any, y: Any, sample_weight: Any, cast: Cast, model: Model) -> Table:
     """Return a table that is converted here, or when rows are taken from it."""
-    given = [*parts_of(x), y, *([] if sample_weight is None else [sample_weight])]
-    if not any(map(is_mapped, given)) and not _is_large(x, model):
+    columns = model.columns(x)
+    given = [*parts_of(columns), y, *([] if sample_weight is None else [sample_weight])]
+    if not any(map(is_mapped, given)) and not _is_large(columns, model):
         return Table(cast(x, y, sample_weight))
     weights = None if sample_weight is None else np.asarray(sample_weight)
-    inputs = model.cast_inputs(x) if is_sparse(x) else of_each(np.asarray, x)
+    inputs = model.cast_inputs(x) if is_sparse(x) else of_each(partial(_part, model), columns)
     rows = Rows(inputs, np.asarray(y), weights)
     check_counts(*rows)
     return Table(rows, cast)
+
+
+def _part(model: Model, given: Any) -> Any:
+    """Return what rows of a part can be taken of: an array, also of lists, or a matrix."""
+    if is_sparse(given):
+        return as_csr(given, model.dtype)
+    try:
+        return np.asarray(given)
+    except ValueError:  # lists of different lengths
+        return np.fromiter(given, object, len(given))
 
 
 def _is_large(x: Any, model: Model) -> bool:

@@ -131,7 +131,10 @@ class Reader:
         rows, like, copies = table.rows, table.like, table.cast is not None
         self._table = table
         self._is_tuple = isinstance(rows.x, tuple)
-        pairs = zip(parts_of(rows.x), parts_of(like.x), strict=copies)
+        parts, model_parts = parts_of(rows.x), parts_of(like.x)
+        if len(parts) != len(model_parts):  # a model may join some
+            model_parts = parts
+        pairs = zip(parts, model_parts, strict=True)
         self._x = [_taker(part, model_part, copies) for part, model_part in pairs]
         self._y = _taker(rows.y, rows.y, copies)
         self._weights = None if rows.weights is None else _taker(rows.weights, rows.weights, copies)
