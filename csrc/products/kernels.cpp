@@ -12,20 +12,9 @@ namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
 template <class F, std::size_t Bytes>
-struct VectorOf;
-#define PYOPTIM_VECTORS(bytes)                               \
-  template <>                                                \
-  struct VectorOf<float, bytes> {                            \
-    using type = float __attribute__((vector_size(bytes)));  \
-  };                                                         \
-  template <>                                                \
-  struct VectorOf<double, bytes> {                           \
-    using type = double __attribute__((vector_size(bytes))); \
-  };
-PYOPTIM_VECTORS(16)
-PYOPTIM_VECTORS(32)
-PYOPTIM_VECTORS(64)
-#undef PYOPTIM_VECTORS
+struct VectorOf {
+  using type [[gnu::vector_size(Bytes)]] = F;
+};
 
 // As many sums as there are registers for, beside the factors.
 #if defined(__AVX512F__)
@@ -35,7 +24,7 @@ constexpr std::size_t tile_rows = 4, tile_vectors = 2;
 #endif
 
 template <class F>
-constexpr std::size_t tile_columns = tile_vectors* register_bytes / sizeof(F);
+constexpr std::size_t tile_columns = (register_bytes / sizeof(F)) * tile_vectors;
 
 /// A number times a vector.
 template <class Vector, class F>
