@@ -205,8 +205,8 @@ void update_packed_spans(const R& rule, const Step& step, const Shaping& shaping
                          std::index_sequence<K...> states) {
   const auto update = rule.template step<float>(step);
   const Shaper<float, General> shape(shaping);
-  constexpr std::size_t skewed =
-      2 * scale_block + 5 * lanes;  // not at the same address modulo 4096
+  // Values of two blocks, and some room: states are not to be at the same address modulo 4096.
+  constexpr std::size_t skewed = 2 * scale_block + 5 * lanes;
   alignas(64) float scratch[sizeof...(K) * skewed];
 
   for (std::size_t s = 0; s < packed.count; ++s) {
