@@ -146,6 +146,12 @@ def test_a_metric_that_does_not_exist(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("make", [EarlyStopping, ReduceLROnPlateau])
+def test_a_monitor_is_a_name(make: Any) -> None:
+    with pytest.raises(TypeError, match="monitor must be the name of a column of the history, got 3"):
+        make(3)
+
+
 def test_the_rate_falls_on_a_plateau() -> None:
     values = [3, 2, 2, 2, 1, 1, 1, NAN, NAN]
     reduce = ReduceLROnPlateau("val_score", 0.5, patience=1, mode="min")

@@ -28,6 +28,8 @@ class Monitor(Callback):
     def __init__(self, monitor: str, mode: Mode | None = None) -> None:
         if mode is not None:
             check_choice("mode", mode, "min", "max")
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor must be the name of a column of the history, got {monitor!r}")
         self.monitor = monitor
         self.mode = mode
 
