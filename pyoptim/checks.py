@@ -50,6 +50,15 @@ def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     return array
 
 
+def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Return values as native code takes them: C-contiguous and aligned, copied if they are not.
+
+    What `numpy.frombuffer` gives at any offset is not aligned.
+    """
+    array = np.ascontiguousarray(values, dtype)
+    return array if array.flags.aligned else array.copy()
+
+
 def as_flag(name: str, value: Any) -> bool:
     """Return True or False; 1 and 0, and NumPy's, are taken too, words are not."""
     try:
