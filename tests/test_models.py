@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,27 @@ def test_arrays_need_not_be_aligned() -> None:
         value = model.loss_and_grad(rows, y, sample_weight=weight)
         assert model.loss_and_grad(moved, unaligned(y), sample_weight=unaligned(weight)) == value
         assert model.loss(unaligned(right), y) == model.loss(right, y)
+
+
+def test_threads_may_ask_one_model_for_scores() -> None:
+    rng = np.random.default_rng(0)
+    counts = (1, 7, 100, 3000, 6000)
+    codes = [rng.integers(0, 20, (n, 2)) for n in counts]
+    numbers = [rng.normal(size=(n, 5)).astype(np.float32) for n in counts]
+    columns = [{"a": c[:, 0], "n": x} for c, x in zip(codes, numbers, strict=True)]
+    for make, inputs in (
+        (lambda: MLP([5, 32, 3]), numbers),
+        (lambda: EmbeddingMLP({"a": 20}, numbers={"n": 5}), columns),
+        (lambda: FactorizationMachine([20, 20]), codes),
+        (lambda: FactorizationMachine(5), numbers),
+    ):
+        model: Any = make()
+        right = [make().scores(x) for x in inputs]  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(4) as threads:
+            for expected, scores in zip(
+                20 * right, threads.map(model.scores, 20 * inputs), strict=True
+            ):
+                np.testing.assert_array_equal(scores, expected)
 
 
 def test_errors_name_what_is_wrong() -> None:

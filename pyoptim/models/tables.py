@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,8 @@ class TableModel(Model):
         return f"{type(self).__name__}({arguments})"
 
 
-class Scratch:
-    """Arrays that are kept between steps, by name; a copy has none."""
+class Scratch(local):
+    """Arrays that are kept between steps, by name; a copy has none, and a thread its own."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Array] = {}
