@@ -148,7 +148,9 @@ def test_a_metric_that_does_not_exist(
 
 @pytest.mark.parametrize("make", [EarlyStopping, ReduceLROnPlateau])
 def test_a_monitor_is_a_name(make: Any) -> None:
-    with pytest.raises(TypeError, match="monitor must be the name of a column of the history, got 3"):
+    with pytest.raises(
+        TypeError, match="monitor must be the name of a column of the history, got 3"
+    ):
         make(3)
 
 
