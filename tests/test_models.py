@@ -235,7 +235,7 @@ def test_numbers_that_are_not_whole_are_refused(name: str, make: Any, bad: Any) 
         make(bad)
 
 
-@pytest.mark.parametrize("bad", ["32", b"32", 32, None], ids=repr)
+@pytest.mark.parametrize("bad", ["32", b"32", 32, None, np.array(32)], ids=repr)
 @pytest.mark.parametrize(
     ("name", "make"),
     [
