@@ -37,7 +37,8 @@ def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least:
 
 def as_counts(name: str, values: Iterable[SupportsIndex]) -> tuple[int, ...]:
     """Return whole numbers of at least 1; NumPy's arrays are taken too, text is not."""
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+    single = not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0
+    if single or isinstance(values, str | bytes):
         raise TypeError(f"{name} must be a sequence of whole numbers, got {values!r}")
     return tuple(as_count(f"{name}[{i}]", value) for i, value in enumerate(values))
 
@@ -48,6 +49,15 @@ def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     if array.dtype.kind == "c":
         raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
     return array
+
+
+def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
+    """Return values as native code takes them: C-contiguous and aligned, copied if they are not.
+
+    What `numpy.frombuffer` gives at any offset is not aligned.
+    """
+    array = np.ascontiguousarray(values, dtype)
+    return array if array.flags.aligned else array.copy()
 
 
 def as_flag(name: str, value: Any) -> bool:

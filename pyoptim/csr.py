@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_real
+from pyoptim.checks import as_plain, as_real
 from pyoptim.parameters import Array
 
 
@@ -126,9 +126,9 @@ def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
     rows = x.tocsr()
     indices = rows.indices if rows.indices.dtype.itemsize == 4 else rows.indices.astype(np.int64)
     return CSR(
-        np.ascontiguousarray(as_real("x", rows.data), dtype=dtype),
-        np.ascontiguousarray(indices),
-        np.ascontiguousarray(rows.indptr, dtype=np.int64),
+        as_plain(as_real("x", rows.data), dtype),
+        as_plain(indices),
+        as_plain(rows.indptr, np.int64),
         (int(rows.shape[0]), int(rows.shape[1])),
     )
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim.catalog import Field
-from pyoptim.checks import as_number
+from pyoptim.checks import as_number, as_plain
 from pyoptim.parameters import Array
 from pyoptim.weights import as_sample_weight
 
@@ -101,7 +101,7 @@ class Loss:
         TypeError
             If scores are not of float32 or float64, or targets or weights are no numbers.
         """
-        return self._mean(np.ascontiguousarray(scores), targets, sample_weight, None, None)
+        return self._mean(as_plain(scores), targets, sample_weight, None, None)
 
     def value_and_slope(
         self,
@@ -110,7 +110,7 @@ class Loss:
         sample_weight: npt.ArrayLike | None = None,
     ) -> tuple[float, Array]:
         """Return the mean loss and its slope by every score."""
-        rows = np.ascontiguousarray(scores)
+        rows = as_plain(scores)
         slope = np.empty_like(rows)
         return self._mean(rows, targets, sample_weight, slope, None), slope
 
@@ -125,7 +125,7 @@ class Loss:
         They are found in one pass. For the softmax loss the second one is the diagonal of each
         row's Hessian.
         """
-        rows = np.ascontiguousarray(scores)
+        rows = as_plain(scores)
         slope, curvature = np.empty_like(rows), np.empty_like(rows)
         return self._mean(rows, targets, sample_weight, slope, curvature), slope, curvature
 
@@ -170,8 +170,8 @@ class Loss:
                 raise TypeError(
                     f"targets: expected whole-number class labels, got dtype {given.dtype}"
                 )
-            return np.ascontiguousarray(given, dtype=np.int64)
-        return np.ascontiguousarray(given, dtype=dtype)
+            return as_plain(given, np.int64)
+        return as_plain(given, dtype)
 
     def predict(self, scores: Array) -> Array:
         """Return what a model with these scores, of shape (rows, columns), predicts.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim.checks import as_not_negative
+from pyoptim.checks import as_not_negative, as_plain
 from pyoptim.parameters import Array
 
 ClassWeight = Mapping[Any, float] | str
@@ -22,7 +22,7 @@ def as_sample_weight(weights: npt.ArrayLike) -> Array:
     given = np.asarray(weights)
     if given.dtype.kind not in "biuf":
         raise TypeError(f"sample_weight: expected numbers, got dtype {given.dtype}")
-    return np.ascontiguousarray(given, dtype=np.float64)
+    return as_plain(given, np.float64)
 
 
 def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> dict[Any, float]:

@@ -3,12 +3,14 @@
 import copy
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_matrix
 
 import pyoptim as po
 from pyoptim.models import (
@@ -82,6 +84,70 @@ def test_rows_of_any_layout_and_type() -> None:
     assert model.loss_and_grad(np.asfortranarray(x), y.astype(np.uint8)) == expected
     assert model.loss_and_grad(np.repeat(x, 2, axis=0)[::2], y.tolist()) == expected
     assert model.loss_and_grad(x.tolist(), y) == expected
+
+
+def unaligned(values: Any) -> np.ndarray:
+    """Return the same values from memory at an odd address, as `numpy.frombuffer` may."""
+    array = np.asarray(values)
+    memory = np.frombuffer(bytearray(array.nbytes + 1), array.dtype, array.size, offset=1)
+    moved = memory.reshape(array.shape)
+    moved[...] = array
+    assert not moved.flags.aligned
+    return moved
+
+
+def test_arrays_need_not_be_aligned() -> None:
+    rng = np.random.default_rng(0)
+    x, codes = rng.normal(size=(12, 5)).astype(np.float32), rng.integers(0, 4, (12, 2))
+    matrix = csr_matrix(x * (x > 0))
+    sparse = csr_matrix(matrix, copy=True)
+    for part in ("data", "indices", "indptr"):
+        setattr(sparse, part, unaligned(getattr(sparse, part)))
+    values, labels = rng.normal(size=12).astype(np.float32), rng.integers(0, 3, 12)
+    weight = rng.random(12)
+    columns = {"a": codes[:, 0], "n": x}
+    models: list[tuple[Any, Any, Any, Any]] = [
+        (MLP([5, 4, 3]), x, unaligned(x), labels),
+        (MLP([5, 4, 3]), matrix, sparse, labels),
+        (MLP([5, 4, 1], loss="squared"), x, unaligned(x), values),
+        (FactorizationMachine(5), x, unaligned(x), values),
+        (FactorizationMachine(5), matrix, sparse, values),
+        (FactorizationMachine([4, 4]), codes, unaligned(codes), values),
+        (MatrixFactorization(4, 4), codes, unaligned(codes), values),
+        (
+            EmbeddingMLP({"a": 4}, numbers={"n": 5}),
+            columns,
+            {name: unaligned(column) for name, column in columns.items()},
+            values,
+        ),
+    ]
+    for model, rows, moved, y in models:
+        right = model.scores(rows)
+        np.testing.assert_array_equal(model.scores(moved), right)
+        value = model.loss_and_grad(rows, y, sample_weight=weight)
+        assert model.loss_and_grad(moved, unaligned(y), sample_weight=unaligned(weight)) == value
+        assert model.loss(unaligned(right), y) == model.loss(right, y)
+
+
+def test_threads_may_ask_one_model_for_scores() -> None:
+    rng = np.random.default_rng(0)
+    counts = (1, 7, 100, 3000, 6000)
+    codes = [rng.integers(0, 20, (n, 2)) for n in counts]
+    numbers = [rng.normal(size=(n, 5)).astype(np.float32) for n in counts]
+    columns = [{"a": c[:, 0], "n": x} for c, x in zip(codes, numbers, strict=True)]
+    for make, inputs in (
+        (lambda: MLP([5, 32, 3]), numbers),
+        (lambda: EmbeddingMLP({"a": 20}, numbers={"n": 5}), columns),
+        (lambda: FactorizationMachine([20, 20]), codes),
+        (lambda: FactorizationMachine(5), numbers),
+    ):
+        model: Any = make()
+        right = [make().scores(x) for x in inputs]  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(4) as threads:
+            for expected, scores in zip(
+                20 * right, threads.map(model.scores, 20 * inputs), strict=True
+            ):
+                np.testing.assert_array_equal(scores, expected)
 
 
 def test_errors_name_what_is_wrong() -> None:
@@ -169,7 +235,7 @@ def test_numbers_that_are_not_whole_are_refused(name: str, make: Any, bad: Any) 
         make(bad)
 
 
-@pytest.mark.parametrize("bad", ["32", b"32", 32, None], ids=repr)
+@pytest.mark.parametrize("bad", ["32", b"32", 32, None, np.array(32)], ids=repr)
 @pytest.mark.parametrize(
     ("name", "make"),
     [

@@ -131,6 +131,25 @@ def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
     assert strange.sum() == 70 + 19
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(64, 1024, 130), (8, 4096, 600), (16, 5000, 511)], ids=str)
+def test_where_nan_of_both_signs_meet_threads_change_nothing(
+    shape: tuple[int, int, int], dtype: Any
+) -> None:
+    a, b = matrices(*shape, dtype)
+    _, k, m = shape
+    a[0, k // 2], b[k // 3, m // 2], b[k - 1, 0] = np.nan, -dtype(np.nan), np.nan
+    found = set()
+    for isa in _core.instruction_sets():
+        _core.set_instruction_set(isa)
+        for threads in (1, 2, 3):
+            po.set_num_threads(threads)
+            out = np.empty((shape[0], m), dtype)
+            _core.product(a, b, out)
+            found.add(out.tobytes())
+    assert len(found) == 1
+
+
 def test_errors() -> None:
     a, b = matrices(4, 3, 5, np.float32)
     out = np.zeros((4, 5), np.float32)

@@ -304,6 +304,17 @@ def test_metrics_that_are_called_as_what_is_measured_anyway(
         Trainer(model, validation=0.5, metrics={name: metric}, progress=False)
 
 
+def test_what_is_measured_on_two_sets_has_two_names() -> None:
+    y = X[:, 0]
+    sets, metrics = {"a": (X, y), "a_b": (X[:5], y[:5])}, {"b_loss": r2_score}
+    with pytest.raises(ValueError, match=r"validation: two columns .* would be called 'a_b_loss'"):
+        Trainer(Linear(3), validation=sets, metrics=metrics, progress=False)
+    trainer = Trainer(
+        Linear(3), epochs=1, validation=sets, metrics={"b_r2": r2_score}, progress=False
+    )
+    assert {"a_loss", "a_b_r2", "a_b_loss", "a_b_b_r2"} <= set(trainer.fit(X, y).columns)
+
+
 def test_metrics_that_may_be_called_accuracy() -> None:
     def accuracy(y: Any, predicted: Any) -> float:
         return 7.0

@@ -137,7 +137,10 @@ class Product {
     add(second, rows.size(), columns.size(), c);
   }
 
-  static void add(const Sums& sums, std::size_t rows, std::size_t columns, const Sums& to) {
+  /// One copy of the code for both callers: where two NaN meet, the first operand's sign stays, and
+  /// compilers choose anew in each copy which one that is.
+  [[gnu::noinline]] static void add(const Sums& sums, std::size_t rows, std::size_t columns,
+                                    const Sums& to) {
     for (std::size_t i = 0; i < rows; ++i) {
       const F* const from = sums.at(i, 0).data;
       F* const row = to.at(i, 0).data;

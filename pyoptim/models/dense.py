@@ -202,7 +202,7 @@ class MLP(Model):
         """Return the layers, which are made at their first use."""
         if not self._layers:
             last = len(self.sizes) - 2
-            self._layers = [
+            layers = [
                 DenseLayer(
                     self.params,
                     f"layers.{i}",
@@ -215,7 +215,8 @@ class MLP(Model):
                     zip(self.sizes, self.sizes[1:-1], strict=False)
                 )
             ]
-            self._layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
+            layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
+            self._layers = layers  # at once, as other threads may ask for scores
         return self._layers
 
     def _norm(self, layer: str) -> Norm | None:

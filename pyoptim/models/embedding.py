@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_counts, as_not_negative, as_real, check_choice
+from pyoptim.checks import as_count, as_counts, as_not_negative, as_plain, as_real, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
@@ -326,7 +326,7 @@ def _codes(table: _Table, given: Any) -> Array:
         raise TypeError(f"{table.name}: expected integers, got {codes.dtype}")
     if codes.ndim != 1:
         raise ValueError(f"{table.name}: expected a 1-D array, got shape {codes.shape}")
-    return np.ascontiguousarray(codes, np.int64)
+    return as_plain(codes, np.int64)
 
 
 def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_counts, as_number, as_real
+from pyoptim.checks import as_count, as_counts, as_number, as_plain, as_real
 from pyoptim.csr import CSR, as_csr, check_matrix, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.tables import (
@@ -140,7 +140,7 @@ class FactorizationMachine(TableModel):
         if self.fields is not None:
             return as_codes(x, len(self.fields))
         if not is_sparse(x):
-            rows: Any = np.ascontiguousarray(as_real("x", x), self.dtype)
+            rows: Any = as_plain(as_real("x", x), self.dtype)
         elif isinstance(x, CSR):
             rows = as_csr(x, self.dtype)
         else:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim.checks import as_real
+from pyoptim.checks import as_plain, as_real
 from pyoptim.csr import is_sparse
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array, Parameters
@@ -57,7 +57,7 @@ class Model(ABC):
         """
         if is_sparse(x):
             raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
-        return np.ascontiguousarray(as_real("x", x), dtype=self.dtype)
+        return as_plain(as_real("x", x), self.dtype)
 
     def columns(self, x: Any) -> Any:
         """Return what rows are taken of: x, or, where it has names, a tuple of columns."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from threading import local
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
-from pyoptim.checks import as_count, as_not_negative
+from pyoptim.checks import as_count, as_not_negative, as_plain
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.parameters import Array, to_dtype
@@ -53,8 +54,8 @@ class TableModel(Model):
         return f"{type(self).__name__}({arguments})"
 
 
-class Scratch:
-    """Arrays that are kept between steps, by name; a copy has none."""
+class Scratch(local):
+    """Arrays that are kept between steps, by name; a copy has none, and a thread its own."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Array] = {}
@@ -100,7 +101,7 @@ def as_codes(x: npt.ArrayLike, columns: int) -> Array:
         raise TypeError(f"x: expected integers, got {codes.dtype}")
     if codes.ndim != 2 or codes.shape[1] != columns:
         raise ValueError(f"x: expected shape (rows, {columns}), got {codes.shape}")
-    return np.ascontiguousarray(codes, dtype=np.int64)
+    return as_plain(codes, np.int64)
 
 
 def check_not_empty(rows: int) -> None:

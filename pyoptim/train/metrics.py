@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -67,6 +68,17 @@ def check_names(metrics: Mapping[str, Measure], own: Container[str]) -> None:
             raise ValueError(
                 f"metrics: {name!r} is measured anyway; give your own another name, as "
                 f"metrics={{'my_{name}': ...}}"
+            )
+
+
+def check_columns(sets: Iterable[str], measures: Collection[str]) -> None:
+    """Raise ValueError if what is measured on two sets has one name in the history."""
+    columns = Counter(f"{name}_{measure}" for name in sets for measure in measures)
+    for column, count in columns.items():
+        if count > 1:
+            raise ValueError(
+                f"validation: two columns of the history would be called {column!r}; give a set or "
+                "a metric another name"
             )
 
 

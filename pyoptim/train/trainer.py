@@ -37,7 +37,14 @@ from pyoptim.train.data import (
 from pyoptim.train.evaluation import evaluate
 from pyoptim.train.history import History, StopReason
 from pyoptim.train.interrupts import interrupts
-from pyoptim.train.metrics import Metrics, check_names, named_metrics, own_measures, scorers
+from pyoptim.train.metrics import (
+    Metrics,
+    check_columns,
+    check_names,
+    named_metrics,
+    own_measures,
+    scorers,
+)
 from pyoptim.train.state import (
     Place,
     capture,
@@ -214,6 +221,8 @@ class Trainer:
         # What other models measure is known when they do.
         own = own_measures(self.loss) if isinstance(model, Model) else {"loss"}
         check_names(self.metrics, own)
+        if isinstance(self.validation, Mapping):
+            check_columns(self.validation, own | self.metrics.keys())
         self.callbacks = all_callbacks(callbacks, early_stopping, max_time, progress)
         for callback in self.callbacks:
             callback.on_attach(self)
