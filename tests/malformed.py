@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+
+import pyoptim as po
 
 LARGEST = 100_000_000
 DATA = bytes(range(1, 9))
@@ -19,6 +22,18 @@ class Malformed(NamedTuple):
     fault: str
     content: bytes
     message: str
+
+
+def refusal(read: Callable[[], object]) -> tuple[str, int]:
+    """Return the message with which something is refused, and the most memory that it took."""
+    tracemalloc.start()
+    try:
+        read()
+    except po.CheckpointError as error:
+        return str(error), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    raise AssertionError("nothing was refused")
 
 
 def packed(

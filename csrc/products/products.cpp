@@ -1,7 +1,6 @@
 #include "products/products.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 #include "engine/dispatch.hpp"
@@ -193,7 +192,7 @@ class Product {
   const F* packed_b(const F* b, std::size_t depth, std::size_t columns,
                     std::ptrdiff_t stride) const {
     F* const copy = scratch<F>(1, product_depth * (packed_columns + skew));
-    constexpr std::size_t square = 16;  // of a transposition: a line of each cache's is used whole
+    constexpr std::size_t square = 16;  // so that a line of the cache is used whole either way
     for (std::size_t k = 0; k < depth; k += square)
       for (std::size_t j = 0; j < columns; j += square)
         copy_square(b + std::ptrdiff_t(k) * b_.row_stride + std::ptrdiff_t(j) * b_.column_stride,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from mmap import mmap
 from pathlib import Path
 
@@ -61,10 +62,7 @@ class _IndexReader(JsonReader):
         """Read all, and return the map."""
         found: dict[str, dict[str, str]] = {}
         self.skip(_BLANKS)
-        self.take(BEGIN, "it does not begin with {")
-        more = not self.skip(END)
-        while more:
-            field = self.key("a field")
+        for field in self.names("a field", "it does not begin with {"):
             if field in found:
                 self.fail(f"{field} stands there twice")
             if field == "weight_map":
@@ -74,7 +72,6 @@ class _IndexReader(JsonReader):
                 found[field] = {}
             else:
                 self.fail(f"an unknown field {field[:40]!r}")
-            more = self.more()
         self.skip(_BLANKS)
         if self.at != self.end:
             self.fail("something follows the JSON")
@@ -82,13 +79,18 @@ class _IndexReader(JsonReader):
             self.fail("it has no weight_map, or an empty one")
         return found["weight_map"]
 
+    def names(self, what: str, fault: str) -> Iterator[str]:
+        """Read an object: give each name, after which the caller reads the value."""
+        self.take(BEGIN, fault)
+        more = not self.skip(END)
+        while more:
+            yield self.key(what)
+            more = self.more()
+
     def weight_map(self) -> dict[str, str]:
         """Read the object after weight_map."""
         found: dict[str, str] = {}
-        self.take(BEGIN, "weight_map is no JSON object")
-        more = not self.skip(END)
-        while more:
-            name = self.key("a tensor's name")
+        for name in self.names("a tensor's name", "weight_map is no JSON object"):
             try:
                 check_name(name)
             except ValueError as error:
@@ -104,16 +106,12 @@ class _IndexReader(JsonReader):
                     "in the same directory"
                 )
             found[name] = file
-            more = self.more()
         return found
 
     def pass_metadata(self) -> None:
         """Read the object after metadata: texts, numbers, true, false and null by names."""
         names: set[str] = set()
-        self.take(BEGIN, "metadata is no JSON object")
-        more = not self.skip(END)
-        while more:
-            name = self.key("a name in metadata")
+        for name in self.names("a name in metadata", "metadata is no JSON object"):
             if name in names:
                 self.fail(f"metadata has {name[:40]!r} twice")
             if len(names) == MOST_METADATA:
@@ -124,4 +122,3 @@ class _IndexReader(JsonReader):
                 self.text(what, _LONGEST_VALUE)
             else:
                 self.take(_NUMBER_OR_WORD, f"{what} is no text, number, true, false or null")
-            more = self.more()

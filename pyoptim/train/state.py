@@ -77,13 +77,14 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
     _check_names("schedules", state["schedules"], _schedules(trainer))
     if "model" in state and not hasattr(trainer.model, "load_state_dict"):
         raise ValueError("the checkpoint has a state of the model, and this one takes none")
+    model: Any = trainer.model
     with _all_or_nothing(trainer, "model" in state):
         trainer.optimizer.train()
         if "model" in state:
-            trainer.model.load_state_dict(state["model"])  # type: ignore[attr-defined]
+            model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
-    for name in trainer.model.params:
-        trainer.model.params[name][...] = checkpoint.tensors[name]
+    for name in model.params:
+        model.params[name][...] = checkpoint.tensors[name]
     for name, schedule in _schedules(trainer).items():
         if name in state["schedules"]:  # else it begins anew
             schedule.load_state_dict(state["schedules"][name])
