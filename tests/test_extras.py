@@ -130,6 +130,17 @@ def test_instruction_sets_agree(case: Case, name: str, instruction_sets: list[st
         assert results[1:] == results[:-1]
 
 
+def test_nan_with_all_its_bits_stays_nan_in_bfloat16(instruction_sets: list[str]) -> None:
+    """Rounding up such a one would make -0 of it."""
+    grad = np.full(100, 0x7FFFFFFF, np.uint32).view(np.float32)
+    for isa in instruction_sets:
+        _core.set_instruction_set(isa)
+        optimizer = po.SGD([np.ones(100, np.float32)], momentum=0.9, state_dtype="bfloat16")
+        for _ in range(2):
+            optimizer.step([grad])
+            assert np.isnan(optimizer.state["0"]["momentum_buffer"].astype(float)).all(), isa
+
+
 @all_extras
 @pytest.mark.parametrize("rule", ["AdamW", "SGD", "LAMB"])
 def test_thread_counts_agree(rule: str, name: str) -> None:
