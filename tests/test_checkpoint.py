@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processes import run_at_once
 from safetensors import deserialize
 from safetensors.numpy import load_file
 
@@ -324,11 +325,9 @@ def test_processes_that_save_into_one_directory_wait_for_each_other(tmp_path: Pa
         "for step in range(int(sys.argv[2]), int(sys.argv[2]) + 5):\n"
         "    po.checkpoint.save(sys.argv[1], {'w': [float(step)] * 1000}, step=step, keep=2)\n"
     )
-    processes = [
-        subprocess.Popen([sys.executable, "-P", "-c", code, str(tmp_path), first])
-        for first in ("0", "100")
-    ]
-    assert [process.wait(300) for process in processes] == [0, 0]
+    command = [sys.executable, "-P", "-c", code, str(tmp_path)]
+    for run in run_at_once([[*command, first] for first in ("0", "100")]):
+        assert run.returncode == 0, run.stdout
     assert len(names(tmp_path)) == 2
     po.checkpoint.verify(tmp_path)
     assert po.checkpoint.load(tmp_path).step in (4, 104)

@@ -139,6 +139,26 @@ def test_no_compiler_flag_depends_on_the_building_cpu() -> None:
         assert re.findall(r"-m(?:arch|tune|cpu)=\S*|-f\w*fast-math|-Ofast", read(path)) == []
 
 
+def test_processes_are_waited_for_however_a_test_ends() -> None:
+    """An unreaped process is a ResourceWarning, in whichever test happens to run then."""
+    for path in files("benchmarks", "examples", "pyoptim", "tests", "tools"):
+        if path.suffix == ".py":
+            tree = ast.parse(read(path))
+            managed = {
+                id(item.context_expr)
+                for node in ast.walk(tree)
+                if isinstance(node, ast.With)
+                for item in node.items
+            }
+            started = [
+                f"{path}:{node.lineno}"
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Popen")
+                if id(node) not in managed
+            ]
+            assert started == []
+
+
 def test_the_commands_of_the_readme_exist() -> None:
     readme = read(ROOT / "README.md")
     for line in ("pip install '.[all]' && pyoptim demo", "pip install '.[test]' && pytest"):
