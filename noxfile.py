@@ -126,7 +126,7 @@ def test_wheel(session: nox.Session, *arguments: str) -> None:
     clean = nox.virtualenv.VirtualEnv(str(folder / "clean"))
     clean.create()
     python = str(Path(clean.bin) / "python")
-    wheel = f"pyoptim[test] @ {next(repaired.glob('*.whl')).as_uri()}"
+    wheel = f"pyoptim-native[test] @ {next(repaired.glob('*.whl')).as_uri()}"
     session.run(python, "-m", "pip", "install", "-q", wheel, external=True)
     session.run(python, "-P", "-m", "pytest", "-q", *arguments, external=True)
 

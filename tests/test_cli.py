@@ -416,7 +416,7 @@ def test_a_missing_package_is_one_line(package, flights):
     result = python(code, "train", str(flights), "--target", "delay")
     assert result.returncode == 1
     assert result.stderr == (
-        f"pyoptim: the command line needs {package}: pip install 'pyoptim[cli]'\n"
+        f"pyoptim: the command line needs {package}: pip install 'pyoptim-native[cli]'\n"
     )
 
 

@@ -445,4 +445,4 @@ def test_without_torch_the_error_names_the_extra() -> None:
             print(error)
         """
     )
-    assert "pip install pyoptim[torch]" in done.stdout, done.stderr
+    assert "pip install 'pyoptim-native[torch]'" in done.stdout, done.stderr

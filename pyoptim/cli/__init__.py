@@ -20,7 +20,7 @@ def main() -> None:
         if package not in _EXTRA:
             raise
         print(
-            f"pyoptim: the command line needs {package}: pip install 'pyoptim[cli]'",
+            f"pyoptim: the command line needs {package}: pip install 'pyoptim-native[cli]'",
             file=sys.stderr,
         )
         sys.exit(1)

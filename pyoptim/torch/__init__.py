@@ -27,7 +27,7 @@ except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
     raise ImportError(
-        "pyoptim.torch needs PyTorch, which is not installed: pip install pyoptim[torch]"
+        "pyoptim.torch needs PyTorch, which is not installed: pip install 'pyoptim-native[torch]'"
     ) from error
 
 from torch.optim import LBFGS as LBFGS
