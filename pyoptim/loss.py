@@ -154,6 +154,27 @@ class Loss:
             values = values.reshape(-1, 1)
         return values
 
+    def like_predictions(self, targets: Array, predicted: Array) -> Array:
+        """Return targets in the shape of what `predict` returns, as metrics compare the two.
+
+        A single column becomes one axis, and rows of class probabilities the most probable class.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        fitting = targets
+        if self.link == "softmax" and targets.ndim == 2:
+            fitting = targets.argmax(axis=1)
+        elif targets.ndim == 2 and targets.shape[1] == 1 and predicted.ndim == 1:
+            fitting = targets[:, 0]
+        if fitting.shape != predicted.shape:
+            raise ValueError(
+                f"y: expected shape {predicted.shape}, as predictions have, got {targets.shape}"
+            )
+        return fitting
+
     def cast_targets(self, targets: npt.ArrayLike, dtype: npt.DTypeLike) -> Array:
         """Return targets in the type that the loss of scores of `dtype` takes.
 
@@ -215,20 +236,22 @@ class Loss:
     def accuracy(
         self, scores: Array, targets: Array, sample_weight: npt.ArrayLike | None = None
     ) -> float | None:
-        """Return the share of targets predicted, or None if these are not of classes.
+        """Return the fraction of rows predicted right, or None if targets are not classes.
 
-        Targets are such as `as_targets` returns.
+        With several columns, all of a row must be right, as in scikit-learn's ``accuracy_score``.
+        Targets are such as `as_targets` returns. Rows of weight 0 do not count.
         """
         if self.link == "softmax":
             if targets.ndim > 1:
                 return None
         elif self.link in ("sign", "logistic"):
-            if not ((targets == 0) | (targets == 1)).all():
+            counted = targets if sample_weight is None else targets[np.asarray(sample_weight) != 0]
+            if not ((counted == 0) | (counted == 1)).all():
                 return None
         else:
             return None
         right = self.predict(scores).reshape(targets.shape) == targets
-        of_rows = right.reshape(len(right), -1).mean(axis=1)
+        of_rows = right.reshape(len(right), -1).all(axis=1)
         if sample_weight is None:
             return float(of_rows.mean())
         weights = as_sample_weight(sample_weight)

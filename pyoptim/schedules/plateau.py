@@ -33,7 +33,7 @@ class reduce_on_plateau(Schedule):
     patience : int, at least 0
         How many updates in a row may bring no improvement.
     threshold : float, at least 0
-        By how much a metric must be better than the best one to be an improvement.
+        A metric is an improvement if it is better than the best one by more than this.
     threshold_mode : "rel" or "abs"
         Whether `threshold` is a share of the best metric, ``best * (1 - threshold)`` or
         ``best * (1 + threshold)`` by mode, or a difference. "rel" is for metrics above 0.

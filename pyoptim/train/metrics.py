@@ -31,7 +31,8 @@ def named_metrics(metrics: Metrics) -> dict[str, Measure]:
     """Return how each metric is measured, by its name.
 
     A metric is the name of one of scikit-learn's scorers, or a function ``metric(y, predicted)``
-    that is given ``sample_weight=`` if it takes that and there are weights.
+    that is given ``sample_weight=`` if it takes that and there are weights. Both arrays have the
+    same shape: (rows,), or (rows, outputs) for several outputs.
 
     Raises
     ------
@@ -113,9 +114,11 @@ def _takes_weights(metric: Callable[..., float]) -> bool:
 def _by_function(
     metric: Callable[..., float], takes_weights: bool, scores: Array, rows: Rows, loss: Loss
 ) -> float:
+    predicted = loss.predict(scores)
     keywords = rows.keywords if takes_weights else {}
-    return float(metric(rows.y, loss.predict(scores), **keywords))
+    return float(metric(loss.like_predictions(rows.y, predicted), predicted, **keywords))
 
 
 def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
-    return score(scores, rows.y, loss, rows.weights)
+    y = loss.like_predictions(rows.y, loss.predict(scores))
+    return score(scores, y, loss, rows.weights)

@@ -27,7 +27,8 @@ class EarlyStopping(Monitor):
     patience : int
         How many epochs in a row may pass without improvement.
     min_delta : float
-        The least change that counts as one, in units of the metric, whatever its sign.
+        The smallest change that counts as an improvement, in units of the metric, whatever its
+        sign. A change of exactly `min_delta` counts; no change never does.
     mode : {"min", "max"}, optional
         Whether a smaller or a larger value is better. By default losses are to fall, accuracies
         and scikit-learn's scorers to rise; for other columns it must be said.

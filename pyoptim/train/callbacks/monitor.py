@@ -68,13 +68,16 @@ class Monitor(Callback):
 
 
 def improves(value: float, best: float, mode: Mode, min_delta: float) -> bool:
-    """Whether a value is better than the best by more than `min_delta`; NaN never is.
+    """Whether a value is better than the best, and by at least `min_delta`; NaN never is.
 
-    A best value of NaN stands for none.
+    A best value of NaN stands for none. Differences are compared with a tolerance of two units in
+    the last place: from 0.3 to 0.2 is a change of 0.1, although the doubles differ by less.
 
     Examples
     --------
     >>> improves(-1.5, -1.0, "min", 0.4), improves(-1.5, -1.0, "min", 0.6)
+    (True, False)
+    >>> improves(0.2, 0.3, "min", 0.1), improves(0.3, 0.3, "min", 0.0)
     (True, False)
     >>> nan = float("nan")
     >>> improves(nan, 1.0, "max", 0.0), improves(1.0, nan, "max", 0.0)
@@ -85,4 +88,4 @@ def improves(value: float, best: float, mode: Mode, min_delta: float) -> bool:
     if math.isnan(best):
         return True
     gain = value - best if mode == "max" else best - value
-    return gain > min_delta
+    return gain > 0 and gain + 2 * math.ulp(max(abs(value), abs(best))) >= min_delta

@@ -29,7 +29,7 @@ class ReduceLROnPlateau(Monitor):
     mode : {"min", "max"}, optional
         As for `EarlyStopping`.
     threshold : float, at least 0
-        By how much a metric must be better than the best one.
+        A metric is an improvement if it is better than the best one by more than this.
     threshold_mode : {"abs", "rel"}
         Whether `threshold` is a difference, right for metrics of any sign, or a share of the best
         metric, for metrics above 0.

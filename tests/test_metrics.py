@@ -1,0 +1,122 @@
+"""Metrics of validation sets: whatever the shape of targets, they compare like with like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim import _core, losses
+from pyoptim.train import EarlyStopping, Trainer
+from pyoptim.train.callbacks.monitor import improves
+
+LOSSES = [losses.get(entry["name"]) for entry in _core.losses()]
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def models(loss: losses.Loss) -> dict[str, tuple[Any, Any]]:
+    """Return models of a loss, and 12 rows of each."""
+    codes = rng().integers(0, 3, (12, 2))
+    x = rng().normal(size=(12, 2))
+    embedded = {"a": codes[:, 0], "x": x[:, 0]}
+    outputs = 3 if loss.labels else 1
+    found: dict[str, tuple[Any, Any]] = {
+        "mlp": (po.models.MLP([2, 4, outputs], loss=loss), x),
+        "embedding": (po.models.EmbeddingMLP({"a": 3}, [4], outputs, numbers=["x"], loss=loss),
+                      embedded),
+    }  # fmt: skip
+    if loss.labels:
+        return found
+    return found | {
+        "several": (po.models.MLP([2, 4, 3], loss=loss), x),
+        "factorization": (po.models.FactorizationMachine([3, 3], loss=loss), codes),
+        "matrix": (po.models.MatrixFactorization(3, 3, loss=loss), codes),
+    }
+
+
+def targets(loss: losses.Loss, name: str) -> list[Any]:
+    """Return targets in every shape that a model takes."""
+    if loss.labels:
+        labels = np.arange(12) % 3
+        return [labels, np.eye(3)[labels]]
+    y = (np.arange(12) % 2).astype(float)
+    return [np.stack([y, 1 - y, y], axis=1)] if name == "several" else [y, y.reshape(-1, 1)]
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
+def test_a_metric_gets_targets_and_predictions_of_one_shape(loss: losses.Loss) -> None:
+    for name, (model, x) in models(loss).items():
+        for y in targets(loss, name):
+            seen: list[Any] = []
+
+            def difference(y: Any, predicted: Any, seen: list[Any] = seen) -> float:
+                seen.append((y.copy(), predicted))
+                return float(np.abs(y - predicted).mean())
+
+            Trainer(model, epochs=1, validation=(x, y), metrics=[difference],
+                    progress=False).fit(x, y)  # fmt: skip
+            ((given, predicted),) = seen
+            assert given.shape == predicted.shape == (12, 3)[: predicted.ndim]
+            flat = y.argmax(axis=1) if loss.labels and y.ndim == 2 else y
+            assert (given == flat.reshape(given.shape)).all()
+
+
+def test_the_squared_error_is_the_loss_whatever_the_shape_of_y() -> None:
+    x = rng().normal(size=(50, 2))
+    y = x @ [[1.0], [2.0]]
+
+    def mse(y: Any, predicted: Any) -> float:
+        return float(((y - predicted) ** 2).mean())
+
+    for shaped in (y, y[:, 0]):
+        history = Trainer(po.models.Linear(2), epochs=2, validation=0.4, metrics=[mse],
+                          progress=False).fit(x, shaped)  # fmt: skip
+        assert history["val_mse"] == pytest.approx(history["val_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_accuracy_of_several_logistic_outputs_is_scikit_learns(weighted: bool) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    x = rng().normal(size=(60, 3))
+    y = (x @ rng().normal(size=(3, 4)) > 0).astype(int)
+    weights = rng().integers(0, 3, 60).astype(float) if weighted else None
+    held_out = (x, y) if weights is None else (x, y, weights)
+    model = po.models.MLP([3, 4], loss="logistic")
+    for metrics in ([], ["accuracy"]):
+        history = Trainer(model, epochs=1, validation=held_out, metrics=metrics,
+                          progress=False).fit(x, y)  # fmt: skip
+        expected = sklearn.accuracy_score(y, model.predict(x), sample_weight=weights)
+        assert history["val_accuracy"] == [pytest.approx(expected)]
+
+
+def test_predictions_of_another_shape_are_refused() -> None:
+    model = po.models.MLP([2, 3], loss="squared")
+    with pytest.raises(ValueError, match=r"y: expected shape \(4, 3\), .* got \(4, 1\)"):
+        model.loss.like_predictions(np.zeros((4, 1)), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize(("best", "change"), [(1.0, 0.1), (0.3, 0.1), (5.0, 0.5), (1e9, 0.1)])
+def test_a_change_of_exactly_min_delta_is_an_improvement(
+    mode: Any, best: float, change: float
+) -> None:
+    sign = -1 if mode == "min" else 1
+    assert improves(round(best + sign * change, 3), best, mode, change)
+    assert not improves(round(best + sign * change, 3), best, mode, 1.01 * change)
+    assert not improves(best, best, mode, 0.0)
+    assert not improves(round(best - sign * change, 3), best, mode, change)
+
+
+def test_early_stopping_counts_a_change_of_exactly_min_delta() -> None:
+    stopping = EarlyStopping("score", patience=1, min_delta=0.1, mode="min")
+    trainer = Trainer(po.models.Linear(1), progress=False)
+    stopping.on_fit_begin(trainer)
+    for value in (0.5, 0.4, 0.3, 0.2, 0.1):
+        trainer.history.rows.append({"score": value})
+        stopping.on_epoch_end(trainer)
+        assert (stopping.best, trainer.stop_reason) == (value, None)
