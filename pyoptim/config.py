@@ -14,8 +14,9 @@ def set_num_threads(count: int | None) -> None:
     Parameters
     ----------
     count : int or None
-        None goes back to the automatic choice: OMP_NUM_THREADS if set, else the processors that
-        affinity and cgroup quota leave to the process.
+        None goes back to the automatic choice: OMP_NUM_THREADS if set, up to a limit of 8 threads
+        for each processor, or 64 if that is more; else the processors that affinity and cgroup
+        quota leave to the process.
 
     Raises
     ------
@@ -50,6 +51,7 @@ def config() -> dict[str, str | int]:
         "available": ", ".join(_core.instruction_sets()),
         "PYOPTIM_ISA": os.environ.get("PYOPTIM_ISA", "not set"),
         "threads": _core.num_threads(),
+        "thread limit": _core.thread_limit(),
         "usable processors": _core.usable_processors(),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
         "forked child (serial)": str(_core.in_forked_child()),

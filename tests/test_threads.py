@@ -27,14 +27,18 @@ def steps_of_adam(size: int, steps: int, seed: int = 0, threads: int | None = No
     return w
 
 
-def run_python(code: str, **environment: str) -> str:
+def run_python(code: str, *, timeout: float | None = None, **environment: str) -> str:
     """Return what a fresh interpreter prints, started outside of the source tree."""
     variables = {**os.environ, **environment}
     for name, value in environment.items():
         if not value:
-            del variables[name]
+            variables.pop(name, None)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", code], env=variables, capture_output=True, text=True
+        [sys.executable, "-P", "-c", code],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -60,6 +64,61 @@ def test_omp_num_threads_is_heeded() -> None:
     assert run_python(code, OMP_NUM_THREADS="1") == "1"
     processors = run_python("import os; print(len(os.sched_getaffinity(0)))")
     assert 1 <= int(run_python(code, OMP_NUM_THREADS="")) <= int(processors)
+
+
+@pytest.mark.parametrize(
+    "value", ["100000", "2147483648", "4,2", " 3 ", "abc", "0", "-1", "1 2", ""]
+)
+def test_any_omp_num_threads_leaves_a_number_of_threads_that_can_be_had(value: str) -> None:
+    code = """
+import numpy as np, pyoptim as po
+opt = po.Adam([np.zeros(100_000, np.float32)])
+opt.step([np.ones(100_000, np.float32)])
+config = po.config()
+print(po.get_num_threads(), config["thread limit"], config["usable processors"], opt.steps)
+"""
+    threads, limit, processors, steps = map(int, run_python(code, OMP_NUM_THREADS=value).split())
+    assert steps == 1
+    assert limit <= _core.most_threads
+    # What OpenMP refuses counts as not set.
+    expected = {"100000": limit, "2147483648": limit, "4,2": 4, " 3 ": 3}.get(value, processors)
+    assert threads == expected
+
+
+def test_threads_that_cannot_be_started_are_done_without() -> None:
+    # OpenMP ends the process where it cannot start a thread.
+    code = """
+import os, resource
+import numpy as np, pyoptim as po
+w, grad = np.zeros(100_000, np.float32), np.ones(100_000, np.float32)
+opt = po.SGD([w], lr=1.0, num_threads=400)
+pages = int(open("/proc/self/statm").read().split()[0])
+room = pages * os.sysconf("SC_PAGE_SIZE") + (100 << 20)  # for the stacks of some threads
+resource.setrlimit(resource.RLIMIT_AS, (room, room))
+opt.step([grad])
+print(opt.steps, (w == -1).all(), len(os.listdir("/proc/self/task")))
+"""
+    assert run_python(code, OPENBLAS_NUM_THREADS="1") == "1 True 1"
+
+
+def test_a_subinterpreter_cannot_import_it() -> None:
+    subinterpreters = pytest.importorskip("_xxsubinterpreters")
+    assert subinterpreters
+    code = """
+import sys, _xxsubinterpreters
+other = _xxsubinterpreters.create()
+for module in ("pyoptim", "pyoptim._core", "pyoptim.cython_optim"):
+    try:
+        _xxsubinterpreters.run_string(other, f"import sys; sys.path = {sys.path}; import {module}")
+    except _xxsubinterpreters.RunFailedError as error:
+        print(error)
+import pyoptim
+print(pyoptim.get_num_threads() > 0)
+"""
+    *refusals, last = run_python(code, timeout=60).splitlines()
+    assert len(refusals) == 3
+    assert all("ImportError" in line and "not supported; import it in" in line for line in refusals)
+    assert last == "True"
 
 
 def test_affinity_is_heeded() -> None:

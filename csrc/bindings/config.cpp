@@ -27,6 +27,8 @@ void bind_config(py::module_& module) {
   module.def("set_instruction_set", &use_backend, py::arg("name"),
              "Chooses the instruction set of optimizers made from now on.");
   module.def("num_threads", &thread_count, "The default number of threads.");
+  module.def("thread_limit", &thread_limit,
+             "The largest number of threads that OMP_NUM_THREADS can set.");
   module.def("set_num_threads", &set_thread_count, py::arg("count"),
              "Sets the default number of threads; 0 is the automatic choice.");
   module.def("usable_processors", &usable_processors,

@@ -21,6 +21,7 @@ namespace pyoptim {
 template <class Work>
 void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t most,
                   const Work& work) {
+  if (threads > 1) threads = startable_threads(threads);
   if (threads <= 1) {
     const FloatEnvironment environment;
     if (total > 0) work(std::size_t{0}, total);
@@ -64,6 +65,7 @@ void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t
 template <class Pieces, class Work, class Between>
 void parallel_waves(int threads, std::size_t waves, std::size_t passes, const Pieces& pieces,
                     const Work& work, const Between& between) {
+  if (threads > 1) threads = startable_threads(threads);
   if (threads <= 1) {
     const FloatEnvironment environment;
     for (std::size_t wave = 0; wave < waves; ++wave)

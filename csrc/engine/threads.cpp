@@ -2,16 +2,23 @@
 
 #include <omp.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #ifdef PYOPTIM_X86
 #include <immintrin.h>
 #endif
 
 #include <algorithm>
 #include <atomic>
+#include <cctype>
+#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <memory>
+#include <new>
 #include <string>
+#include <thread>
 
 namespace pyoptim {
 namespace {
@@ -52,6 +59,45 @@ int quota_processors() {
 
 BusyWatch busy_watch;
 
+// OpenMP reads its variable when it is loaded, and so do we: os.environ may change later.
+const bool set_outside = sets_thread_count(std::getenv("OMP_NUM_THREADS"));
+
+/// The threads of this process, or 0 if the system does not tell.
+std::size_t threads_of_process() {
+  struct stat tasks {};
+  return stat("/proc/self/task", &tasks) == 0 ? std::size_t(tasks.st_nlink) : 0;
+}
+
+/// A thread of a trial, which ends when the trial's lock is free.
+void* wait_for(void* lock) {
+  pthread_mutex_lock(static_cast<pthread_mutex_t*>(lock));
+  pthread_mutex_unlock(static_cast<pthread_mutex_t*>(lock));
+  return nullptr;
+}
+
+/// Whether so many threads can be there beside the calling one, with the memory that OpenMP takes
+/// for them. All of them are there at once, and are gone afterwards.
+bool can_start(std::size_t count) {
+  constexpr std::size_t memory_of_each = 4096;
+  const std::unique_ptr<pthread_t[]> threads(new (std::nothrow) pthread_t[count]);
+  if (threads == nullptr) return false;
+  const std::size_t before = threads_of_process();
+  pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+  pthread_mutex_lock(&lock);
+  std::size_t started = 0;
+  while (started < count && pthread_create(&threads[started], nullptr, &wait_for, &lock) == 0)
+    ++started;
+  const bool has_memory =
+      std::unique_ptr<std::byte[]>(new (std::nothrow) std::byte[count * memory_of_each]) != nullptr;
+  pthread_mutex_unlock(&lock);
+  for (std::size_t i = 0; i < started; ++i) pthread_join(threads[i], nullptr);
+  pthread_mutex_destroy(&lock);
+  // A thread that was joined counts for a little longer where the system limits their number.
+  for (int i = 0; i < 100 && threads_of_process() > before; ++i)
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
+  return started == count && has_memory;
+}
+
 struct ForkWatch {
   ForkWatch() {
     pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
@@ -78,13 +124,38 @@ int memory_nodes() {
   return nodes;
 }
 
+bool sets_thread_count(const char* value) {
+  if (value == nullptr) return false;
+  const auto skip_space = [&] {
+    while (std::isspace(static_cast<unsigned char>(*value)) != 0) ++value;
+  };
+  while (true) {
+    skip_space();
+    if (std::isdigit(static_cast<unsigned char>(*value)) == 0 && *value != '+') return false;
+    char* end = nullptr;
+    errno = 0;
+    if (std::strtol(value, &end, 10) <= 0 || errno != 0) return false;
+    value = end;
+    skip_space();
+    if (*value == '\0') return true;
+    if (*value++ != ',') return false;
+  }
+}
+
+int thread_limit() {
+  constexpr int for_each_processor = 8, at_least = 64;
+  const int limit = std::clamp(for_each_processor * omp_get_num_procs(), at_least, most_threads);
+  return std::max(1, std::min(limit, omp_get_thread_limit()));
+}
+
 int thread_count() {
   const int count = set_count.load(std::memory_order_relaxed);
   if (count > 0) return std::min(count, most_threads);
-  // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all speak through the same setting.
-  const int wanted = omp_get_max_threads();
-  static const bool set_outside = std::getenv("OMP_NUM_THREADS") != nullptr;
-  return set_outside ? wanted : std::min(wanted, usable_processors());
+  // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all speak through the same setting. One
+  // that does not fit into an int is negative here.
+  const int wanted = omp_get_max_threads(), limit = thread_limit();
+  const int within = wanted < 1 ? limit : std::min(wanted, limit);
+  return set_outside ? within : std::min(within, usable_processors());
 }
 
 void set_thread_count(int count) { set_count.store(count, std::memory_order_relaxed); }
@@ -94,6 +165,14 @@ bool in_forked_child() { return forked.load(std::memory_order_relaxed); }
 int threads_for(std::size_t elements, int wanted) {
   if (elements < serial_below || in_forked_child() || omp_in_parallel() != 0) return 1;
   return wanted > 0 ? wanted : thread_count();
+}
+
+int startable_threads(int wanted) {
+  // OpenMP keeps the threads of a region for the next one of the same calling thread, and ends
+  // those that it does not need there.
+  thread_local int running = 1;
+  if (wanted > running && !can_start(std::size_t(wanted - running))) return 1;
+  return running = wanted;
 }
 
 void BusyWatch::report(std::size_t elements, double seconds, double now) {

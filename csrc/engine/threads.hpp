@@ -11,12 +11,20 @@ namespace pyoptim {
 /// Work on fewer elements than this stays on the calling thread.
 inline constexpr std::size_t serial_below = std::size_t{32} * 1024;
 
-/// More are never used: OpenMP ends the process if it cannot start them.
+/// The largest number of threads that can be asked for.
 inline constexpr int most_threads = 512;
 
-/// The library's default: set_thread_count() if called, else OMP_NUM_THREADS, else the processors
-/// this process may use (affinity and cgroup quota).
+/// The library's default: set_thread_count() if called, else OMP_NUM_THREADS up to thread_limit(),
+/// else the processors this process may use (affinity and cgroup quota).
 PYOPTIM_API int thread_count();
+
+/// The largest number of threads that the environment can ask for: 8 for each processor, at least
+/// 64 and at most most_threads, and no more than OMP_THREAD_LIMIT.
+PYOPTIM_API int thread_limit();
+
+/// Whether a value of OMP_NUM_THREADS sets the number of threads: positive whole numbers separated
+/// by commas. OpenMP ignores all others.
+PYOPTIM_API bool sets_thread_count(const char* value);
 
 /// Sets the default of the process; 0 goes back to the automatic choice.
 PYOPTIM_API void set_thread_count(int count);
@@ -33,6 +41,11 @@ PYOPTIM_API bool in_forked_child();
 /// The threads that `elements` of work get: 1 if it is small, inside a parallel region, or in a
 /// forked child; else `wanted`, or the default if that is 0.
 PYOPTIM_API int threads_for(std::size_t elements, int wanted);
+
+/// The threads that a parallel region of the calling thread can have: `wanted`, or 1 if the system
+/// does not give it that many. OpenMP ends the process where it cannot start a thread, so those
+/// that are new to the calling thread are started once before, and ended.
+PYOPTIM_API int startable_threads(int wanted);
 
 /// Remembers whether the processors are busy with other work. Threads of OpenMP wait for each other
 /// by spinning; where one of them does not get a processor, a region of microseconds takes

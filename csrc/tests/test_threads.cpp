@@ -247,7 +247,9 @@ TEST_CASE("how many threads there are") {
   CHECK(usable_processors() >= 1);
   const int automatic = thread_count();
   if (const char* const outside = std::getenv("OMP_NUM_THREADS"))
-    CHECK(automatic == std::atoi(outside));
+    CHECK(automatic == (sets_thread_count(outside)
+                            ? std::min(std::atoi(outside), thread_limit())
+                            : std::min(omp_get_max_threads(), usable_processors())));
   else
     CHECK(automatic <= usable_processors());
   CHECK(threads_for(serial_below - 1, 8) == 1);
@@ -259,4 +261,15 @@ TEST_CASE("how many threads there are") {
   CHECK(threads_for(serial_below, 2) == 2);
   set_thread_count(0);
   CHECK(thread_count() == automatic);
+}
+
+TEST_CASE("values of OMP_NUM_THREADS are read as OpenMP reads them") {
+  for (const char* const value : {"1", " 3 ", "4,2", "+5", "2 , 1", "100000"})
+    CHECK(sets_thread_count(value));
+  for (const char* const value :
+       {"", " ", "0", "-1", "abc", "3x", "1 2", "4,", ",4", "4,0", "99999999999999999999"})
+    CHECK(!sets_thread_count(value));
+  CHECK(!sets_thread_count(nullptr));
+  CHECK(thread_limit() >= 1);
+  CHECK(thread_limit() <= most_threads);
 }
