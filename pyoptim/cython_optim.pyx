@@ -1,4 +1,5 @@
 # cython: language_level=3
+# cython: subinterpreters_compatible=no, freethreading_compatible=False
 """Steps without Python: `Stepper` drives an optimizer of pyoptim from Cython under nogil."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer

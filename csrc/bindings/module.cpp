@@ -1,7 +1,9 @@
 #include "bindings/bindings.hpp"
 #include "engine/dispatch.hpp"
 
-PYBIND11_MODULE(_core, module) {
+// Initialised in two phases. Objects of the engine belong to one interpreter and its lock.
+PYBIND11_MODULE(_core_of_main, module, pybind11::mod_gil_not_used(false),
+                pybind11::multiple_interpreters::not_supported()) {
   using namespace pyoptim::bindings;
   module.doc() = "The compiled engine of pyoptim.";
   pyoptim::active_backend();  // an unavailable PYOPTIM_ISA is an error on import
@@ -19,4 +21,14 @@ PYBIND11_MODULE(_core, module) {
   bind_tensors(module);
   bind_vectors(module);
   bind_checksum(module);
+}
+
+// Python before 3.12 does not know what a module supports, and later ones ask only isolated
+// interpreters. pybind11 would wait for the lock of another interpreter for ever.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) return PyInit__core_of_main();
+  PyErr_SetString(PyExc_ImportError,
+                  "pyoptim: subinterpreters are not supported; import it in the main interpreter, "
+                  "or use a process for each task");
+  return nullptr;
 }
