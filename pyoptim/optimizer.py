@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.catalog import Rule, rules
+from pyoptim.catalog import Rule
 from pyoptim.checks import as_count, as_flag, as_number, check_positive
 from pyoptim.engine import Engine
 from pyoptim.extras import native_extras
@@ -483,13 +483,3 @@ def signature_settings(rule: Rule) -> dict[str, Any]:
         "decoupled_weight_decay": rule.decoupled_weight_decay,
         "maximize": False,
     }
-
-
-def find_rule(name: str) -> Rule:
-    """Return the rule of this name, case ignored; ValueError lists the names."""
-    for rule in rules():
-        if rule.name.lower() == name.lower():
-            return rule
-    raise ValueError(
-        f"there is no optimizer {name!r}; there are {', '.join(rule.name for rule in rules())}"
-    )

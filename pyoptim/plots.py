@@ -9,6 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from pyoptim.checks import as_count, as_number
+from pyoptim.dependencies import requires
 from pyoptim.train import History
 
 if TYPE_CHECKING:
@@ -128,8 +129,9 @@ def plot_schedule(
 
 
 def _new_figure(width: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with requires("pyoptim.plots", "plot"):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, 4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -203,7 +205,8 @@ def _finish(axes: Axes, history: History) -> None:
 
 def _clear(axes: Axes) -> None:
     """Leave of the frame what helps reading values; epochs and steps are whole numbers."""
-    from matplotlib.ticker import MaxNLocator
+    with requires("pyoptim.plots", "plot"):
+        from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="0.9")

@@ -361,15 +361,6 @@ def _scalars(accumulator: Any, folder: Path) -> list[Any]:
     return events
 
 
-def test_without_tensorboard_the_error_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("tensorboard", "tensorboard.compat.proto.event_pb2"):
-        monkeypatch.setitem(__import__("sys").modules, name, None)
-    with pytest.raises(ImportError, match="pip install tensorboard"):
-        run([1], TensorBoard(tmp_path))
-
-
 def test_progress_of_a_process(tmp_path: Path) -> None:
     """A bar where stderr is a terminal, which goes away; lines without escape codes in a file."""
     code = """

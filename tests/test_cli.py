@@ -21,6 +21,7 @@ from pyarrow import parquet  # noqa: E402
 
 import pyoptim as po  # noqa: E402
 from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli.optimizers import all_rules  # noqa: E402
 
 ROWS = 400
 
@@ -256,8 +257,8 @@ def test_info(run):
     result = run("info").stdout
     assert f"version:                {po.__version__}\n" in result
     assert "threads:" in result
-    width = max(len(rule.name) for rule in po.rules())
-    for rule in po.rules():
+    width = max(len(rule.name) for rule in all_rules())
+    for rule in all_rules():
         assert f"\n  {rule.name:<{width}} lr={rule.lr:g}" in result
     assert max(map(len, result.splitlines())) <= 80
     result = run("info", "adamw").stdout
@@ -407,7 +408,7 @@ def python(code, *arguments):
     )
 
 
-@pytest.mark.parametrize("package", ["click", "pyarrow"])
+@pytest.mark.parametrize("package", ["click", "matplotlib", "pyarrow"])
 def test_a_missing_package_is_one_line(package, flights):
     code = (
         f"import sys; sys.modules[{package!r}] = None\n"
@@ -416,7 +417,8 @@ def test_a_missing_package_is_one_line(package, flights):
     result = python(code, "train", str(flights), "--target", "delay")
     assert result.returncode == 1
     assert result.stderr == (
-        f"pyoptim: the command line needs {package}: pip install 'pyoptim-native[cli]'\n"
+        f"pyoptim: the command line needs {package}, which is not installed; "
+        "run pip install 'pyoptim-native[cli]'\n"
     )
 
 

@@ -69,8 +69,6 @@ def test_verify_says_what_is_damaged(run: Run) -> None:
     assert run("verify", "model.safetensors", status=1) == (
         "DAMAGED  model.safetensors: not a valid safetensors file: a header of 0 bytes is none\n"
     )
-    Path("nothing").mkdir()
-    assert "no checkpoint is there" in run("verify", "nothing", status=1)
 
 
 def test_inspect_shows_a_checkpoint(run: Run) -> None:
@@ -111,6 +109,56 @@ def test_inspect_writes_json(run: Run) -> None:
     found = json.loads(run("inspect", "model.safetensors", "--json"))
     assert found["size"] == Path("model.safetensors").stat().st_size
     assert json.loads(found["metadata"]["pyoptim.model"])["kind"] == "MLP"
+
+
+def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
+    rows = "\n".join(f"{i},{2 * i}" for i in range(40))
+    Path("data.csv").write_text(f"x,y\n{rows}\n")
+    train = ("train", "data.csv", "--target", "y", "--epochs", "2", "--hidden", "4", "--out", "out")
+    run(*train)
+    assert run("verify", "out") == "ok       out/model.safetensors\n"
+    lines = run("inspect", "out").splitlines()
+    assert lines[0] == "path      out/model.safetensors"
+    assert "layers.0.weight  F32    1 x 4  16 bytes" in lines
+    assert not any(line.startswith("resumable") for line in lines)
+
+    po.checkpoint.save("out/checkpoints", {"w": np.ones(2)}, step=7)  # of a run that was stopped
+    assert run("verify", "out").splitlines() == [
+        "ok       out/model.safetensors",
+        "ok       out/checkpoints/step-00000007",
+    ]
+    assert "resumable out/checkpoints/step-00000007" in run("inspect", "out").splitlines()
+    found = json.loads(run("inspect", "out", "--json"))
+    assert found["resumable"] == "out/checkpoints/step-00000007"
+
+    content = Path("out/model.safetensors").read_bytes()
+    Path("out/model.safetensors").unlink()
+    assert run("verify", "out") == "ok       out/checkpoints/step-00000007\n"
+    assert run("inspect", "out").splitlines()[0] == "path      out/checkpoints/step-00000007"
+
+    Path("out/model.safetensors").write_bytes(content[:-1])
+    Path("out/checkpoints/step-00000007/manifest.json").write_text("{}")
+    lines = run("verify", "out", status=1).splitlines()
+    assert lines[0].startswith("DAMAGED  out/model.safetensors: ")
+    assert lines[1].startswith("DAMAGED  out/checkpoints/step-00000007/manifest.json: ")
+
+
+def test_verify_of_a_model_checks_what_its_columns_mean(run: Run) -> None:
+    metadata = {"pyoptim.columns": "[]", "pyoptim.target": '{"kind": "no"}'}
+    Path("out").mkdir()
+    po.models.MLP([4, 3]).save("out/model.safetensors", metadata)
+    assert "its columns cannot be read" in run("verify", "out", status=1)
+    po.models.MLP([4, 3]).save("out/model.safetensors")  # a model that Python saved
+    assert run("verify", "out") == "ok       out/model.safetensors\n"
+
+
+@pytest.mark.parametrize("command", ["verify", "inspect"])
+def test_a_directory_with_nothing_of_pyoptim_is_not_called_damaged(command: str, run: Run) -> None:
+    Path("nothing/checkpoints").mkdir(parents=True)
+    assert run(command, "nothing", status=2) == (
+        "Error: nothing: expected a checkpoint, a directory of checkpoints, or what pyoptim train "
+        "wrote (model.safetensors, checkpoints), got a directory that has none of them\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-_EXTRA = ("click", "matplotlib", "pyarrow", "sklearn")
+from pyoptim.dependencies import requires
+from pyoptim.errors import MissingPackageError
 
 __all__ = ["main"]
 
@@ -12,15 +13,10 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line; say which extra to install where one of its packages is missing."""
     try:
-        from pyoptim.cli.commands import pyoptim
+        with requires("the command line", "cli"):
+            from pyoptim.cli.commands import pyoptim
 
-        pyoptim(prog_name="pyoptim")
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
-            raise
-        print(
-            f"pyoptim: the command line needs {package}: pip install 'pyoptim-native[cli]'",
-            file=sys.stderr,
-        )
+            pyoptim(prog_name="pyoptim")
+    except MissingPackageError as error:
+        print(f"pyoptim: {error}", file=sys.stderr)
         sys.exit(1)

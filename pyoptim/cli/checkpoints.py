@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,9 @@ from pyoptim.checkpoint.dtypes import DTYPES
 from pyoptim.checkpoint.files import MappedFile
 from pyoptim.checkpoint.loading import verified
 from pyoptim.checkpoint.manifest import read_manifest
+from pyoptim.cli.files import CHECKPOINTS, COLUMNS_KEY, MODEL_FILE, read_trained
+from pyoptim.errors import CheckpointError
+from pyoptim.models import read_metadata
 
 _LONGEST_VALUE = 60  # characters of a value in the table
 
@@ -23,14 +28,68 @@ def verify_path(path: Path) -> bool:
 
     Raises
     ------
+    CheckpointError
+        If a directory has neither a checkpoint nor a model.
     FileNotFoundError
         If there is nothing at this path.
     """
     whole = True
-    for found, fault in verified(path):
+    for found, fault in _verified(path):
         click.echo(f"ok       {found}" if fault is None else f"DAMAGED  {fault}")
         whole = whole and fault is None
     return whole
+
+
+def _verified(path: Path) -> Iterator[tuple[Path, CheckpointError | None]]:
+    """Yield what there is to verify at a path, and what is wrong with each."""
+    if _holds_checkpoints(path):
+        yield from verified(path)
+        return
+    parts = _parts_of_trained(path)
+    if parts.model is not None:
+        yield parts.model, _fault_of_model(parts.model)
+    if parts.checkpoints is not None:
+        yield from verified(parts.checkpoints)
+
+
+class _Parts(NamedTuple):
+    """What `pyoptim train` left in a directory: a model, checkpoints of a run, or both."""
+
+    model: Path | None
+    checkpoints: Path | None
+
+
+def _holds_checkpoints(path: Path) -> bool:
+    """Return whether a path is a file, a checkpoint, or a directory of checkpoints."""
+    if not path.is_dir() or directory.is_checkpoint(path):
+        return True
+    return bool(directory.names(path)) or os.path.lexists(path / directory.LATEST)
+
+
+def _parts_of_trained(path: Path) -> _Parts:
+    """Find what `pyoptim train` wrote; CheckpointError if there is nothing of it."""
+    model, checkpoints = path / MODEL_FILE, path / CHECKPOINTS
+    parts = _Parts(
+        model if model.is_file() else None,
+        checkpoints if checkpoints.is_dir() and directory.names(checkpoints) else None,
+    )
+    if parts == (None, None):
+        raise CheckpointError(
+            f"{path}: expected a checkpoint, a directory of checkpoints, or what pyoptim train "
+            f"wrote ({MODEL_FILE}, {CHECKPOINTS}), got a directory that has none of them"
+        )
+    return parts
+
+
+def _fault_of_model(path: Path) -> CheckpointError | None:
+    """Check a model's file, and its columns if `pyoptim train` wrote it."""
+    ((_, fault),) = verified(path)
+    if fault is None and COLUMNS_KEY in read_metadata(path):
+        try:
+            read_trained(path.parent)
+        except CheckpointError as error:
+            return error
+    return fault
 
 
 class Content(NamedTuple):
@@ -44,19 +103,38 @@ class Content(NamedTuple):
 def inspect_path(path: Path, as_json: bool) -> None:
     """Print what a file, a checkpoint, or the latest one of a directory has.
 
+    Of a directory that `pyoptim train` wrote, the model is shown, or the latest checkpoint if
+    there is no model yet.
+
     Raises
     ------
     CheckpointError
-        If its header or its manifest is damaged.
+        If its header or its manifest is damaged, or a directory has neither a checkpoint nor a
+        model.
     FileNotFoundError
         If there is nothing at this path.
     """
-    content = _of_checkpoint(path) if path.is_dir() else _of_file(path)
+    content = _content(path)
     if as_json:
         found = {**content.facts, "tensors": content.tensors, "metadata": content.metadata}
         click.echo(json.dumps(found, indent=2))
     else:
         click.echo("\n".join(_table(content)))
+
+
+def _content(path: Path) -> Content:
+    if not path.is_dir():
+        return _of_file(path)
+    if _holds_checkpoints(path):
+        return _of_checkpoint(path)
+    parts = _parts_of_trained(path)
+    if parts.model is None:
+        assert parts.checkpoints is not None
+        return _of_checkpoint(parts.checkpoints)
+    content = _of_file(parts.model)
+    if parts.checkpoints is not None:  # of a later run that was stopped
+        content.facts["resumable"] = str(latest(parts.checkpoints))
+    return content
 
 
 def _of_file(path: Path) -> Content:

@@ -10,7 +10,7 @@ import click
 
 import pyoptim as po
 from pyoptim.cli.errors import UserError, files_checked, settings_checked
-from pyoptim.optimizer import find_rule
+from pyoptim.cli.optimizers import all_rules, find_rule
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATH = click.Path(exists=True, path_type=Path)
@@ -248,8 +248,8 @@ def info(name: str | None) -> None:
         return
     po.show_config()
     click.echo("\nOptimizers (pyoptim info NAME tells more):")
-    width = 1 + max(len(rule.name) for rule in po.rules())
-    for rule in po.rules():
+    width = 1 + max(len(rule.name) for rule in all_rules())
+    for rule in all_rules():
         settings = [f"lr={rule.lr:g}"]
         settings += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
         settings += [f"weight_decay={rule.weight_decay:g}"]
@@ -262,8 +262,9 @@ def info(name: str | None) -> None:
 def verify(path: Path) -> None:
     """Check checkpoints for damage.
 
-    PATH is a checkpoint, a directory of checkpoints, or a .safetensors file (which has no
-    checksums: its structure is checked). Says what is wrong, and ends with status 1 if anything is.
+    PATH is a checkpoint, a directory of checkpoints, what pyoptim train wrote, or a .safetensors
+    file (which has no checksums: its structure is checked). Says what is wrong, and ends with
+    status 1 if anything is.
     """
     from pyoptim.cli.checkpoints import verify_path
 
@@ -279,7 +280,8 @@ def verify(path: Path) -> None:
 def inspect(path: Path, as_json: bool) -> None:
     """Show what checkpoints contain.
 
-    PATH is a checkpoint, a directory of checkpoints (the latest is shown), or a .safetensors file.
+    PATH is a checkpoint, a directory of checkpoints (the latest is shown), what pyoptim train wrote
+    (the model, or the latest checkpoint of a run that has not finished), or a .safetensors file.
     Shows tensors, shapes, sizes, step and metadata.
     """
     from pyoptim.cli.checkpoints import inspect_path

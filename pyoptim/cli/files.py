@@ -13,6 +13,7 @@ from pyoptim.tabular import Amount, Columns, Labels, target_from_json
 MODEL_FILE = "model.safetensors"
 METRICS_FILE = "metrics.csv"
 PICTURE_FILE = "loss.png"
+CHECKPOINTS = "checkpoints"  # a directory, while a run has not finished
 
 COLUMNS_KEY = "pyoptim.columns"
 TARGET_KEY = "pyoptim.target"

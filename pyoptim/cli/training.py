@@ -11,15 +11,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+import matplotlib  # noqa: F401 - if it is missing, that is an error before training
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
 import pyoptim as po
 from pyoptim.cli.errors import UserError, settings_checked
-from pyoptim.cli.files import COLUMNS_KEY, METRICS_FILE, MODEL_FILE, PICTURE_FILE, TARGET_KEY
+from pyoptim.cli.files import (
+    CHECKPOINTS,
+    COLUMNS_KEY,
+    METRICS_FILE,
+    MODEL_FILE,
+    PICTURE_FILE,
+    TARGET_KEY,
+)
 from pyoptim.cli.metrics import quality
-from pyoptim.optimizer import find_rule
+from pyoptim.cli.optimizers import find_rule
 from pyoptim.parameters import Array
 from pyoptim.tabular import (
     Amount,
@@ -39,8 +47,6 @@ from pyoptim.train.data import split_rows
 _TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
 _SHOWN_CLASSES = 10
 _INTERRUPTED = 130  # the status that shells expect after Ctrl-C
-
-CHECKPOINTS = "checkpoints"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 import pyarrow as pa
 
+from pyoptim.dependencies import requires
 from pyoptim.tabular.errors import TableError, check_fits_memory, count, one_line
 
 _CSV_BLOCK_BYTES = 16 << 20  # a record must fit in a block
@@ -256,7 +257,8 @@ def _npz_columns(path: Path, name: str, array: Any) -> dict[str, Any]:
 
 
 def _read_svmlight(path: Path, expected: Sequence[str]) -> Any:
-    from sklearn.datasets import load_svmlight_file
+    with requires("reading svmlight files", "cli"):
+        from sklearn.datasets import load_svmlight_file
 
     try:
         sparse, y = load_svmlight_file(os.fspath(path), zero_based=True)

@@ -21,14 +21,10 @@ docs/torch.md tells what is the same and what differs.
 
 from typing import TYPE_CHECKING, Any
 
-try:
+from pyoptim.dependencies import requires as _requires
+
+with _requires("pyoptim.torch", "torch"):
     import torch as _torch  # noqa: F401 - whether it is there
-except ModuleNotFoundError as error:
-    if error.name != "torch":
-        raise
-    raise ImportError(
-        "pyoptim.torch needs PyTorch, which is not installed: pip install 'pyoptim-native[torch]'"
-    ) from error
 
 from torch.optim import LBFGS as LBFGS
 from torch.optim import SparseAdam as SparseAdam

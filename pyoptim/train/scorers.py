@@ -8,11 +8,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.metrics import get_scorer, get_scorer_names
 
+from pyoptim.dependencies import requires
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array
+
+with requires("a metric named as a scorer", "sklearn"):
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+    from sklearn.metrics import get_scorer, get_scorer_names
 
 
 class _Regressor(RegressorMixin, BaseEstimator):

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyoptim.dependencies import requires
 from pyoptim.train.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -35,27 +36,21 @@ class TensorBoard(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Open a new file of events."""
-        try:
-            from tensorboard.compat.proto.event_pb2 import SessionLog
-            from tensorboard.summary.writer.event_file_writer import EventFileWriter
-        except ImportError as error:
-            raise ImportError(
-                "TensorBoard needs the package tensorboard: pip install tensorboard"
-            ) from error
-        self._writer = EventFileWriter(str(self.directory))
-        self._write(trainer.epochs_done + 1, session_log=SessionLog(status=SessionLog.START))
+        event, _, writer = _tensorboard()
+        self._writer = writer.EventFileWriter(str(self.directory))
+        start = event.SessionLog(status=event.SessionLog.START)
+        self._write(trainer.epochs_done + 1, session_log=start)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the epoch's row."""
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
+        _, summary, _ = _tensorboard()
         row = trainer.history.rows[-1]
         values = [
-            Summary.Value(tag=name, simple_value=value)
+            summary.Summary.Value(tag=name, simple_value=value)
             for name, value in row.items()
             if name != "epoch"
         ]
-        self._write(trainer.epochs_done, summary=Summary(value=values))
+        self._write(trainer.epochs_done, summary=summary.Summary(value=values))
         self._writer.flush()
 
     def on_fit_end(self, trainer: Trainer) -> None:
@@ -65,6 +60,14 @@ class TensorBoard(Callback):
             self._writer = None
 
     def _write(self, step: int, **content: Any) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
+        event, _, _ = _tensorboard()
+        self._writer.add_event(event.Event(wall_time=time.time(), step=step, **content))
 
-        self._writer.add_event(Event(wall_time=time.time(), step=step, **content))
+
+def _tensorboard() -> tuple[Any, Any, Any]:
+    """Return the modules of events, of summaries and of the writer."""
+    with requires("TensorBoard", "tensorboard"):
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+        from tensorboard.summary.writer import event_file_writer
+
+    return event_pb2, summary_pb2, event_file_writer

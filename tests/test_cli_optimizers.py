@@ -1,0 +1,55 @@
+"""The commands take every optimizer that the package has."""
+
+from pathlib import Path
+
+import pytest
+
+click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("pyarrow")
+pytest.importorskip("matplotlib")
+
+import pyoptim as po  # noqa: E402
+from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli.optimizers import all_rules  # noqa: E402
+
+OPTIMIZERS = sorted(
+    name
+    for name in po.__all__
+    if isinstance(getattr(po, name), type)
+    if issubclass(getattr(po, name), po.Optimizer) and getattr(po, name) is not po.Optimizer
+)
+every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def run(*arguments: str) -> str:
+    result = click_testing.CliRunner().invoke(pyoptim, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    output: str = result.output
+    return output
+
+
+def test_the_optimizers_of_commands_are_those_of_the_package() -> None:
+    assert sorted(rule.name for rule in all_rules()) == OPTIMIZERS
+
+
+@every_optimizer
+def test_info_describes_an_optimizer(name: str) -> None:
+    rule = next(rule for rule in all_rules() if rule.name == name)
+    for written in (name, name.lower()):
+        shown = run("info", written)
+        assert shown.startswith(f"{name}\n\n{rule.doc}\n")
+        assert f"\n  lr = {rule.lr:g}\n" in shown
+        for field in rule.fields:
+            assert f"\n  {field.name} = " in shown
+
+
+@every_optimizer
+def test_train_takes_an_optimizer(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pyoptim.plots.history", lambda *_: None)  # which takes most of the time
+    Path("data.csv").write_text("x,z,y\n" + "\n".join(f"{i},{i * i},{i % 7}" for i in range(32)))
+    train = ("train", "data.csv", "--target", "y", "--task", "regression", "--hidden", "3")
+    assert f", {name} with lr " in run(*train, "--epochs", "1", "--optimizer", name.lower())
+    assert Path("pyoptim-model/model.safetensors").exists()
