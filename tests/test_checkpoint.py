@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from processes import run_at_once
 from safetensors import deserialize
 from safetensors.numpy import load_file
 
@@ -282,7 +281,7 @@ SCORES = st.none() | st.sampled_from([math.nan, math.inf]) | st.integers(-3, 3).
 def test_a_policy_keeps_no_more_and_no_worse(
     scores: list, newest: int, best: int, higher: bool
 ) -> None:
-    found = [Saved(f"{i}", f"{i:03}", score) for i, score in enumerate(scores)]
+    found = [Saved(f"{i}", (i,), score) for i, score in enumerate(scores)]
     kept = Keep(newest, best, higher).chosen(reversed(found))
     assert {c.name for c in found[-newest:]} <= kept
     sign = -1 if higher else 1
@@ -290,7 +289,7 @@ def test_a_policy_keeps_no_more_and_no_worse(
     beside = kept - {c.name for c in found[-newest:]}
     for chosen in (c for c in ranked if c.name in beside):
         better = [c for c in ranked if sign * c.score < sign * chosen.score]
-        older = [c for c in ranked if c.score == chosen.score and c.saved < chosen.saved]
+        older = [c for c in ranked if c.score == chosen.score and c.age < chosen.age]
         assert len(better) + len(older) < best
     assert len(kept) <= newest + best
 
@@ -303,34 +302,6 @@ def test_damaged_and_foreign_things_are_left_alone(tmp_path: Path) -> None:
     for step in (2, 3):
         po.checkpoint.save(tmp_path, {}, step=step, keep=1)
     assert names(tmp_path) == ["notes", old.name, "step-00000003", "step-by-step.txt"]
-
-
-def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "file").touch()
-    run = tmp_path / "run"
-    (run / ".tmp-0123").mkdir(parents=True)
-    (run / ".tmp-0123" / "tensors").touch()
-    (run / ".tmp-link").symlink_to(other)  # is removed itself, not what it leads to
-    (run / ".tmp-0123" / "link").symlink_to(other)
-    po.checkpoint.save(run, {}, step=1)
-    assert names(run) == ["step-00000001"]
-    assert [path.name for path in other.iterdir()] == ["file"]
-
-
-def test_processes_that_save_into_one_directory_wait_for_each_other(tmp_path: Path) -> None:
-    code = (
-        "import sys, pyoptim as po\n"
-        "for step in range(int(sys.argv[2]), int(sys.argv[2]) + 5):\n"
-        "    po.checkpoint.save(sys.argv[1], {'w': [float(step)] * 1000}, step=step, keep=2)\n"
-    )
-    command = [sys.executable, "-P", "-c", code, str(tmp_path)]
-    for run in run_at_once([[*command, first] for first in ("0", "100")]):
-        assert run.returncode == 0, run.stdout
-    assert len(names(tmp_path)) == 2
-    po.checkpoint.verify(tmp_path)
-    assert po.checkpoint.load(tmp_path).step in (4, 104)
 
 
 def test_nothing_is_unpickled_and_no_heavy_module_imported(tmp_path: Path) -> None:

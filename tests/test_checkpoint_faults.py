@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim.checkpoint import disk, save_safetensors
+from pyoptim._utils import temporary
+from pyoptim.checkpoint import disk, save_safetensors, saving
 from pyoptim.checkpoint.manifest import checksum
 
 FILE = "tensors-00001-of-00002.safetensors"
@@ -370,14 +372,14 @@ def test_a_temporary_directory_that_becomes_a_link(
     real = Path.mkdir
 
     def mkdir(path: Path, *args: Any, **kwargs: Any) -> None:
-        if path.name.startswith(disk.TEMPORARY):
+        if path.name.startswith(temporary.PREFIX):
             path.symlink_to(elsewhere)
         else:
             real(path, *args, **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", mkdir)
-        with pytest.raises(po.CheckpointError, match=r"\.tmp-\w+: not the directory that was made"):
+        with pytest.raises(po.CheckpointError, match=r"\.tmp-[\w-]+: not the directory"):
             save(run, 3)
     assert list(elsewhere.iterdir()) == []
     assert po.checkpoint.load(run).step == 2
@@ -388,7 +390,7 @@ def test_a_temporary_directory_that_becomes_a_link(
 
 def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "remove_temporaries", lambda directory: None)
-    monkeypatch.setattr(disk, "temporary_name", lambda: ".tmp-taken")
+    monkeypatch.setattr(saving, "temporary_name", lambda: nullcontext(".tmp-taken"))
     (run / ".tmp-taken").symlink_to(run / "step-00000001")
     with pytest.raises(FileExistsError):
         save(run, 3)

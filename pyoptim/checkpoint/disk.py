@@ -1,88 +1,21 @@
-"""What must not be seen half-written: new files, moved into place once they are on disk."""
+"""Directories of files that must not be seen half-written, and removing them."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import secrets
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from pyoptim._utils.atomic import abandoned, sync_directory
+from pyoptim._utils.temporary import temporary_name
 from pyoptim.errors import CheckpointError
 
-TEMPORARY = ".tmp-"  # how the names of what is not in place yet begin
-
-_PIECE = 64 * 2**20  # bytes a call of write: some systems take no more than 2 GB
+_OWN = re.compile(r"manifest\.json|tensors-\d{5}-of-\d{5}\.safetensors")
 _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
-
-
-def temporary_name() -> str:
-    """Return a name that nothing has."""
-    return f"{TEMPORARY}{secrets.token_hex(8)}"
-
-
-def write(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of these bytes."""
-    view = memoryview(data)
-    at = 0
-    while at < len(view):
-        at += os.write(descriptor, view[at : at + _PIECE])
-
-
-def write_file(name: str | Path, fill: Callable[[int], None], directory: int | None = None) -> None:
-    """Create a file, fill it, and return once it is on disk.
-
-    Parameters
-    ----------
-    name : path
-        There must be nothing of this name, not even a symbolic link.
-    fill : function of a file descriptor
-    directory : int, optional
-        A descriptor of the directory that the name is in.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o666, dir_fd=directory)  # less the umask
-    try:
-        fill(descriptor)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def replace_file(path: Path, fill: Callable[[int], None]) -> None:
-    """Put a new file in the place of another, or of none: at every moment it is one or the other.
-
-    Who has mapped or opened the old one keeps it.
-    """
-    temporary = path.parent / temporary_name()
-    try:
-        write_file(temporary, fill)
-        temporary.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Return once what was created, renamed and removed in a directory is on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def make_directories(path: Path) -> None:
-    """Create a directory and those above it, and return once they are on disk."""
-    missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
-    for folder in reversed(missing):
-        with suppress(FileExistsError):  # another process may have been faster
-            folder.mkdir()
-        sync_directory(folder.parent)
 
 
 @contextmanager
@@ -111,33 +44,51 @@ def new_directory(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+def has_own_files_only(path: Path) -> bool:
+    """Return whether a directory has nothing but files with names that checkpoints give them."""
+    return all(_OWN.fullmatch(entry.name) and not _is_folder(entry) for entry in path.iterdir())
+
+
 def remove(path: Path) -> None:
-    """Remove a file, a symbolic link (not what it leads to), or a directory of files."""
-    if path.is_dir() and not path.is_symlink():
-        for entry in path.iterdir():
-            remove(entry)
-        path.rmdir()
-    else:
+    """Remove a file, a symbolic link (not its target), or a directory of a checkpoint's files.
+
+    A directory with anything else stays as it is.
+    """
+    if not _is_folder(path):
         path.unlink()
+    elif has_own_files_only(path):
+        for entry in path.iterdir():
+            entry.unlink()
+        path.rmdir()
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def remove_at_once(directory: Path, names: Iterable[str]) -> None:
-    """Remove entries of a directory so that nobody ever finds half of one under its name."""
-    aside = []
-    for name in names:
-        aside.append(directory / temporary_name())
-        (directory / name).rename(aside[-1])
-    if aside:
-        sync_directory(directory)
-    for path in aside:
-        remove(path)
+    """Remove checkpoints so that nobody ever finds half of one under its name.
+
+    Checkpoints that another process has removed meanwhile are passed over.
+    """
+    with ExitStack() as stack:
+        aside = []
+        for name in names:
+            temporary = directory / stack.enter_context(temporary_name())
+            with suppress(FileNotFoundError):
+                (directory / name).rename(temporary)
+                aside.append(temporary)
+        if aside:
+            sync_directory(directory)
+        for path in aside:
+            remove(path)
 
 
 def remove_temporaries(directory: Path) -> None:
-    """Remove what interrupted writers left; only for who holds the lock of the directory."""
-    for entry in directory.iterdir():
-        if entry.name.startswith(TEMPORARY):
-            remove(entry)
+    """Remove what interrupted processes left; another user's files may have to stay."""
+    for path in abandoned(directory):
+        with suppress(OSError):
+            remove(path)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim.checkpoint.disk import replace_file, write
+from pyoptim._utils.atomic import replace_file, write
 from pyoptim.checkpoint.dtypes import DTYPES, to_name, to_numpy
 from pyoptim.checkpoint.header import (
     LARGEST_HEADER,

@@ -44,9 +44,13 @@ class TensorEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint has; `metadata` as JSON holds it."""
+    """The content of a checkpoint; `metadata` as JSON holds it.
+
+    `saves` is the number of saves into the directory so far, 0 if it is not known.
+    """
 
     step: int
+    saves: int
     score: float | None
     saved: str
     files: dict[str, FileEntry]
@@ -59,6 +63,7 @@ class Manifest:
             "format": _FORMAT,
             "version": _VERSION,
             "step": self.step,
+            "saves": self.saves,
             "score": encode(self.score, {}),
             "saved": self.saved,
             "files": {name: entry._asdict() for name, entry in self.files.items()},
@@ -124,6 +129,7 @@ def _parsed(data: bytes) -> Manifest:
     try:
         return Manifest(
             step=_whole(fields["step"]),
+            saves=_whole(fields.get("saves", 0)),
             score=_score(decode(fields["score"], {})),
             saved=_string(fields["saved"]),
             files={name: _file(name, entry) for name, entry in fields["files"].items()},

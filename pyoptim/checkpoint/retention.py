@@ -11,10 +11,10 @@ from pyoptim.checks import as_count
 
 
 class Saved(NamedTuple):
-    """A checkpoint in the eyes of a policy."""
+    """A checkpoint in the eyes of a policy; those saved later have a larger `age`."""
 
     name: str
-    saved: str
+    age: tuple[int, ...]
     score: float | None
 
 
@@ -22,8 +22,8 @@ class Saved(NamedTuple):
 class Keep:
     """Keep the `newest` saved checkpoints, and the `best` by their scores.
 
-    Newest are those saved last, whatever their steps. A checkpoint without a score, or with NaN, is
-    never one of the best; of equal scores the older one is the better.
+    Newest are those saved last, whatever their steps and the clock. A checkpoint without a score,
+    or with NaN, is never one of the best; of equal scores the older one is the better.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Keep:
     Examples
     --------
     >>> Keep(newest=1, best=1).chosen(
-    ...     [Saved("a", "10:00", 0.1), Saved("b", "11:00", 0.3), Saved("c", "12:00", 0.2)]
+    ...     [Saved("a", (1,), 0.1), Saved("b", (2,), 0.3), Saved("c", (3,), 0.2)]
     ... ) == {"a", "c"}
     True
     """
@@ -57,7 +57,7 @@ class Keep:
 
     def chosen(self, checkpoints: Iterable[Saved]) -> set[str]:
         """Return the names of those that stay."""
-        by_age = sorted(checkpoints, key=lambda found: found.saved)
+        by_age = sorted(checkpoints, key=lambda found: found.age)
         sign = -1 if self.higher_is_better else 1
         scored = [c for c in by_age if c.score is not None and not math.isnan(c.score)]
         scored.sort(key=lambda found: sign * (found.score or 0.0))

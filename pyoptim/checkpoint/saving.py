@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pyoptim._utils.atomic import create_file, make_directories, sync_directory, write
+from pyoptim._utils.temporary import temporary_name
 from pyoptim.checkpoint import directory as folder
 from pyoptim.checkpoint import disk
 from pyoptim.checkpoint.files import Layout, as_arrays, as_bytes, described, in_order
@@ -25,11 +28,9 @@ from pyoptim.checkpoint.manifest import (
     TensorEntry,
     checksum,
     checksum_of_file,
-    read_manifest,
 )
 from pyoptim.checkpoint.retention import Keep, Saved, as_policy
 from pyoptim.checkpoint.values import encode
-from pyoptim.errors import CheckpointError
 from pyoptim.parameters import Array
 
 
@@ -112,25 +113,38 @@ def save(
     number = None if score is None else float(score)
 
     root = Path(directory)
-    disk.make_directories(root)
-    with disk.locked(root):
+    folder.check_root(root)
+    make_directories(root)
+    with disk.locked(root), temporary_name() as temporary:
         disk.remove_temporaries(root)
-        temporary = root / disk.temporary_name()
+        names, before = folder.names(root), folder.manifests(root)
+        saves = 1 + max((manifest.saves for manifest in before.values()), default=0)
         try:
-            with disk.new_directory(temporary) as descriptor:
+            with disk.new_directory(root / temporary) as descriptor:
                 writer = _Writer(descriptor, step, max_shard_size)
-                writer.write(arrays, encoded, number)
-            read_checkpoint(temporary)
-            path = root / folder.free_name(root, step)
-            temporary.rename(path)
+                manifest = writer.write(arrays, encoded, number, saves)
+            read_checkpoint(root / temporary)
+            path = _moved_into_place(root, temporary, step)
         except BaseException:
             with suppress(OSError):
-                disk.remove(temporary)
+                disk.remove(root / temporary)
             raise
-        disk.sync_directory(root)
+        sync_directory(root)
         folder.point_to(root, path.name)
-        disk.remove_at_once(root, _superseded(root, path.name, policy))
+        removed = _superseded(path.name, names, {**before, path.name: manifest}, policy)
+        disk.remove_at_once(root, [name for name in removed if folder.is_own(root / name)])
     return path
+
+
+def _moved_into_place(root: Path, temporary: str, step: int) -> Path:
+    """Rename a new checkpoint, by another name where another process was faster."""
+    while True:
+        path = root / folder.free_name(root, step)
+        try:
+            return (root / temporary).rename(path)
+        except OSError:
+            if not os.path.lexists(path):
+                raise
 
 
 class _Writer:
@@ -141,8 +155,10 @@ class _Writer:
         self.step = step
         self.max_shard_size = max_shard_size
 
-    def write(self, arrays: Mapping[str, Array], metadata: Any, score: float | None) -> None:
-        """Write the tensors' files, and the manifest last."""
+    def write(
+        self, arrays: Mapping[str, Array], metadata: Any, score: float | None, saves: int
+    ) -> Manifest:
+        """Write the tensors' files, and the manifest last; return it."""
         files: dict[str, FileEntry] = {}
         tensors: dict[str, TensorEntry] = {}
         shards = list(_shards(arrays, self.max_shard_size))
@@ -150,10 +166,10 @@ class _Writer:
             file = f"tensors-{number:05}-of-{len(shards):05}.safetensors"
             files[file] = self.write_shard(file, {name: arrays[name] for name in names}, tensors)
         saved = datetime.now(UTC).isoformat(timespec="microseconds")
-        manifest = Manifest(self.step, score, saved, files, tensors, metadata).to_bytes()
-        disk.write_file(
-            MANIFEST, lambda descriptor: disk.write(descriptor, manifest), self.directory
-        )
+        manifest = Manifest(self.step, saves, score, saved, files, tensors, metadata)
+        content = manifest.to_bytes()
+        create_file(MANIFEST, lambda descriptor: write(descriptor, content), self.directory)
+        return manifest
 
     def write_shard(
         self, file: str, arrays: Mapping[str, Array], entries: dict[str, TensorEntry]
@@ -163,15 +179,15 @@ class _Writer:
         checksums: list[str] = []
 
         def fill(descriptor: int) -> None:
-            disk.write(descriptor, layout.header)
+            write(descriptor, layout.header)
             with ThreadPoolExecutor(max_workers=1) as beside:
                 for name in layout.names:
                     data = as_bytes(arrays[name])
                     found = beside.submit(checksum, data)
-                    disk.write(descriptor, data.data)
+                    write(descriptor, data.data)
                     checksums.append(found.result())
 
-        disk.write_file(file, fill, self.directory)
+        create_file(file, fill, self.directory)
         for name, found in zip(layout.names, checksums, strict=True):
             dtype, shape = described(arrays[name])
             entries[name] = TensorEntry(file, dtype, list(shape), found)
@@ -192,22 +208,20 @@ def _shards(arrays: Mapping[str, Array], limit: int) -> Iterator[list[str]]:
     yield names
 
 
-def _superseded(root: Path, new: str, policy: Keep | None) -> list[str]:
-    """Return the names of checkpoints to remove; what cannot be read is left for people to see."""
+def _superseded(
+    new: str, names: Iterable[str], manifests: Mapping[str, Manifest], policy: Keep | None
+) -> list[str]:
+    """Return the names of checkpoints to remove, of those that were there when saving began.
+
+    Checkpoints that cannot be read are left for people to see, unless they are of the same step.
+    """
     step = folder.step_of(new)
-    others = [name for name in folder.names(root) if name != new]
-    replaced = [name for name in others if folder.step_of(name) == step]
-    if policy is None:
-        return replaced
-    readable = [Saved(new, *_age_and_score(root / new))]
-    for name in others:
-        if name not in replaced:
-            with suppress(CheckpointError):
-                readable.append(Saved(name, *_age_and_score(root / name)))
-    kept = policy.chosen(readable) | {new}
-    return replaced + [found.name for found in readable if found.name not in kept]
-
-
-def _age_and_score(path: Path) -> tuple[str, float | None]:
-    manifest = read_manifest(path)
-    return manifest.saved, manifest.score
+    removed = {name for name in names if folder.step_of(name) == step}
+    if policy is not None:
+        saved = [
+            Saved(name, folder.Age.of(name, manifest), manifest.score)
+            for name, manifest in manifests.items()
+            if name not in removed
+        ]
+        removed |= {each.name for each in saved} - policy.chosen(saved) - {new}
+    return sorted(removed)
