@@ -28,7 +28,7 @@ all_rules = pytest.mark.parametrize("rule", po.rules(), ids=lambda rule: rule.na
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Build both projects by their pyproject.toml against the installed package, at once."""
+    """Build three projects by their pyproject.toml against the installed package, at once."""
     for needed in ("Cython", "setuptools"):
         pytest.importorskip(needed)
     folder = tmp_path_factory.mktemp("built")
@@ -38,6 +38,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for copy in copies:
         project = ROOT / copy.relative_to(folder)
         shutil.copytree(project, copy, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    page = (ROOT / "docs" / "cython.md").read_text(encoding="utf-8")
+    copies.append(folder / "page")
+    copies[-1].mkdir()
+    for language, file in (("cython", "least_squares.pyx"), ("toml", "pyproject.toml")):
+        (block,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+        assert f"`{file}`" in page
+        (copies[-1] / file).write_text(block, encoding="utf-8")
     command = [sys.executable, "-P", "-c", BUILD, str(folder)]
     env = {**os.environ, "CFLAGS": "-O1 -g0"}  # which compiles in half the time
     for run in run_at_once([command] * len(copies), cwd=copies, env=env):
@@ -421,3 +428,13 @@ def test_what_the_example_tells_of_itself_runs(estimator: Any) -> None:
         assert f'"{package}"' in readme
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_module_of_the_page_finds_the_optimum(built: Path) -> None:
+    fit = importlib.import_module("least_squares").fit
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    w, grad, best = np.zeros(3), np.zeros(3), np.array([1.0, -2.0, 3.0])
+    optimizer = po.Adam([w], lr=po.schedules.cosine(0.1, steps=500))
+    fit(Stepper(optimizer, [grad], schedule_steps=100), x, x @ best, w, grad, steps=500)
+    assert optimizer.steps == 500
+    assert np.abs(w - best).max() < 1e-6
