@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyoptim._utils.atomic import replace_bytes
+from pyoptim._utils.ownership import check_replaceable, has_marker
 from pyoptim.checks import as_count, as_number
 from pyoptim.dependencies import requires
 from pyoptim.train import History
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_MARKER = "pyoptim.plots"  # in the metadata of pictures
 _TRAINING = "#1f77b4"
 _VALIDATION = "#d95f02"
 _OTHERS = ("C2", "C4", "C5", "C6", "C8", "C9")  # of further validation sets
@@ -23,7 +28,9 @@ _NOT_METRICS = ("epoch", "lr", "seconds")
 _LOG_FROM = 10  # a loss that falls by this factor is drawn on a logarithmic axis
 
 
-def history(history: History, path: str | PathLike[str] | None = None) -> Figure:
+def history(
+    history: History, path: str | PathLike[str] | None = None, *, overwrite: bool = False
+) -> Figure:
     """Draw the losses of each epoch and, in a second panel, the metrics if there are any.
 
     Losses are those of training and of every validation set.
@@ -34,6 +41,8 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
         What `pyoptim.train.Trainer.fit` returned.
     path : path, optional
         Where to save the picture; its extension says what kind (png, svg, pdf).
+    overwrite : bool
+        Whether to replace a file that is not a picture of pyoptim.
 
     Returns
     -------
@@ -41,6 +50,8 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
 
     Raises
     ------
+    FileExistsError
+        If there is a file of another kind, and `overwrite` is False.
     ValueError
         If the history has no epochs.
 
@@ -66,7 +77,7 @@ def history(history: History, path: str | PathLike[str] | None = None) -> Figure
     for panel in axes:
         _finish(panel, history)
     if path is not None:
-        figure.savefig(path)
+        save(figure, path, overwrite=overwrite)
     return figure
 
 
@@ -74,6 +85,8 @@ def plot_schedule(
     schedule: Callable[[int], float] | Mapping[str, Callable[[int], float]],
     steps: int,
     path: str | PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> Figure:
     """Draw the rate of a schedule, or of several, over the steps of a training run.
 
@@ -85,6 +98,8 @@ def plot_schedule(
         How many steps to draw, from 0 on.
     path : path, optional
         Where to save the picture; its extension says what kind (png, svg, pdf).
+    overwrite : bool
+        Whether to replace a file that is not a picture of pyoptim.
 
     Returns
     -------
@@ -92,6 +107,8 @@ def plot_schedule(
 
     Raises
     ------
+    FileExistsError
+        If there is a file of another kind, and `overwrite` is False.
     ValueError
         If `steps` is out of range, or the mapping is empty.
     TypeError
@@ -124,8 +141,26 @@ def plot_schedule(
     if lines is schedule:
         axes.legend(frameon=False)
     if path is not None:
-        figure.savefig(path)
+        save(figure, path, overwrite=overwrite)
     return figure
+
+
+def save(figure: Figure, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a picture in one move, with a marker by which `is_own` knows it."""
+    place = Path(path)
+    if not place.suffix:
+        place = place.with_name(f"{place.name}.png")
+    check_replaceable(place, is_own, overwrite)
+    kind = place.suffix[1:].lower()
+    field = {"png": "Software", "svg": "Creator", "pdf": "Creator", "eps": "Creator"}.get(kind)
+    picture = io.BytesIO()
+    figure.savefig(picture, format=kind, metadata={field: _MARKER} if field else None)
+    replace_bytes(place, picture.getbuffer())
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a file is a picture that pyoptim drew."""
+    return has_marker(path, _MARKER.encode())
 
 
 def _new_figure(width: float) -> Figure:

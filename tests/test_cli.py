@@ -387,7 +387,7 @@ def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
     path.write_bytes(b"no")
     assert "not a valid safetensors file" in refused("predict", tmp_path, flights)
     model = po.models.Linear(2)
-    model.save(path)
+    model.save(path, overwrite=True)
     assert "not written by pyoptim train" in refused("predict", tmp_path, flights)
     target = '{"task": "regression", "column": "y", "sign": "", "number": 0, "mean": 0, "scale": 1}'
     for columns, message in (
@@ -395,7 +395,8 @@ def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
         ("[{}]", "its columns cannot be read (KeyError('kind'))"),
         ("[]", "its columns do not fit its weights"),
     ):
-        model.save(path, {"pyoptim.columns": columns, "pyoptim.target": target})
+        metadata = {"pyoptim.columns": columns, "pyoptim.target": target}
+        model.save(path, metadata, overwrite=True)
         assert message in refused("predict", tmp_path, flights)
 
 

@@ -302,7 +302,7 @@ def test_files_that_are_not_models_are_refused(tmp_path: Path) -> None:
     save_file({"w": np.zeros(3)}, path)
     with pytest.raises(po.CheckpointError, match="not a model of pyoptim"):
         po.models.load(path)
-    MLP([4, 3]).save(path)
+    MLP([4, 3]).save(path, overwrite=True)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(po.CheckpointError, match="not a valid safetensors file"):
         po.models.load(path)

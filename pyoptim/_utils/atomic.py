@@ -60,6 +60,47 @@ def create_file(
         os.close(descriptor)
 
 
+class GrowingFile:
+    """A new file to which records are appended, each of them whole or not at all.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be created, or there is one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self._descriptor = os.open(path, _CREATE, _NEW)
+
+    def append(self, record: bytes) -> None:
+        """Append a record; where that fails, the file is as it was.
+
+        Raises
+        ------
+        OSError
+            Naming the file.
+        """
+        with naming(self.path):
+            try:
+                os.lseek(self._descriptor, self.size, os.SEEK_SET)
+                write(self._descriptor, record)
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(self._descriptor, self.size)
+                raise
+        self.size += len(record)
+
+    def close(self) -> None:
+        """Close the file, once it is on disk."""
+        try:
+            with naming(self.path):
+                os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+
 def replace_file(path: str | PathLike[str], fill: Callable[[int], None]) -> None:
     """Put a new file in the place of another, or of none: at every moment it is one or the other.
 

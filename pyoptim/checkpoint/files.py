@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim._utils.atomic import replace_file, write
+from pyoptim._utils.ownership import check_replaceable
 from pyoptim.checkpoint.dtypes import DTYPES, to_name, to_numpy
 from pyoptim.checkpoint.header import (
     LARGEST_HEADER,
@@ -38,6 +39,8 @@ def save_safetensors(
     path: str | PathLike[str],
     tensors: Mapping[str, npt.ArrayLike],
     metadata: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Write arrays to a safetensors file that any reader of the format opens.
 
@@ -52,9 +55,13 @@ def save_safetensors(
         Any layout in memory and any byte order; the file has little-endian, C-contiguous data.
     metadata : mapping of str to str, optional
         Kept in the file's header.
+    overwrite : bool
+        Whether to replace a file that is not a safetensors file.
 
     Raises
     ------
+    FileExistsError
+        If there is a file of another kind, and `overwrite` is False.
     TypeError
         If an array has a dtype that safetensors does not know, or metadata are not str.
     ValueError
@@ -74,6 +81,7 @@ def save_safetensors(
     ...     po.checkpoint.load_safetensors(path)
     {'w': array([0., 1., 2.])}
     """
+    check_replaceable(path, is_safetensors, overwrite)
     arrays = as_arrays(tensors)
     layout = Layout(arrays, metadata or {})
 
@@ -82,7 +90,16 @@ def save_safetensors(
         for name in layout.names:
             write(descriptor, as_bytes(arrays[name]).data)
 
-    replace_file(Path(path), fill)
+    replace_file(path, fill)
+
+
+def is_safetensors(path: Path, key: str | None = None) -> bool:
+    """Return whether a file is a valid safetensors file, with this key in its metadata."""
+    try:
+        metadata = MappedFile(path).header.metadata
+    except (CheckpointError, OSError):
+        return False
+    return key is None or key in metadata
 
 
 def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | mmap.mmap:

@@ -16,7 +16,8 @@ from pyoptim.checkpoint.dtypes import DTYPES
 from pyoptim.checkpoint.files import MappedFile
 from pyoptim.checkpoint.loading import verified
 from pyoptim.checkpoint.manifest import read_manifest
-from pyoptim.cli.files import CHECKPOINTS, COLUMNS_KEY, MODEL_FILE, read_trained
+from pyoptim.cli.files import read_trained
+from pyoptim.cli.outputs import CHECKPOINTS, COLUMNS_KEY, MODEL_FILE
 from pyoptim.errors import CheckpointError
 from pyoptim.models import read_metadata
 

@@ -20,6 +20,9 @@ _COUNT = click.IntRange(min=1)
 _SEED = click.IntRange(min=0, max=2**64 - 1)
 _FRACTION = click.FloatRange(min=0, max=1, max_open=True)
 _PENALTY = click.FloatRange(min=0)
+_force = click.option(
+    "--force", is_flag=True, help="Replace files that pyoptim did not write, but never an input."
+)
 
 
 class _BatchSize(click.ParamType[int | str]):
@@ -53,7 +56,8 @@ def pyoptim() -> None:
 @click.option("--out", type=_FOLDER, default=Path("pyoptim-demo"), show_default=True, metavar="DIR")
 @click.option("--seed", type=_SEED, default=0, show_default=True)
 @click.option("--epochs", type=_COUNT, default=30, show_default=True)
-def demo(out: Path, seed: int, epochs: int) -> None:
+@_force
+def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     """Train a network on handwritten digits.
 
     They are scikit-learn's, and it takes some seconds. Prints the accuracy on digits held out, and
@@ -62,14 +66,18 @@ def demo(out: Path, seed: int, epochs: int) -> None:
     import pyarrow as pa
     from sklearn.datasets import load_digits
 
+    from pyoptim.cli.outputs import Out
     from pyoptim.cli.training import Question, Settings, train_table
 
+    place = Out(out, force=force)
+    with files_checked():
+        place.check(resume=False)
     digits = load_digits()
     columns = dict(zip(digits.feature_names, digits.data.T, strict=True))
     table = pa.table({**columns, "digit": digits.target})
     settings = Settings(epochs=epochs, batch_size=32, validation=0.2, l2=1e-3, seed=seed)
     with files_checked():
-        train_table(table, "handwritten digits", Question("digit"), settings, out)
+        train_table(table, "handwritten digits", Question("digit"), settings, place)
 
 
 @pyoptim.command()
@@ -142,6 +150,7 @@ def demo(out: Path, seed: int, epochs: int) -> None:
 @click.option(
     "--out", type=_FOLDER, default=Path("pyoptim-model"), show_default=True, metavar="DIR"
 )
+@_force
 def train(
     data: Path,
     target: str | None,
@@ -149,6 +158,7 @@ def train(
     drop: tuple[str, ...],
     drop_missing: bool,
     out: Path,
+    force: bool,
     **options: Any,
 ) -> None:
     """Train a model on a table.
@@ -160,15 +170,20 @@ def train(
 
     Ctrl-C ends training after the step that is under way and saves a checkpoint: the same command
     with --resume goes on as if it had not been stopped. Once a model is written, checkpoints go.
+
+    Files that pyoptim train did not write stay: if one has a name above, nothing runs.
     """
+    from pyoptim.cli.outputs import Out
     from pyoptim.cli.training import Question, train_table
     from pyoptim.tabular import read_table
 
     settings = _settings(**options)
+    place = Out(out, data, force)
     with files_checked():
+        place.check(settings.resume)
         table = read_table(data)
         question = Question(_target(target, data, table), task, drop, drop_missing)
-        train_table(table, data.name, question, settings, out)
+        train_table(table, data.name, question, settings, place)
 
 
 def _target(target: str | None, data: Path, table: Any) -> str:
@@ -223,15 +238,19 @@ def _sizes(text: str) -> tuple[int, ...]:
     help="Where to write the predictions.  [default: stdout]",
 )
 @click.option("--proba", is_flag=True, help="Write the probability of each class too.")
-def predict(directory: Path, data: Path, out: Path | None, proba: bool) -> None:
+@_force
+def predict(directory: Path, data: Path, out: Path | None, proba: bool, force: bool) -> None:
     """Predict the rows of a table.
 
     DIR is what pyoptim train wrote, DATA a file with the same columns. Writes CSV with one
     prediction a row. If DATA has the target, its metric goes to stderr.
     """
+    from pyoptim.cli.outputs import MODEL_FILE, check_predictions
     from pyoptim.cli.prediction import predict_table
 
     with files_checked():
+        if out is not None:
+            check_predictions(out, [data, directory / MODEL_FILE], force)
         predict_table(directory, data, out, proba)
 
 

@@ -7,16 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyoptim as po
+from pyoptim.cli.outputs import COLUMNS_KEY, MODEL_FILE, TARGET_KEY
 from pyoptim.errors import CheckpointError
 from pyoptim.tabular import Amount, Columns, Labels, target_from_json
-
-MODEL_FILE = "model.safetensors"
-METRICS_FILE = "metrics.csv"
-PICTURE_FILE = "loss.png"
-CHECKPOINTS = "checkpoints"  # a directory, while a run has not finished
-
-COLUMNS_KEY = "pyoptim.columns"
-TARGET_KEY = "pyoptim.target"
 
 
 class Trained(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +12,7 @@ import click
 import numpy as np
 from pyarrow import compute
 
+from pyoptim._utils.atomic import replace_text
 from pyoptim.cli.errors import UserError
 from pyoptim.cli.files import Trained, read_trained
 from pyoptim.cli.metrics import quality
@@ -30,8 +30,10 @@ def predict_table(directory: Path, data: Path, out: Path | None, probabilities: 
     inputs = trained.columns.encode(table)
     predicted = trained.model.predict(inputs)
     shares = trained.model.predict_proba(inputs) if probabilities else None
-    with out.open("w", newline="", encoding="utf-8") if out else nullcontext(sys.stdout) as file:
-        _write(file, trained, predicted, shares)
+    if out is None:
+        _write(sys.stdout, trained, predicted, shares)
+    else:
+        replace_text(out, lambda file: _write(file, trained, predicted, shares))
     if trained.target.target.column in table.column_names:
         click.echo(_measure(trained, table, predicted), err=True)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -17,17 +16,12 @@ import pyarrow as pa
 from pyarrow import compute
 
 import pyoptim as po
+from pyoptim._utils.atomic import make_directories
+from pyoptim.checkpoint.removal import remove_checkpoints
 from pyoptim.cli.errors import UserError, settings_checked
-from pyoptim.cli.files import (
-    CHECKPOINTS,
-    COLUMNS_KEY,
-    METRICS_FILE,
-    MODEL_FILE,
-    PICTURE_FILE,
-    TARGET_KEY,
-)
 from pyoptim.cli.metrics import quality
 from pyoptim.cli.optimizers import find_rule
+from pyoptim.cli.outputs import COLUMNS_KEY, TARGET_KEY, Out
 from pyoptim.parameters import Array
 from pyoptim.tabular import (
     Amount,
@@ -98,16 +92,17 @@ class Problem:
         return len(self.inputs[0]) + len(self.inputs[1])
 
 
-def train_table(table: Any, name: str, question: Question, settings: Settings, out: Path) -> None:
-    """Train on a table, write model, metrics and picture to a directory, and print a summary."""
-    _check_writable(out)
-    _check_unfinished(out, settings)
+def train_table(table: Any, name: str, question: Question, settings: Settings, out: Out) -> None:
+    """Train on a table, write model, metrics and picture to a directory, and print a summary.
+
+    What may be written has been checked by `Out.check`.
+    """
     problem = prepare(table, question, settings)
     with settings_checked():
         model = _make_model(problem, settings)
-        trainer = _make_trainer(model, problem, settings, out / CHECKPOINTS)
+        trainer, saving = _make_trainer(model, problem, settings, out.checkpoints)
         if settings.resume:
-            trainer.resume(out / CHECKPOINTS)
+            trainer.resume(out.checkpoints)
     _print_problem(name, problem)
     _print_model(model, trainer, settings.optimizer)
 
@@ -115,14 +110,20 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
         history = _fit(trainer, problem)
     if history.stop_reason is po.train.StopReason.INTERRUPTED:
         _print("training", f"interrupted after {count(trainer.step, 'step')}")
-        _print("files", f"{out / CHECKPOINTS}; the same command with --resume goes on")
+        if saving.error is not None:
+            raise UserError(f"the checkpoint to go on with could not be saved ({saving.error})")
+        _print("files", f"{out.checkpoints}; the same command with --resume goes on")
         raise SystemExit(_INTERRUPTED)
     _check_finite(model, problem, history)
 
-    files = _write(out, model, problem, history)
-    shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)  # nothing is left to go on with
+    written, faults = _write(out, model, problem, history)
     _print_result(model, problem, history)
-    _print("files", ", ".join(map(str, files)))
+    if written:
+        _print("files", ", ".join(map(str, written)))
+    if faults:
+        raise UserError("; ".join(faults))
+    with suppress(OSError):
+        remove_checkpoints(out.checkpoints)  # nothing is left to go on with
 
 
 def _fit(trainer: po.train.Trainer, problem: Problem) -> po.train.History:
@@ -208,13 +209,14 @@ def _make_model(problem: Problem, settings: Settings) -> Any:
 
 def _make_trainer(
     model: Any, problem: Problem, settings: Settings, checkpoints: Path
-) -> po.train.Trainer:
+) -> tuple[po.train.Trainer, po.train.Checkpoint]:
     rule = find_rule(settings.optimizer)
     optimizer: Callable[..., po.Optimizer] = getattr(po, rule.name)
     stopping = None
     if settings.early_stop is not None:
         stopping = po.train.EarlyStopping(patience=settings.early_stop)
-    return po.train.Trainer(
+    saving = po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)
+    trainer = po.train.Trainer(
         model,
         optimizer=optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr),
         epochs=settings.epochs,
@@ -224,30 +226,9 @@ def _make_trainer(
         l1=settings.l1,
         l2=settings.l2,
         early_stopping=stopping,
-        callbacks=[po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)],
+        callbacks=[saving],
     )
-
-
-def _check_writable(out: Path) -> None:
-    """Refuse a directory that cannot be written, before and not after a long training."""
-    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise UserError(f"--out {out}: {existing} is not a directory")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"--out {out}: {existing} may not be written to")
-
-
-def _check_unfinished(out: Path, settings: Settings) -> None:
-    """Refuse to begin anew over a run that can be resumed, and to resume where there is none."""
-    checkpoints = out / CHECKPOINTS
-    there = checkpoints.is_dir() and any(checkpoints.glob("step-*"))
-    if settings.resume and not there:
-        raise UserError(f"--resume: {checkpoints} has no checkpoint; without it training begins")
-    if there and not settings.resume:
-        raise UserError(
-            f"{checkpoints} has a run that is not finished: --resume goes on with it; remove it "
-            "to begin anew"
-        )
+    return trainer, saving
 
 
 def _check_finite(model: Any, problem: Problem, history: po.train.History) -> None:
@@ -262,17 +243,29 @@ def _check_finite(model: Any, problem: Problem, history: po.train.History) -> No
                 )
 
 
-def _write(out: Path, model: Any, problem: Problem, history: po.train.History) -> list[Path]:
-    files = [out / MODEL_FILE, out / METRICS_FILE, out / PICTURE_FILE]
+def _write(
+    out: Out, model: Any, problem: Problem, history: po.train.History
+) -> tuple[list[Path], list[str]]:
+    """Write each file, whatever becomes of the others; return those written, and what is wrong."""
     metadata = {
         COLUMNS_KEY: json.dumps(problem.columns.to_json()),
         TARGET_KEY: json.dumps(problem.target.to_json()),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    model.save(files[0], metadata)
-    history.to_csv(files[1])
-    po.plots.history(history, files[2])
-    return files
+    writers: list[Callable[[Path], object]] = [
+        lambda path: model.save(path, metadata, overwrite=True),
+        lambda path: history.to_csv(path, overwrite=True),
+        lambda path: po.plots.history(history, path, overwrite=True),
+    ]
+    written, faults = [], []
+    for path, write in zip(out.files, writers, strict=True):
+        try:
+            make_directories(out.folder)
+            write(path)
+        except OSError as error:
+            faults.append(f"{path}: cannot be written ({error.strerror or error})")
+        else:
+            written.append(path)
+    return written, faults
 
 
 # The summary

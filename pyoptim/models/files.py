@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
-from pyoptim.checkpoint.files import MappedFile, save_safetensors
+from pyoptim._utils.ownership import check_replaceable
+from pyoptim.checkpoint.files import MappedFile, is_safetensors, save_safetensors
 from pyoptim.errors import CheckpointError
 from pyoptim.models.dense import MLP
 from pyoptim.models.embedding import EmbeddingMLP
@@ -24,9 +25,13 @@ _KINDS: dict[str, type[Model]] = {
 
 
 def save(
-    model: Model, path: str | PathLike[str], metadata: Mapping[str, str] | None = None
+    model: Model,
+    path: str | PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
 ) -> None:
-    """Write a model to a safetensors file; an existing file is replaced in one move.
+    """Write a model to a safetensors file; an existing model is replaced in one move.
 
     Parameters
     ----------
@@ -34,11 +39,18 @@ def save(
     path : path
     metadata : mapping of str to str, optional
         Kept in the file beside the configuration; `read_metadata` returns it.
+    overwrite : bool
+        Whether to replace a file that is not a model of pyoptim.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file, and `overwrite` is False.
     """
+    check_replaceable(path, lambda file: is_safetensors(file, _CONFIG_KEY), overwrite)
     config = json.dumps({"kind": model.kind, **model.config()})
-    save_safetensors(
-        path, {**model.params, **model.buffers}, {**(metadata or {}), _CONFIG_KEY: config}
-    )
+    tensors = {**model.params, **model.buffers}
+    save_safetensors(path, tensors, {**(metadata or {}), _CONFIG_KEY: config}, overwrite=overwrite)
 
 
 def load(path: str | PathLike[str]) -> Any:

@@ -105,8 +105,17 @@ class Model(ABC):
             found["accuracy"] = accuracy
         return found
 
-    def save(self, path: str | PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
-        """Write parameters and configuration to a safetensors file; see `pyoptim.models.load`."""
+    def save(
+        self,
+        path: str | PathLike[str],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Write parameters and configuration to a safetensors file; see `pyoptim.models.load`.
+
+        A file that is not a model of pyoptim is replaced only if `overwrite` is True.
+        """
         from pyoptim.models.files import save
 
-        save(self, path, metadata)
+        save(self, path, metadata, overwrite=overwrite)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
+
+from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.ownership import check_replaceable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_LONGEST_LINE = 2**20  # characters
 
 
 class StopReason(StrEnum):
@@ -61,12 +67,27 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def to_csv(self, path: str | PathLike[str]) -> None:
-        """Write the table as comma-separated values with a header."""
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, self.columns, restval="nan", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(self.rows)
+    def to_csv(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the table as comma-separated values with a header, in one move.
+
+        Parameters
+        ----------
+        path : path
+        overwrite : bool
+            Whether to replace a file that is not a table of this kind.
+
+        Raises
+        ------
+        FileExistsError
+            If there is such a file, and `overwrite` is False.
+        """
+        check_replaceable(path, lambda file: is_history(file, self.columns), overwrite)
+        replace_text(path, self._write)
+
+    def _write(self, file: TextIO) -> None:
+        writer = csv.DictWriter(file, self.columns, restval="nan", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
 
     @classmethod
     def read_csv(cls, path: str | PathLike[str]) -> History:
@@ -75,7 +96,7 @@ class History:
         Raises
         ------
         ValueError
-            If it is no such table; the message names the line.
+            If it is no such table, or was cut within a line; the message names the line.
 
         Examples
         --------
@@ -90,22 +111,25 @@ class History:
         """
         history = cls()
         with Path(path).open(newline="", encoding="utf-8") as file:
-            lines = csv.reader(file)
-            header = next(lines, [])
-            for line in lines:
-                try:
+            lines = csv.reader(_whole_lines(file))
+            number = 1
+            try:
+                header = next(lines)
+                for line in lines:
+                    number = lines.line_num
                     cells = zip(header, line, strict=True)
-                    row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {lines.line_num}: {error}") from None
-                history.rows.append(row)
+                    history.rows.append(
+                        {name: int(x) if name == "epoch" else float(x) for name, x in cells}
+                    )
+            except (ValueError, csv.Error) as error:
+                raise ValueError(f"{path}, line {max(number, lines.line_num)}: {error}") from None
         return history
 
-    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+    def plot(self, path: str | PathLike[str] | None = None, *, overwrite: bool = False) -> Figure:
         """Draw the curves; see `pyoptim.plots.history`."""
         from pyoptim import plots
 
-        return plots.history(self, path)
+        return plots.history(self, path, overwrite=overwrite)
 
     def __repr__(self) -> str:
         last = (
@@ -115,3 +139,37 @@ class History:
         )
         reason = f"; {self.stop_reason}" if self.stop_reason else ""
         return f"History({len(self)} epochs{reason}; {last})"
+
+
+def is_history(path: Path, columns: Sequence[str] | None = None) -> bool:
+    """Return whether a file is the history of a trainer, or has these columns."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
+    except (OSError, ValueError, csv.Error):
+        return False
+    of_trainer = header[:2] == ["epoch", "loss"] and header[-2:] == ["lr", "seconds"]
+    return of_trainer or (columns is not None and header == list(columns))
+
+
+def _whole_lines(file: TextIO) -> Iterator[str]:
+    """Yield the lines of a file whose last one is complete.
+
+    Raises
+    ------
+    ValueError
+        If the file is empty, or was cut within a line.
+    """
+    line = ""
+    while part := file.readline(_LONGEST_LINE):
+        line = part
+        if not line.endswith("\n"):
+            cut = len(line) < _LONGEST_LINE
+            raise ValueError(
+                "the file ends within this line: it was cut"
+                if cut
+                else f"more than {_LONGEST_LINE} characters"
+            )
+        yield line
+    if not line:
+        raise ValueError("the file is empty: it was cut")

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pyoptim.checkpoint import Keep
+from pyoptim.checkpoint.directory import check_root
 from pyoptim.checkpoint.retention import as_policy
 from pyoptim.checks import as_count
+from pyoptim.errors import CheckpointError
 from pyoptim.train.callbacks.monitor import Mode, Monitor
+from pyoptim.train.callbacks.outage import Outage
 from pyoptim.train.history import StopReason
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
 class Checkpoint(Monitor):
     """Saves all that `Trainer.resume` needs to go on, to the bit.
+
+    A checkpoint that cannot be saved, as on a full disk, does not end training: there is a warning,
+    the checkpoints before stay, and the next one is tried when it is due.
 
     It also saves when training stops early, as by Ctrl-C; not when it stops for NaN: the checkpoint
     before is then the one to go on with.
@@ -42,6 +48,8 @@ class Checkpoint(Monitor):
     ----------
     path : Path or None
         Of the last checkpoint.
+    error : OSError, CheckpointError or None
+        Why the last checkpoint could not be saved, if so.
 
     Raises
     ------
@@ -87,10 +95,17 @@ class Checkpoint(Monitor):
             raise ValueError("Keep(best=...) needs a monitor")
         self.path: Path | None = None
         self._saved: tuple[int, int] | None = None
+        self._outage = Outage(f"no checkpoint can be saved in {self.directory}")
+
+    @property
+    def error(self) -> OSError | CheckpointError | None:
+        """Why the last checkpoint could not be saved, if so."""
+        return self._outage.error
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Forget an earlier training run."""
+        """Forget an earlier training run, and refuse a directory of something else."""
         super().on_fit_begin(trainer)
+        check_root(self.directory)
         self._saved = None
 
     def on_step_end(self, trainer: Trainer) -> None:
@@ -123,5 +138,9 @@ class Checkpoint(Monitor):
         place = (trainer.epochs_done, trainer.step)
         if place == self._saved or trainer.stop_reason is StopReason.NAN:
             return
-        self.path = trainer.save(self.directory, keep=self.keep, score=score)
-        self._saved = place
+        before = "no checkpoint" if self.path is None else f"{self.path}"
+        with self._outage.warned(
+            f"training continues, and {before} is what it can be resumed from"
+        ):
+            self.path = trainer.save(self.directory, keep=self.keep, score=score)
+            self._saved = place

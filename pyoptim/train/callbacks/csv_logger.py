@@ -6,7 +6,12 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyoptim._utils.atomic import remove_abandoned
+from pyoptim._utils.ownership import check_replaceable
+from pyoptim.checks import as_flag
 from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks.outage import Outage
+from pyoptim.train.history import is_history
 
 if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
@@ -15,7 +20,8 @@ if TYPE_CHECKING:
 class CSVLogger(Callback):
     """Writes the history to a CSV file after every epoch, in one piece.
 
-    Directories that are missing are made.
+    Directories that are missing are made. A file that cannot be written, as on a full disk, does
+    not end training: there is a warning, and the next epoch tries again.
 
     What a killed run has written after its last checkpoint is gone when it is resumed: the file
     always has each epoch once.
@@ -23,6 +29,13 @@ class CSVLogger(Callback):
     Parameters
     ----------
     path : path
+    overwrite : bool
+        Whether to replace a file that is not the history of a trainer.
+
+    Raises
+    ------
+    FileExistsError
+        In training, before the first epoch, if there is such a file and `overwrite` is False.
 
     Examples
     --------
@@ -38,17 +51,20 @@ class CSVLogger(Callback):
     [1, 2]
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         self.path = Path(path)
+        self.overwrite = as_flag("overwrite", overwrite)
+        self._outage = Outage(f"CSVLogger cannot write {self.path}")
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Have a place for the file, before and not after an epoch."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
             raise IsADirectoryError(f"{self.path}: a directory, where CSVLogger needs a file")
+        check_replaceable(self.path, is_history, self.overwrite)
+        remove_abandoned(self.path.parent)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the history so far."""
-        beside = self.path.with_name(self.path.name + ".part")
-        trainer.history.to_csv(beside)
-        beside.replace(self.path)
+        with self._outage.warned():
+            trainer.history.to_csv(self.path, overwrite=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import itertools
+import os
 import time
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pyoptim._utils.atomic import GrowingFile, make_directories
 from pyoptim.dependencies import requires
 from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks.outage import Outage
 
 if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
@@ -18,7 +24,8 @@ class TensorBoard(Callback):
     """Writes every column of the history as a scalar for TensorBoard, once an epoch.
 
     It needs the package tensorboard, which needs no TensorFlow. When a run is resumed, what it had
-    written of later epochs is marked as void.
+    written of later epochs is marked as void. Epochs that cannot be written, as on a full disk, do
+    not end training: there is a warning, and they are written with a later epoch.
 
     Parameters
     ----------
@@ -32,14 +39,19 @@ class TensorBoard(Callback):
 
     def __init__(self, directory: str | PathLike[str]) -> None:
         self.directory = Path(directory)
-        self._writer: Any = None
+        self._file: GrowingFile | None = None
+        self._pending: list[bytes] = []  # records that are not in the file yet
+        self._outage = Outage(f"TensorBoard cannot write to {self.directory}")
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Open a new file of events."""
-        event, _, writer = _tensorboard()
-        self._writer = writer.EventFileWriter(str(self.directory))
+        event, _, _ = _tensorboard()
+        make_directories(self.directory)
+        self._file = _new_file(self.directory)
+        self._add(file_version="brain.Event:2")
         start = event.SessionLog(status=event.SessionLog.START)
-        self._write(trainer.epochs_done + 1, session_log=start)
+        self._add(step=trainer.epochs_done + 1, session_log=start)
+        self._write()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the epoch's row."""
@@ -50,24 +62,44 @@ class TensorBoard(Callback):
             for name, value in row.items()
             if name != "epoch"
         ]
-        self._write(trainer.epochs_done, summary=summary.Summary(value=values))
-        self._writer.flush()
+        self._add(step=trainer.epochs_done, summary=summary.Summary(value=values))
+        self._write()
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        file, self._file, self._pending = self._file, None, []
+        if file is not None:
+            with self._outage.warned("the file may not be on disk"):
+                file.close()
 
-    def _write(self, step: int, **content: Any) -> None:
-        event, _, _ = _tensorboard()
-        self._writer.add_event(event.Event(wall_time=time.time(), step=step, **content))
+    def _add(self, **content: Any) -> None:
+        event, _, record = _tensorboard()
+        data = event.Event(wall_time=time.time(), **content).SerializeToString()
+        stream = io.BytesIO()
+        record.RecordWriter(stream).write(data)
+        self._pending.append(stream.getvalue())
+
+    def _write(self) -> None:
+        assert self._file is not None
+        with self._outage.warned():
+            while self._pending:
+                self._file.append(self._pending[0])
+                self._pending.pop(0)
+
+
+def _new_file(directory: Path) -> GrowingFile:
+    """Create a file with a name by which TensorBoard knows it, and sorts it."""
+    start = f"events.out.tfevents.{int(time.time()):010}.{os.uname().nodename}.{os.getpid()}"
+    for number in itertools.count():
+        with suppress(FileExistsError):
+            return GrowingFile(directory / f"{start}.{number}")
+    raise AssertionError
 
 
 def _tensorboard() -> tuple[Any, Any, Any]:
-    """Return the modules of events, of summaries and of the writer."""
+    """Return the modules of events, of summaries and of records."""
     with requires("TensorBoard", "tensorboard"):
         from tensorboard.compat.proto import event_pb2, summary_pb2
-        from tensorboard.summary.writer import event_file_writer
+        from tensorboard.summary.writer import record_writer
 
-    return event_pb2, summary_pb2, event_file_writer
+    return event_pb2, summary_pb2, record_writer

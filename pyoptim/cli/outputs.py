@@ -1,0 +1,116 @@
+"""What commands may write, checked before anything runs: no inputs, no files of somebody else."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from pyoptim import plots
+from pyoptim._utils.atomic import is_stream, naming, remove_abandoned
+from pyoptim._utils.ownership import OPTION, check_not_input, check_replaceable
+from pyoptim.checkpoint import directory
+from pyoptim.checkpoint.files import is_safetensors
+from pyoptim.cli.errors import UserError
+from pyoptim.train.history import is_history
+
+MODEL_FILE = "model.safetensors"
+METRICS_FILE = "metrics.csv"
+PICTURE_FILE = "loss.png"
+CHECKPOINTS = "checkpoints"  # a directory, while a run has not finished
+
+COLUMNS_KEY = "pyoptim.columns"  # in the metadata of models
+TARGET_KEY = "pyoptim.target"
+
+_LONGEST_LINE = 2**20  # characters of a header that is looked at
+
+
+class Out(NamedTuple):
+    """The directory that `train` writes to.
+
+    `data` is the file that is read, if any; `force` allows to replace files of somebody else.
+    """
+
+    folder: Path
+    data: Path | None = None
+    force: bool = False
+
+    @property
+    def checkpoints(self) -> Path:
+        """The directory of checkpoints."""
+        return self.folder / CHECKPOINTS
+
+    @property
+    def files(self) -> dict[Path, Callable[[Path], bool]]:
+        """The files, each with what tells whether an existing one was written by `train`."""
+        return {
+            self.folder / MODEL_FILE: lambda path: is_safetensors(path, COLUMNS_KEY),
+            self.folder / METRICS_FILE: is_history,
+            self.folder / PICTURE_FILE: plots.is_own,
+        }
+
+    def check(self, resume: bool) -> None:
+        """Refuse what cannot or must not be written, before and not after a long training.
+
+        Raises
+        ------
+        UserError, OSError, CheckpointError
+            Naming the path.
+        """
+        _check_writable(self.folder)
+        for path, is_own in self.files.items():
+            if self.data is not None:
+                check_not_input(path, [self.data], "the file to train on")
+            check_replaceable(path, is_own, self.force, OPTION)
+        directory.check_root(self.checkpoints)
+        self._check_unfinished(resume)
+        if self.folder.is_dir():
+            remove_abandoned(self.folder)
+
+    def _check_unfinished(self, resume: bool) -> None:
+        """Refuse to begin anew over a run that can be resumed, and to resume where none is."""
+        folder = self.checkpoints
+        there = folder.is_dir() and bool(directory.names(folder))
+        if resume and not there:
+            raise UserError(f"--resume: {folder} has no checkpoint; without it training begins")
+        if there and not resume:
+            raise UserError(
+                f"{folder} has a run that is not finished: --resume goes on with it; remove it "
+                "to begin anew"
+            )
+
+
+def check_predictions(out: Path, inputs: list[Path], force: bool) -> None:
+    """Refuse to write predictions over a file that is read, or that is none of predictions.
+
+    Raises
+    ------
+    OSError
+        Naming the path.
+    """
+    check_not_input(out, inputs, "a file that is read")
+    check_replaceable(out, _is_predictions, force, OPTION)
+    if not is_stream(out):
+        with naming(out):
+            out.parent.stat()
+        _check_writable(out.parent)
+
+
+def _is_predictions(path: Path) -> bool:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
+    except (OSError, ValueError, csv.Error):
+        return False
+    return header[:1] == ["prediction"] and all(name.startswith("P(") for name in header[1:])
+
+
+def _check_writable(folder: Path) -> None:
+    """Check that a directory may be written to, or made."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir():
+        raise UserError(f"--out {folder}: {existing} is not a directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--out {folder}: {existing} may not be written to")

@@ -1,0 +1,326 @@
+"""Files of the user: nothing is removed or replaced that pyoptim did not write."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim.train import CSVLogger, History, TensorBoard
+
+click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("pyarrow")
+pytest.importorskip("matplotlib")
+pytest.importorskip("sklearn")
+
+from pyoptim.cli.commands import pyoptim  # noqa: E402
+
+Run = Callable[..., Any]
+TABLE = "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(40))
+
+
+@pytest.fixture(name="run")
+def run_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Return a function that runs a command in a directory with a table."""
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text(TABLE)
+
+    def run(*arguments: object, status: int = 0) -> str:
+        result = click_testing.CliRunner().invoke(pyoptim, [str(a) for a in arguments])
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == status, result.output
+        if status:
+            assert result.stderr.count("\n") == 1
+        return str(result.output)
+
+    return run
+
+
+def contents(folder: str = ".") -> dict[str, bytes]:
+    """Return all files below a directory."""
+    return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+TRAIN = ("--target", "y", "--task", "regression", "--epochs", 1, "--hidden", 2)
+OWN = ("model.safetensors", "metrics.csv", "loss.png")
+
+
+# pyoptim train
+
+
+@pytest.mark.parametrize("every", [(), ("--checkpoint-every", 1)], ids=["no", "some"])
+def test_checkpoints_of_the_user_stay(every: tuple[object, ...], run: Run) -> None:
+    folder = Path("proj/checkpoints")
+    (folder / "step-by-step").mkdir(parents=True)
+    (folder / "epoch-1.pt").write_text("weights")
+    (folder / "step-by-step" / "notes").write_text("mine")
+    (folder / ".tmp-notes").write_text("mine")
+    before = contents("proj")
+    run("train", "data.csv", *TRAIN, *every, "--out", "proj")
+    after = contents("proj")
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {f"proj/{name}" for name in OWN}
+
+
+def test_own_checkpoints_go_and_those_with_notes_stay(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("train", "data.csv", *TRAIN, "--checkpoint-every", 1, "--out", "a")
+    assert {path.name for path in Path("a").iterdir()} == set(OWN)
+
+    plain = po.train.Trainer.save
+
+    def save(self: Any, *arguments: Any, **keywords: Any) -> Path:
+        path = plain(self, *arguments, **keywords)
+        (path / "notes.txt").write_text("mine")
+        return path
+
+    monkeypatch.setattr(po.train.Trainer, "save", save)
+    run("train", "data.csv", *TRAIN, "--checkpoint-every", 1, "--out", "b")
+    notes = [name for name in contents("b") if name.endswith("notes.txt")]
+    assert len(notes) == 1
+
+
+def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> None:
+    po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
+    before = contents("proj")
+    assert "has a run that is not finished" in run(
+        "train", "data.csv", *TRAIN, "--out", "proj", status=2
+    )
+    assert "a trainer has not written this checkpoint" in run(
+        "train", "data.csv", *TRAIN, "--out", "proj", "--resume", status=2
+    )
+    assert contents("proj") == before
+
+
+def test_a_link_called_latest_of_the_user_stays(run: Run) -> None:
+    folder = Path("proj/checkpoints")
+    folder.mkdir(parents=True)
+    (folder / "epoch-1.pt").write_text("weights")
+    (folder / "latest").symlink_to("epoch-1.pt")
+    assert "latest: not written by pyoptim" in run(
+        "train", "data.csv", *TRAIN, "--out", "proj", status=2
+    )
+    assert (folder / "latest").readlink() == Path("epoch-1.pt")
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
+@pytest.mark.parametrize("how", ["itself", "symbolic", "hard", "linked folder"])
+@pytest.mark.parametrize("name", OWN)
+def test_the_training_file_is_never_replaced(
+    name: str, how: str, force: tuple[str, ...], run: Run
+) -> None:
+    Path("out").mkdir()
+    data = target = Path("out") / name
+    out = "out"
+    if how in ("symbolic", "hard"):
+        data = Path("data.csv")
+        (os.link if how == "hard" else os.symlink)(data.absolute(), target)
+    else:
+        if not name.endswith(".csv"):
+            return  # no table is read from files of these names
+        target.write_text(TABLE)
+    if how == "linked folder":
+        Path("again").symlink_to("out")
+        out = "again"
+    message = run("train", data, *TRAIN, "--out", out, *force, status=2)
+    assert f"{out}/{name}: is the file to train on ({data}); choose another path" in message
+    assert target.read_text() == TABLE
+    assert list(contents("out")) == [str(target)]
+
+
+def test_the_training_file_in_the_working_directory(run: Run) -> None:
+    Path("data.csv").rename("metrics.csv")
+    for force in ((), ("--force",)):
+        assert "is the file to train on" in run(
+            "train", "metrics.csv", *TRAIN, "--out", ".", *force, status=2
+        )
+    assert contents() == {"metrics.csv": TABLE.encode()}
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"epoch,loss,val_loss\n1,2,3\n", b"\x89PNG..."])
+@pytest.mark.parametrize("name", OWN)
+def test_files_of_the_user_are_replaced_by_force_only(
+    name: str, content: bytes, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path("proj", name)
+    path.parent.mkdir()
+    path.write_bytes(content)
+    for command in (("train", "data.csv", *TRAIN), ("demo", "--epochs", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr("pyoptim.train.Trainer.fit", None)  # nothing runs
+            message = run(*command, "--out", "proj", status=2)
+        assert f"proj/{name}: exists, and pyoptim did not write it" in message
+        assert "--force" in message
+        assert contents("proj") == {f"proj/{name}": content}
+    run("train", "data.csv", *TRAIN, "--out", "proj", "--force")
+    assert path.read_bytes() != content
+    run("train", "data.csv", *TRAIN, "--out", "proj")  # now it is pyoptim's
+
+
+def test_a_model_of_a_program_is_not_one_of_train(run: Run) -> None:
+    Path("proj").mkdir()
+    po.models.Linear(3).save("proj/model.safetensors")
+    assert "did not write it" in run("train", "data.csv", *TRAIN, "--out", "proj", status=2)
+
+
+# pyoptim predict
+
+
+@pytest.fixture(name="trained")
+def a_trained_model(run: Run) -> Run:
+    """Train a model into the directory model."""
+    run("train", "data.csv", *TRAIN, "--out", "model")
+    return run
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
+@pytest.mark.parametrize("file", ["data.csv", "model/model.safetensors"])
+@pytest.mark.parametrize("how", ["itself", "symbolic", "hard", "dotted"])
+def test_predictions_never_replace_what_is_read(
+    how: str, file: str, force: tuple[str, ...], trained: Run
+) -> None:
+    out = Path(file)
+    if how in ("symbolic", "hard"):
+        out = Path("p.csv")
+        (os.link if how == "hard" else os.symlink)(Path(file).absolute(), out)
+    elif how == "dotted":
+        out = Path("model", "..", file)
+    before = contents()
+    message = trained("predict", "model", "data.csv", "--out", out, *force, status=2)
+    assert "is a file that is read" in message
+    assert contents() == before
+
+
+def test_predictions_replace_predictions(trained: Run) -> None:
+    Path("notes.csv").write_text("prediction,mine\n1,2\n")
+    before = contents()
+    for name in ("notes.csv", "model/metrics.csv", "model/loss.png"):
+        assert "did not write it" in trained(
+            "predict", "model", "data.csv", "--out", name, status=2
+        )
+    assert contents() == before
+    trained("predict", "model", "data.csv", "--out", "notes.csv", "--force")
+    first = Path("notes.csv").read_text()
+    trained("predict", "model", "data.csv", "--out", "notes.csv")
+    assert Path("notes.csv").read_text() == first
+    assert first.startswith("prediction\n")
+    assert {path.name for path in Path().iterdir()} == {"data.csv", "model", "notes.csv"}
+
+
+def test_predictions_that_fail_leave_the_file_before(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained("predict", "model", "data.csv", "--out", "p.csv")
+    before = contents()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pyoptim._utils.atomic.os.fsync", fail)
+    message = trained("predict", "model", "data.csv", "--out", "p.csv", status=2)
+    assert message == "Error: p.csv: No space left on device\n"
+    assert contents() == before
+
+
+def test_predictions_to_devices(trained: Run) -> None:
+    trained("predict", "model", "data.csv", "--out", os.devnull)
+    assert "/dev/full: No space left on device" in trained(
+        "predict", "model", "data.csv", "--out", "/dev/full", status=2
+    )
+    assert Path("/dev/full").is_char_device()
+
+
+# The library
+
+
+def a_history() -> History:
+    """Return the history of a short run."""
+    x = np.ones((4, 1))
+    return po.train.Trainer(po.models.Linear(1), epochs=1, progress=False).fit(x, x)
+
+
+WRITERS: dict[str, Callable[..., Any]] = {
+    "model.safetensors": lambda path, **o: po.models.Linear(2).save(path, **o),
+    "w.safetensors": lambda path, **o: po.checkpoint.save_safetensors(path, {}, **o),
+    "log.csv": lambda path, **o: a_history().to_csv(path, **o),
+    "loss.png": lambda path, **o: po.plots.history(a_history(), path, **o),
+    "loss.svg": lambda path, **o: a_history().plot(path, **o),
+    "loss.pdf": lambda path, **o: a_history().plot(path, **o),
+    "rate.png": lambda path, **o: po.plot_schedule(po.schedules.cosine(1, 9), 9, path, **o),
+}
+
+
+@pytest.mark.parametrize("content", [b"mine", b"epoch,loss\n1,2\n"])
+@pytest.mark.parametrize("name", WRITERS)
+def test_functions_replace_their_own_files_only(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    write = WRITERS[name]
+    write(path)
+    write(path)  # its own
+    path.write_bytes(b"")
+    write(path)  # an empty one, as tempfile makes them
+    path.chmod(0o640)
+    write(path)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.write_bytes(content)
+    with pytest.raises(FileExistsError, match="pyoptim did not write it"):
+        write(path)
+    assert path.read_bytes() == content
+    write(path, overwrite=True)
+    assert path.read_bytes() != content
+    path.unlink()
+    path.symlink_to(tmp_path / "data")
+    (tmp_path / "data").write_bytes(content)
+    with pytest.raises(FileExistsError):
+        write(path)
+    write(path, overwrite=True)
+    assert not path.is_symlink()
+    assert (tmp_path / "data").read_bytes() == content
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        write(path, overwrite=True)
+    assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["data", name])
+
+
+def test_a_model_does_not_replace_other_tensors(tmp_path: Path) -> None:
+    po.checkpoint.save_safetensors(tmp_path / "w", {"w": np.ones(3)})
+    with pytest.raises(FileExistsError):
+        po.models.Linear(2).save(tmp_path / "w")
+
+
+def fit(*callbacks: po.train.Callback) -> po.train.Trainer:
+    x = np.ones((4, 1))
+    model = po.models.Linear(1)
+    trainer = po.train.Trainer(model, epochs=2, progress=False, callbacks=callbacks)
+    trainer.fit(x, x)
+    return trainer
+
+
+def test_logs_replace_logs_only(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n1,2\n")
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "log.csv.part").symlink_to(tmp_path / "mine")
+    with pytest.raises(FileExistsError, match="did not write it"):
+        fit(CSVLogger(path))
+    fit(CSVLogger(path, overwrite=True))
+    fit(CSVLogger(path))
+    assert len(History.read_csv(path)) == 2
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert (tmp_path / "log.csv.part").is_symlink()
+
+
+@pytest.mark.parametrize("callback", [po.train.Checkpoint, TensorBoard])
+def test_a_folder_that_is_a_file_is_found_before_training(callback: Any, tmp_path: Path) -> None:
+    if callback is TensorBoard:
+        pytest.importorskip("tensorboard")
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(NotADirectoryError, match="run"):
+        fit(callback(tmp_path / "run"))
+    assert (tmp_path / "run").read_text() == "mine"
