@@ -124,10 +124,10 @@ def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
         return x if x.dtype == dtype else CSR(x.data.astype(dtype), x.indices, x.indptr, x.shape)
     check_matrix(x)
     rows = x.tocsr()
-    indices = rows.indices if rows.indices.dtype.itemsize == 4 else rows.indices.astype(np.int64)
+    narrow = rows.indices.dtype.kind == "i" and rows.indices.dtype.itemsize == 4
     return CSR(
         as_plain(as_real("x", rows.data), dtype),
-        as_plain(indices),
+        as_plain(rows.indices, np.int32 if narrow else np.int64),
         as_plain(rows.indptr, np.int64),
         (int(rows.shape[0]), int(rows.shape[1])),
     )

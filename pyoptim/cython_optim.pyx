@@ -121,6 +121,7 @@ cdef class Stepper:
     def run(self, Py_ssize_t steps):
         """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
         cdef Py_ssize_t made = 0
+        self._native.check_memory()
         with nogil:
             for _ in range(steps):
                 made += self.step()

@@ -279,6 +279,90 @@ def test_what_becomes_of_an_array_afterwards_does_not_matter() -> None:
     assert w.view(np.float32).all()
 
 
+def each_optimizer(params: Any) -> list[Any]:
+    return [
+        po.SGD(params, lr=1.0),
+        po.Muon(params),
+        po.wrappers.SAM(po.SGD(params, lr=1.0), rho=0.1),
+        po.wrappers.EMA(po.Adam(params)),
+        po.wrappers.GradientAccumulation(po.SGD(params, lr=1.0), 1),
+    ]
+
+
+def step_of(opt: Any, grads: list[np.ndarray]) -> None:
+    opt.step((lambda: grads) if isinstance(opt, po.wrappers.SAM) else grads)
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_an_array_made_read_only_is_no_longer_written(which: int) -> None:
+    a, b = ones(3, 2), ones(2)
+    opt = each_optimizer([a, b])[which]
+    step_of(opt, [ones(3, 2), ones(2)])
+    before = a.copy(), b.copy()
+    b.flags.writeable = False
+    with pytest.raises(
+        ValueError, match=r"params\[1\]: expected a writable array .* read-only one"
+    ):
+        step_of(opt, [ones(3, 2), ones(2)])
+    assert (a == before[0]).all()
+    assert (b == before[1]).all()
+    b.flags.writeable = True
+    step_of(opt, [ones(3, 2), ones(2)])
+    assert (b != before[1]).all()
+
+
+def test_arrays_of_parameters_made_read_only_are_no_longer_written() -> None:
+    params = po.Parameters({"w": (3,), "b": (2,)})
+    opt = po.SGD(params, lr=1.0, zero_grads=True)
+    params.flat_grad[...] = 1
+    params["b"].flags.writeable = False
+    with pytest.raises(ValueError, match=r"params\['b'\]: expected a writable array"):
+        opt.step()
+    params["b"].flags.writeable = True
+    params.grads["w"].flags.writeable = False  # only read, but for zero_grads
+    with pytest.raises(ValueError, match=r"gradient of params\['w'\]: expected a writable array"):
+        opt.step()
+    assert params.flat_grad.all()
+    assert not params.flat.any()
+    params.grads["w"].flags.writeable = True
+    opt.step()
+    assert params.flat.tolist() == [-1] * 5
+
+
+def test_averaging_does_not_write_a_read_only_array() -> None:
+    w = ones(3)
+    opt = po.ScheduleFreeSGD([w])
+    average = po.wrappers.EMA(po.SGD([w]))
+    opt.step([ones(3)])
+    average.step([ones(3)])
+    w.flags.writeable = False
+    for each in (opt, average):
+        with pytest.raises(ValueError, match="read-only"):
+            each.eval()
+        assert not each.evaluating
+
+
+@pytest.mark.parametrize("which", range(5))
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+def test_a_resized_array_is_refused(which: int, size: int) -> None:
+    a, b = ones(3, 2), ones(2)
+    opt = each_optimizer([a, b])[which]
+    b.resize(size, refcheck=False)
+    with pytest.raises(ValueError, match=r"params\[1\]: the array's memory is no longer the one"):
+        step_of(opt, [ones(3, 2), ones(2)])
+    assert (a == 1).all()
+
+
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+def test_other_axes_do_not_change_what_is_updated() -> None:
+    w = np.zeros((2, 3), np.float32)
+    opt = po.SGD([w], lr=1.0)
+    w.shape = (6,)
+    opt.step([ones(2, 3)])
+    assert w.tolist() == [-1] * 6
+    assert opt.param_groups[0]["params"][0].shape == (6,)
+
+
 def test_a_list_of_gradients_may_change_while_a_step_runs() -> None:
     class Clearing(Exporter):
         def __dlpack__(self, **keywords: Any) -> Any:

@@ -329,3 +329,56 @@ def test_gradients_are_freed_by_zero_grad() -> None:
         optimizer.zero_grad()
         assert p.grad is None
         assert grad() is None
+
+
+@pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
+@pytest.mark.parametrize("cls", [ours.SGD, ours.Adafactor, ours.Muon])
+def test_tensors_without_memory_are_refused(cls: Any) -> None:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    def resized(tensor: Any, size: int) -> Any:
+        tensor.untyped_storage().resize_(size)
+        return tensor
+
+    with FakeTensorMode():
+        fake = torch.ones(40, 25)
+    freed = resized(torch.ones(40, 25), 0)
+    for grad in (freed, fake, resized(torch.ones(25, 40).T, 3996)):
+        param = torch.nn.Parameter(torch.ones(40, 25))
+        opt = cls([param], lr=0.1)
+        param.grad = grad
+        with pytest.raises(
+            ValueError, match=r"gradient of params\[0\]: expected a tensor with mem"
+        ):
+            opt.step()
+        assert (param == 1).all()
+    for data in (freed, fake, resized(torch.ones(40, 25), 3996)):
+        with pytest.raises(ValueError, match=r"params\[0\]: expected a tensor with memory of its"):
+            cls([torch.nn.Parameter(data)], lr=0.1)
+
+
+def test_a_gradient_of_zeros_without_memory_is_zeros() -> None:
+    param = torch.nn.Parameter(torch.ones(3))
+    opt = ours.SGD([param], lr=0.1, weight_decay=0.5)
+    param.grad = torch._efficientzerotensor(3)
+    opt.step()
+    assert param.tolist() == pytest.approx([0.95] * 3)
+
+
+@pytest.mark.parametrize("cls", [ours.SGD, ours.Adafactor, ours.Muon])
+def test_a_gradient_over_its_parameter_is_refused_or_read_first(cls: Any) -> None:
+    def step_on(overlapping: bool) -> Any:
+        param = torch.nn.Parameter(torch.arange(9.0).reshape(3, 3))
+        opt = cls([param], lr=0.1)
+        grad = param.detach().T
+        param.grad = grad if overlapping else grad.clone()
+        opt.step()
+        return param.detach()
+
+    assert (step_on(True) == step_on(False)).all()
+    param = torch.nn.Parameter(torch.ones(3, 1))
+    opt = cls([param], lr=0.1)
+    param.grad = param.detach()
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] overlaps a parameter"):
+        opt.step()
+    assert (param == 1).all()

@@ -1,5 +1,7 @@
 #include "bindings/arrays.hpp"
 
+#include <pybind11/gil_safe_call_once.h>
+
 #include <bit>
 
 #include "bindings/dlpack.hpp"
@@ -9,21 +11,14 @@ namespace {
 
 constexpr int numpy_float32 = 11, numpy_float64 = 12;  // NPY_FLOAT, NPY_DOUBLE
 
-std::string type_name(py::handle object) { return py::str(py::type::of(object).attr("__name__")); }
-
-/// NumPy's number of ml_dtypes.bfloat16, which exists once something has registered it.
+/// Whether the type's number is that of ml_dtypes.bfloat16, in either byte order. Types that
+/// others registered have numbers of their own.
 bool is_bfloat16(const py::dtype& dtype) {
-  static int known = -1;
-  if (dtype.num() == known) return true;
-  if (known >= 0 || dtype.itemsize() != 2 || std::string(py::str(dtype)) != "bfloat16")
-    return false;
-  known = dtype.num();
-  return true;
-}
-
-py::array read_only(py::array array) {
-  array.attr("flags").attr("writeable") = false;
-  return array;
+  constexpr int first_registered = 256;  // NPY_USERDEF
+  if (dtype.itemsize() != 2 || dtype.num() < first_registered) return false;
+  PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<int> number;
+  number.call_once_and_store_result([] { return numpy_dtype(DType::bfloat16).num(); });
+  return dtype.num() == number.get_stored();
 }
 
 /// A view by the buffer protocol, or nothing if the object does not offer it.
@@ -34,71 +29,9 @@ py::object memory_view(py::handle object) {
   return view;
 }
 
-/// An array over memory that is given back when the array is gone.
-template <class Managed>
-py::array take(py::capsule capsule, const char* used_name, const std::string& name, bool writable) {
-  auto* const managed = capsule.get_pointer<Managed>();
-  const dlpack::Tensor& tensor = managed->tensor;
-  if (tensor.device.type != dlpack::cpu)
-    throw py::type_error(name + ": expected memory of the CPU, got DLPack device type " +
-                         std::to_string(tensor.device.type));
-  const auto [code, bits, vector_lanes] = tensor.dtype;
-  DType dtype{};
-  if (code == dlpack::code_float && bits == 32 && vector_lanes == 1)
-    dtype = DType::float32;
-  else if (code == dlpack::code_float && bits == 64 && vector_lanes == 1)
-    dtype = DType::float64;
-  else if (code == dlpack::code_bfloat && bits == 16 && vector_lanes == 1)
-    dtype = DType::bfloat16;
-  else
-    throw py::type_error(name + ": dtype must be float32, float64 or bfloat16, got DLPack code " +
-                         std::to_string(code) + " of " + std::to_string(bits) + " bits");
-
-  const py::dtype numpy = numpy_dtype(dtype);
-  std::vector<py::ssize_t> shape(tensor.shape, tensor.shape + tensor.dimensions);
-  std::vector<py::ssize_t> strides(shape.size());
-  py::ssize_t row_major = numpy.itemsize();
-  for (std::size_t i = shape.size(); i-- > 0;) {
-    strides[i] = tensor.strides != nullptr ? tensor.strides[i] * numpy.itemsize() : row_major;
-    row_major *= shape[i];
-  }
-  void* const data = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
-  PyCapsule_SetName(capsule.ptr(), used_name);  // from here on the memory is ours to give back
-  const py::capsule owner(managed, [](void* memory) {
-    auto* const mine = static_cast<Managed*>(memory);
-    if (mine->deleter != nullptr) mine->deleter(mine);
-  });
-  py::array array(numpy, shape, strides, data, owner);
-  return writable ? array : read_only(array);
-}
-
-py::array from_dlpack(py::handle object, const std::string& name) {
-  py::object source = py::reinterpret_borrow<py::object>(object);
-  if (py::getattr(source, "requires_grad", py::bool_(false)).cast<bool>())
-    source = source.attr("detach")();  // a torch parameter: its memory, outside of autograd
-  // JAX takes its arrays for constant, but does not say so in DLPack.
-  const bool constant =
-      py::str(py::type::of(object).attr("__module__")).cast<std::string>().starts_with("jax");
-  py::object capsule;
-  try {
-    capsule = source.attr("__dlpack__")(py::arg("max_version") = py::make_tuple(1, 0));
-  } catch (py::error_already_set& error) {
-    if (!error.matches(PyExc_TypeError)) throw;
-    capsule = source.attr("__dlpack__")();  // a producer from before version 1
-  }
-  if (PyCapsule_IsValid(capsule.ptr(), "dltensor_versioned") != 0) {
-    auto owned = py::reinterpret_borrow<py::capsule>(capsule);
-    const auto flags = owned.get_pointer<dlpack::ManagedVersioned>()->flags;
-    return take<dlpack::ManagedVersioned>(std::move(owned), "used_dltensor_versioned", name,
-                                          !constant && (flags & dlpack::read_only) == 0);
-  }
-  if (PyCapsule_IsValid(capsule.ptr(), "dltensor") != 0)
-    return take<dlpack::Managed>(py::reinterpret_borrow<py::capsule>(capsule), "used_dltensor",
-                                 name, !constant);
-  throw py::type_error(name + ": __dlpack__ of " + type_name(object) + " gave no tensor");
-}
-
 }  // namespace
+
+std::string type_name(py::handle object) { return py::str(py::type::of(object).attr("__name__")); }
 
 bool is_numpy_array(py::handle object) {
   return Py_TYPE(object.ptr()) == py::detail::npy_api::get().PyArray_Type_;
@@ -109,7 +42,18 @@ bool is_array(py::handle object) {
          PyObject_CheckBuffer(object.ptr()) != 0;
 }
 
-py::array as_array(py::handle object, const std::string& name) {
+bool is_native(const py::dtype& dtype) {
+  constexpr char own_order = std::endian::native == std::endian::little ? '<' : '>';
+  const char order = dtype.byteorder();
+  return order == '=' || order == '|' || order == own_order;
+}
+
+py::array read_only(py::array array) {
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+py::array as_array(py::handle object, const std::string& name, bool in_place) {
   const py::module_ numpy = py::module_::import("numpy");
   if (py::isinstance<py::array>(object)) {
     if (py::isinstance(object, numpy.attr("ma").attr("MaskedArray")))
@@ -122,7 +66,7 @@ py::array as_array(py::handle object, const std::string& name) {
   else if (const py::object view = memory_view(object); view)
     array = numpy.attr("asarray")(view);
   else if (py::hasattr(object, "__dlpack__"))
-    array = from_dlpack(object, name);
+    array = from_dlpack(object, name, in_place);
   else
     throw py::type_error(name + ": expected an array (NumPy, buffer protocol or DLPack), got " +
                          type_name(object));
@@ -132,13 +76,14 @@ py::array as_array(py::handle object, const std::string& name) {
 DType dtype_of(const py::array& array, const std::string& name) {
   const py::dtype dtype = array.dtype();
   const int number = dtype.num();
-  constexpr char own_order = std::endian::native == std::endian::little ? '<' : '>';
-  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == own_order;
+  const bool bfloat16 = is_bfloat16(dtype), native = is_native(dtype);
   if (native && number == numpy_float32) return DType::float32;
   if (native && number == numpy_float64) return DType::float64;
-  if (is_bfloat16(dtype)) return DType::bfloat16;
+  if (native && bfloat16) return DType::bfloat16;
+  const bool swapped = bfloat16 || number == numpy_float32 || number == numpy_float64;
   throw py::type_error(name + ": dtype must be float32, float64 or bfloat16, got " +
-                       std::string(py::str(dtype)));
+                       (bfloat16 ? "bfloat16" : std::string(py::str(dtype))) +
+                       (swapped ? " in the other byte order" : ""));
 }
 
 bool is_plain(const py::array& array) {

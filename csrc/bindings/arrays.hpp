@@ -12,8 +12,18 @@
 
 namespace pyoptim::bindings {
 
-/// The object's memory as a NumPy array. `name` is what errors call it.
-py::array as_array(py::handle object, const std::string& name);
+/// The object's memory as a NumPy array. `name` is what errors call it. `in_place`: it is to be
+/// written, so that a copy is an error.
+py::array as_array(py::handle object, const std::string& name, bool in_place = false);
+
+/// The name of an object's type, for errors.
+std::string type_name(py::handle object);
+
+/// The array, which is not to be written.
+py::array read_only(py::array array);
+
+/// Whether numbers of this type have the machine's byte order.
+bool is_native(const py::dtype& dtype);
 
 /// Whether the object is of NumPy's array type itself, not of a subclass.
 bool is_numpy_array(py::handle object);

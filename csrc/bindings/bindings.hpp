@@ -23,6 +23,7 @@ void bind_optimizer(py::module_& module);
 void bind_products(py::module_& module);
 void bind_rules(py::module_& module);
 void bind_sparse(py::module_& module);
+void bind_step_info(py::module_& module);
 void bind_take(py::module_& module);
 void bind_tensors(py::module_& module);
 void bind_vectors(py::module_& module);

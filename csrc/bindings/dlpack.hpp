@@ -1,9 +1,18 @@
 // The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1, and functions for C.
 #pragma once
 
-#include <cstdint>
+#include <pybind11/numpy.h>
 
-namespace pyoptim::bindings::dlpack {
+#include <cstdint>
+#include <string>
+
+namespace pyoptim::bindings {
+
+/// The memory that an object gives by __dlpack__, as an array. A copy is read-only, and an error if
+/// the memory is to be updated `in_place`.
+pybind11::array from_dlpack(pybind11::handle object, const std::string& name, bool in_place);
+
+namespace dlpack {
 
 struct Device {
   std::int32_t type;
@@ -57,6 +66,8 @@ struct ExchangeApi {
 inline constexpr const char* exchange_api = "dlpack_exchange_api";
 inline constexpr int cpu = 1;
 inline constexpr std::uint8_t code_float = 2, code_bfloat = 4;
-inline constexpr std::uint64_t read_only = 1;
+inline constexpr std::uint32_t known_major = 1;
+inline constexpr std::uint64_t read_only = 1, is_copied = 2;  // flags
 
-}  // namespace pyoptim::bindings::dlpack
+}  // namespace dlpack
+}  // namespace pyoptim::bindings

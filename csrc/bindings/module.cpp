@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::mod_gil_not_used(false),
   bind_config(module);
   bind_rules(module);
   bind_memory(module);
+  bind_step_info(module);
   bind_optimizer(module);
   bind_layers(module);
   bind_factors(module);

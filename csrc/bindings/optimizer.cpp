@@ -55,7 +55,7 @@ class BoundOptimizer {
       GroupSpec& spec = specs.emplace_back();
       spec.settings = settings;
       for (const auto& [name, object, own_grad] : params) {
-        const py::array array = as_array(object, name);
+        const py::array array = as_array(object, name, true);
         const DType dtype = dtype_of(array, name);
         check_updatable(array, name);
         if (is_row_slot(own_grad)) slots_.emplace_back(params_.size(), own_grad);
@@ -91,7 +91,7 @@ class BoundOptimizer {
   /// The gradients as arrays that a step can read where they lie, None where there is none. For
   /// None the bound ones, or None if there are none, or some of rows.
   [[nodiscard]] py::object checked_grads(py::handle grads) const {
-    check_tensors();
+    check_memory();
     if (grads.is_none())
       return is_bound() && slots_.empty() ? py::object(py::cast(bound_)) : py::none();
     const Arrays arrays = arrays_of(grads, "grads");
@@ -107,7 +107,7 @@ class BoundOptimizer {
   /// The gradients of a step as contiguous arrays, None where there is none; strided ones copied.
   /// Where they may be of some rows, those are RowGrads with arrays of this kind.
   [[nodiscard]] py::list readable_grads(py::handle grads, bool takes_rows) const {
-    check_tensors();
+    check_memory();
     if (grads.is_none() && !slots_.empty() && !takes_rows)
       refuse_row_grad(grad_name(slots_.front().first));
     const Arrays arrays = grads.is_none() ? bound_arrays() : arrays_of(grads, "grads", takes_rows);
@@ -131,20 +131,21 @@ class BoundOptimizer {
     const RuleInfo& rule = engine_->rule(0);
     if (rule.observe[0] == nullptr)
       throw py::type_error(std::string(rule.name) + " uses no estimates of the Hessian");
-    check_tensors();
+    check_memory();
     const Arrays arrays = arrays_of(estimates, "hessian");
     locked([&] { engine_->update_hessian(arrays.pointers.data()); });
   }
 
   void set_evaluating(bool evaluating) {
-    check_tensors();
+    check_memory();
     locked([&] { engine_->set_evaluating(evaluating); });
   }
   [[nodiscard]] bool evaluating() const { return engine_->evaluating(); }
 
   StepInfo step(py::handle grads, double grad_scale) {
-    check_tensors();
+    check_memory();
     if (grads.is_none()) {
+      check_bound_writable();
       if (is_bound() && slots_.empty())
         return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
       return step_by_rows(bound_arrays(), grad_scale);
@@ -159,6 +160,7 @@ class BoundOptimizer {
   /// what lies there: as many elements as the parameter's, of its type, one after the other.
   StepInfo step_at(const std::vector<std::optional<std::uintptr_t>>& addresses, double grad_scale) {
     check_count(addresses.size());
+    check_memory();
     static constexpr char nothing = 0;  // an empty gradient has no memory, but is one
     std::vector<const void*> pointers(addresses.size());
     for (std::size_t i = 0; i < addresses.size(); ++i) {
@@ -189,7 +191,10 @@ class BoundOptimizer {
     locked([&] { engine_->set_steps(steps); });
   }
 
-  [[nodiscard]] std::vector<py::array> params() const { return given_; }
+  [[nodiscard]] std::vector<py::array> params() const {
+    check_memory();
+    return given_;
+  }
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
   /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
@@ -262,6 +267,25 @@ class BoundOptimizer {
     return {rule.states, rule.states + rule.state_count};
   }
 
+  /// A tensor of PyTorch may be given other memory: by share_memory_(), or by setting its data. An
+  /// array may be resized, or made read-only.
+  void check_memory() const {
+    for (std::size_t i = 0; i < given_.size(); ++i) {
+      const py::array& given = given_[i];
+      if (given.data() != params_[i].data() || given.nbytes() != params_[i].nbytes())
+        throw py::value_error(names_[i] +
+                              ": the array's memory is no longer the one it had "
+                              "when the optimizer was made; make a new optimizer");
+      if (!given.writeable()) check_updatable(given, names_[i]);
+    }
+    for (const auto& [index, tensor] : tensors_)
+      if (params_[index].size() > 0 && tensor.attr("data_ptr")().cast<std::uintptr_t>() !=
+                                           reinterpret_cast<std::uintptr_t>(params_[index].data()))
+        throw py::value_error(names_[index] +
+                              ": the tensor's memory is no longer the one it had "
+                              "when the optimizer was made; make a new optimizer");
+  }
+
  private:
   /// The gradients that belong to the parameters, as they are now.
   [[nodiscard]] Arrays bound_arrays() const {
@@ -326,21 +350,17 @@ class BoundOptimizer {
     return {param.shape(), param.shape() + param.ndim()};
   }
 
-  /// A tensor of PyTorch may be given other memory: by share_memory_(), or by setting its data.
-  void check_tensors() const {
-    for (const auto& [index, tensor] : tensors_)
-      if (params_[index].size() > 0 && tensor.attr("data_ptr")().cast<std::uintptr_t>() !=
-                                           reinterpret_cast<std::uintptr_t>(params_[index].data()))
-        throw py::value_error(names_[index] +
-                              ": the tensor's memory is no longer the one it had "
-                              "when the optimizer was made; make a new optimizer");
-  }
-
   [[nodiscard]] bool is_bound() const { return !bound_.empty() || params_.empty(); }
 
   void check_bound() const {
     if (!is_bound())
       throw py::value_error("gradients are needed: only optimizers over Parameters have their own");
+  }
+
+  /// Gradients that a step sets to 0 may have been made read-only.
+  void check_bound_writable() const {
+    if (!engine_->options().extras.zero_grads) return;
+    for (std::size_t i = 0; i < bound_.size(); ++i) check_updatable(bound_[i], grad_name(i));
   }
 
   void check_count(std::size_t count) const {
@@ -403,30 +423,10 @@ class BoundOptimizer {
   std::atomic<pid_t> process_ = getpid();
 };
 
-std::string text(const StepInfo& info) {
-  const std::string norm =
-      info.measured ? std::string(py::str(py::float_(info.grad_norm))) : "None";
-  return "StepInfo(step=" + std::to_string(info.step) + ", grad_norm=" + norm +
-         ", skipped=" + (info.skipped ? "True" : "False") + ")";
-}
-
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
   module.def("holds", &holds, py::arg("dict"), py::arg("values"), py::arg("inner"));
-
-  py::class_<StepInfo>(module, "StepInfo", "What a step did.")
-      .def_readonly("step", &StepInfo::step, "Steps made so far, this one included.")
-      .def_property_readonly(
-          "grad_norm",
-          [](const StepInfo& info) {
-            return info.measured ? py::object(py::float_(info.grad_norm)) : py::none();
-          },
-          "Euclidean norm of all gradients, after grad_scale and before clipping; None unless\n"
-          "clip_norm or skip_nonfinite made it needed.")
-      .def_readonly("skipped", &StepInfo::skipped,
-                    "Whether a gradient was not finite, and nothing was changed.")
-      .def("__repr__", &text);
 
   py::native_enum<StateFormat>(module, "StateFormat", "enum.Enum")
       .value("full", StateFormat::full)
@@ -469,6 +469,7 @@ void bind_optimizer(py::module_& module) {
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
       .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"),
            py::arg("takes_rows") = false)
+      .def("check_memory", &BoundOptimizer::check_memory)
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
       .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))

@@ -10,7 +10,8 @@ CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::
   const auto is_of = [](const py::array& array, std::initializer_list<int> bytes) {
     bool found = false;
     for (const int size : bytes) found |= array.itemsize() == size;
-    return found && array.ndim() == 1 && array.dtype().kind() == 'i' && is_plain(array);
+    return found && array.ndim() == 1 && array.dtype().kind() == 'i' && is_native(array.dtype()) &&
+           is_plain(array);
   };
   if (!is_of(indices, {4, 8}) || !is_of(indptr, {8}) || indptr.size() < 1 || data.ndim() != 1 ||
       indices.size() != data.size())

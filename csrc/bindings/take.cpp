@@ -12,7 +12,7 @@ namespace {
 
 /// The numbers of an array that take_rows() converts, in the machine's order of bytes.
 std::optional<Number> number_of(const py::dtype& dtype) {
-  if (dtype.byteorder() != '=' && dtype.byteorder() != '|') return std::nullopt;
+  if (!is_native(dtype)) return std::nullopt;
   const auto size = dtype.itemsize();
   const int rank = size == 1 ? 0 : size == 2 ? 1 : size == 4 ? 2 : size == 8 ? 3 : -1;
   if (rank < 0) return std::nullopt;
@@ -41,7 +41,8 @@ bool has_plain_rows(const py::array& array) {
 }
 
 const std::int64_t* row_numbers(const py::array& rows) {
-  if (rows.ndim() != 1 || rows.dtype().kind() != 'i' || rows.itemsize() != 8 || !is_plain(rows))
+  if (rows.ndim() != 1 || rows.dtype().kind() != 'i' || rows.itemsize() != 8 || !is_plain(rows) ||
+      !is_native(rows.dtype()))
     throw py::type_error("rows: expected a contiguous int64 array of 1 axis");
   return static_cast<const std::int64_t*>(rows.data());
 }

@@ -66,4 +66,4 @@ def to_name(dtype: np.dtype[Any]) -> str | None:
     >>> to_name(np.dtype("float32")), to_name(np.dtype("U3"))
     ('F32', None)
     """
-    return _NAMES.get(dtype.name)
+    return _NAMES.get(dtype.newbyteorder("=").name)

@@ -235,7 +235,7 @@ class MatrixEngine:
 
     @property
     def params(self) -> list[Array]:
-        return self._params
+        return self._intake.params[: len(self._params)]
 
     @property
     def steps(self) -> int:

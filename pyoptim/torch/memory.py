@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import ml_dtypes
 import numpy as np
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from pyoptim import _core
@@ -35,6 +36,24 @@ def check_steppable(tensor: Tensor, name: str) -> None:
         raise ValueError(
             f"{name}: expected elements that lie in memory without overlaps and gaps, got shape "
             f"{tuple(tensor.shape)} with strides {tensor.stride()}"
+        )
+    _check_memory(tensor, name)
+
+
+def _check_memory(tensor: Tensor, name: str) -> None:
+    """Raise ValueError if a tensor has less memory than its elements take.
+
+    Storage can be freed, or made smaller, under it. Fake tensors have none.
+    """
+    if tensor.numel() == 0:
+        return
+    there = tensor.untyped_storage().nbytes()
+    extent = sum((n - 1) * s for n, s in zip(tensor.shape, tensor.stride(), strict=True))
+    needed = (tensor.storage_offset() + extent + 1) * tensor.element_size()
+    if isinstance(tensor, FakeTensor) or tensor.data_ptr() == 0 or needed > there:
+        raise ValueError(
+            f"{name}: expected a tensor with memory of its own, got one that needs {needed} bytes "
+            f"of a storage of {0 if needed <= there else there}"
         )
 
 
@@ -115,9 +134,11 @@ class Place:
             raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
         if grad.shape != self.shape:
             raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
+        zeros = grad._is_zerotensor()  # they have no memory
+        if not zeros:
+            _check_memory(grad, name)
         lies_alike = grad.dtype is self.dtype and grad.stride() == self.stride
-        has_memory = grad.data_ptr() != 0 or grad.numel() == 0  # zeros may have none
-        if lies_alike and has_memory and not grad.is_neg():
+        if lies_alike and not zeros and not grad.is_neg():
             return grad
         copy = torch.empty_strided(self.shape, self.stride, dtype=self.dtype)
         return copy.copy_(grad.detach())
