@@ -1,9 +1,22 @@
 """What several test files share."""
 
+import re
 import signal
 from collections.abc import Iterator
 
 import pytest
+
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names of tests that are others in the next process, as pytest-xdist would."""
+    changing = [item.nodeid for item in items if ADDRESS.search(item.nodeid)]
+    if changing:
+        raise pytest.UsageError(
+            f"ids of tests: expected the same in every process, got {changing[0]}; "
+            "give its parameters ids"
+        )
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 import doctest
 import importlib
+import importlib.util
 import pkgutil
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,13 +21,21 @@ MODULES = [
     if name not in ("pyoptim._core", "pyoptim.libpyoptim")
 ]
 ROOT = Path(__file__).parent.parent
+PICTURES = sorted((ROOT / "docs").rglob("*.svg"))
+needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="needs torch")
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("name", ["pyoptim", *MODULES])
+def with_torch(value: Any) -> Any:
+    """Return a parameter of a test that needs torch."""
+    return pytest.param(value, marks=[pytest.mark.peers, needs_torch])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pyoptim", *(with_torch(n) if n.startswith("pyoptim.torch") else n for n in MODULES)],
+)
 def test_docstrings(name: str) -> None:
-    if name.startswith("pyoptim.torch"):
-        pytest.importorskip("torch")
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
@@ -41,12 +52,14 @@ def test_examples_of_optimizers(rule: pyoptim.Rule) -> None:
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text.name)
+@pytest.mark.parametrize(
+    "text",
+    [with_torch(text) if text.stem == "torch" else text for text in TEXTS],
+    ids=lambda text: text.name,
+)
 def test_examples_of_the_documentation(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if text.stem == "torch":
-        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
@@ -87,3 +100,25 @@ def test_the_pictures_of_schedules_are_up_to_date() -> None:
 
 def test_the_readme_has_an_example() -> None:
     assert "```python" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda path: path.name)
+def test_pictures_are_xml(picture: Path) -> None:
+    root = ElementTree.parse(picture).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+@pytest.mark.parametrize("end", ["; text-anchor: end", ""])
+def test_the_tool_of_pictures_leaves_them_valid(end: str) -> None:
+    """Whether the font of a text comes last in its style or not."""
+    pytest.importorskip("matplotlib")
+    path = ROOT / "tools" / "draw_schedules.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    text = f"""<g><text style="font-family: 'DejaVu Sans', serif{end}" x="1">a</text>"""
+    line = '<path style="fill: none; stroke: red"/></g>'
+    expected = f'<g><text style="font-family: sans-serif{end}" x="1">a</text>'
+    assert tool.smaller(text + line) == expected + line

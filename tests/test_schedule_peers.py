@@ -76,7 +76,7 @@ def close(value: float) -> Any:
     return pytest.approx(value, rel=1e-12, abs=1e-12 * LR)
 
 
-@pytest.mark.parametrize(("ours", "make"), TORCH, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("ours", "make"), TORCH, ids=[str(ours)[:120] for ours, _ in TORCH])
 def test_torch_has_the_same_rates(ours: s.Schedule, make: Callable[[Any, Any], Any]) -> None:
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=LR)
