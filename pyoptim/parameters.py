@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,41 @@ Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
 _DTYPES = ("float32", "float64", "bfloat16")
+
+
+_most: ContextVar[tuple[int, int] | None] = ContextVar("most parameters", default=None)
+
+
+@contextmanager
+def at_most(parameters: int, elements: int) -> Iterator[None]:
+    """Let Parameters made inside have no more than these, before memory is taken for them.
+
+    Raises
+    ------
+    ValueError
+        If they would have more.
+
+    Examples
+    --------
+    >>> with at_most(1, 10):
+    ...     Parameters({"w": (10**6, 10**6)})
+    Traceback (most recent call last):
+    ValueError: 1000000000000 numbers in 1 parameters, where there are at most 10 in 1
+    """
+    token = _most.set((parameters, elements))
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
+def _check_allowed(parameters: int, elements: int) -> None:
+    most = _most.get()
+    if most is not None and (parameters > most[0] or elements > most[1]):
+        raise ValueError(
+            f"{elements} numbers in {parameters} parameters, where there are at most {most[1]} in "
+            f"{most[0]}"
+        )
 
 
 def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
@@ -126,6 +163,7 @@ class Parameters(Mapping[str, Array]):
         self.row_sparse = tuple(name for name in shapes if name in by_rows)
         _check_row_sparse(by_rows, shapes)
         self.size = _elements(shapes)
+        _check_allowed(len(shapes), self.size)
         if self.size * 8 > sys.maxsize // 4:
             raise MemoryError(f"{self.size} parameters are more than any memory holds")
         self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}

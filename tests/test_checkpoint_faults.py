@@ -167,7 +167,11 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a deep manifest": (
         lambda p: (p / "manifest.json").write_text("[" * 100_000),
-        "manifest.json: maximum recursion depth",
+        "manifest.json: lists and dicts are nested too deep",
+    ),
+    "a manifest of many values": (
+        lambda p: (p / "manifest.json").write_text("[" + "[]," * 2**23 + "0]"),
+        "manifest.json: more than 8388608 values of JSON",
     ),
     "another step in the manifest": (
         lambda p: replaced(p / "manifest.json", b'"step": 2', b'"step": 3'),

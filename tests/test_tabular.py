@@ -178,13 +178,6 @@ def test_svmlight_columns_are_called_by_their_numbers(write):
     assert read_table(write("c.svm", "1 0:7\n")).column_names == ["f0", "y"]
 
 
-def test_a_matrix_larger_than_memory_is_refused(write, monkeypatch):
-    monkeypatch.setattr("os.sysconf", lambda name: 1 << 16)  # pages of 64 KiB, as many of them
-    path = write("a.svm", "1 100000000:1\n" * 200)
-    with pytest.raises(TableError, match=r"200 rows of 100000001 numbers need 149 GiB of memory"):
-        read_table(path)
-
-
 # Columns
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeGuard
 
 from pyoptim import _core
+from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.checkpoint.dtypes import DTYPES
 from pyoptim.checkpoint.header import LARGEST_HEADER
 from pyoptim.checkpoint.values import decode, encode
@@ -21,6 +22,7 @@ STEP_KEY = "pyoptim.step"  # in the metadata of every file
 
 _FORMAT = "pyoptim.checkpoint"
 _VERSION = 1
+_MOST_VALUES = 2**23
 _FILE_NAME = re.compile(r"tensors-\d{5}-of-\d{5}\.safetensors")
 _CHECKSUM = re.compile(r"[0-9a-f]{16}")
 _END = re.compile(rb',\n"checksum": "([0-9a-f]{16})"\n\}\n\Z')
@@ -113,12 +115,18 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{path}: more than {LARGEST_HEADER} bytes")
     try:
         return _parsed(data)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: {error or 'too deep'}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise CheckpointError(f"{path}: {shortened(error) or 'too large'}") from None
 
 
 def _parsed(data: bytes) -> Manifest:
-    fields = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+    fields = parse_json(
+        data.decode(),
+        largest=LARGEST_HEADER,
+        most_values=_MOST_VALUES,
+        object_pairs_hook=_unique,
+        parse_constant=_no_constant,
+    )
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
         raise ValueError("not a manifest of a checkpoint of pyoptim")
     if fields.get("version") != _VERSION:

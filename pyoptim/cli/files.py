@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyoptim as po
+from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.cli.outputs import COLUMNS_KEY, MODEL_FILE, TARGET_KEY
 from pyoptim.errors import CheckpointError
 from pyoptim.tabular import Amount, Columns, Labels, target_from_json
+
+_FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
 
 class Trained(NamedTuple):
@@ -36,10 +38,11 @@ def read_trained(directory: Path) -> Trained:
     if COLUMNS_KEY not in metadata or TARGET_KEY not in metadata:
         raise CheckpointError(f"{path}: its columns are not known: not written by pyoptim train")
     try:
-        columns = Columns.from_json(json.loads(metadata[COLUMNS_KEY]))
-        target = target_from_json(json.loads(metadata[TARGET_KEY]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: its columns cannot be read ({error!r})") from None
+        columns = Columns.from_json(parse_json(metadata[COLUMNS_KEY]))
+        target = target_from_json(parse_json(metadata[TARGET_KEY]))
+    except _FAULTS as error:
+        fault = shortened(repr(error))
+        raise CheckpointError(f"{path}: its columns cannot be read ({fault})") from None
     if (columns.width, target.outputs) != (model.sizes[0], model.sizes[-1]):
         raise CheckpointError(f"{path}: its columns do not fit its weights")
     return Trained(model, columns, target)

@@ -17,6 +17,7 @@ from pyarrow import compute
 
 import pyoptim as po
 from pyoptim._utils.atomic import make_directories
+from pyoptim._utils.json_text import parse_json
 from pyoptim.checkpoint.removal import remove_checkpoints
 from pyoptim.cli.errors import UserError, settings_checked
 from pyoptim.cli.metrics import quality
@@ -146,6 +147,7 @@ def prepare(table: Any, question: Question, settings: Settings) -> Problem:
     encoded_target = fit_target(target, task, answers, train)
     features = [c for c in table.column_names if c != target.column and c not in question.drop]
     columns, report = Columns.fit(table.select(features), train)
+    _check_texts(columns, encoded_target)
     inputs, targets = columns.encode(table), encoded_target.encode(answers)
     return Problem(
         columns,
@@ -157,6 +159,16 @@ def prepare(table: Any, question: Question, settings: Settings) -> Problem:
         targets=(targets[train], targets[held_out]),
         held_out_target=answers.take(pa.array(held_out)),
     )
+
+
+def _check_texts(columns: Columns, target: Labels | Amount) -> None:
+    """Refuse texts that a model file would not have room for, before training."""
+    for part in (columns, target):
+        text = json.dumps(part.to_json())
+        try:
+            parse_json(text)
+        except ValueError as error:
+            raise TableError(f"the texts of the columns are too long to keep: {error}") from None
 
 
 def _without_missing(

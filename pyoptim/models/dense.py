@@ -124,7 +124,7 @@ class MLP(Model):
         self._dtype = np.dtype(np.float32) if str(dtype) == "bfloat16" else dtype
         shapes: dict[str, tuple[int, ...]] = {}
         dtypes: dict[str, np.dtype[Any]] = {}
-        self.buffers: dict[str, Array] = {}
+        running: dict[str, int] = {}
         hidden = len(self.sizes) - 2
         for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
             shapes[f"layers.{i}.weight"] = (inputs, outputs)
@@ -133,13 +133,16 @@ class MLP(Model):
             if self.norm is not None and i < hidden:
                 shapes[f"layers.{i}.gain"] = (outputs,)
             if self.norm == "batch" and i < hidden:
-                self.buffers[f"layers.{i}.running_mean"] = np.zeros(outputs, self._dtype)
-                self.buffers[f"layers.{i}.running_var"] = np.ones(outputs, self._dtype)
+                running[f"layers.{i}"] = outputs
         tables = self._tables()
         shapes = {**tables, **shapes}
         self.params = Parameters(
             shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes, row_sparse=tables
         )
+        self.buffers: dict[str, Array] = {}
+        for layer, outputs in running.items():
+            self.buffers[f"{layer}.running_mean"] = np.zeros(outputs, self._dtype)
+            self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
         self.weights = tuple(dtypes)
         self.least_rows = 2 if self.buffers else 1
 

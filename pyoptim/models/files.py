@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
+from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim._utils.ownership import check_replaceable
 from pyoptim.checkpoint.files import MappedFile, is_safetensors, save_safetensors
 from pyoptim.errors import CheckpointError
@@ -16,8 +17,19 @@ from pyoptim.models.factorization_machine import FactorizationMachine
 from pyoptim.models.linear import Linear, Softmax
 from pyoptim.models.matrix_factorization import MatrixFactorization
 from pyoptim.models.model import Model
+from pyoptim.parameters import at_most
 
 _CONFIG_KEY = "pyoptim.model"
+_ALWAYS = 1024  # parameters, and numbers in them, that any file may ask for
+_FAULTS = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+)
 _KINDS: dict[str, type[Model]] = {
     cls.kind: cls
     for cls in (MLP, Linear, Softmax, MatrixFactorization, FactorizationMachine, EmbeddingMLP)
@@ -78,11 +90,15 @@ def load(path: str | PathLike[str]) -> Any:
     tensors, metadata = file.arrays(), file.header.metadata
     if _CONFIG_KEY not in metadata:
         raise CheckpointError(f"{path}: not a model of pyoptim (no {_CONFIG_KEY!r} in metadata)")
+    elements = sum(array.size for array in tensors.values())
+    most = max(len(tensors), _ALWAYS), max(elements, _ALWAYS)
     try:
-        config = json.loads(metadata[_CONFIG_KEY])
-        model = _KINDS[config.pop("kind")](**config)
-    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, MemoryError) as error:
-        raise CheckpointError(f"{path}: unknown model configuration ({error})") from error
+        config = parse_json(metadata[_CONFIG_KEY])
+        with at_most(*most):
+            model = _KINDS[config.pop("kind")](**config)
+    except _FAULTS as error:
+        fault = shortened(error) or type(error).__name__
+        raise CheckpointError(f"{path}: unknown model configuration ({fault})") from error
     own = {**model.params, **model.buffers}
     expected = {name: (array.shape, array.dtype) for name, array in own.items()}
     found = {name: (array.shape, array.dtype) for name, array in tensors.items()}
@@ -90,7 +106,8 @@ def load(path: str | PathLike[str]) -> Any:
         wrong = sorted(
             name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
         )
-        raise CheckpointError(f"{path}: tensors do not fit the model's configuration: {wrong}")
+        names = shortened(wrong)
+        raise CheckpointError(f"{path}: tensors do not fit the model's configuration: {names}")
     for name, array in tensors.items():
         own[name][...] = array
     return model

@@ -8,7 +8,9 @@ import math
 import os
 import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -17,10 +19,16 @@ import numpy as np
 import pyarrow as pa
 
 from pyoptim.dependencies import requires
-from pyoptim.tabular.errors import TableError, check_fits_memory, count, one_line
+from pyoptim.tabular.errors import TableError, count, one_line
+from pyoptim.tabular.limits import MOST_COLUMNS, check_columns, check_growth
 
 _CSV_BLOCK_BYTES = 16 << 20  # a record must fit in a block
 _SHOWN_CHARACTERS = 60
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError)  # damaged, or with a password
+_NPY_HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def read_table(path: str | os.PathLike[str], *, expected: Sequence[str] = ()) -> Any:
@@ -72,9 +80,10 @@ def _reader(path: Path) -> Callable[[Path, Sequence[str]], Any]:
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise TableError(f"{path}: {names.count(name)} columns are called {name!r}")
+    check_columns(path, len(names))
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise TableError(f"{path}: {times} columns are called {name!r}")
 
 
 # CSV
@@ -97,19 +106,32 @@ def _read_csv(path: Path, _expected: Sequence[str]) -> Any:
     from pyarrow import csv as arrow_csv
 
     try:
-        table = arrow_csv.read_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-            convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True),
-        )
+        _check_header(path)
+        quotes = _count_quotes(path)
+        with path.open("rb") as file:  # a name that is not UTF-8 is none to Arrow
+            stream = pa.PythonFile(file)
+            table = arrow_csv.read_csv(
+                pa.CompressedInputStream(stream, "gzip") if _is_compressed(path) else stream,
+                read_options=arrow_csv.ReadOptions(block_size=_CSV_BLOCK_BYTES),
+                parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+                convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True),
+            )
         _ = table.column_names  # decodes them
     except UnicodeDecodeError:
         raise TableError(f"{path}: the header is not UTF-8 text") from None
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
         raise TableError(f"{path}{_csv_fault(path, error)}") from None
-    _check_quotes(path)
+    if quotes % 2:
+        _check_quotes(path)
     return table
+
+
+def _check_header(path: Path) -> None:
+    """Refuse more columns than a table may have, before memory is taken for each."""
+    with _open_text(path) as file:
+        line = file.readline(_CSV_BLOCK_BYTES)
+    if line.count(",") >= MOST_COLUMNS:
+        check_columns(path, len(next(csv.reader([line]))))
 
 
 def _csv_fault(path: Path, error: Exception) -> str:
@@ -118,7 +140,7 @@ def _csv_fault(path: Path, error: Exception) -> str:
         return " is empty"
     try:
         uneven = _uneven_record(path)
-    except (OSError, EOFError, csv.Error):
+    except (OSError, EOFError, csv.Error, zlib.error):
         uneven = ""
     return f", {uneven}" if uneven else f": {one_line(error)}"
 
@@ -136,13 +158,19 @@ def _uneven_record(path: Path) -> str:
     return ""
 
 
+def _count_quotes(path: Path) -> int:
+    """Count the quotes in a file; refuse one that is compressed, and much larger than it seems."""
+    quotes = size = 0
+    with _open_bytes(path) as file:
+        while block := file.read(_CSV_BLOCK_BYTES):
+            quotes += block.count(b'"')
+            size += len(block)
+            check_growth(path, size)
+    return quotes
+
+
 def _check_quotes(path: Path) -> None:
     """Refuse a quote that is never closed: Arrow takes the rest of the file for one field."""
-    with _open_bytes(path) as file:
-        blocks: Iterable[bytes] = iter(lambda: file.read(_CSV_BLOCK_BYTES), b"")
-        quotes = sum(block.count(b'"') for block in blocks)
-    if quotes % 2 == 0:
-        return
     line = 0
     with _open_text(path) as file:
         try:
@@ -157,7 +185,7 @@ def _check_quotes(path: Path) -> None:
 
 def _records(file: TextIO, strict: bool = False) -> Iterator[_Record]:
     """Yield records, skipping empty lines as Arrow does."""
-    reader = csv.reader(file, strict=strict)
+    reader = csv.reader(_lines(file), strict=strict)
     limit = csv.field_size_limit(sys.maxsize)
     try:
         line = 1
@@ -169,15 +197,27 @@ def _records(file: TextIO, strict: bool = False) -> Iterator[_Record]:
         csv.field_size_limit(limit)
 
 
+def _lines(file: TextIO) -> Iterator[str]:
+    """Yield lines, of which none may be longer than a record."""
+    while line := file.readline(_CSV_BLOCK_BYTES):
+        if len(line) == _CSV_BLOCK_BYTES and not line.endswith("\n"):
+            raise csv.Error(f"a line of more than {_CSV_BLOCK_BYTES} characters")
+        yield line
+
+
+def _is_compressed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
 @contextmanager
 def _open_bytes(path: Path) -> Iterator[Any]:
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+    with gzip.open(path) if _is_compressed(path) else path.open("rb") as file:
         yield file
 
 
 @contextmanager
 def _open_text(path: Path) -> Iterator[TextIO]:
-    if path.suffix.lower() == ".gz":
+    if _is_compressed(path):
         with gzip.open(path, "rt", newline="", encoding="utf-8-sig", errors="replace") as file:
             yield file
     else:
@@ -196,11 +236,26 @@ def _read_parquet(path: Path, _expected: Sequence[str]) -> Any:
     from pyarrow import parquet
 
     try:
-        return parquet.read_table(path)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise TableError(f"{path}: not a Parquet file that can be read ({one_line(error)})") from (
-            None
-        )
+        with path.open("rb") as stream, parquet.ParquetFile(pa.PythonFile(stream)) as file:
+            columns, rows = file.metadata.num_columns, file.metadata.num_rows
+            check_columns(path, columns)
+            check_growth(path, 8 * rows * columns)
+            return pa.Table.from_batches(_batches(path, file), file.schema_arrow).combine_chunks()
+    except TableError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        reason = one_line(error) or "there is not enough memory"
+        raise TableError(f"{path}: not a Parquet file that can be read ({reason})") from None
+
+
+def _batches(path: Path, file: Any) -> Iterator[Any]:
+    """Yield the rows piece by piece, as texts may be much larger in memory than in the file."""
+    size = 0
+    texts = any(column.physical_type == "BYTE_ARRAY" for column in file.schema)
+    for batch in file.iter_batches(2**10 if texts else 2**16):
+        size += batch.nbytes
+        check_growth(path, size)
+        yield batch
 
 
 # NPZ
@@ -210,9 +265,13 @@ def _read_npz(path: Path, _expected: Sequence[str]) -> Any:
     if not zipfile.is_zipfile(path):
         raise TableError(f"{path}: not an NPZ file")
     columns: dict[str, Any] = {}
-    with np.load(path, allow_pickle=False) as arrays:
-        for name in arrays.files:
-            columns.update(_npz_columns(path, name, _npz_array(path, arrays, name)))
+    try:
+        _check_members(path)
+        with np.load(path, allow_pickle=False) as arrays:
+            for name in arrays.files:
+                columns.update(_npz_columns(path, name, _npz_array(path, arrays, name)))
+    except (EOFError, zlib.error, *_ZIP_ERRORS) as error:
+        raise TableError(f"{path}: not an NPZ file that can be read ({one_line(error)})") from None
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
         raise TableError(f"{path}: the arrays differ in length: {_lengths(lengths)}")
@@ -228,7 +287,7 @@ def _lengths(lengths: dict[str, int]) -> str:
 def _npz_array(path: Path, arrays: Any, name: str) -> Any:
     try:
         array = arrays[name]
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, OSError, MemoryError, zlib.error, *_ZIP_ERRORS) as error:
         reason = "Python objects are not read" if "pickle" in str(error) else one_line(error)
         raise TableError(f"{path}: the array {name!r} cannot be read ({reason})") from None
     if array.dtype.kind not in "biufUSMm":
@@ -236,10 +295,43 @@ def _npz_array(path: Path, arrays: Any, name: str) -> Any:
     return array
 
 
+def _check_members(path: Path) -> None:
+    """Refuse arrays that are much larger than the file, or than their part of it.
+
+    Raises
+    ------
+    TableError
+        Naming the array.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        check_columns(path, len(members))
+        check_growth(path, sum(member.file_size for member in members))
+        for member in members:
+            with archive.open(member) as file:
+                try:
+                    version = np.lib.format.read_magic(file)
+                    if version not in _NPY_HEADERS:
+                        continue  # NumPy says what is wrong with it
+                    shape, _, dtype = _NPY_HEADERS[version](file)
+                except ValueError:
+                    continue
+            elements = math.prod(shape)
+            if elements > member.file_size or elements * dtype.itemsize > member.file_size:
+                name = member.filename.removesuffix(".npy")
+                raise TableError(
+                    f"{path}: the array {name!r} cannot be read ({elements} elements of {dtype} do "
+                    f"not fit into {member.file_size} bytes)"
+                )
+
+
 def _npz_columns(path: Path, name: str, array: Any) -> dict[str, Any]:
     """Return the columns that an array holds: one, or for X as many as a row has numbers."""
     if array.dtype.kind == "S":
-        array = np.char.decode(array, "utf-8")
+        try:
+            array = np.char.decode(array, "utf-8")
+        except UnicodeDecodeError:
+            raise TableError(f"{path}: the array {name!r} is not UTF-8 text") from None
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 1:
@@ -249,7 +341,9 @@ def _npz_columns(path: Path, name: str, array: Any) -> dict[str, Any]:
             f"{path}: the array {name!r} has the shape {array.shape}; only X may have rows of "
             "several numbers, other arrays have one a row"
         )
-    columns = np.asfortranarray(array.reshape(len(array), math.prod(array.shape[1:])))
+    width = math.prod(array.shape[1:])
+    check_columns(path, width)
+    columns = np.asfortranarray(array.reshape(len(array), width))
     return {f"X[{i}]": pa.array(columns[:, i]) for i in range(columns.shape[1])}
 
 
@@ -262,12 +356,16 @@ def _read_svmlight(path: Path, expected: Sequence[str]) -> Any:
 
     try:
         sparse, y = load_svmlight_file(os.fspath(path), zero_based=True)
-    except (ValueError, IndexError, OverflowError) as error:
+    except (ValueError, IndexError, OverflowError, MemoryError) as error:
         raise TableError(f"{path}: not an svmlight file ({one_line(error)})") from None
-    rows, width = sparse.shape
-    check_fits_memory(path, rows, width)
-    dense = sparse.toarray(order="F")
-    columns = {f"f{i}": pa.array(dense[:, i]) for i in range(width)}
+    # Columns are those that the file has: a number alone decides no size.
+    there, at = np.unique(sparse.indices, return_inverse=True)
+    rows, width = len(y), len(there)
+    check_columns(path, width)
+    check_growth(path, 8 * rows * width)
+    dense = np.zeros((rows, width), order="F")
+    dense[np.repeat(np.arange(rows), np.diff(sparse.indptr)), at.reshape(-1)] = sparse.data
+    columns = {f"f{number}": pa.array(dense[:, i]) for i, number in enumerate(there)}
     if "f0" in columns and "f0" not in expected and not dense[:, 0].any():
         del columns["f0"]  # most such files count from 1
     zeros = pa.array(np.zeros(rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from os import PathLike
 from pathlib import Path
@@ -111,18 +111,16 @@ class History:
         """
         history = cls()
         with Path(path).open(newline="", encoding="utf-8") as file:
-            lines = csv.reader(_whole_lines(file))
-            number = 1
+            lines = _Lines(file)
             try:
-                header = next(lines)
-                for line in lines:
-                    number = lines.line_num
-                    cells = zip(header, line, strict=True)
-                    history.rows.append(
-                        {name: int(x) if name == "epoch" else float(x) for name, x in cells}
-                    )
+                records = csv.reader(lines)
+                header = next(records)
+                for record in records:
+                    cells = zip(header, record, strict=True)
+                    row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
+                    history.rows.append(row)
             except (ValueError, csv.Error) as error:
-                raise ValueError(f"{path}, line {max(number, lines.line_num)}: {error}") from None
+                raise ValueError(f"{path}, line {lines.number}: {error}") from None
         return history
 
     def plot(self, path: str | PathLike[str] | None = None, *, overwrite: bool = False) -> Figure:
@@ -152,24 +150,29 @@ def is_history(path: Path, columns: Sequence[str] | None = None) -> bool:
     return of_trainer or (columns is not None and header == list(columns))
 
 
-def _whole_lines(file: TextIO) -> Iterator[str]:
-    """Yield the lines of a file whose last one is complete.
+class _Lines:
+    """The lines of a file, of which the last one must be complete.
 
-    Raises
-    ------
-    ValueError
-        If the file is empty, or was cut within a line.
+    Attributes
+    ----------
+    number : int
+        Of the line that was read last.
     """
-    line = ""
-    while part := file.readline(_LONGEST_LINE):
-        line = part
+
+    def __init__(self, file: TextIO) -> None:
+        self.number = 0
+        self._file = file
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(_LONGEST_LINE)
+        if not line and self.number:
+            raise StopIteration
+        self.number += 1
+        if len(line) == _LONGEST_LINE:
+            raise ValueError(f"more than {_LONGEST_LINE} characters")
         if not line.endswith("\n"):
-            cut = len(line) < _LONGEST_LINE
-            raise ValueError(
-                "the file ends within this line: it was cut"
-                if cut
-                else f"more than {_LONGEST_LINE} characters"
-            )
-        yield line
-    if not line:
-        raise ValueError("the file is empty: it was cut")
+            raise ValueError("the file ends within this line: it was cut")
+        return line
