@@ -228,6 +228,9 @@ class Link(enum.Enum):
 
 def losses() -> list[dict[str, Any]]: ...
 def check_loss(loss: str, parameters: Sequence[float]) -> None: ...
+def check_targets(
+    loss: str, targets: Array, weights: Array | None, columns: int, first: int
+) -> None: ...
 def mean_loss(
     loss: str,
     parameters: Sequence[float],

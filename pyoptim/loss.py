@@ -16,6 +16,8 @@ from pyoptim.parameters import Array
 from pyoptim.weights import as_sample_weight
 
 _KINDS = "biuf"  # of NumPy's types: bool, integers, floats
+_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
+_MANY = 2**63 - 1  # classes, where their number is not known
 
 
 class Loss:
@@ -154,6 +156,32 @@ class Loss:
             values = values.reshape(-1, 1)
         return values
 
+    def check_targets(
+        self,
+        targets: Array,
+        outputs: int | None = None,
+        weights: Array | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Raise ValueError if the loss of scores would, before there are any.
+
+        Parameters
+        ----------
+        targets : array
+            Such as `cast_targets` returns.
+        outputs : int, optional
+            The columns of scores; by default as many as targets have.
+        weights : array of float64, of shape (rows,), optional
+            Targets of rows of weight 0 may be any.
+        first : int
+            The number of the first row, for the message.
+        """
+        if outputs is None:
+            labels = self.labels and targets.ndim == 1
+            outputs = _MANY if labels else targets.shape[1] if targets.ndim > 1 else 1
+        _core.check_targets(self.name, targets, weights, outputs, first)
+
     def like_predictions(self, targets: Array, predicted: Array) -> Array:
         """Return targets in the shape of what `predict` returns, as metrics compare the two.
 
@@ -199,7 +227,17 @@ class Loss:
 
         Classes from 0 where the loss is one of classes, values elsewhere: of shape (rows,) if
         there is one for each row, else (rows, columns).
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN, and classes are predicted.
         """
+        if self.link in _OF_CLASSES:
+            _check_scores(scores)
+        return self._predict(scores)
+
+    def _predict(self, scores: Array) -> Array:
         if self.link == "softmax":
             best: Array = scores.argmax(axis=1)
             return best
@@ -222,7 +260,11 @@ class Loss:
         ------
         AttributeError
             If the scores tell no probabilities.
+        ValueError
+            If a score is NaN.
         """
+        if self.link in ("softmax", "logistic"):
+            _check_scores(scores)
         if self.link == "softmax":
             chances = np.array(scores, order="C")
             _core.softmax(chances)
@@ -232,6 +274,11 @@ class Loss:
         chances = np.stack([np.zeros_like(scores), scores], axis=-1).reshape(-1, 2)
         _core.softmax(chances)
         return chances if scores.shape[1] == 1 else chances[:, 1].reshape(scores.shape)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of what is measured with the loss: itself, and the accuracy of classes."""
+        return ("loss", "accuracy") if self.link in _OF_CLASSES else ("loss",)
 
     def accuracy(
         self, scores: Array, targets: Array, sample_weight: npt.ArrayLike | None = None
@@ -250,7 +297,9 @@ class Loss:
                 return None
         else:
             return None
-        right = self.predict(scores).reshape(targets.shape) == targets
+        right = self._predict(scores).reshape(targets.shape) == targets
+        if np.isnan(scores).any():  # which no class can be told from
+            right &= ~np.isnan(scores).any(axis=-1).reshape(-1, *[1] * (right.ndim - 1))
         of_rows = right.reshape(len(right), -1).all(axis=1)
         if sample_weight is None:
             return float(of_rows.mean())
@@ -272,3 +321,14 @@ class Loss:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return partial(type(self), **self._parameters), ()
+
+
+def _check_scores(scores: Array) -> None:
+    """Raise ValueError if a score is NaN: the first class is not more likely than others then."""
+    wrong = np.isnan(scores)
+    if wrong.any():
+        row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())
+        raise ValueError(
+            f"scores: expected numbers, got nan at row {row}; the parameters or inputs of the "
+            "model are not finite"
+        )

@@ -25,6 +25,30 @@ def as_sample_weight(weights: npt.ArrayLike) -> Array:
     return as_plain(given, np.float64)
 
 
+def drop_zero_weights(
+    x: Any, y: npt.ArrayLike, weights: Array | None
+) -> tuple[Any, Any, Array | None]:
+    """Return the rows whose weight is not 0, whatever the other ones hold.
+
+    ``x`` is what a model takes: something that takes row numbers in ``[]``, or a tuple of such.
+    Nothing is copied where all rows count. Where none does, all are returned.
+    """
+    if weights is None or weights.ndim != 1 or weights.all() or not weights.any():
+        return x, y, weights
+    targets = np.asarray(y)
+    parts = x if isinstance(x, tuple) else (x,)
+    if any(part.shape[:1] != weights.shape for part in (*parts, targets)):
+        return x, y, weights  # an error of who uses them
+    rows = np.flatnonzero(weights)
+    some = tuple(part[rows] for part in parts)
+    return some if isinstance(x, tuple) else some[0], targets[rows], weights[rows]
+
+
+def weigh_nothing(weights: Array | None) -> bool:
+    """Whether there are weights, and all are 0."""
+    return weights is not None and weights.size > 0 and not weights.any()
+
+
 def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> dict[Any, float]:
     """Return the weight of each class.
 

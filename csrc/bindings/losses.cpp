@@ -60,6 +60,36 @@ double loss(const std::string& name, const std::vector<double>& parameters, cons
   return mean_loss(call);
 }
 
+/// Refuses weights and targets that the mean of a loss would refuse, before there are scores of so
+/// many columns. Messages count rows from `first` on.
+void check_targets(const std::string& name, const py::array& targets,
+                   const std::optional<py::array>& weights, std::size_t columns,
+                   std::size_t first) {
+  LossCall call{.loss = &loss_of(name), .parameters = nullptr, .scores = {}};
+  const std::size_t rows = targets.ndim() == 0 ? 0 : std::size_t(targets.shape(0));
+  const bool labels = call.loss->of_rows && targets.ndim() == 1;
+  const DType dtype = labels ? DType::float64 : dtype_of(targets, "targets");
+  call.scores = {nullptr, rows, columns, dtype};
+  if (labels) {
+    call.labels = per_row<std::int64_t>(targets, "targets", "int64 labels", rows);
+  } else {
+    const std::size_t found =
+        targets.ndim() == 2 ? std::size_t(targets.shape(1)) : std::size_t(targets.ndim() == 1);
+    if (found != columns || dtype == DType::bfloat16 || !is_plain(targets))
+      throw py::value_error("targets: expected " + std::to_string(columns) +
+                            (columns == 1 ? " value" : " values") + " a row, got shape " +
+                            shape_text(targets));
+    call.targets = targets.data();
+  }
+  if (weights) call.weights = per_row<double>(*weights, "sample_weight", "float64 weights", rows);
+  std::string problem;
+  {
+    const py::gil_scoped_release released;
+    problem = find_problem(call, first);
+  }
+  if (!problem.empty()) throw py::value_error(problem);
+}
+
 void check(const std::string& name, const std::vector<double>& parameters) {
   check_parameters(loss_of(name), parameters);
 }
@@ -94,6 +124,10 @@ void bind_losses(py::module_& module) {
   module.def("losses", &losses, "The losses, as plain dicts.");
   module.def("check_loss", &check, py::arg("loss"), py::arg("parameters"),
              "Raises ValueError if a parameter is out of range.");
+  module.def("check_targets", &check_targets, py::arg("loss"), py::arg("targets"),
+             py::arg("weights").none(true), py::arg("columns"), py::arg("first"),
+             "Raises ValueError if a weight or a target is out of range, for scores of so many\n"
+             "columns. Rows are counted from `first` on; those of weight 0 are not looked at.");
   module.def("mean_loss", &loss, py::arg("loss"), py::arg("parameters"), py::arg("scores"),
              py::arg("targets"), py::arg("weights").none(true), py::arg("slope").none(true),
              py::arg("curvature").none(true),

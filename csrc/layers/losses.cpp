@@ -17,9 +17,9 @@ bool is_limited(const LossCall& call) {
   return call.labels == nullptr && call.loss->targets.low > -HUGE_VAL;
 }
 
-/// What is wrong with a row's weight and targets, or "".
-std::string problem_with_row(const LossCall& call, std::size_t row) {
-  const std::string at = " at row " + std::to_string(row);
+/// What is wrong with a row's weight and targets, or "". The first row has the number `first`.
+std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t first = 0) {
+  const std::string at = " at row " + std::to_string(first + row);
   const double weight = call.weights == nullptr ? 1 : call.weights[row];
   if (!(weight >= 0 && weight < HUGE_VAL))
     return "sample_weight: expected finite numbers of at least 0, got " + text(weight) + at;
@@ -136,6 +136,18 @@ void check_parameters(const LossInfo& loss, const std::vector<double>& parameter
                                 std::to_string(parameters.size()));
   for (std::size_t i = 0; i < parameters.size(); ++i)
     check_range(loss.fields[i].name, loss.fields[i].range, parameters[i]);
+}
+
+std::string find_problem(const LossCall& call, std::size_t first) {
+  const Blocks blocks(call.scores);
+  for (std::size_t piece = 0; piece < blocks.count(); ++piece) {
+    const Block block = blocks[piece];
+    if (is_right(call, block)) continue;
+    for (std::size_t row = block.first_row; row < block.first_row + block.rows; ++row)
+      if (std::string problem = problem_with_row(call, row, first); !problem.empty())
+        return problem;
+  }
+  return "";
 }
 
 double mean_loss(const LossCall& call) {

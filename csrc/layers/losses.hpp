@@ -29,6 +29,10 @@ struct LossCall {
   void* curvature = nullptr;             ///< Only together with `slope`.
 };
 
+/// What is wrong with the first row that mean_loss() would refuse, or "", before there are scores:
+/// of these only the shape and the type count. Messages count rows from `first` on.
+PYOPTIM_API std::string find_problem(const LossCall& call, std::size_t first = 0);
+
 /// The mean sum_i w_i l_i / sum_i w_i, over rows or, for losses of one score each, over all scores;
 /// 0, as are the derivatives, where all weights are 0. Rows of weight 0 are not looked at.
 /// std::invalid_argument if a weight or a target is out of range; nothing is written then.

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
+from pyoptim._utils.text import listed
 from pyoptim.checks import as_count, as_counts, as_number, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.layers import BatchNorm, DenseLayer, LayerNorm, Norm
 from pyoptim.models.model import Model
 from pyoptim.parameters import Array, Parameters, to_dtype
+from pyoptim.weights import weigh_nothing
 
 _HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
 _OF_GLOROT = ("tanh", "sigmoid")  # whose weights start with his variance
@@ -40,7 +42,8 @@ class MLP(Model):
     norm : {"layer", "batch"}, optional
         Normalise each row of a hidden layer, or each unit over the batch, before the activation,
         with a gain for each unit. The bias comes after it. Batch norm keeps running means and
-        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them.
+        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them,
+        but that rows of weight 0 do not count.
     dropout : float in [0, 1)
         The probability with which `loss_and_grad` sets each output of a hidden layer to 0, the
         others being divided by 1 - dropout (Srivastava et al., 2014). What is dropped depends on
@@ -103,7 +106,7 @@ class MLP(Model):
         if len(self.sizes) < 2:
             raise ValueError(f"sizes must be two or more numbers, got {list(self.sizes)}")
         if activation not in _HIDDEN:
-            raise ValueError(f"activation must be one of {', '.join(_HIDDEN)}, got {activation!r}")
+            raise ValueError(f"activation must be one of {listed(_HIDDEN)}, got {activation!r}")
         if norm is not None:
             check_choice("norm", norm, "layer", "batch")
         self.activation = activation
@@ -145,6 +148,7 @@ class MLP(Model):
             self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
         self.weights = tuple(dtypes)
         self.least_rows = 2 if self.buffers else 1
+        self.outputs = self.sizes[-1]
 
     def _tables(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of row-sparse parameters before the layers."""
@@ -194,8 +198,8 @@ class MLP(Model):
         theirs = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
         if {n: a.shape for n, a in theirs.items()} != {n: a.shape for n, a in self.buffers.items()}:
             raise ValueError(
-                f"the state has the buffers {', '.join(theirs) or 'none'}; "
-                f"this model {', '.join(self.buffers) or 'none'}"
+                f"the state has the buffers {listed(theirs) or 'none'}; "
+                f"this model {listed(self.buffers) or 'none'}"
             )
         self.draws = int(state_dict["draws"])
         for name, array in self.buffers.items():
@@ -263,7 +267,7 @@ class MLP(Model):
         AttributeError
             If the scores of the model's loss tell no probabilities.
         """
-        return self.loss.predict_proba(self.scores(x))
+        return self.loss.predict_proba(self._finite_scores(x))
 
     def loss_and_grad(
         self,
@@ -282,7 +286,8 @@ class MLP(Model):
         loss : Loss, optional
             In place of the model's own.
         sample_weight : array of shape (rows,), optional
-            The loss is then ``sum_i w_i l_i / sum_i w_i``.
+            The loss is then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute nothing,
+            whatever they hold: all is as if they were not there.
 
         Raises
         ------
@@ -290,7 +295,11 @@ class MLP(Model):
             If a shape does not fit, a target or weight is out of range, there is no row, or one row
             only with batch norm.
         """
-        return self._train(self._inputs(x), y, loss or self.loss, sample_weight)
+        loss = loss or self.loss
+        rows, targets, weights = self._counted(self._inputs(x), y, loss, sample_weight)
+        if weigh_nothing(weights):
+            return self._no_gradient()
+        return self._train(rows, targets, loss, weights)
 
     def _train(
         self,

@@ -9,14 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim._utils.text import shown
 from pyoptim.checks import as_count, as_counts, as_not_negative, as_plain, as_real, check_choice
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
+from pyoptim.models.faults import Fault, find_code, find_index
 from pyoptim.models.tables import Scratch, fill_normal, table_dtype
 from pyoptim.parameters import Array
 from pyoptim.row_grad import RowGrad
-from pyoptim.weights import as_sample_weight
+from pyoptim.weights import weigh_nothing
 
 _SPREAD = 0.05  # of initial tables
 _CHUNK_ROWS = 4096  # of a forward pass without gradients
@@ -189,6 +191,27 @@ class EmbeddingMLP(MLP):
             raise ValueError(f"x: its columns have {', '.join(map(str, sorted(lengths)))} rows")
         return tuple(cast)
 
+    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
+        """Return the first row with a category that there is not."""
+        faults = [
+            find_index("x", table.name, part, table.size, weights)
+            if table.is_bag
+            else find_code("x", table.name, part, table.size, weights)
+            for table, part in zip(self.tables, x, strict=False)
+        ]
+        return min((fault for fault in faults if fault is not None), default=None)
+
+    def name_input(self, part: int, column: int | None) -> tuple[str, Any]:
+        """Return the name of a column, and its number in it."""
+        if part < len(self.tables):
+            return self.tables[part].name, column
+        number = column or 0
+        for name, width in self.numbers.items():
+            if number < width:
+                return name, number if width > 1 else None
+            number -= width
+        return super().name_input(part, column)
+
     def columns(self, x: Any) -> Any:
         """Return a tuple of the columns that x has by name."""
         if isinstance(x, tuple):
@@ -259,7 +282,8 @@ class EmbeddingMLP(MLP):
         loss : Loss, optional
             In place of the model's own.
         sample_weight : array of shape (rows,), optional
-            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``.
+            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute
+            nothing, whatever they hold.
 
         Raises
         ------
@@ -267,10 +291,12 @@ class EmbeddingMLP(MLP):
             If inputs are not as they should be, a shape does not fit, or a target or weight is out
             of range.
         """
-        weights = None if sample_weight is None else as_sample_weight(sample_weight)
-        parts = self.cast_inputs(x)
+        loss = loss or self.loss
+        parts, y, weights = self._counted(self.cast_inputs(x), y, loss, sample_weight)
+        if weigh_nothing(weights):
+            return self._no_gradient()
         slope = self._inputs(parts)
-        value = self._train(slope, y, loss or self.loss, weights, to_slope=True)
+        value = self._train(slope, y, loss, weights, to_slope=True)
         for table, entries in self._entries(parts):
             mean = table.is_bag and self.bag == "mean"
             shape = (entries.ids.size, table.width)
@@ -323,9 +349,9 @@ def _counts_of(numbers: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
 def _codes(table: _Table, given: Any) -> Array:
     codes = np.asarray(given)
     if codes.dtype.kind not in "biu":
-        raise TypeError(f"{table.name}: expected integers, got {codes.dtype}")
+        raise TypeError(f"{shown(table.name)}: expected integers, got {codes.dtype}")
     if codes.ndim != 1:
-        raise ValueError(f"{table.name}: expected a 1-D array, got shape {codes.shape}")
+        raise ValueError(f"{shown(table.name)}: expected a 1-D array, got shape {codes.shape}")
     return as_plain(codes, np.int64)
 
 
@@ -335,13 +361,15 @@ def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
         lists = [np.asarray(each, None if len(each) else np.int64) for each in given]
         kinds = [each.dtype for each in lists if each.dtype.kind not in "biu"]
         if kinds:
-            raise TypeError(f"{table.name}: expected integers, got {kinds[0]}")
+            raise TypeError(f"{shown(table.name)}: expected integers, got {kinds[0]}")
         ids = np.concatenate([np.empty(0, np.int64), *lists]).astype(np.int64)
         indptr = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         given = CSR(np.ones(len(ids), dtype), ids, indptr, (len(lists), table.size))
     rows = as_csr(given, dtype)
     if rows.shape[1] != table.size:
-        raise ValueError(f"{table.name}: expected shape (rows, {table.size}), got {rows.shape}")
+        raise ValueError(
+            f"{shown(table.name)}: expected shape (rows, {table.size}), got {rows.shape}"
+        )
     return rows
 
 
@@ -350,5 +378,5 @@ def _matrix(name: str, given: Any, width: int, dtype: np.dtype[Any]) -> Array:
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     if values.ndim != 2 or values.shape[1] != width:
-        raise ValueError(f"{name}: expected shape (rows, {width}), got {values.shape}")
+        raise ValueError(f"{shown(name)}: expected shape (rows, {width}), got {values.shape}")
     return values

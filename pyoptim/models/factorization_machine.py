@@ -12,6 +12,7 @@ from pyoptim import _core
 from pyoptim.checks import as_count, as_counts, as_number, as_plain, as_real
 from pyoptim.csr import CSR, as_csr, check_matrix, is_sparse
 from pyoptim.losses import Loss
+from pyoptim.models.faults import Fault, find_code
 from pyoptim.models.tables import (
     TableModel,
     as_codes,
@@ -21,7 +22,7 @@ from pyoptim.models.tables import (
 )
 from pyoptim.parameters import Array, Parameters
 from pyoptim.row_grad import RowGrad
-from pyoptim.weights import as_sample_weight
+from pyoptim.weights import weigh_nothing
 
 _SPREAD = 0.01  # of initial factors
 
@@ -155,6 +156,16 @@ class FactorizationMachine(TableModel):
             raise ValueError(f"x: expected shape (rows, {self.features}), got {rows.shape}")
         return rows
 
+    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
+        """Return the first row with a feature that there is not."""
+        if self.fields is None:
+            return super().find_fault(x, weights)
+        faults = [
+            find_code("x", f"codes of field {i}", x[:, i], count, weights)
+            for i, count in enumerate(self.fields)
+        ]
+        return min((fault for fault in faults if fault is not None), default=None)
+
     def _entries(self, rows: Any) -> _Entries:
         """Return what is not 0 in rows that the model takes."""
         if self.fields is not None:
@@ -202,7 +213,8 @@ class FactorizationMachine(TableModel):
         loss : Loss, optional
             In place of the model's own.
         sample_weight : array of shape (rows,), optional
-            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``.
+            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute
+            nothing, whatever they hold.
 
         Raises
         ------
@@ -211,14 +223,17 @@ class FactorizationMachine(TableModel):
             of range.
         """
         batch = self.cast_inputs(x)
+        check_not_empty(batch.shape[0])
+        loss = loss or self.loss
+        batch, y, weights = self._counted(batch, y, loss, sample_weight)
+        if weigh_nothing(weights):
+            return self._no_gradient()
         rows = batch.shape[0]
-        check_not_empty(rows)
-        weights = None if sample_weight is None else as_sample_weight(sample_weight)
         entries = self._entries(batch)
         sums = self._scratch("sums", (rows, self.rank), self.dtype)
         slope = self._scratch("scores", (rows, 1), self.dtype)
         self._score(entries, sums, slope)
-        value = (loss or self.loss).value_to_slope(slope, y, weights)
+        value = loss.value_to_slope(slope, y, weights)
 
         features = entries.features
         weight_slopes = self._scratch("weights", features.shape, self.dtype)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pyoptim import _core
 from pyoptim.checks import as_count, as_number
 from pyoptim.losses import Loss
+from pyoptim.models.faults import Fault, find_code
 from pyoptim.models.tables import (
     TableModel,
     as_codes,
@@ -20,7 +21,7 @@ from pyoptim.models.tables import (
 )
 from pyoptim.parameters import Array, Parameters
 from pyoptim.row_grad import RowGrad
-from pyoptim.weights import as_sample_weight
+from pyoptim.weights import weigh_nothing
 
 _SPREAD = 0.1  # of initial factors
 _SIDES = ("users", "items")
@@ -131,6 +132,15 @@ class MatrixFactorization(TableModel):
         """Return pairs of users and items as the model takes them."""
         return as_codes(x, 2)
 
+    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
+        """Return the first pair with a user or an item that there is not."""
+        counts = (self.users, self.items)
+        faults = [
+            find_code("x", side, x[:, i], count, weights)
+            for i, (side, count) in enumerate(zip(_SIDES, counts, strict=True))
+        ]
+        return min((fault for fault in faults if fault is not None), default=None)
+
     def _both(self, what: str) -> tuple[Array, Array]:
         users, items = _SIDES
         return self.params[f"{users}.{what}"], self.params[f"{items}.{what}"]
@@ -167,7 +177,8 @@ class MatrixFactorization(TableModel):
         loss : Loss, optional
             In place of the model's own.
         sample_weight : array of shape (rows,), optional
-            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``.
+            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute
+            nothing, whatever they hold.
 
         Raises
         ------
@@ -176,14 +187,17 @@ class MatrixFactorization(TableModel):
             of range.
         """
         pairs = self.cast_inputs(x)
+        check_not_empty(len(pairs))
+        loss = loss or self.loss
+        pairs, y, weights = self._counted(pairs, y, loss, sample_weight)
+        if weigh_nothing(weights):
+            return self._no_gradient()
         rows = len(pairs)
-        check_not_empty(rows)
-        weights = None if sample_weight is None else as_sample_weight(sample_weight)
         factors, bias = self._both("factors"), self._both("bias")
         slope = self._scratch("scores", (rows, 1), self.dtype)
         mean = float(self.params["mean"])
         _core.pair_scores(pairs, factors, bias, None, mean, slope)
-        value = (loss or self.loss).value_to_slope(slope, y, weights)
+        value = loss.value_to_slope(slope, y, weights)
 
         factor_slopes = self._scratch("factors", (2, rows, self.rank), self.dtype)
         bias_slopes = self._scratch("bias", (2, rows), self.dtype)

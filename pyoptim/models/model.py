@@ -11,10 +11,15 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.finite import find_nonfinite
+from pyoptim._utils.text import shown
 from pyoptim.checks import as_plain, as_real
-from pyoptim.csr import is_sparse
+from pyoptim.csr import CSR, is_sparse
 from pyoptim.losses import Loss
+from pyoptim.models.faults import Fault, find_index
 from pyoptim.parameters import Array, Parameters
+from pyoptim.row_grad import RowGrad
+from pyoptim.weights import as_sample_weight, drop_zero_weights, weigh_nothing
 
 
 class Model(ABC):
@@ -33,6 +38,8 @@ class Model(ABC):
         What training changes beside the parameters, and no optimizer: saved with them.
     least_rows : int
         How many rows `loss_and_grad` takes at least.
+    outputs : int or None
+        The number of columns of `scores`, if it is known.
     """
 
     kind: ClassVar[str]
@@ -41,6 +48,7 @@ class Model(ABC):
     weights: tuple[str, ...] = ()
     buffers: Mapping[str, Array] = MappingProxyType({})
     least_rows: int = 1
+    outputs: int | None = None
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -58,6 +66,17 @@ class Model(ABC):
         if is_sparse(x):
             raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
         return as_plain(as_real("x", x), self.dtype)
+
+    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
+        """Return the first row of inputs, such as `cast_inputs` returns, that is out of range.
+
+        Rows of weight 0 do not count. Finite numbers are checked elsewhere.
+        """
+        return find_index("x", "columns", x, x.shape[1], weights) if isinstance(x, CSR) else None
+
+    def name_input(self, part: int, column: int | None) -> tuple[str, Any]:
+        """Return what the user calls a column of a part of inputs: names for an error message."""
+        return f"x[{part}]", column
 
     def columns(self, x: Any) -> Any:
         """Return what rows are taken of: x, or, where it has names, a tuple of columns."""
@@ -85,8 +104,57 @@ class Model(ABC):
         """Return the most likely class of each row, or the predicted value(s).
 
         What is predicted depends on the loss: see `pyoptim.loss.Loss.predict`.
+
+        Raises
+        ------
+        ValueError
+            If an input is not finite; `scores` takes any.
         """
-        return self.loss.predict(self.scores(x))
+        return self.loss.predict(self._finite_scores(x))
+
+    def _finite_scores(self, x: npt.ArrayLike) -> Array:
+        """Return scores, which predictions are made of; ValueError unless inputs are finite."""
+        rows = self.cast_inputs(x)
+        for part, values in enumerate(rows if isinstance(rows, tuple) else (rows,)):
+            found = find_nonfinite(values)
+            if found is not None:
+                name, column = "x", found.column
+                if isinstance(rows, tuple):
+                    name, column = self.name_input(part, found.column)
+                raise ValueError(
+                    f"{shown(name)}: expected finite numbers, got {found.value:g} at row "
+                    f"{found.row}, column {column}; mend or drop this row"
+                )
+        return self.scores(rows)
+
+    def _counted(
+        self, x: Any, y: npt.ArrayLike, loss: Loss, sample_weight: npt.ArrayLike | None
+    ) -> tuple[Any, Any, Array | None]:
+        """Return the rows of a batch that count: those of weight 0 are gone, whatever they hold.
+
+        Errors about the others have their numbers in the whole batch.
+        """
+        if sample_weight is None:
+            return x, y, None
+        weights = as_sample_weight(sample_weight)
+        rows = drop_zero_weights(x, y, weights)
+        if rows[0] is not x or weigh_nothing(weights):
+            loss.check_targets(loss.cast_targets(y, self.dtype), self.outputs, weights)
+            fault = self.find_fault(x, weights)
+            if fault is not None:
+                raise ValueError(f"{fault.message} at row {fault.row}")
+        return rows
+
+    def _no_gradient(self) -> float:
+        """Set the gradient of rows that all have the weight 0, and return their loss."""
+        params = self.params
+        for name, array in params.items():
+            if name not in params.row_sparse:
+                params.grads[name][...] = 0
+            else:
+                nothing = np.empty((0, *array.shape[1:]), array.dtype)
+                params.grads[name] = RowGrad(np.empty(0, np.int64), nothing)
+        return 0.0
 
     def evaluate(
         self,
@@ -97,6 +165,11 @@ class Model(ABC):
     ) -> dict[str, float]:
         """Return the mean loss over all rows, and the accuracy where `y` are classes."""
         loss = loss or self.loss
+        if sample_weight is not None:
+            x, y, weights = self._counted(self.cast_inputs(x), y, loss, sample_weight)
+            if weigh_nothing(weights):
+                return dict.fromkeys(loss.measures, 0.0)
+            sample_weight = weights
         scores = self.scores(x)
         targets = loss.as_targets(y, scores)
         found = {"loss": loss(scores, targets, sample_weight)}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from pyoptim._utils.text import listed
 from pyoptim.checks import as_positive
 from pyoptim.parameters import Parameters
 from pyoptim.schedules import chain, constant
@@ -132,7 +133,7 @@ def _depths(params: Parameters, layers: Sequence[Patterns] | None) -> dict[str, 
                 numbers.setdefault(name, number)
         missing = [name for name in params if name not in numbers]
         if missing:
-            raise ValueError(f"layers: no layer has {', '.join(missing)}")
+            raise ValueError(f"layers: no layer has {listed(missing)}")
     last = max(numbers.values())
     return {name: last - number for name, number in numbers.items()}
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy.typing as npt
 
+from pyoptim._utils.text import listed, shown
 from pyoptim.checkpoint.sharded import TensorFile, open_tensors
 from pyoptim.models.protocol import Trainable
 from pyoptim.parameters import Parameters
@@ -120,7 +121,7 @@ def load_pretrained(
         sources = {name: source for name, source in sources.items() if name in wanted}
         _check_floats(file, sources)
     if not sources:
-        raise ValueError(f"{file.path}: nothing is taken; it has {', '.join(file.tensors)}")
+        raise ValueError(f"{shown(file.path)}: nothing is taken; it has {listed(file.tensors)}")
     for name, source in sources.items():
         array = file.array(source)
         arrays[name][...] = array.T if name in turned else array
@@ -145,7 +146,7 @@ def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
         if unknown:
             turned = any(name in there for name in names.values())
             raise ValueError(
-                f"{file.path}: map names {', '.join(unknown)}, and the file has {', '.join(there)}"
+                f"{shown(file.path)}: map names {listed(unknown)}, and the file has {listed(there)}"
                 + ("; map goes from names in the file to names here" if turned else "")
             )
         names = names.get
@@ -157,7 +158,8 @@ def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
         if not isinstance(name, str | None):
             raise TypeError(f"map: the name of {source} must be text or None, got {name!r}")
         if name in sources:
-            raise ValueError(f"{file.path}: {sources[name]} and {source} would both be {name!r}")
+            both = f"{shown(sources[name])} and {shown(source)}"
+            raise ValueError(f"{shown(file.path)}: {both} would both be {name!r}")
         if name is not None:
             sources[name] = source
     return sources
@@ -166,7 +168,9 @@ def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
 def _shape(file: TensorFile, source: str, turned: bool) -> tuple[int, ...]:
     shape = file.tensors[source].shape
     if turned and len(shape) > 2:
-        raise ValueError(f"{file.path}: {source} of shape {shape} is no matrix to transpose")
+        raise ValueError(
+            f"{shown(file.path)}: {shown(source)} of shape {shape} is no matrix to transpose"
+        )
     return shape[::-1] if turned else shape
 
 
@@ -175,8 +179,8 @@ def _check_floats(file: TensorFile, sources: Mapping[str, str]) -> None:
         dtype = file.tensors[source].dtype
         if not dtype.startswith(_FLOATS):
             raise TypeError(
-                f"{file.path}: {source} is of {dtype}, not of floating-point numbers; leave it out "
-                f"by skip={name!r}"
+                f"{shown(file.path)}: {shown(source)} is of {dtype}, not of floating-point "
+                f"numbers; leave it out by skip={name!r}"
             )
 
 
@@ -186,7 +190,8 @@ def _common_dtype(file: TensorFile, sources: Iterable[str]) -> str | None:
     found = {names.get(file.tensors[source].dtype, "float32") for source in sources}
     if len(found) > 1:
         raise TypeError(
-            f"{file.path} has several dtypes ({', '.join(sorted(found))}): choose one with dtype="
+            f"{shown(file.path)} has several dtypes ({listed(sorted(found))}): choose one with "
+            "dtype="
         )
     return found.pop() if found else None
 
@@ -203,12 +208,12 @@ def _check_fit(
     missing = [name for name in wanted if name not in shapes]
     unexpected = [name for name in shapes if name not in wanted]
     if strict and missing:
-        faults.append(f"it lacks {', '.join(missing)}")
+        faults.append(f"it lacks {listed(missing)}")
     if strict and unexpected:
-        faults.append(f"the model lacks {', '.join(unexpected)}")
+        faults.append(f"the model lacks {listed(unexpected)}")
     for name, shape in wanted.items():
         if name in shapes and shapes[name] != shape:
             turned = "; is it to be transposed?" if shapes[name][::-1] == shape else ""
-            faults.append(f"{name} is {shapes[name]}, the model's {shape}{turned}")
+            faults.append(f"{shown(name)} is {shapes[name]}, the model's {shape}{turned}")
     if faults:
-        raise ValueError(f"{file.path} does not fit the model: " + "; ".join(faults))
+        raise ValueError(f"{shown(file.path)} does not fit the model: " + "; ".join(faults))

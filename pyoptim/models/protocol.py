@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.text import listed
 from pyoptim.csr import is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
@@ -162,9 +163,14 @@ def as_model(model: Trainable) -> Model:
     if isinstance(weights, str) or any(name not in model.params for name in weights):
         raise ValueError(
             f"model.weights must be names of parameters, got {weights!r}; "
-            f"there are {', '.join(model.params)}"
+            f"there are {listed(model.params)}"
         )
     return _Adapted(model)
+
+
+def is_adapted(model: Model) -> bool:
+    """Whether a model was made of an object with the protocol."""
+    return isinstance(model, _Adapted)
 
 
 def check_parts(

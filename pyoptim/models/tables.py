@@ -20,6 +20,8 @@ from pyoptim.parameters import Array, to_dtype
 class TableModel(Model):
     """A model with one score a row, of tables whose gradients are of rows."""
 
+    outputs = 1
+
     def __init__(self, loss: str | Loss | Mapping[str, Any], l2: float, seed: int) -> None:
         self.loss = losses.get(loss)
         if self.loss.labels:
@@ -38,7 +40,7 @@ class TableModel(Model):
         AttributeError
             If the scores of the model's loss tell no probabilities.
         """
-        return self.loss.predict_proba(self.scores(x))
+        return self.loss.predict_proba(self._finite_scores(x))
 
     def _settings(self) -> dict[str, Any]:
         """Return the arguments that all have."""

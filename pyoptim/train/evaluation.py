@@ -21,6 +21,7 @@ def evaluate(
     """
     if isinstance(held_out, Table):
         return _by_pieces(model, loss, held_out, metrics)
+    held_out = held_out.counted()
     found = model.evaluate(held_out.x, held_out.y, loss, **held_out.keywords)
     check_names(metrics, found)
     wanted = {name: measure for name, measure in metrics.items() if name not in found}
@@ -37,6 +38,7 @@ def _by_pieces(
     total = 0.0
     scores, targets, weights = [], [], []
     for piece in table.pieces():
+        piece = piece.counted()
         found = model.evaluate(piece.x, piece.y, loss, **piece.keywords)
         check_names(metrics, found)
         weight = piece.weight

@@ -37,6 +37,8 @@ class Step:
         wrappers = _wrappers(optimizer)
         windows = [each.every for each in wrappers if isinstance(each, GradientAccumulation)]
         self.accumulates = bool(windows)
+        innermost = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
+        self.skips_nonfinite = bool(innermost._options["skip_nonfinite"])
         self.window = math.prod(windows)
         """How many batches the optimizer makes a step of."""
         self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
@@ -70,6 +72,11 @@ class Step:
             info = optimizer.step(**keywords)
         self._after(info)
         return value
+
+    def rate(self) -> float:
+        """Return the learning rate of the last step."""
+        rate: Any = self.optimizer.param_groups[0]["lr"]
+        return float(rate(max(self.optimizer.steps - 1, 0)) if callable(rate) else rate)
 
     def flush(self) -> None:
         """Make the step of an epoch's last window of accumulated gradients, if it is not full."""

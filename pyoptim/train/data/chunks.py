@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from pyoptim.train.data.checks import Check
 from pyoptim.train.data.order import epoch_order
 from pyoptim.train.data.rows import Cast, Rows, joined
 from pyoptim.train.data.source import Batch, Batches, Order, Source
@@ -24,6 +25,8 @@ class Chunks(Source):
     chunks : iterable, or function that returns one
     cast : function
         Makes rows such as a model takes of a chunk.
+    check : Check
+        Looks at the rows of each chunk when it is read.
 
     Raises
     ------
@@ -34,7 +37,9 @@ class Chunks(Source):
     size = None
     slow = True
 
-    def __init__(self, chunks: Iterable[Any] | Callable[[], Iterable[Any]], cast: Cast) -> None:
+    def __init__(
+        self, chunks: Iterable[Any] | Callable[[], Iterable[Any]], cast: Cast, check: Check
+    ) -> None:
         if isinstance(chunks, Iterator):
             raise TypeError(
                 "chunks: an iterator is at its end after one epoch; give the function that makes "
@@ -48,6 +53,7 @@ class Chunks(Source):
             )
         self.chunks: Any = chunks
         self.cast = cast
+        self.check = check
 
     @property
     def row_bytes(self) -> int:
@@ -117,6 +123,8 @@ class Chunks(Source):
                 f"got {type(chunk).__name__}"
             )
         try:
-            return self.cast(*chunk)
+            rows = self.cast(*chunk)
+            self.check.rows(rows)
+            return rows
         except (ValueError, TypeError) as error:
             raise type(error)(f"chunk {number}: {error}") from None

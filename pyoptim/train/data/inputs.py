@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,13 +11,27 @@ import numpy as np
 
 from pyoptim.checks import as_number
 from pyoptim.csr import as_csr, is_sparse
+from pyoptim.train.data.checks import Check
 from pyoptim.train.data.chunks import Chunks
 from pyoptim.train.data.mapped import is_mapped
 from pyoptim.train.data.order import Shuffle, split_blocks, split_rows
-from pyoptim.train.data.rows import Cast, Rows, as_rows, check_counts, of_each, parts_of
+from pyoptim.train.data.rows import (
+    Cast,
+    Rows,
+    as_rows,
+    as_targets,
+    check_counts,
+    of_each,
+    parts_of,
+)
 from pyoptim.train.data.source import Source
 from pyoptim.train.data.table import Table
-from pyoptim.weights import ClassWeight, compute_class_weight
+from pyoptim.weights import (
+    ClassWeight,
+    as_sample_weight,
+    compute_class_weight,
+    drop_zero_weights,
+)
 
 if TYPE_CHECKING:
     from pyoptim.losses import Loss
@@ -24,6 +39,7 @@ if TYPE_CHECKING:
 
 Validation: TypeAlias = float | tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None
 
+_CHECKED_AT_ONCE = 2**16  # targets
 _CONVERTED_AT_ONCE = 2**30  # bytes; what is larger is converted batch by batch
 
 
@@ -79,35 +95,38 @@ def prepare(
     seed: int,
     loss: Loss,
     model: Model,
+    allow_nonfinite: bool = False,
 ) -> tuple[Source, dict[str, Rows | Table]]:
     """Return what to train on, and sets to validate on, by name.
 
-    What lies in memory is converted once, to what the model takes; files that are mapped, and what
-    is large, when it is taken.
+    What lies in memory is converted once, to what the model takes, and checked; files that are
+    mapped, and what is large, when it is taken, but for its targets and weights.
 
     Raises
     ------
     ValueError
-        If there are no rows, they do not fit, or no weight is above 0.
+        If there are no rows, they do not fit, a value is not finite or out of range, or no weight
+        is above 0.
     TypeError
         If y is missing, and x is not chunks.
     """
+    check = Check(model, loss, allow_nonfinite)
     if y is None:
-        return _prepare_chunks(x, sample_weight, class_weight, validation, loss, model)
+        return _prepare_chunks(x, sample_weight, class_weight, validation, check)
     cast: Cast = partial(
         as_rows,
-        of_class=None if class_weight is None else compute_class_weight(class_weight, y),
+        of_class=None if class_weight is None else _class_weight(class_weight, y, sample_weight),
         loss=loss,
         model=model,
     )
-    found = _table(x, y, sample_weight, cast, model)
+    found = _table(x, y, sample_weight, cast, check)
     if found.size == 0:
         raise ValueError("x: expected at least one row")
     weights = found.rows.weights
     if found.cast is None and weights is not None and not weights.any():
         raise ValueError("sample_weight: at least one must be above 0")
     if not isinstance(validation, float | int):
-        return found, _validation_sets(validation, cast, model)
+        return found, _validation_sets(validation, cast, check)
     split: Any
     if shuffle == "blocks":
         split = split_blocks(found.size, found.block_rows, validation, seed)
@@ -125,8 +144,7 @@ def _prepare_chunks(
     sample_weight: Any,
     class_weight: ClassWeight | None,
     validation: Validation,
-    loss: Loss,
-    model: Model,
+    check: Check,
 ) -> tuple[Source, dict[str, Rows | Table]]:
     if hasattr(chunks, "dtype") or is_sparse(chunks) or isinstance(chunks, Mapping):
         raise TypeError("y is missing: only chunks (x, y) are given without it")
@@ -141,12 +159,19 @@ def _prepare_chunks(
         raise ValueError(
             f"validation={validation}: no share of chunks can be held out; give (x, y)"
         )
-    cast: Cast = partial(as_rows, of_class=class_weight, loss=loss, model=model)
-    return Chunks(chunks, cast), _validation_sets(validation, cast, model)
+    cast: Cast = partial(as_rows, of_class=class_weight, loss=check.loss, model=check.model)
+    return Chunks(chunks, cast, check), _validation_sets(validation, cast, check)
+
+
+def _class_weight(class_weight: ClassWeight, y: Any, sample_weight: Any) -> dict[Any, float]:
+    """Return the weight of each class, of the rows that count."""
+    if sample_weight is not None:
+        _, y, _ = drop_zero_weights((), y, as_sample_weight(sample_weight))
+    return compute_class_weight(class_weight, y)
 
 
 def _validation_sets(
-    validation: tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None, cast: Cast, model: Model
+    validation: tuple[Any, ...] | Mapping[str, tuple[Any, ...]] | None, cast: Cast, check: Check
 ) -> dict[str, Rows | Table]:
     sets = validation if isinstance(validation, Mapping) else {"val": validation}
     found: dict[str, Rows | Table] = {}
@@ -154,22 +179,30 @@ def _validation_sets(
         if given is None:
             continue
         x, y, *weights = given
-        table = _table(x, y, weights[0] if weights else None, cast, model)
+        what = f"validation[{name!r}]: " if isinstance(validation, Mapping) else "validation: "
+        table = _table(x, y, weights[0] if weights else None, cast, replace(check, what=what))
         found[name] = table.rows if table.cast is None else table
     return found
 
 
-def _table(x: Any, y: Any, sample_weight: Any, cast: Cast, model: Model) -> Table:
-    """Return a table that is converted here, or when rows are taken from it."""
+def _table(x: Any, y: Any, sample_weight: Any, cast: Cast, check: Check) -> Table:
+    """Return a table that is converted and checked here, or when rows are taken from it."""
+    model = check.model
     columns = model.columns(x)
     given = [*parts_of(columns), y, *([] if sample_weight is None else [sample_weight])]
     if not any(map(is_mapped, given)) and not _is_large(columns, model):
-        return Table(cast(x, y, sample_weight))
+        whole = cast(x, y, sample_weight)
+        check.rows(whole)
+        return Table(whole)
     weights = None if sample_weight is None else np.asarray(sample_weight)
     inputs = model.cast_inputs(x) if is_sparse(x) else of_each(partial(_part, model), columns)
     rows = Rows(inputs, np.asarray(y), weights)
     check_counts(*rows)
-    return Table(rows, cast)
+    table = Table(rows, cast, check=check)
+    for start in range(0, rows.size, _CHECKED_AT_ONCE):
+        part = rows._replace(x=()).take(slice(start, start + _CHECKED_AT_ONCE))
+        check.targets(as_targets(part.y, part.weights, **cast.keywords), start)
+    return table
 
 
 def _part(model: Model, given: Any) -> Any:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from pyoptim.csr import CSR, concatenated
 from pyoptim.parameters import Array
-from pyoptim.weights import ClassWeight, as_sample_weight, compute_sample_weight
+from pyoptim.weights import (
+    ClassWeight,
+    as_sample_weight,
+    compute_sample_weight,
+    drop_zero_weights,
+)
 
 if TYPE_CHECKING:
     from pyoptim.losses import Loss
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
 Inputs: TypeAlias = Any
 """What a model takes rows of: an array, a CSR matrix, or a tuple of such, sliced alike."""
 
-Cast: TypeAlias = Callable[..., "Rows"]
+Cast: TypeAlias = "partial[Rows]"
 """`as_rows` with all but x, y and sample_weight given."""
 
 
@@ -33,6 +39,10 @@ class Rows(NamedTuple):
         """Return some of the rows, by number."""
         weights = None if self.weights is None else self.weights[rows]
         return Rows(of_each(lambda part: part[rows], self.x), self.y[rows], weights)
+
+    def counted(self) -> Rows:
+        """Return the rows whose weight is not 0; all of them where every weight is 0."""
+        return Rows(*drop_zero_weights(*self))
 
     @property
     def size(self) -> int:
@@ -95,13 +105,23 @@ def as_rows(
     ValueError
         If numbers of rows differ, or a weight is out of range.
     """
-    inputs = model.cast_inputs(x)
-    targets = loss.cast_targets(y, model.dtype)
+    with np.errstate(over="ignore"):  # what is infinite then has an error of its own
+        inputs = model.cast_inputs(x)
+    rows = as_targets(y, sample_weight, of_class=of_class, loss=loss, model=model)
+    check_counts(inputs, rows.y, rows.weights)
+    return rows._replace(x=inputs)
+
+
+def as_targets(
+    y: Any, sample_weight: Any, *, of_class: ClassWeight | None, loss: Loss, model: Model
+) -> Rows:
+    """Return rows without inputs: targets, and weights of rows and classes multiplied."""
+    with np.errstate(over="ignore"):  # what is infinite then has an error of its own
+        targets = loss.cast_targets(y, model.dtype)
     weights = None if sample_weight is None else as_sample_weight(sample_weight)
-    check_counts(inputs, targets, weights)
     if of_class is not None:
         weights = compute_sample_weight(of_class, y, weights)
-    return Rows(inputs, targets, weights)
+    return Rows((), targets, weights)
 
 
 def joined(parts: list[Rows]) -> Rows:

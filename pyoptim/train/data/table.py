@@ -11,6 +11,7 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.csr import CSR, TakenRows
 from pyoptim.parameters import Array
+from pyoptim.train.data.checks import Check
 from pyoptim.train.data.mapped import is_mapped, releasable, release
 from pyoptim.train.data.order import Blocks, batches, rows_of_block
 from pyoptim.train.data.rows import Cast, Rows, parts_of
@@ -34,14 +35,21 @@ class Table(Source):
         Makes rows such as a model takes of x, y and weights.
     chosen : array of int or Blocks, optional
         The rows there are; by default all.
+    check : Check, optional
+        Looks at inputs when they are taken, with `cast`: what is not in memory is read once.
     """
 
     def __init__(
-        self, rows: Rows, cast: Cast | None = None, chosen: Array | Blocks | None = None
+        self,
+        rows: Rows,
+        cast: Cast | None = None,
+        chosen: Array | Blocks | None = None,
+        check: Check | None = None,
     ) -> None:
         self.rows = rows
         self.cast = cast
         self.chosen = chosen
+        self.check = check
         self.size: int = rows.size if chosen is None else len(chosen)
         arrays = _arrays(rows)
         self.slow = any(is_mapped(array) for array in arrays)
@@ -52,7 +60,7 @@ class Table(Source):
 
     def select(self, chosen: Array | Blocks) -> Table:
         """Return a table of some of the rows."""
-        return Table(self.rows, self.cast, chosen)
+        return Table(self.rows, self.cast, chosen, self.check)
 
     @property
     def row_bytes(self) -> int:
@@ -148,7 +156,12 @@ class Reader:
         x = tuple(take(numbers) for take in parts) if self._is_tuple else parts[0](numbers)
         weights = None if self._weights is None else self._weights(numbers)
         y = self._y(numbers)
-        return Rows(x, y, weights) if table.cast is None else table.cast(x, y, weights)
+        if table.cast is None:
+            return Rows(x, y, weights)
+        rows = table.cast(x, y, weights)
+        if table.check is not None:
+            table.check.inputs(rows, numbers)
+        return rows
 
 
 class _Column:
