@@ -66,6 +66,7 @@ def run(values: list[float], *callbacks: Callback, name: str = "score", lr: floa
         validation=(x, x),
         callbacks=callbacks,
         progress=False,
+        restore_best=False,
     )
     trainer.fit(x, x)
     return trainer

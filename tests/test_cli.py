@@ -99,9 +99,11 @@ def test_demo(run, tmp_path):
     ]
     rows = read_csv((folder / "metrics.csv").read_text())
     assert len(rows) == 12
-    assert float(rows[-1]["val_accuracy"]) == pytest.approx(float(accuracy[1]), abs=1e-4)
+    best = int(re.search(r"12 epochs \(finished\), weights of epoch (\d+)", result.stdout)[1])
+    assert best == 1 + min(range(12), key=lambda i: float(rows[i]["val_loss"]))
+    assert float(rows[best - 1]["val_accuracy"]) == pytest.approx(float(accuracy[1]), abs=1e-4)
     assert "epoch 12/12" in result.stderr
-    assert "epoch" not in result.stdout.replace("12 epochs", "")
+    assert "epoch 1/12" not in result.stdout
     assert po.models.load(folder / "model.safetensors").sizes == (61, 128, 64, 10)
 
 
@@ -361,7 +363,7 @@ def test_training_that_diverges_writes_nothing(run, flights, tmp_path):
     sgd = ("--optimizer", "sgd", "--lr", 1e30, "--epochs", 2, "--out", "x")
     result = run("train", flights, "--target", "delay", *sgd, status=2)
     assert result.stderr.splitlines()[-1] == (
-        "Error: training diverged: after 2 epochs the loss is nan; a smaller --lr may help; "
+        "Error: training diverged: after 2 steps the loss is nan; a smaller --lr may help; "
         "nothing was written"
     )
     assert not (tmp_path / "x").exists()

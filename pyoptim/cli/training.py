@@ -115,7 +115,7 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
             raise UserError(f"the checkpoint to go on with could not be saved ({saving.error})")
         _print("files", f"{out.checkpoints}; the same command with --resume goes on")
         raise SystemExit(_INTERRUPTED)
-    _check_finite(model, problem, history)
+    _check_finite(model, problem, trainer)
 
     written, faults = _write(out, model, problem, history)
     _print_result(model, problem, history)
@@ -243,14 +243,14 @@ def _make_trainer(
     return trainer, saving
 
 
-def _check_finite(model: Any, problem: Problem, history: po.train.History) -> None:
+def _check_finite(model: Any, problem: Problem, trainer: po.train.Trainer) -> None:
     """Refuse a model whose losses, as it is now, are no numbers."""
     with np.errstate(over="ignore", invalid="ignore"):
         for inputs, targets in zip(problem.inputs, problem.targets, strict=True):
             loss = model.evaluate(inputs, targets)["loss"] if len(inputs) else 0.0
             if not np.isfinite(loss):
                 raise UserError(
-                    f"training diverged: after {count(len(history), 'epoch')} the loss is {loss}; "
+                    f"training diverged: after {count(trainer.step, 'step')} the loss is {loss}; "
                     "a smaller --lr may help; nothing was written"
                 )
 

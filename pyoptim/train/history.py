@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pyoptim._utils.atomic import replace_text
 from pyoptim._utils.ownership import check_replaceable
+from pyoptim._utils.text import listed, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ class History:
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
-            raise KeyError(f"no column {column!r}; there are {', '.join(self.columns)}")
+            raise KeyError(f"no column {column!r}; there are {listed(self.columns)}")
         return [row.get(column, math.nan) for row in self.rows]
 
     def __contains__(self, column: object) -> bool:
@@ -120,7 +121,7 @@ class History:
                     row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
                     history.rows.append(row)
             except (ValueError, csv.Error) as error:
-                raise ValueError(f"{path}, line {lines.number}: {error}") from None
+                raise ValueError(f"{shown(path)}, line {lines.number}: {error}") from None
         return history
 
     def plot(self, path: str | PathLike[str] | None = None, *, overwrite: bool = False) -> Figure:
@@ -131,7 +132,7 @@ class History:
 
     def __repr__(self) -> str:
         last = (
-            ", ".join(f"{name}={value:.4g}" for name, value in self.rows[-1:][0].items())
+            ", ".join(f"{shown(name)}={value:.4g}" for name, value in self.rows[-1:][0].items())
             if (self.rows)
             else "no epochs"
         )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training."""
+"""Ctrl-C and SIGTERM while training, and until what was trained is saved."""
 
 from __future__ import annotations
 
@@ -11,33 +11,66 @@ from typing import Any
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Interrupts:
+    """Handles signals: the first one is for `stop`; after `hold`, it waits for the end."""
+
+    def __init__(self, stop: Callable[[], object] | None) -> None:
+        self.held: list[int] = []
+        self._stop = stop
+        self._asked = False
+        self._holds = False
+        self._former: dict[int, Any] = {}
+
+    def hold(self) -> None:
+        """Let a first signal wait from now on, so that restoring and saving are not cut."""
+        self._holds = True
+
+    def handle(self, number: int, frame: Any) -> None:
+        """Take a signal."""
+        if self._holds:
+            if self.held:
+                raise KeyboardInterrupt
+            self.held.append(number)
+        elif self._stop is None:
+            signal.signal(number, self._former[number])
+            signal.raise_signal(number)
+        elif self._asked:
+            raise KeyboardInterrupt
+        else:
+            self._asked = True
+            self._stop()
+
+    def begin(self) -> None:
+        """Take the place of the handlers there are; signals that are ignored stay so."""
+        for number in _SIGNALS:
+            handler = signal.getsignal(number)
+            if handler is not None and handler is not signal.SIG_IGN:
+                self._former[number] = handler
+                signal.signal(number, self.handle)
+
+    def end(self) -> None:
+        """Bring the handlers back, and give them what was held."""
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+        if self.held:
+            signal.raise_signal(self.held.pop())
+
+
 @contextmanager
-def interrupts(stop: Callable[[], object]) -> Iterator[None]:
+def interrupts(stop: Callable[[], object] | None) -> Iterator[Interrupts]:
     """Call `stop` at the first Ctrl-C or SIGTERM inside; a second one raises KeyboardInterrupt.
 
-    Handlers that were there come back afterwards. Python lets only the main thread have them, so
-    in others nothing changes. A signal that is ignored stays so.
+    After `Interrupts.hold` a signal is delivered at the end, to the handlers there were before,
+    unless it is taken out of `Interrupts.held`; a second one raises KeyboardInterrupt at once.
+    Without `stop` signals are handled as before until then. Python lets only the main thread have
+    handlers, so in others nothing changes.
     """
+    found = Interrupts(stop)
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield found
         return
-    asked = False
-
-    def handle(number: int, frame: Any) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        stop()
-
-    former = {}
-    for number in _SIGNALS:
-        handler = signal.getsignal(number)
-        if handler is not None and handler is not signal.SIG_IGN:
-            former[number] = handler
-            signal.signal(number, handle)
+    found.begin()
     try:
-        yield
+        yield found
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        found.end()

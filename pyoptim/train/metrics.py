@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+import numpy as np
+
+from pyoptim._utils.text import listed, shown
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array
 from pyoptim.train.data import Rows
 
 Metric: TypeAlias = str | Callable[..., float]
 Metrics: TypeAlias = Sequence[Metric] | Mapping[str, Metric]
-
-_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,14 @@ def named_metrics(metrics: Metrics) -> dict[str, Measure]:
             raise TypeError(f"metrics must be a list, got {metrics!r}; write [{metrics!r}]")
         names = [each if isinstance(each, str) else _name(each) for each in metrics]
         if len(set(names)) < len(names):
-            raise ValueError(f"two metrics have one name: {', '.join(names)}")
+            raise ValueError(f"two metrics have one name: {listed(names)}")
         metrics = dict(zip(names, metrics, strict=True))
     return {name: _measure(metric) for name, metric in metrics.items()}
 
 
 def own_measures(loss: Loss) -> set[str]:
     """Return the names of what is measured with a loss anyway."""
-    return {"loss", "accuracy"} if loss.link in _OF_CLASSES else {"loss"}
+    return set(loss.measures)
 
 
 def check_names(metrics: Mapping[str, Measure], own: Container[str]) -> None:
@@ -68,7 +70,7 @@ def check_names(metrics: Mapping[str, Measure], own: Container[str]) -> None:
         if name in own and measure.given != name:
             raise ValueError(
                 f"metrics: {name!r} is measured anyway; give your own another name, as "
-                f"metrics={{'my_{name}': ...}}"
+                f"metrics={{'my_{shown(name)}': ...}}"
             )
 
 
@@ -114,11 +116,15 @@ def _takes_weights(metric: Callable[..., float]) -> bool:
 def _by_function(
     metric: Callable[..., float], takes_weights: bool, scores: Array, rows: Rows, loss: Loss
 ) -> float:
+    if np.isnan(scores).any():
+        return math.nan
     predicted = loss.predict(scores)
     keywords = rows.keywords if takes_weights else {}
     return float(metric(loss.like_predictions(rows.y, predicted), predicted, **keywords))
 
 
 def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
+    if not np.isfinite(scores).all():  # which scikit-learn refuses
+        return math.nan
     y = loss.like_predictions(rows.y, loss.predict(scores))
     return score(scores, y, loss, rows.weights)

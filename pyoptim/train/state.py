@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pyoptim._utils.text import listed, shown
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters import Array
+from pyoptim.train.callbacks.keep_best import KeepBest
 from pyoptim.train.callbacks.listed import named
 from pyoptim.train.history import StopReason
 
@@ -36,6 +39,11 @@ class Place:
     loss_sum: float = 0.0
     weight_sum: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def mean_loss(self) -> float:
+        """The mean loss of the epoch so far; NaN if all steps were skipped."""
+        return self.loss_sum / self.weight_sum if self.weight_sum > 0 else math.nan
 
 
 def capture(trainer: Trainer) -> dict[str, Any]:
@@ -165,23 +173,24 @@ def _schedules(trainer: Trainer) -> dict[str, Any]:
 
 
 def _check_names(what: str, saved: Mapping[str, Any], there: Mapping[str, Any]) -> None:
-    missing = [name for name in saved if name not in there]
+    # Trainers have a KeepBest of their own, which a run without validation has not.
+    missing = [name for name in saved if name not in there and name != KeepBest.__name__]
     if missing:
-        raise ValueError(f"the checkpoint has a state of the {what} {', '.join(missing)}; "
-                         f"this trainer has {', '.join(there) or 'none'}")  # fmt: skip
+        raise ValueError(f"the checkpoint has a state of the {what} {listed(missing)}; "
+                         f"this trainer has {listed(there) or 'none'}")  # fmt: skip
 
 
 def _check_params(trainer: Trainer, tensors: Mapping[str, Array]) -> None:
     params = trainer.model.params
     if set(params) != set(tensors):
         raise ValueError(
-            f"the checkpoint has the parameters {', '.join(sorted(tensors))}; "
-            f"this model has {', '.join(sorted(params))}"
+            f"the checkpoint has the parameters {listed(sorted(tensors))}; "
+            f"this model has {listed(sorted(params))}"
         )
     for name in params:
         mine, theirs = params[name], np.asarray(tensors[name])
         if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
             raise ValueError(
-                f"{name}: the checkpoint has {theirs.dtype} of shape {theirs.shape}, this model "
-                f"{mine.dtype} of shape {mine.shape}"
+                f"{shown(name)}: the checkpoint has {theirs.dtype} of shape {theirs.shape}, "
+                f"this model {mine.dtype} of shape {mine.shape}"
             )

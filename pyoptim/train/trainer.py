@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -15,13 +16,17 @@ import numpy.typing as npt
 from pyoptim import checkpoint, losses
 from pyoptim.blas import product_threads
 from pyoptim.checkpoint import Keep
-from pyoptim.checks import as_count, as_flag, as_not_negative
+from pyoptim.checks import as_count, as_flag
 from pyoptim.losses import Loss
-from pyoptim.models.model import Model
-from pyoptim.models.protocol import Trainable, as_model, check_parts
-from pyoptim.optim import AdamW
+from pyoptim.models.protocol import Trainable, as_model
 from pyoptim.optimizer import Optimizer
-from pyoptim.penalties import ElasticNet, Penalty
+from pyoptim.penalties import Penalty
+from pyoptim.train.arguments import (
+    as_optimizer,
+    as_penalties,
+    as_shuffle,
+    check_measures,
+)
 from pyoptim.train.batch_size import BatchSizeReport, choose
 from pyoptim.train.callbacks import Callback, EarlyStopping
 from pyoptim.train.callbacks.listed import all_callbacks, call
@@ -36,13 +41,10 @@ from pyoptim.train.data import (
 )
 from pyoptim.train.evaluation import evaluate
 from pyoptim.train.history import History, StopReason
-from pyoptim.train.interrupts import interrupts
+from pyoptim.train.interrupts import Interrupts, interrupts
 from pyoptim.train.metrics import (
     Metrics,
-    check_columns,
-    check_names,
     named_metrics,
-    own_measures,
     scorers,
 )
 from pyoptim.train.state import (
@@ -56,7 +58,6 @@ from pyoptim.train.state import (
 )
 from pyoptim.train.step import Step
 from pyoptim.weights import ClassWeight
-from pyoptim.wrappers import GradientAccumulation
 from pyoptim.wrappers.base import Wrapper
 
 
@@ -65,7 +66,8 @@ class Trainer:
 
     Ctrl-C, or SIGTERM, ends training after the step that is under way: `fit` returns the history
     with the reason "interrupted", and a `Checkpoint` among the callbacks has saved what `resume`
-    goes on with, to the bit. A second one raises KeyboardInterrupt.
+    goes on with, to the bit. A second one raises KeyboardInterrupt. One that comes after the last
+    epoch waits until all is saved and the best parameters are back.
 
     Parameters
     ----------
@@ -117,6 +119,14 @@ class Trainer:
     progress : bool, optional
         Whether to have a progress bar on stderr if that is a terminal, else a line an epoch. By
         default there is one, unless a `Progress` is among the callbacks.
+    allow_nonfinite : bool
+        Whether x and y may have NaN and infinities, which `fit` rejects otherwise.
+    stop_on_nan : bool
+        Whether a loss that is not finite ends training: the callback `StopOnNaN`.
+    restore_best : bool, optional
+        Whether the best epoch's parameters come back at the end: the callback `KeepBest`, on the
+        loss of the first validation set. By default they do if there is one, and no other
+        `KeepBest` or `EarlyStopping` among the callbacks.
 
     Attributes
     ----------
@@ -126,6 +136,8 @@ class Trainer:
         `accumulate` a step is one of a batch.
     loss_of_step : float
         The loss of the last step's batch, before the step.
+    step_skipped : bool
+        Whether that loss is not finite, and the optimizer skips such steps.
     rows_of_step : array or slice
         The numbers of its rows, among those that are trained on; of chunks, a list of these: chunk
         and rows.
@@ -175,59 +187,42 @@ class Trainer:
         early_stopping: EarlyStopping | None = None,
         max_time: float | timedelta | None = None,
         progress: bool | None = None,
+        allow_nonfinite: bool = False,
+        stop_on_nan: bool = True,
+        restore_best: bool | None = None,
     ) -> None:
-        l1, l2 = as_not_negative("l1", l1), as_not_negative("l2", l2)
         self._model = as_model(model)
-        if optimizer is not None and not (
-            isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)
-        ):
-            raise ValueError(
-                f"optimizer must be one over the model's params, got {optimizer!r}; "
-                "make it as AdamW(model.params), or of groups of model.params.select(...)"
-            )
+        self.optimizer = as_optimizer(optimizer, model, accumulate)
         self.validation = as_validation(validation)
-        if metrics and self.validation is None:
-            raise ValueError("metrics are measured on validation sets: they need validation=")
         self.model = model
         self.loss = self._model.loss if loss is None else losses.get(loss)
-        self.optimizer = AdamW(model.params) if optimizer is None else optimizer
-        if as_count("accumulate", accumulate) > 1:
-            self.optimizer = GradientAccumulation(self.optimizer, every=accumulate)
         self.epochs = as_count("epochs", epochs)
         self.batch_size = 0  # until it is measured
         self._measures = batch_size == "auto"
         if batch_size != "auto":
             self.batch_size = as_count("batch_size", batch_size)
-        if shuffle not in (True, False, "blocks"):
-            raise ValueError(f"shuffle must be True, False or 'blocks', got {shuffle!r}")
-        self.shuffle = shuffle
+        self.shuffle = as_shuffle(shuffle)
         self.prefetch = None if prefetch is None else as_flag("prefetch", prefetch)
         self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self.metrics = named_metrics(metrics)
         self._rising = {"accuracy"} | scorers(metrics)
-        given = [penalty] if isinstance(penalty, Penalty) or penalty is None else penalty
-        if not (isinstance(given, Sequence) and all(isinstance(p, Penalty | None) for p in given)):
-            raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
-        self.penalties = [each for each in given if each is not None]
-        if l1 or l2:
-            self.penalties.insert(0, ElasticNet(l1, l2))
-        check_parts(
-            self._model,
-            self.loss,
-            validation=self.validation is not None,
-            metrics=bool(self.metrics),
-            penalties=bool(self.penalties),
+        self.penalties = as_penalties(penalty, l1, l2)
+        self.allow_nonfinite = as_flag("allow_nonfinite", allow_nonfinite)
+        check_measures(self._model, self.loss, self.validation, self.metrics, self.penalties)
+        self.callbacks = all_callbacks(
+            callbacks,
+            early_stopping,
+            max_time,
+            progress,
+            stop_on_nan=as_flag("stop_on_nan", stop_on_nan),
+            restore_best=None if restore_best is None else as_flag("restore_best", restore_best),
+            validation=self.validation,
         )
-        # What other models measure is known when they do.
-        own = own_measures(self.loss) if isinstance(model, Model) else {"loss"}
-        check_names(self.metrics, own)
-        if isinstance(self.validation, Mapping):
-            check_columns(self.validation, own | self.metrics.keys())
-        self.callbacks = all_callbacks(callbacks, early_stopping, max_time, progress)
         for callback in self.callbacks:
             callback.on_attach(self)
         self.data: dict[str, Any] = {}
         self.loss_of_step = 0.0
+        self.step_skipped = False
         self.rows_of_step: Any = slice(0, 0)
         self._resumed: dict[str, Any] | None = None
         self._begin()
@@ -366,7 +361,8 @@ class Trainer:
         y : array, optional
             Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
         sample_weight : array of shape (rows,), optional
-            Losses are weighted means then: of a batch, of an epoch, and of rows held out.
+            Losses are weighted means then: of a batch, of an epoch, and of rows held out. Rows of
+            weight 0 contribute nothing, whatever they hold; a batch of them makes no step.
         class_weight : mapping of class to weight, or "balanced", optional
             Multiplies the weights of rows: see `pyoptim.losses.compute_class_weight`. What
             "balanced" means is found on all of `y`.
@@ -374,8 +370,10 @@ class Trainer:
         Raises
         ------
         ValueError
-            If shapes do not fit, weights are out of range or all 0, a callback monitors a metric
-            that does not exist, or a run is resumed with other rows or settings.
+            If shapes do not fit, a value is not finite or out of range, all weights are 0, a
+            callback monitors a metric that does not exist, or a run is resumed with other rows or
+            settings. What is in memory is checked before the first step, as are all targets and
+            weights but those of chunks; inputs of mapped files, and chunks, are when they are read.
         TypeError
             If y is missing, or the model takes no rows such as x.
         KeyboardInterrupt
@@ -391,6 +389,7 @@ class Trainer:
             seed=self.seed,
             loss=self.loss,
             model=self._model,
+            allow_nonfinite=self.allow_nonfinite,
         )
         self._make_step = Step(self._model, self.loss, self.optimizer, self.penalties)
         report = self._measure_batch_size(source)
@@ -401,14 +400,15 @@ class Trainer:
             "seed": self.seed,
             "values": source.fingerprint,
         }
-        with self._running(report):
+        with self._running(report) as signals:
             while self.stop_reason is None and self.epochs_done < self.epochs:
                 self._epoch(source, held_out)
-            if self.stop_reason is None:
-                self.stop_reason = StopReason.FINISHED
-            else:
+            signals.hold()
+            finished = self.stop_reason is None
+            self.stop_reason = self.stop_reason or StopReason.FINISHED
+            self.history.stop_reason = self.stop_reason
+            if not finished:
                 self._call("on_stop")
-        self.history.stop_reason = self.stop_reason
         return self.history
 
     def _measure_batch_size(self, source: Source) -> BatchSizeReport | None:
@@ -433,13 +433,17 @@ class Trainer:
         batches = batches_of(source, order, self.epochs_done + 1, place.cursor, self.prefetch)
         with closing(batches):
             for batch, self.rows_of_step, cursor in batches:
-                if place.batch > 0 and batch.size < self._model.least_rows:
+                rows, least = batch.counted(), self._model.least_rows
+                partial = place.batch > 0 or rows.size < batch.size
+                if rows.weight == 0 or (partial and rows.size < least):
                     continue
                 self._call("on_step_begin")
-                self.loss_of_step = self._make_step(batch)
-                weight = batch.weight
-                place.loss_sum += self.loss_of_step * weight
-                place.weight_sum += weight
+                self.loss_of_step = self._make_step(rows)
+                finite = math.isfinite(self.loss_of_step)
+                self.step_skipped = not finite and self._make_step.skips_nonfinite
+                if not self.step_skipped:
+                    place.loss_sum += self.loss_of_step * rows.weight
+                    place.weight_sum += rows.weight
                 place.step += 1
                 place.batch += 1
                 place.cursor = cursor
@@ -447,28 +451,23 @@ class Trainer:
                 self._call("on_step_end")
                 if self.stop_reason is not None:
                     return
-        if place.weight_sum == 0:
+        if place.batch == 0:
             raise ValueError("there are no rows, or no sample_weight is above 0")
         self._make_step.flush()
         # What is validated, kept as the best, and left in the model are the points of evaluation.
         self.optimizer.eval()
-        row = {"epoch": self.epochs_done + 1, "loss": place.loss_sum / place.weight_sum}
+        row = {"epoch": self.epochs_done + 1, "loss": place.mean_loss}
         for name, held in held_out.items():
             found = evaluate(self._model, self.loss, held, self.metrics)
             row.update({f"{name}_{metric}": value for metric, value in found.items()})
-        row["lr"] = self._rate()
+        row["lr"] = self._make_step.rate()
         row["seconds"] = time.perf_counter() - started
         self.history.rows.append(row)
         self.place = Place(step=place.step)
         self._call("on_epoch_end")
 
-    def _rate(self) -> float:
-        """Return the learning rate of the last step."""
-        rate: Any = self.optimizer.param_groups[0]["lr"]
-        return float(rate(max(self.optimizer.steps - 1, 0)) if callable(rate) else rate)
-
     @contextmanager
-    def _running(self, report: BatchSizeReport | None) -> Iterator[None]:
+    def _running(self, report: BatchSizeReport | None) -> Iterator[Interrupts]:
         """Begin or resume a run, listen to signals, and end it however training ends."""
         state, self._resumed = self._resumed, None
         if state is None:
@@ -477,15 +476,16 @@ class Trainer:
             check_data(state["data"], self.data)
         self.batch_size_report = report
         threads = product_threads(self.batch_size * self.model.params.size)
-        try:
-            self._call("on_fit_begin")
-            if state is not None:
-                restore_callbacks(self, state["callbacks"])
-            with threads, interrupts(lambda: self.stop(StopReason.INTERRUPTED)):
-                yield
-        finally:
-            self.optimizer.eval()
-            self._call("on_fit_end")
+        with threads, interrupts(lambda: self.stop(StopReason.INTERRUPTED)) as signals:
+            try:
+                self._call("on_fit_begin")
+                if state is not None:
+                    restore_callbacks(self, state["callbacks"])
+                yield signals
+            finally:
+                signals.hold()
+                self.optimizer.eval()
+                self._call("on_fit_end")
 
     def _call(self, hook: str) -> None:
         call(self.callbacks, hook, self)

@@ -6,6 +6,7 @@ from pyoptim.train.callbacks.csv_logger import CSVLogger
 from pyoptim.train.callbacks.early_stopping import EarlyStopping
 from pyoptim.train.callbacks.ema import EMAEvaluation
 from pyoptim.train.callbacks.function import Lambda
+from pyoptim.train.callbacks.keep_best import KeepBest
 from pyoptim.train.callbacks.lr_schedule import LRSchedule
 from pyoptim.train.callbacks.progress import Progress
 from pyoptim.train.callbacks.reduce_lr import ReduceLROnPlateau
@@ -19,6 +20,7 @@ __all__ = [
     "Checkpoint",
     "EMAEvaluation",
     "EarlyStopping",
+    "KeepBest",
     "LRSchedule",
     "Lambda",
     "Progress",

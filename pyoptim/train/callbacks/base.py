@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pyoptim._utils.text import listed
+
 if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
 
@@ -76,8 +78,8 @@ class Callback:
         """
         if state_dict.keys() != set(self.state):
             raise ValueError(
-                f"the state of {type(self).__name__} must have {', '.join(self.state)}, "
-                f"got {', '.join(state_dict)}"
+                f"the state of {type(self).__name__} must have {listed(self.state)}, "
+                f"got {listed(state_dict)}"
             )
         for name in self.state:
             setattr(self, name, state_dict[name])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyoptim._utils.atomic import remove_abandoned
 from pyoptim._utils.ownership import check_replaceable
+from pyoptim._utils.text import shown
 from pyoptim.checks import as_flag
 from pyoptim.train.callbacks.base import Callback
 from pyoptim.train.callbacks.outage import Outage
@@ -60,7 +61,9 @@ class CSVLogger(Callback):
         """Have a place for the file, before and not after an epoch."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
-            raise IsADirectoryError(f"{self.path}: a directory, where CSVLogger needs a file")
+            raise IsADirectoryError(
+                f"{shown(self.path)}: a directory, where CSVLogger needs a file"
+            )
         check_replaceable(self.path, is_history, self.overwrite)
         remove_abandoned(self.path.parent)
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, ClassVar
 
 from pyoptim.checks import as_count, check_not_negative
-from pyoptim.parameters import Array
-from pyoptim.train.callbacks.monitor import Mode, Monitor, improves
+from pyoptim.train.callbacks.keep_best import KeepBest
+from pyoptim.train.callbacks.monitor import Mode
 from pyoptim.train.history import StopReason
 
 if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
 
 
-class EarlyStopping(Monitor):
+class EarlyStopping(KeepBest):
     """Ends training when a metric has not improved for `patience` epochs.
 
     The best epoch's parameters, with the model's buffers, come back at the end, however training
@@ -66,53 +65,24 @@ class EarlyStopping(Monitor):
         mode: Mode | None = None,
         restore_best: bool = True,
     ) -> None:
-        super().__init__(monitor, mode)
+        super().__init__(monitor, mode=mode)
         check_not_negative("min_delta", min_delta)
         self.patience = as_count("patience", patience)
         self.min_delta = min_delta
         self.restore_best = restore_best
-        self._forget()
 
     def _forget(self) -> None:
-        self.best = math.nan
-        self.best_epoch: int | None = None
+        super()._forget()
         self.waited = 0
-        self.best_parameters: dict[str, Array] | None = None
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        """Forget an earlier training run."""
-        super().on_fit_begin(trainer)
-        self._forget()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Look at the last epoch, and keep its parameters if it is the best so far."""
-        value = self.latest(trainer)
-        if improves(value, self.best, self.direction(trainer), self.min_delta):
-            self.best = value
-            self.best_epoch = trainer.epochs_done
-            self.waited = 0
-            if self.restore_best:
-                self.best_parameters = {n: a.copy() for n, a in _arrays(trainer).items()}
-        else:
-            self.waited += 1
+        self.waited = 0 if self._look(trainer) else self.waited + 1
         if self.waited >= self.patience:
             trainer.stop(StopReason.EARLY_STOP)
-
-    def on_fit_end(self, trainer: Trainer) -> None:
-        """Write the best epoch's parameters back, if there was one."""
-        if self.best_parameters is not None:
-            for name, array in _arrays(trainer).items():
-                array[...] = self.best_parameters[name]
-            trainer.history.best_epoch = self.best_epoch
-            self.best_parameters = None
 
     def __repr__(self) -> str:
         return (
             f"EarlyStopping(monitor={self.monitor!r}, patience={self.patience}, "
             f"min_delta={self.min_delta})"
         )
-
-
-def _arrays(trainer: Trainer) -> dict[str, Array]:
-    """Return all that training changes of a model."""
-    return {**trainer.model.params, **getattr(trainer.model, "buffers", {})}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from pyoptim._utils.text import listed
 from pyoptim.checks import check_choice
 from pyoptim.train.callbacks.base import Callback
 
@@ -50,7 +51,7 @@ class Monitor(Callback):
         if self.monitor not in row:
             raise ValueError(
                 f"{type(self).__name__} on {self.monitor!r}: there is no such metric; "
-                f"there are {', '.join(row)}"
+                f"there are {listed(row)}"
             )
         return row[self.monitor]
 

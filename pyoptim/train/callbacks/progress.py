@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pyoptim._utils.streams import QuietStream
+from pyoptim._utils.text import shown
 from pyoptim.train.callbacks.base import Callback
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 class Progress(Callback):
     """Shows steps and epochs on a stream; escape codes go to terminals only.
 
-    A trainer has one unless ``progress=False``.
+    A trainer has one unless ``progress=False``. A stream that is closed, broken or not there shows
+    nothing, and ends nothing.
 
     Parameters
     ----------
@@ -34,20 +37,22 @@ class Progress(Callback):
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream
+        self._quiet = QuietStream(None)
         self._bar: Any = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Show an empty bar on a terminal, or where a resumed run has come to."""
+        self._quiet = QuietStream(sys.stderr if self.stream is None else self.stream)
         if trainer.batch_size_report is not None:
-            print(trainer.batch_size_report, file=self._stream, flush=True)
-        if self._stream.isatty():
+            self._print(str(trainer.batch_size_report))
+        if self._quiet.isatty():
             from tqdm import tqdm
 
             steps = trainer.steps_per_epoch
             self._bar = tqdm(
                 total=None if steps is None else trainer.epochs * steps,
                 initial=trainer.step,
-                file=self._stream,
+                file=self._quiet,
                 unit="step",
                 leave=False,
             )
@@ -60,13 +65,14 @@ class Progress(Callback):
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Show the epoch's row of the history."""
         row = trainer.history.rows[-1]
-        shown = {key: f"{row[key]:.4g}" for key in row if key not in ("epoch", "lr", "seconds")}
+        values = {
+            shown(key): f"{row[key]:.4g}" for key in row if key not in ("epoch", "lr", "seconds")
+        }
         if self._bar is not None:
-            self._bar.set_postfix(shown)
+            self._bar.set_postfix(values)
         else:
-            values = "  ".join(f"{key} {value}" for key, value in shown.items())
-            line = f"epoch {row['epoch']}/{trainer.epochs}  {values}"
-            print(line, file=self._stream, flush=True)
+            texts = "  ".join(f"{key} {value}" for key, value in values.items())
+            self._print(f"epoch {row['epoch']}/{trainer.epochs}  {texts}")
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """Take the bar away."""
@@ -74,6 +80,6 @@ class Progress(Callback):
             self._bar.close()
             self._bar = None
 
-    @property
-    def _stream(self) -> TextIO:
-        return sys.stderr if self.stream is None else self.stream
+    def _print(self, line: str) -> None:
+        self._quiet.write(line + "\n")
+        self._quiet.flush()

@@ -1,0 +1,100 @@
+"""Ctrl-C and SIGTERM at the end of training: nothing is lost, and none is swallowed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pyoptim as po
+from pyoptim.train import Checkpoint, Lambda, StopReason, Trainer
+from pyoptim.train.interrupts import interrupts
+
+HOOKS = ("on_fit_begin", "on_epoch_begin", "on_step_begin", "on_step_end", "on_epoch_end")
+
+
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[list[int]]:
+    """Count the signals that reach the handlers which a program has."""
+    seen: list[int] = []
+    numbers = signal.SIGINT, signal.SIGTERM
+    former = [signal.signal(each, lambda number, frame: seen.append(number)) for each in numbers]
+    yield seen
+    for number, handler in zip(numbers, former, strict=True):
+        signal.signal(number, handler)
+
+
+def send(number: int) -> Any:
+    return lambda trainer: os.kill(os.getpid(), number)
+
+
+def fitted(*callbacks: Any) -> Trainer:
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    model = po.models.Linear(2)
+    trainer = Trainer(model, epochs=3, validation=(x, x[:, 0]), callbacks=callbacks, progress=False)
+    trainer.fit(x, x[:, 0])
+    return trainer
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_the_end_waits_until_all_is_restored(number: int, handled: list[int]) -> None:
+    before: list[list[int]] = []
+    trainer = fitted(
+        Lambda(on_fit_end=send(number)), Lambda(on_fit_end=lambda _: before.append([*handled]))
+    )
+    assert before == [[]]
+    assert handled == [number]
+    assert trainer.stop_reason is StopReason.FINISHED
+    assert trainer.history.stop_reason is StopReason.FINISHED
+    assert trainer.history.best_epoch == 3
+    assert (trainer.model.params.flat == fitted().model.params.flat).all()
+
+
+def test_a_second_signal_at_the_end_raises(handled: list[int]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fitted(Lambda(on_fit_end=send(signal.SIGINT)), Lambda(on_fit_end=send(signal.SIGTERM)))
+    assert handled == [signal.SIGINT]
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_signal_before_the_end_stops_and_is_saved(
+    hook: str, handled: list[int], tmp_path: Path
+) -> None:
+    trainer = fitted(Lambda(**{hook: send(signal.SIGINT)}), Checkpoint(tmp_path))
+    assert trainer.stop_reason is StopReason.INTERRUPTED
+    assert handled == []
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    again = Trainer(po.models.Linear(2), epochs=3, validation=(x, x[:, 0]), progress=False,
+                    callbacks=[Checkpoint(tmp_path)])  # fmt: skip
+    again.resume(tmp_path).fit(x, x[:, 0])
+    assert (again.model.params.flat == fitted().model.params.flat).all()
+
+
+def test_a_signal_while_the_last_checkpoint_is_saved_waits_for_it(
+    handled: list[int], tmp_path: Path
+) -> None:
+    trainer = fitted(
+        Lambda(on_step_end=send(signal.SIGINT)), Lambda(on_stop=send(signal.SIGINT)),
+        Checkpoint(tmp_path),
+    )  # fmt: skip
+    assert po.checkpoint.load(tmp_path).step == trainer.step == 1
+    assert handled == [signal.SIGINT]
+
+
+def test_a_signal_may_be_taken_out_of_what_is_held(handled: list[int]) -> None:
+    with interrupts(None) as signals:
+        signal.raise_signal(signal.SIGINT)
+        assert handled == [signal.SIGINT]
+    with interrupts(None) as signals:
+        signals.hold()
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.held == [signal.SIGTERM]
+        signals.held.clear()
+    assert handled == [signal.SIGINT]
+    signal.raise_signal(signal.SIGTERM)
+    assert handled == [signal.SIGINT, signal.SIGTERM]
