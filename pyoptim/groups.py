@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
 from pyoptim import _core
+from pyoptim._utils.text import listed
 from pyoptim.parameters import Parameters
 from pyoptim.selection import Selection
 
@@ -62,7 +63,7 @@ def as_groups(params: Params, settings: Mapping[str, Any]) -> list[dict[str, Any
     count = 0
     for index, group in enumerate(given):
         if "params" not in group:
-            raise ValueError(f"group {index} has no 'params'; it has {', '.join(group)}")
+            raise ValueError(f"group {index} has no 'params'; it has {listed(group)}")
         held = group["params"]
         if not isinstance(held, Mapping):
             arrays = [held] if _core.is_array(held) else list(held)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from pyoptim import _core
+from pyoptim._utils.text import listed
 from pyoptim.catalog import Rule
 from pyoptim.checks import as_count, as_flag, as_number, check_positive
 from pyoptim.engine import Engine
@@ -68,7 +69,7 @@ class ParamGroup(MutableMapping[str, Any]):
         if name in self.schedules:
             return self.schedules[name]
         if name not in self._names:
-            raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
+            raise KeyError(f"no setting {name!r}; there are {listed(self)}")
         value = self._native.get(self._index, name)
         return bool(value) if name in self._flags else value
 
@@ -76,7 +77,7 @@ class ParamGroup(MutableMapping[str, Any]):
         if name == "params":
             raise ValueError("the params of a group cannot change; make a new optimizer")
         if name not in self._names:
-            raise KeyError(f"no setting {name!r}; there are {', '.join(self)}")
+            raise KeyError(f"no setting {name!r}; there are {listed(self)}")
         if not callable(value):
             self._native.set(self._index, name, _as_setting(self._rule, name, value))
             self.schedules.pop(name, None)
@@ -283,9 +284,9 @@ class Optimizer(EvaluationPoints):
         unknown = [key for key in given if key not in known]
         if missing or unknown:
             raise ValueError(
-                f"grads: expected the names {', '.join(self._keys)}"
-                + (f"; missing {', '.join(missing)}" if missing else "")
-                + (f"; unknown {', '.join(unknown)}" if unknown else "")
+                f"grads: expected the names {listed(self._keys)}"
+                + (f"; missing {listed(missing)}" if missing else "")
+                + (f"; unknown {listed(unknown)}" if unknown else "")
             )
         return [given[key] for key in self._keys]
 

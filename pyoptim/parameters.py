@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim._utils.text import listed, shown
 from pyoptim.row_grad import Gradients, RowGrad, RowSlot
 from pyoptim.selection import Selection, match
 
@@ -215,7 +216,7 @@ class Parameters(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
         if name not in self._arrays:
-            raise KeyError(f"there is no parameter {name!r}; there are {', '.join(self)}")
+            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
         self._arrays[name][...] = value
 
     def __iter__(self) -> Iterator[str]:
@@ -273,8 +274,8 @@ class Parameters(Mapping[str, Array]):
         return RowGrad([], np.empty((0, *self[name].shape[1:]), self[name].dtype))
 
     def __repr__(self) -> str:
-        shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.items())
-        by_rows = f"; row-sparse {', '.join(self.row_sparse)}" if self.row_sparse else ""
+        shapes = ", ".join(f"{shown(name)}: {array.shape}" for name, array in self.items())
+        by_rows = f"; row-sparse {listed(self.row_sparse)}" if self.row_sparse else ""
         kinds = ", ".join(map(str, self._pieces))
         return f"Parameters({shapes}; {self.size} of {kinds}{by_rows})"
 
@@ -308,7 +309,7 @@ def _dtypes(
         return dict.fromkeys(names, to_dtype(dtype))
     of_names: Mapping[str, Any] = dtype
     if of_names.keys() != set(names):
-        wrong = ", ".join(sorted(of_names.keys() ^ set(names)))
+        wrong = listed(sorted(of_names.keys() ^ set(names)))
         raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
     return {name: to_dtype(of_names[name]) for name in names}
 
@@ -330,7 +331,7 @@ def _check_row_sparse(names: set[str], shapes: Mapping[str, Shape]) -> None:
     unknown = sorted(names - shapes.keys())
     if unknown:
         raise ValueError(
-            f"row_sparse: there is no parameter {unknown[0]!r}; there are {', '.join(shapes)}"
+            f"row_sparse: there is no parameter {unknown[0]!r}; there are {listed(shapes)}"
         )
     for name in names:
         if shapes[name] == ():

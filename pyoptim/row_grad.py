@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.text import listed
+
 if TYPE_CHECKING:
     from pyoptim.parameters import Array
 
@@ -100,7 +102,7 @@ class Gradients(Mapping[str, Any]):
 
     def __setitem__(self, name: str, value: RowGrad | npt.ArrayLike) -> None:
         if name not in self._kept:
-            raise KeyError(f"there is no parameter {name!r}; there are {', '.join(self)}")
+            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
         kept = self._kept[name]
         if isinstance(kept, RowSlot):
             if not isinstance(value, RowGrad):

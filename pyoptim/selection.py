@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy.typing as npt
 
+from pyoptim._utils.text import listed, shown
+
 if TYPE_CHECKING:
     from pyoptim.parameters import Parameters
 
@@ -40,7 +42,7 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         if name not in self._names:
-            raise KeyError(f"there is no parameter {name!r}; there are {', '.join(self)}")
+            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
         return self.whole[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -50,7 +52,7 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
         return len(self._names)
 
     def __repr__(self) -> str:
-        shapes = ", ".join(f"{name}: {array.shape}" for name, array in self.items())
+        shapes = ", ".join(f"{shown(name)}: {array.shape}" for name, array in self.items())
         return f"Selection({shapes}; of {len(self.whole)} parameters)"
 
 
@@ -71,5 +73,5 @@ def match(names: Iterable[str], patterns: Patterns, what: str = "pattern") -> li
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise ValueError(f"{what} {pattern!r} fits none of {', '.join(names)}")
+            raise ValueError(f"{what} {pattern!r} fits none of {listed(names)}")
     return [name for name in names if any(fnmatchcase(name, each) for each in patterns)]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from pyoptim._utils.text import listed, shown
 from pyoptim.checks import as_number
 
 StateDict: TypeAlias = dict[str, Any]
@@ -40,8 +41,8 @@ def fitting(
     if missing or unknown:
         raise ValueError(
             f"the state does not fit the parameters and settings of this {own[kind]}"
-            + (f"; it lacks {', '.join(missing)}" if missing else "")
-            + (f"; it has beside {', '.join(unknown)}" if unknown else "")
+            + (f"; it lacks {listed(missing)}" if missing else "")
+            + (f"; it has beside {listed(unknown)}" if unknown else "")
         )
     return {
         key: _fitting_value(key, state[key], mine, 1 if key in any_length else 0)
@@ -58,15 +59,19 @@ def _fitting_value(key: str, value: Any, mine: Any, free_axes: int) -> Any:
         return _as_count(key, value)
     number = as_number(key, value)
     if not key.startswith("groups.") and not math.isfinite(number):
-        raise ValueError(f"{key} must be finite, got {value!r}")
+        raise ValueError(f"{shown(key)} must be finite, got {value!r}")
     return number  # the ranges of settings are the engine's to check
 
 
 def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray, free_axes: int) -> np.ndarray:
     if theirs.ndim != mine.ndim or theirs.shape[free_axes:] != mine.shape[free_axes:]:
-        raise ValueError(f"{key}: the state has shape {theirs.shape}, this optimizer {mine.shape}")
+        raise ValueError(
+            f"{shown(key)}: the state has shape {theirs.shape}, this optimizer {mine.shape}"
+        )
     if theirs.dtype != mine.dtype:
-        raise TypeError(f"{key}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}")
+        raise TypeError(
+            f"{shown(key)}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}"
+        )
     return theirs
 
 
@@ -77,5 +82,5 @@ def _as_count(key: str, value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         fits = False
     if not fits:
-        raise ValueError(f"{key} must be a whole number of at least 0, got {value!r}")
+        raise ValueError(f"{shown(key)} must be a whole number of at least 0, got {value!r}")
     return whole

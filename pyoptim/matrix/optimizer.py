@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
+from pyoptim._utils.text import listed
 from pyoptim.matrix.engine import MatrixEngine
 from pyoptim.matrix.rule import MatrixRule
 from pyoptim.optim import make_class
@@ -58,8 +59,8 @@ class MatrixOptimizer(Optimizer):
         unknown = sorted(self._adamw_params - set(self._keys))
         if unknown:
             raise ValueError(
-                f"adamw_params: there is no parameter {', '.join(unknown)}; "
-                f"there are {', '.join(self._keys)}"
+                f"adamw_params: there is no parameter {listed(unknown)}; "
+                f"there are {listed(self._keys)}"
             )
         chosen = {i for i, key in enumerate(self._keys) if key in self._adamw_params}
         return MatrixEngine(self._matrix_rule, groups, options, chosen)

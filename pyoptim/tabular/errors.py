@@ -6,11 +6,19 @@ import difflib
 import os
 from collections.abc import Sequence
 
+from pyoptim._utils.text import shown
+
 _LISTED = 20
 
 
 class TableError(ValueError):
-    """A table, or what is asked of it, cannot be used; the message is one line."""
+    """A table, or what is asked of it, cannot be used; the message is one line.
+
+    Names from the table are shown without what a terminal would obey.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(shown(message))
 
 
 def listing(names: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from pyoptim import _core
+from pyoptim._utils.text import listed, shown
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
 from pyoptim.parameters import Array
@@ -207,7 +208,7 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
         if changed:
             raise RuntimeError(
-                f"{', '.join(changed)}: of another shape or device since eval(); the points of "
+                f"{listed(changed)}: of another shape or device since eval(); the points of "
                 "training cannot be brought back there, only those of the other parameters are"
             )
 
@@ -259,7 +260,7 @@ class Binding:
 
 def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
     """Return a state as a tensor that can be copied to where the engine has it."""
-    where = f"state {key!r} of {name}"
+    where = f"state {key!r} of {shown(name)}"
     try:
         value = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, SupportsIndex
 import numpy as np
 
 from pyoptim import _core
+from pyoptim._utils.text import shown
 from pyoptim.checks import as_count, as_number, as_positive, check_not_negative
 from pyoptim.groups import row_sparse
 from pyoptim.optimizer import Optimizer
@@ -207,9 +208,13 @@ class GradientAccumulation(Wrapper):
             key = self.unwrapped._keys[i]
             rows, values, limit = state[f"rows.{key}"], state[f"values.{key}"], len(self._params[i])
             if len(rows) != len(values):
-                raise ValueError(f"values.{key}: {len(values)} rows of values for {len(rows)} rows")
+                raise ValueError(
+                    f"values.{shown(key)}: {len(values)} rows of values for {len(rows)} rows"
+                )
             if rows.min(initial=0) < 0 or rows.max(initial=-1) >= limit:
-                raise ValueError(f"rows.{key}: the parameter has {limit} rows, counted from 0")
+                raise ValueError(
+                    f"rows.{shown(key)}: the parameter has {limit} rows, counted from 0"
+                )
 
     def _load(self, state: StateDict) -> None:
         super()._load(state)
