@@ -10,37 +10,66 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+LARGEST_COUNT = 2**53
+"""Up to here a float64 has every whole number."""
+
+
+def shown(value: object) -> str:
+    """Return the repr of a value for an error, shortened where it is long.
+
+    >>> shown(10**5000), shown(0.5)
+    ('an integer of 16610 bits', '0.5')
+    """
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+_NO_NUMBERS = (str, bytes, bool, complex, np.bool_, np.complexfloating, np.timedelta64)
+_REAL = "iufV"  # kinds of dtypes; bfloat16 is V
+
 
 def as_number(name: str, value: Any) -> float:
-    """Return a number as a float; NumPy's numbers are taken too, text is not."""
+    """Return a number as a float; NumPy's numbers are taken too, text and bools are not."""
     if type(value) is float:
         return value
     try:
-        if isinstance(value, (str, bytes)):
+        array = isinstance(value, np.ndarray)
+        if isinstance(value, _NO_NUMBERS) or (array and not _is_real_scalar(value)):
             raise TypeError
         return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float, got {shown(value)}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {value!r}") from None
+        raise TypeError(f"{name} must be a number, got {shown(value)}") from None
+
+
+def _is_real_scalar(array: npt.NDArray[Any]) -> bool:
+    return array.ndim == 0 and array.dtype.kind in _REAL
 
 
 def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`; NumPy's numbers are taken too."""
-    limit = f"of at least {least}" if most is None else f"from {least} to {most}"
+    """Return a whole number from `least` to `most`; NumPy's are taken too, bools are not."""
     try:
-        count = operator.index(value)
+        count = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         count = least - 1
     if count < least or (most is not None and count > most):
-        raise ValueError(f"{name} must be a whole number {limit}, got {value!r}")
+        unlimited = most is None or (most == LARGEST_COUNT and count < least)
+        limit = f"of at least {least}" if unlimited else f"from {least} to {most}"
+        raise ValueError(f"{name} must be a whole number {limit}, got {shown(value)}")
     return count
 
 
-def as_counts(name: str, values: Iterable[SupportsIndex]) -> tuple[int, ...]:
+def as_counts(
+    name: str, values: Iterable[SupportsIndex], most: int | None = None
+) -> tuple[int, ...]:
     """Return whole numbers of at least 1; NumPy's arrays are taken too, text is not."""
     single = not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0
     if single or isinstance(values, str | bytes):
-        raise TypeError(f"{name} must be a sequence of whole numbers, got {values!r}")
-    return tuple(as_count(f"{name}[{i}]", value) for i, value in enumerate(values))
+        raise TypeError(f"{name} must be a sequence of whole numbers, got {shown(values)}")
+    return tuple(as_count(f"{name}[{i}]", value, most) for i, value in enumerate(values))
 
 
 def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -62,12 +91,14 @@ def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.N
 
 def as_flag(name: str, value: Any) -> bool:
     """Return True or False; 1 and 0, and NumPy's, are taken too, words are not."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
     try:
         number = as_number(name, value)
-    except TypeError:
+    except (TypeError, ValueError):
         number = -1.0
     if number not in (0, 1):
-        raise ValueError(f"{name} must be True or False, got {value!r}")
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
     return bool(number)
 
 

@@ -129,7 +129,9 @@ def _flags(rule: Rule) -> set[str]:
 def _as_setting(rule: Rule, name: str, value: Any) -> Any:
     """Return a setting as the engine takes it: a float, unless it is a word or several numbers."""
     others = (f.name for f in rule.fields if not (f.is_number or f.is_flag))
-    return value if name in others else as_number(name, value)
+    if name in others or (isinstance(value, bool | np.bool_) and name in _flags(rule)):
+        return value
+    return as_number(name, value)
 
 
 def _check_may_vary(rule: Rule, name: str) -> None:

@@ -57,6 +57,8 @@ def _fitting_value(key: str, value: Any, mine: Any, free_axes: int) -> Any:
         return value
     if type(mine) is int:
         return _as_count(key, value)
+    if isinstance(mine, bool) and isinstance(value, bool | np.bool_):
+        return bool(value)
     number = as_number(key, value)
     if not key.startswith("groups.") and not math.isfinite(number):
         raise ValueError(f"{shown(key)} must be finite, got {value!r}")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pyoptim as po
 from pyoptim import schedules as s
 
 
@@ -149,13 +150,103 @@ def test_numbers_are_checked(schedule: Any, name: str) -> None:
     for text in ("0.1", None, [0.1]):
         with pytest.raises(TypeError, match=f"{name} must be a number, got "):
             replace(schedule, **{name: text})
+    for bad in (True, np.True_, np.array([0.5]), np.array(True), 0.5 + 0j, np.complex64(1)):
+        with pytest.raises(TypeError, match=f"{name} must be a number, got "):
+            replace(schedule, **{name: bad})
+    with pytest.raises(
+        ValueError, match=f"{name} is too large for a float, got an integer of 1329"
+    ):
+        replace(schedule, **{name: 10**400})
 
 
 @pytest.mark.parametrize(("schedule", "name"), arguments(int))
 def test_counts_are_checked(schedule: Any, name: str) -> None:
-    for bad in (-1, 2.5, "3", math.nan):
+    for bad in (-1, 2.5, "3", math.nan, math.inf, True, np.True_, np.float32(3), np.array([3])):
         with pytest.raises(ValueError, match=f"{name} must be a whole number of at least [01], "):
             replace(schedule, **{name: bad})
+    for bad in (2**53 + 1, 10**400, np.uint64(2**64 - 1)):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number from [01] to 9007199"):
+            replace(schedule, **{name: bad})
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.longdouble, np.array])
+@pytest.mark.parametrize(("schedule", "name"), arguments(float))
+def test_numbers_may_be_those_of_numpy(schedule: Any, name: str, kind: Any) -> None:
+    again = replace(schedule, **{name: kind(getattr(schedule, name))})
+    assert again == schedule
+    assert type(getattr(again, name)) is float
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint16, np.array])
+@pytest.mark.parametrize(("schedule", "name"), arguments(int))
+def test_counts_may_be_those_of_numpy(schedule: Any, name: str, kind: Any) -> None:
+    again = replace(schedule, **{name: kind(getattr(schedule, name))})
+    assert again == schedule
+    assert type(getattr(again, name)) is int
+    assert [again(step) for step in range(30)] == [schedule(step) for step in range(30)]
+
+
+def test_numbers_of_32_bits_and_sequences_may_be_those_of_numpy() -> None:
+    assert s.constant(np.float32(0.5)) == s.constant(0.5)
+    assert s.multi_step(1.0, np.array([2, 5])) == s.multi_step(1.0, [2, 5])
+    pairs = {np.int64(4): np.float32(0.5)}
+    assert s.piecewise_constant(1.0, pairs) == s.piecewise_constant(1.0, {4: 0.5})
+    parts = [s.constant(1.0), s.constant(0.5)]
+    assert s.sequence(parts, np.array([3])) == s.sequence(parts, [3])
+
+
+@all_schedules
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.array])
+def test_steps_may_be_numbers_of_numpy(schedule: Any, kind: Any) -> None:
+    for step in (0, 1, 2, 7, 30, 255):
+        value = schedule(kind(step))
+        assert type(value) is float
+        assert value == schedule(step)
+        if hasattr(schedule, "height"):
+            assert schedule.height(kind(step)) == schedule.height(step)
+
+
+@all_schedules
+def test_steps_are_checked(schedule: Any) -> None:
+    for bad in (-1, 2**53 + 1, 10**400, 10**5000, True, np.True_, 2.0, np.float32(2), "2", None):
+        with pytest.raises(ValueError, match=r"step must be a whole number .* got "):
+            schedule(bad)
+        if hasattr(schedule, "height"):
+            with pytest.raises(ValueError, match=r"step must be a whole number .* got "):
+                schedule.height(bad)
+
+
+@all_schedules
+def test_the_largest_steps_have_a_rate(schedule: s.Schedule) -> None:
+    every_step = isinstance(schedule, s.multiplicative)  # asks its function for each of them
+    for step in (10**4, 10**5) if every_step else (10**9, 2**53 - 1, 2**53):
+        assert math.isfinite(schedule(step))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        s.exponential(1.0, 2.0),
+        s.step(1.0, 1, factor=2.0),
+        s.geometric_restarts(2.0, 1.0, 1),
+        s.cyclic(0.0, 1.0, 3, mode="exp_range", gamma=2.0),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+def test_a_rate_that_is_too_large_for_a_float(schedule: Any) -> None:
+    name = type(schedule).__name__
+    with pytest.raises(OverflowError, match=f"^{name}: the value at step 5000 is too large for a"):
+        schedule(5000)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.array])
+def test_functions_may_return_numbers_of_numpy(kind: Any) -> None:
+    assert s.lambda_(lambda step: kind(2))(3) == 2
+    assert s.multiplicative(1.0, lambda step: kind(2))(3) == 8
+    assert s.warmup(2, lambda step: kind(2))(1) == 1
+    w = np.zeros(1)
+    po.SGD([w], lr=lambda step: kind(2)).step([np.ones(1)])
+    assert w[0] == -2
 
 
 @pytest.mark.parametrize(("schedule", "name"), arguments(str))
@@ -192,7 +283,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.cosine(1.0, 0), ValueError, "steps must be a whole number of at least 1, got 0"),
     (lambda: s.step(1.0, 10, factor=0), ValueError, "factor must be above 0"),
     (lambda: s.multi_step(1.0, [5, 2]), ValueError, r"milestones must not fall, got \(5, 2\)"),
-    (lambda: s.multi_step(1.0, [0, 2]), ValueError, "milestones must be a whole .* got 0"),
+    (lambda: s.multi_step(1.0, [0, 2]), ValueError, r"milestones\[0\] must be a whole .* got 0"),
     (lambda: s.one_cycle(1.0, 9, 1.5), ValueError, "pct_start must be at most 1, got 1.5"),
     (lambda: s.one_cycle(1.0, 9, 0.6, three_phase=True), ValueError,
      "pct_start must be at most 0.5 with three_phase, got 0.6"),
@@ -202,10 +293,14 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: s.sequence([s.constant(1)] * 3, [3, 3]), ValueError, "boundaries must rise"),
     (lambda: s.sequence([], []), ValueError, "schedules must have at least one schedule"),
     (lambda: s.chain([]), ValueError, "schedules must have at least one schedule"),
-    (lambda: s.chain([1.0]), TypeError, "schedules must be a schedule, got float"),  # type: ignore[list-item]
+    (lambda: s.chain([1.0]), TypeError, r"schedules\[0\] must be a schedule, got float"),  # type: ignore[list-item]
     (lambda: s.piecewise_constant(1, {0: 0.5}), ValueError, "boundaries_and_scales .* got 0"),
     (lambda: s.piecewise_constant(1, {3: -0.5}), ValueError, "boundaries_and_scales .* got -0.5"),
     (lambda: s.piecewise_constant(1, [(3, 0.5), (3, 0.1)]), ValueError, "a boundary twice"),
+    (lambda: s.multi_step(1.0, 5), TypeError, "milestones must be a sequence of whole numbers"),  # type: ignore[arg-type]
+    (lambda: s.chain(0.5), TypeError, "schedules must be a sequence of schedules, got 0.5"),  # type: ignore[arg-type]
+    (lambda: s.piecewise_constant(1.0, [3]), TypeError, r"must be a mapping or pairs .* got \[3\]"),  # type: ignore[list-item]
+    (lambda: s.one_cycle(1.0, 9, three_phase="no"), ValueError, "three_phase must be True or"),  # type: ignore[arg-type]
     (lambda: s.lambda_(0.1), TypeError, "function must be a schedule, got float"),  # type: ignore[arg-type]
     (lambda: s.lambda_(lambda step: None)(3), TypeError,  # type: ignore[arg-type,return-value]
      r"function\(3\) must be a number, got None"),

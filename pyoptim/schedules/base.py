@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex
 
-from pyoptim.checks import as_count, as_not_negative, as_positive
+from pyoptim.checks import LARGEST_COUNT, as_count, as_counts, as_not_negative, as_positive
 
 
-class Schedule(ABC):
+class Schedule:
     """What every schedule is: a function of the step, counted from 0, that gives a rate.
 
     Schedules compare by their arguments, show them in their repr, and can be pickled.
     """
 
-    @abstractmethod
-    def __call__(self, step: int) -> float:
-        """Return the rate of this step."""
+    def __call__(self, step: SupportsIndex) -> float:
+        """Return the rate of this step.
+
+        Parameters
+        ----------
+        step : int, from 0 to 2^53
+            NumPy's integers are taken, too.
+
+        Raises
+        ------
+        ValueError
+            If the step is none of these.
+        OverflowError
+            If the rate is too large for a float.
+        """
+        return self._evaluate(self._at, step)
+
+    def _at(self, step: int) -> float:
+        """Return the rate of a step that was checked."""
+        raise NotImplementedError
+
+    def _evaluate(self, function: Callable[[int], float], step: SupportsIndex) -> float:
+        """Return the value of a function at a step, which is checked."""
+        if type(step) is not int or not 0 <= step <= LARGEST_COUNT:
+            step = as_count("step", step, LARGEST_COUNT, least=0)
+        try:
+            return function(step)
+        except OverflowError as error:
+            raise OverflowError(
+                f"{type(self).__name__}: the value at step {step} is too large for a float"
+            ) from error
 
     def _take(self, take: Callable[[str, Any], Any], *names: str) -> None:
         """Check these arguments, and keep each as `take` returns it."""
@@ -32,17 +59,17 @@ positive = as_positive
 
 def count(name: str, value: Any) -> int:
     """Return a whole number of at least 1."""
-    return as_count(name, value)
+    return as_count(name, value, LARGEST_COUNT)
 
 
 def count_or_zero(name: str, value: Any) -> int:
     """Return a whole number of at least 0."""
-    return as_count(name, value, least=0)
+    return as_count(name, value, LARGEST_COUNT, least=0)
 
 
 def counts(name: str, value: Any) -> tuple[int, ...]:
     """Return whole numbers of at least 1."""
-    return tuple(as_count(name, number) for number in value)
+    return as_counts(name, value, LARGEST_COUNT)
 
 
 def schedule(name: str, value: Any) -> Callable[[int], float]:
@@ -55,7 +82,9 @@ def schedule(name: str, value: Any) -> Callable[[int], float]:
 
 def schedules(name: str, value: Any) -> tuple[Callable[[int], float], ...]:
     """Return one schedule or more."""
-    found = tuple(schedule(name, member) for member in value)
+    if not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a sequence of schedules, got {value!r}")
+    found = tuple(schedule(f"{name}[{i}]", member) for i, member in enumerate(value))
     if not found:
         raise ValueError(f"{name} must have at least one schedule")
     return found

@@ -67,7 +67,7 @@ class warmup(Schedule):
         self._take(schedule, "then")
         self._take(rate, "start")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         if step >= self.steps:
             return self.then(step - self.steps)
         return between(self.then(0), self.start, step / self.steps)
@@ -134,7 +134,7 @@ class warmup_stable_decay(Schedule):
         self._take(count, "decay_steps")
         check_choice("shape", self.shape, "1-sqrt", "linear", "cosine")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         if step < self.warmup_steps:
             return between(self.lr, self.start, step / self.warmup_steps)
         decayed = step - self.warmup_steps - self.stable_steps
@@ -195,7 +195,7 @@ class sequence(Schedule):
         if list(self.boundaries) != sorted(set(self.boundaries)):
             raise ValueError(f"boundaries must rise, got {self.boundaries}")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         started = bisect_right(self.boundaries, step)
         start = self.boundaries[started - 1] if started else 0
         return self.schedules[started](step - start)
@@ -239,5 +239,5 @@ class chain(Schedule):
     def __post_init__(self) -> None:
         self._take(schedules, "schedules")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return math.prod(factor(step) for factor in self.schedules)

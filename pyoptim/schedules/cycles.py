@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, SupportsIndex
 
-from pyoptim.checks import check_choice
+from pyoptim.checks import as_flag, check_choice
 from pyoptim.schedules.base import Schedule, between, count, half_cosine, positive, rate
 
 
@@ -56,7 +56,7 @@ class cosine_restarts(Schedule):
         self._take(rate, "lr", "end")
         self._take(count, "T0", "T_mult")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         length = self.T0
         if self.T_mult == 1:
             step %= length
@@ -104,16 +104,20 @@ class geometric_restarts(Schedule):
         self._take(positive, "lr_max")
         self._take(count, "T")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr * (self.lr / self.lr_max) ** (step // self.T)
 
 
-class Cycle(Schedule):
+class Cycle(Schedule, ABC):
     """A rate that goes up and down, and that momentum can go against."""
 
-    @abstractmethod
-    def height(self, step: int) -> float:
+    def height(self, step: SupportsIndex) -> float:
         """Return how far up a step is: 0 at the bottom, 1 at the top."""
+        return self._evaluate(self._height, step)
+
+    @abstractmethod
+    def _height(self, step: int) -> float:
+        """Return the height at a step that was checked."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,7 +131,7 @@ class CycleMomentum(Schedule):
     def __post_init__(self) -> None:
         self._take(rate, "base_momentum", "max_momentum")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return between(self.base_momentum, self.max_momentum, self.cycle.height(step))
 
     def __repr__(self) -> str:
@@ -195,20 +199,20 @@ class one_cycle(Cycle):
         self._take(rate, "max_lr", "pct_start")
         self._take(count, "steps")
         self._take(positive, "div_factor", "final_div_factor")
+        self._take(as_flag, "three_phase")
         check_choice("anneal_strategy", self.anneal_strategy, "cosine", "linear")
         most, when = (0.5, " with three_phase") if self.three_phase else (1, "")
         if self.pct_start > most:
             raise ValueError(f"pct_start must be at most {most}{when}, got {self.pct_start}")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         phase, left = self._phase(step)
         initial = self.max_lr / self.div_factor
         final = initial / self.final_div_factor
         corners = (initial, self.max_lr, *([initial] if self.three_phase else []), final)
         return between(corners[phase], corners[phase + 1], left)
 
-    def height(self, step: int) -> float:
-        """Return how far up a step is: 0 at the first rate, 1 at `max_lr`, 0 at the end."""
+    def _height(self, step: int) -> float:
         phase, left = self._phase(step)
         corners = (0.0, 1.0, 0.0, 0.0)
         return between(corners[phase], corners[phase + 1], left)
@@ -306,11 +310,10 @@ class cyclic(Cycle):
         check_choice("mode", self.mode, "triangular", "triangular2", "exp_range")
         self._take(positive, "gamma")
 
-    def __call__(self, step: int) -> float:
-        return between(self.max_lr, self.base_lr, self.height(step))
+    def _at(self, step: int) -> float:
+        return between(self.max_lr, self.base_lr, self._height(step))
 
-    def height(self, step: int) -> float:
-        """Return how far up a step is: 0 at `base_lr`, 1 at `max_lr`."""
+    def _height(self, step: int) -> float:
         up, down = self.step_size_up, self.step_size_down or self.step_size_up
         cycle, position = divmod(step, up + down)
         height = position / up if position <= up else (up + down - position) / down

@@ -35,7 +35,7 @@ class constant(Schedule):
     def __post_init__(self) -> None:
         self._take(rate, "lr")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr
 
 
@@ -80,7 +80,7 @@ class step(Schedule):
         self._take(count, "every")
         self._take(positive, "factor")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr * self.factor ** (step // self.every)
 
 
@@ -128,7 +128,7 @@ class multi_step(Schedule):
         if list(self.milestones) != sorted(self.milestones):
             raise ValueError(f"milestones must not fall, got {self.milestones}")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr * self.factor ** bisect_right(self.milestones, step)
 
 
@@ -167,7 +167,7 @@ class exponential(Schedule):
         self._take(rate, "lr")
         self._take(positive, "factor")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr * self.factor**step
 
 
@@ -212,7 +212,7 @@ class linear(Schedule):
         self._take(rate, "lr", "end")
         self._take(count, "steps")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return between(self.lr, self.end, max(self.steps - step, 0) / self.steps)
 
 
@@ -260,7 +260,7 @@ class polynomial(Schedule):
         self._take(count, "steps")
         self._take(positive, "power")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         left = max(self.steps - step, 0) / self.steps
         return between(self.lr, self.end, left**self.power)
 
@@ -303,7 +303,7 @@ class inverse_time(Schedule):
     def __post_init__(self) -> None:
         self._take(rate, "lr", "rate")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr / (1 + self.rate * step)
 
 
@@ -348,5 +348,5 @@ class cosine(Schedule):
         self._take(rate, "lr", "end")
         self._take(count, "steps")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return between(self.lr, self.end, half_cosine(min(step, self.steps) / self.steps))

@@ -68,7 +68,7 @@ class lambda_(Schedule):
         self._take(schedule, "function")
         self._take(rate, "lr")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         return self.lr * as_number(f"function({step})", self.function(step))
 
     def __repr__(self) -> str:
@@ -118,7 +118,7 @@ class multiplicative(Schedule):
         self._take(schedule, "function")
         object.__setattr__(self, "_reached", (0, self.lr))
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         reached, value = self._reached
         if step < reached:
             reached, value = 0, self.lr

@@ -16,7 +16,13 @@ Pairs: TypeAlias = Iterable[tuple[int, float]]
 
 def _pairs(name: str, value: Any) -> Pairs:
     """Return pairs of a boundary and a scale, sorted."""
-    pairs = value.items() if isinstance(value, Mapping) else value
+    given = value.items() if isinstance(value, Mapping) else value
+    try:
+        pairs = [(boundary, scale) for boundary, scale in given]
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{name} must be a mapping or pairs of a boundary and a scale, got {value!r}"
+        ) from None
     checked = sorted((count(name, boundary), rate(name, scale)) for boundary, scale in pairs)
     if len({boundary for boundary, _ in checked}) < len(checked):
         raise ValueError(f"{name} must not have a boundary twice, got {value}")
@@ -60,7 +66,7 @@ class piecewise_constant(Schedule):
         self._take(rate, "lr")
         self._take(_pairs, "boundaries_and_scales")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         value = self.lr
         for boundary, scale in cast("Pairs", self.boundaries_and_scales):
             if step >= boundary:
@@ -111,7 +117,7 @@ class piecewise_interpolate(Schedule):
         self._take(_pairs, "boundaries_and_scales")
         check_choice("interpolate_type", self.interpolate_type, "linear", "cosine")
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         pairs = cast("Pairs", self.boundaries_and_scales)
         values = accumulate((scale for _, scale in pairs), mul, initial=self.lr)
         start, value = 0, next(values)

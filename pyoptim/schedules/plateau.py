@@ -93,7 +93,7 @@ class reduce_on_plateau(Schedule):
         best = math.inf if self.mode == "min" else -math.inf
         self._state.update(lr=self.lr, best=best, num_bad_epochs=0, cooldown_counter=0)
 
-    def __call__(self, step: int) -> float:
+    def _at(self, step: int) -> float:
         value: float = self._state["lr"]
         return value
 
@@ -121,7 +121,7 @@ class reduce_on_plateau(Schedule):
                 state["lr"] = reduced
             state["cooldown_counter"] = self.cooldown
             state["num_bad_epochs"] = 0
-        return self(0)
+        return self._at(0)
 
     def _improves(self, metric: float) -> bool:
         """Whether a metric is better than the best by more than the threshold; NaN is not."""
