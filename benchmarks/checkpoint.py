@@ -169,7 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.checkpoint", description=__doc__)
     add_arguments(parser)
     parser.add_argument("--repeats", type=command.count, default=7, help="rounds (default 7)")
-    parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
+    parser.add_argument(
+        "--json", type=command.json_file, metavar="FILE", help="write all figures; - is stdout"
+    )
     return parser
 
 

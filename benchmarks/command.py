@@ -15,8 +15,13 @@ from typing import Any
 
 import pyoptim as po
 from benchmarks.contenders import is_installed
+from pyoptim import plots
+from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.ownership import check_replaceable, has_marker
 
 STDOUT = "-"
+_OWN_FIGURES = b'"pyoptim": "'  # in the environment that all figures have
+_OWN_PICTURE = b"difference from float32"
 
 
 def names_of(known: Collection[str]) -> Callable[[str], list[str]]:
@@ -65,10 +70,30 @@ def environment(*modules: str) -> dict[str, Any]:
     }
 
 
+def json_file(text: str) -> str:
+    """Parse where to write figures: a file that is not somebody else's, or - for stdout."""
+    if text != STDOUT:
+        _check(text, lambda path: has_marker(path, _OWN_FIGURES))
+    return text
+
+
+def picture_file(text: str) -> Path:
+    """Parse where to draw: a file that is not somebody else's."""
+    _check(text, lambda path: plots.is_own(path) or has_marker(path, _OWN_PICTURE))
+    return Path(text)
+
+
+def _check(text: str, is_own: Callable[[Path], bool]) -> None:
+    try:
+        check_replaceable(text, is_own, allow="removing it")
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+
+
 def write_json(figures: Mapping[str, Any], to: str) -> None:
     """Write figures to a file, or to stdout if it is named -."""
     text = json.dumps(figures, indent=1) + "\n"
     if to == STDOUT:
         sys.stdout.write(text)
     else:
-        Path(to).write_text(text, encoding="utf-8")
+        replace_text(to, lambda file: file.write(text))

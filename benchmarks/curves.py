@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.sets import Array
 from benchmarks.trials import WHOLE, Result
+from pyoptim import plots
+from pyoptim._utils.atomic import replace_text
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -42,9 +44,10 @@ def draw(results: Sequence[Result], path: Path) -> None:
         axes[1, 0].set_ylabel("difference from float32")
         axes[0, 0].legend(frameon=False)
         if path.suffix == ".svg":
-            path.write_text(_svg(figure), encoding="utf-8")
+            text = _svg(figure)
+            replace_text(path, lambda file: file.write(text))
         else:
-            figure.savefig(path)
+            plots.save(figure, path, overwrite=True)
 
 
 def _losses(result: Result, kind: str) -> Array:

@@ -115,8 +115,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seeds", type=_seeds, default=3, help="trainings of each (default 3)")
     parser.add_argument("--quick", action="store_true", help="some steps, to try the program")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves, as SVG or PNG")
-    parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
+    parser.add_argument(
+        "--plot",
+        type=command.picture_file,
+        metavar="FILE",
+        help="draw the curves, as SVG or PNG",
+    )
+    parser.add_argument(
+        "--json", type=command.json_file, metavar="FILE", help="write all figures; - is stdout"
+    )
     return parser
 
 

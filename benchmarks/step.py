@@ -297,7 +297,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--repeats", type=command.count, default=15, help="rounds (default 15)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the program")
     parser.add_argument("--threads", type=command.count, help="threads of everyone")
-    parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
+    parser.add_argument(
+        "--json", type=command.json_file, metavar="FILE", help="write all figures; - is stdout"
+    )
     return parser
 
 

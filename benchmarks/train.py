@@ -48,7 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_only(parser, SECTIONS)
     parser.add_argument("--repeats", type=command.count, default=15, help="rounds (default 15)")
     checkpoint.add_arguments(parser)
-    parser.add_argument("--json", metavar="FILE", help="write all figures; - is stdout")
+    parser.add_argument(
+        "--json", type=command.json_file, metavar="FILE", help="write all figures; - is stdout"
+    )
     return parser
 
 

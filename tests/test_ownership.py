@@ -1,8 +1,12 @@
 """Files of the user: nothing is removed or replaced that pyoptim did not write."""
 
+import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,7 @@ pytest.importorskip("sklearn")
 
 from pyoptim.cli.commands import pyoptim  # noqa: E402
 
+ROOT = Path(__file__).parent.parent
 Run = Callable[..., Any]
 TABLE = "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(40))
 
@@ -324,3 +329,67 @@ def test_a_folder_that_is_a_file_is_found_before_training(callback: Any, tmp_pat
     with pytest.raises(NotADirectoryError, match="run"):
         fit(callback(tmp_path / "run"))
     assert (tmp_path / "run").read_text() == "mine"
+
+
+# Programs of the repository
+
+
+def tool(name: str) -> ModuleType:
+    """Import a program of the directory tools."""
+    path = ROOT / "tools" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_drawing_schedules_leaves_pictures_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawing = tool("draw_schedules")
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\nimport pyoptim as po\nschedule = po.schedules.cosine(0.1, 9)\n```\n"
+        "\n![a](schedules/a.svg)\n"
+    )
+    folder = tmp_path / "schedules"
+    monkeypatch.setattr(drawing, "PAGE", page)
+    monkeypatch.setattr(drawing, "FOLDER", folder)
+    folder.mkdir()
+    (folder / "mine.svg").write_text("<svg/>")
+    drawing.main([])
+    (folder / "a.svg").rename(folder / "old.svg")
+    drawing.main([])
+    assert sorted(path.name for path in folder.iterdir()) == ["a.svg", "mine.svg"]
+    (folder / "a.svg").write_text("<svg/>")
+    with pytest.raises(FileExistsError):
+        drawing.main([])
+    assert (folder / "a.svg").read_text() == "<svg/>"
+
+
+def test_writing_stubs_leaves_files_of_somebody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = tool("write_stubs")
+    path = tmp_path / "a.pyi"
+    monkeypatch.setattr(writing, "headers", dict)
+    monkeypatch.setattr(writing, "stubs", lambda: {path: "# do not edit\n"})
+    writing.main([])
+    writing.main([])
+    path.write_text("mine\n")
+    with pytest.raises(FileExistsError):
+        writing.main([])
+    assert path.read_text() == "mine\n"
+
+
+@pytest.mark.parametrize("option", ["--json", "--plot"])
+def test_benchmarks_refuse_files_of_somebody_else_at_once(option: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.svg"
+    path.write_text("mine")
+    command = [sys.executable, "-m", "benchmarks.quality", "--quick", option, str(path)]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "did not write it; choose another path" in run.stderr
+    assert path.read_text() == "mine"

@@ -15,6 +15,8 @@ from xml.sax.saxutils import escape
 import matplotlib
 
 import pyoptim as po
+from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.ownership import check_replaceable, has_marker
 
 PAGE = Path(__file__).parent.parent / "docs" / "schedules.md"
 FOLDER = PAGE.parent / "schedules"
@@ -45,6 +47,11 @@ def described(code: str, schedule: Any) -> str:
         for name, line in lines.items()
     )
     return code + rates
+
+
+def is_own(path: Path) -> bool:
+    """Return whether this tool drew a picture."""
+    return has_marker(path, b" of every 10th step: ")
 
 
 def drawn(code: str, schedule: Any) -> str:
@@ -118,10 +125,12 @@ def main(arguments: list[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     found = schedules()
     for path in FOLDER.glob("*.svg"):
-        if path.stem not in found:
+        if path.stem not in found and is_own(path):
             path.unlink()
     for name, (code, schedule) in found.items():
-        (FOLDER / f"{name}.svg").write_text(drawn(code, schedule), encoding="utf-8")
+        path, text = FOLDER / f"{name}.svg", drawn(code, schedule)
+        check_replaceable(path, is_own, allow="removing it")
+        replace_text(path, lambda file, text=text: file.write(text))
 
 
 if __name__ == "__main__":

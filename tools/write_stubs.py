@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pyoptim as po
 from pyoptim import losses, matrix
+from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.ownership import check_replaceable
 from pyoptim.paths import get_library_dir
 from pyoptim.schedules.cycles import CycleMomentum
 
@@ -322,11 +324,17 @@ def stubs() -> dict[Path, str]:
     return texts
 
 
+def is_generated(path: Path) -> bool:
+    """Return whether this tool wrote a file."""
+    return "do not edit" in path.read_text(encoding="utf-8").partition("\n")[0]
+
+
 def main(arguments: Sequence[str]) -> None:
     """Write the files, or check them."""
     for path, text in {**headers(), **stubs()}.items():
         if "--check" not in arguments:
-            path.write_text(text, encoding="utf-8")
+            check_replaceable(path, is_generated, allow="removing it")
+            replace_text(path, lambda file, text=text: file.write(text))
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             sys.exit(f"{path} is not up to date: run python tools/write_stubs.py")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 
@@ -27,11 +29,13 @@ def settings_checked() -> Iterator[None]:
 
 @contextmanager
 def files_checked() -> Iterator[None]:
-    """Turn errors about files and tables into UserError."""
+    """Turn errors about files and tables into UserError, and show warnings as one line each."""
     from pyoptim.tabular import TableError
 
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            yield
     except (TableError, CheckpointError) as error:
         raise UserError(str(error)) from None
     except BrokenPipeError:
@@ -39,3 +43,7 @@ def files_checked() -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise UserError(f"{where}{error.strerror or error}") from None
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"Warning: {' '.join(str(message).split())}", err=True)
