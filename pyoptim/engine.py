@@ -50,8 +50,8 @@ class Engine(Protocol):
     def set(self, group: int, name: str, value: Any) -> None:
         """Change a setting."""
 
-    def set_all(self, group: int, settings: Sequence[tuple[str, Any]]) -> None:
-        """Change several settings: all of them, or none."""
+    def set_groups(self, by_group: Sequence[Sequence[tuple[str, Any]]]) -> None:
+        """Change settings of all groups: all of them, or none."""
 
     def state(self, index: int) -> dict[str, Any]:
         """Return read-only views of a parameter's states, with its step count and numbers."""
@@ -62,8 +62,13 @@ class Engine(Protocol):
     def snapshot(self) -> tuple[int, list[dict[str, Any]]]:
         """Return the steps made and copies of all states."""
 
-    def load_state(self, index: int, state: dict[str, Any]) -> None:
-        """Overwrite what `state` returns."""
+    def load(
+        self,
+        settings: Sequence[Sequence[tuple[str, Any]]],
+        states: Sequence[dict[str, Any]],
+        steps: int,
+    ) -> None:
+        """Overwrite settings, what `state` returns for all parameters, and steps, or nothing."""
 
     def state_names(self, group: int) -> list[str]:
         """List what a group keeps for each element."""

@@ -3,143 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
-
-import numpy as np
+from typing import Any, ClassVar, Self
 
 from pyoptim import _core
 from pyoptim._utils.text import listed
 from pyoptim.catalog import Rule
-from pyoptim.checks import as_count, as_flag, as_number, check_positive
 from pyoptim.engine import Engine
-from pyoptim.extras import native_extras
+from pyoptim.extras import native_extras, native_options
 from pyoptim.groups import Params as Params
 from pyoptim.groups import as_groups, belongs, with_grads
+from pyoptim.guard import Guard, changes, reads
+from pyoptim.param_group import ParamGroup as ParamGroup
+from pyoptim.param_group import ScalarOrSchedule as ScalarOrSchedule
+from pyoptim.param_group import StepFunction as StepFunction
+from pyoptim.param_group import as_setting, check_may_vary
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
 from pyoptim.selection import Selection
 from pyoptim.state_dict import StateDict, fitting
-
-StepFunction: TypeAlias = Callable[[int], float]
-"""A function from the step, counted from 0, to a number: `pyoptim.schedules` has many."""
-
-ScalarOrSchedule: TypeAlias = float | StepFunction
-"""What a setting that is not a flag may be."""
-
-_SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
-_FLAGS = ("decoupled_weight_decay", "maximize")
-_OPTIONS = ("clip_norm", "clip_value", "skip_nonfinite", "num_threads")
-
-
-class ParamGroup(MutableMapping[str, Any]):
-    """Parameters that share settings: ``group["lr"] = 0.1`` takes effect at the next step.
-
-    ``group["params"]`` is the list of its arrays. All settings but flags may be a number or a
-    schedule.
-
-    Attributes
-    ----------
-    schedules : dict of str to schedule
-        The settings that are schedules.
-    """
-
-    def __init__(
-        self,
-        rule: Rule,
-        native: Engine,
-        index: int,
-        params: list[Array],
-        schedules: dict[str, StepFunction],
-    ) -> None:
-        self._native = native
-        self._index = index
-        self._params = params
-        self._rule = rule
-        self._flags = _flags(rule)
-        self._names = (*_SHARED_SETTINGS, *(field.name for field in rule.fields))
-        self.schedules = schedules
-
-    def __getitem__(self, name: str) -> Any:
-        if name == "params":
-            return self._params
-        if name in self.schedules:
-            return self.schedules[name]
-        if name not in self._names:
-            raise KeyError(f"no setting {name!r}; there are {listed(self)}")
-        value = self._native.get(self._index, name)
-        return bool(value) if name in self._flags else value
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if name == "params":
-            raise ValueError("the params of a group cannot change; make a new optimizer")
-        if name not in self._names:
-            raise KeyError(f"no setting {name!r}; there are {listed(self)}")
-        if not callable(value):
-            self._native.set(self._index, name, _as_setting(self._rule, name, value))
-            self.schedules.pop(name, None)
-        else:
-            _check_may_vary(self._rule, name)
-            self._native.set(self._index, name, as_number(name, value(self._native.steps)))
-            self.schedules[name] = value
-
-    def follow_schedules(self, step: int) -> None:
-        """Set what is a schedule to its value at this step: all of them, or none."""
-        self._native.set_all(self._index, self.scheduled_at(step))
-
-    def scheduled_at(self, step: int) -> list[tuple[str, float]]:
-        """Return what is a schedule, with its value at this step."""
-        return [(name, as_number(name, at(step))) for name, at in self.schedules.items()]
-
-    def numbers(self) -> dict[str, Any]:
-        """Return the settings as they are now; of a schedule, the value of the last step.
-
-        They are as a state keeps them: what is several numbers is an array.
-        """
-        values = {name: self._native.get(self._index, name) for name in self._names}
-        for name, value in values.items():
-            if name in self._flags:
-                values[name] = bool(value)
-            elif isinstance(value, tuple):
-                values[name] = np.array(value)
-        return values
-
-    def __delitem__(self, name: str) -> None:
-        raise TypeError(f"a group's settings cannot be removed, {name!r} neither")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("params", *self._names))
-
-    def __len__(self) -> int:
-        return 1 + len(self._names)
-
-    def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={self[name]!r}" for name in self._names)
-        return f"ParamGroup({len(self._params)} arrays, {settings})"
-
-
-def _flags(rule: Rule) -> set[str]:
-    """Return the settings that are True or False."""
-    return {*_FLAGS, *(field.name for field in rule.fields if field.is_flag)}
-
-
-def _as_setting(rule: Rule, name: str, value: Any) -> Any:
-    """Return a setting as the engine takes it: a float, unless it is a word or several numbers."""
-    others = (f.name for f in rule.fields if not (f.is_number or f.is_flag))
-    if name in others or (isinstance(value, bool | np.bool_) and name in _flags(rule)):
-        return value
-    return as_number(name, value)
-
-
-def _check_may_vary(rule: Rule, name: str) -> None:
-    """Raise TypeError where a setting is no number, and so cannot be a schedule."""
-    fixed = dict.fromkeys(_FLAGS, "True or False")
-    fixed.update({field.name: field.range for field in rule.fields if not field.is_number})
-    if name in fixed:
-        raise TypeError(f"{name} must be {fixed[name]}, not a schedule")
 
 
 class Optimizer(EvaluationPoints):
@@ -149,6 +34,12 @@ class Optimizer(EvaluationPoints):
     """The name of the update rule in `pyoptim.rules()`."""
 
     _rule: ClassVar[Rule]
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make an optimizer with a lock, which copies and pickles have of their own."""
+        made: Self = super().__new__(cls)
+        made._guard = Guard()
+        return made
 
     def __init__(
         self,
@@ -186,16 +77,18 @@ class Optimizer(EvaluationPoints):
             settings = {name: value for name, value in group.items() if name != "params"}
             scheduled = {name: value for name, value in settings.items() if callable(value)}
             for name, schedule in scheduled.items():
-                _check_may_vary(self._rule, name)
+                check_may_vary(self._rule, name)
                 settings[name] = schedule(0)
             schedules.append(scheduled)
-            values = [(name, _as_setting(self._rule, name, x)) for name, x in settings.items()]
+            values = [(name, as_setting(self._rule, name, x)) for name, x in settings.items()]
             native_groups.append((values, with_grads(group["params"])))
         self._native = self._engine(native_groups, options)
         arrays = iter(self._native.params)
         self.param_groups = [
-            ParamGroup(self._rule, self._native, i, [next(arrays) for _ in params], schedules[i])
-            for i, params in enumerate(self._groups)
+            ParamGroup(
+                self._rule, self._native, self._guard, i, [next(arrays) for _ in params], scheduled
+            )
+            for i, (params, scheduled) in enumerate(zip(self._groups, schedules, strict=True))
         ]
 
     def _engine(self, groups: list[Any], options: Mapping[str, Any]) -> Engine:
@@ -272,12 +165,22 @@ class Optimizer(EvaluationPoints):
             If a gradient is not an array, or of another dtype than its parameter, or a `RowGrad`
             where none is taken, or a schedule gives no number.
         """
-        for group in self.param_groups:
-            if group.schedules:
-                group.follow_schedules(self._native.steps)
-        if grads is not None and isinstance(grads, Mapping):
-            grads = self._in_order(grads)
-        return self._native.step(grads, grad_scale)
+        guard = self._guard
+        with guard.lock:
+            if guard.blocked:
+                guard.check("step()")
+            for group in self.param_groups:
+                if group.schedules:
+                    self._follow_schedules()
+                    break
+            if grads is not None and isinstance(grads, Mapping):
+                grads = self._in_order(grads)
+            return self._native.step(grads, grad_scale)
+
+    def _follow_schedules(self) -> None:
+        """Set all that is a schedule to its value at the next step: all of it, or nothing."""
+        steps = self._native.steps
+        self._native.set_groups([group.scheduled_at(steps) for group in self.param_groups])
 
     def _in_order(self, grads: Mapping[str, Any]) -> list[Any]:
         given = {str(key): grad for key, grad in grads.items()}
@@ -292,6 +195,7 @@ class Optimizer(EvaluationPoints):
             )
         return [given[key] for key in self._keys]
 
+    @changes
     def update_hessian(self, estimates: Sequence[Any] | Mapping[str, Any] | Array) -> None:
         """Take in estimates of the Hessian's diagonal, for rules that use them (Sophia).
 
@@ -352,6 +256,7 @@ class Optimizer(EvaluationPoints):
         """Whether the parameters are at the points of `eval`."""
         return self._native.evaluating
 
+    @reads
     def state_dict(self) -> StateDict:
         """Return all that a later optimizer needs to go on, as a plain dict of copies.
 
@@ -377,6 +282,7 @@ class Optimizer(EvaluationPoints):
             state.update({f"params.{key}.{name}": value for name, value in parameter.items()})
         return state
 
+    @changes
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
 
@@ -392,21 +298,20 @@ class Optimizer(EvaluationPoints):
         state = fitting(state_dict, self.state_dict())
         settings = [
             [
-                (name, _as_setting(self._rule, name, state[f"groups.{index}.{name}"]))
+                (name, as_setting(self._rule, name, state[f"groups.{index}.{name}"]))
                 for name in group.numbers()
             ]
             for index, group in enumerate(self.param_groups)
         ]
         for index, values in enumerate(settings):
             self._try_settings(index, values)
-        for index, values in enumerate(settings):
-            self._native.set_all(index, values)
-        for index, (key, parameter) in enumerate(self.state.items()):
-            self._native.load_state(
-                index, {name: state[f"params.{key}.{name}"] for name in parameter}
-            )
-        self._native.steps = state["step"]
+        states = [
+            {name: state[f"params.{key}.{name}"] for name in parameter}
+            for key, parameter in self.state.items()
+        ]
+        self._native.load(settings, states, state["step"])
 
+    @reads
     def __getstate__(self) -> dict[str, Any]:
         if self.evaluating:
             # What a copy goes on from are the points of training; it is to be where this one is.
@@ -459,23 +364,6 @@ class Optimizer(EvaluationPoints):
     def __repr__(self) -> str:
         groups = ", ".join(map(repr, self.param_groups))
         return f"{type(self).__name__}({groups}; {self.steps} steps)"
-
-
-def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as the engine takes them, 0 for None."""
-    for name in ("clip_norm", "clip_value"):
-        value = options.get(name)
-        if value is not None:
-            check_positive(name, as_number(name, value))
-    threads = options.get("num_threads")
-    if threads is not None:
-        threads = as_count("num_threads", threads, _core.most_threads)
-    return {
-        "clip_norm": options.get("clip_norm") or 0.0,
-        "clip_value": options.get("clip_value") or 0.0,
-        "skip_nonfinite": as_flag("skip_nonfinite", options.get("skip_nonfinite", False)),
-        "num_threads": threads or 0,
-    }
 
 
 def signature_settings(rule: Rule) -> dict[str, Any]:

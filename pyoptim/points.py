@@ -7,14 +7,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
+from pyoptim.guard import Guarded, changes
 
-class EvaluationPoints(ABC):
+
+class EvaluationPoints(Guarded, ABC):
     """What brings parameters to points other than those of training, and back."""
 
+    @changes
     @abstractmethod
     def eval(self) -> None:
         """Bring the parameters to the points where the model is to be evaluated or saved."""
 
+    @changes
     @abstractmethod
     def train(self) -> None:
         """Bring back the points of training after `eval`, to the bit."""

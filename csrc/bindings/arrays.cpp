@@ -96,6 +96,14 @@ py::array plain_view(const py::array& array) {
   return ndarray.attr("view")(array, ndarray);
 }
 
+py::array bare_view(const py::array& array) {
+  return {array.dtype(),
+          {array.shape(), array.shape() + array.ndim()},
+          {array.strides(), array.strides() + array.ndim()},
+          array.data(),
+          py::none()};
+}
+
 py::array plain_copy(const py::array& array) {
   const auto copy = py::module_::import("numpy").attr("array");
   return copy(array, py::arg("order") = "C", py::arg("copy") = true, py::arg("subok") = false);

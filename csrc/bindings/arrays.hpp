@@ -49,6 +49,9 @@ bool is_plain(const py::array& array);
 /// A NumPy array proper over the same memory, whatever subclass it is of.
 py::array plain_view(const py::array& array);
 
+/// The same memory as an array that does not keep it: where something else does.
+py::array bare_view(const py::array& array);
+
 /// A copy whose elements follow each other, as a NumPy array proper.
 py::array plain_copy(const py::array& array);
 

@@ -127,8 +127,9 @@ Source source_of(py::handle object, const std::string& name, bool in_place) {
   // JAX takes its arrays for constant, but does not say so in DLPack.
   source.constant =
       py::str(py::type::of(object).attr("__module__")).cast<std::string>().starts_with("jax");
-  if (py::getattr(object, "requires_grad", py::bool_(false)).cast<bool>())
-    source.object = object.attr("detach")();  // a torch parameter: its memory, outside of autograd
+  // Outside of autograd. What detach() gives keeps the tensor, too, where Python's garbage
+  // collector does not see it.
+  if (is_of_torch(source.object)) source.object = object.attr("data");
   if (is_of_torch(source.object) && source.object.attr("is_neg")().cast<bool>()) {
     // Its memory has the negative of each element.
     if (in_place)

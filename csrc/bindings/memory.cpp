@@ -30,6 +30,8 @@ std::vector<py::array> allocate(const std::vector<std::size_t>& sizes) {
 void bind_memory(py::module_& module) {
   module.def("is_array", &is_array, py::arg("object"),
              "Whether the object is memory that could be a parameter or a gradient.");
+  module.def("bare_view", &bare_view, py::arg("array"),
+             "A NumPy array over the same memory, which does not keep it alive.");
   module.def("allocate", &allocate, py::arg("sizes"),
              "Zeroed arrays of so many bytes each, in one allocation of the library.");
 }

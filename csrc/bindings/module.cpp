@@ -1,9 +1,9 @@
 #include "bindings/bindings.hpp"
 #include "engine/dispatch.hpp"
 
-// Initialised in two phases. Objects of the engine belong to one interpreter and its lock.
-PYBIND11_MODULE(_core_of_main, module, pybind11::mod_gil_not_used(false),
-                pybind11::multiple_interpreters::not_supported()) {
+// Initialised in two phases. Objects of the engine belong to one interpreter and its lock: nothing
+// is said of running without the lock, which keeps it.
+PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supported()) {
   using namespace pyoptim::bindings;
   module.doc() = "The compiled engine of pyoptim.";
   pyoptim::active_backend();  // an unavailable PYOPTIM_ISA is an error on import

@@ -69,7 +69,7 @@ class BoundOptimizer {
                                 grad,
                                 {array.shape(), array.shape() + array.ndim()}});
         elements_ += std::size_t(array.size());
-        params_.push_back(plain_view(array));
+        params_.push_back(bare_view(array));
         given_.push_back(array);
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
           tensors_.emplace_back(params_.size() - 1, object);
@@ -180,8 +180,8 @@ class BoundOptimizer {
     locked([&] { engine_->set(group, name, value); });
   }
 
-  void set_all(std::size_t group, const Settings& settings) {
-    locked([&] { engine_->set(group, settings); });
+  void set_groups(const std::vector<Settings>& by_group) {
+    locked([&] { engine_->set(by_group); });
   }
 
   std::int64_t steps() {
@@ -235,30 +235,24 @@ class BoundOptimizer {
     return {steps, std::move(states)};
   }
 
-  /// Overwrites what state() gives. The arrays have the states' dtype and shape.
-  void load_state(std::size_t index, const py::dict& state) {
-    Tensor& tensor = engine_->tensor(index);
-    const RuleInfo& rule = engine_->rule(tensor.group);
-    const std::vector<StoredArray> stored = engine_->stored(index);
-    std::vector<py::array> arrays;
-    for (const StoredArray& to : stored) {
-      const py::array array = as_array(state[to.name.c_str()], to.name);
-      if (!array.dtype().is(numpy_dtype(to.type)) && !array.dtype().equal(numpy_dtype(to.type)))
-        throw py::type_error(to.name + ": wrong dtype");
-      if (std::size_t(array.size()) != to.size) throw py::value_error(to.name + ": wrong shape");
-      arrays.push_back(is_plain(array) ? plain_view(array) : plain_copy(array));
-    }
-    const auto steps = state["step"].cast<std::int64_t>();
-    double scalars[max_scalars] = {};
-    for (std::size_t k = 0; k < rule.scalar_count; ++k)
-      scalars[k] = state[rule.scalars[k]].cast<double>();
+  /// Overwrites settings, what state() gives for each parameter, and the steps: all of it or none.
+  void load(const std::vector<Settings>& settings, const py::list& states, std::int64_t steps) {
+    std::vector<LoadedState> loaded;
+    for (std::size_t i = 0; i < params_.size(); ++i) loaded.emplace_back(*engine_, i, states[i]);
     locked([&] {
-      for (std::size_t k = 0; k < stored.size(); ++k)
-        if (stored[k].size > 0)
-          std::memcpy(stored[k].data, arrays[k].data(), std::size_t(arrays[k].nbytes()));
-      std::copy_n(scalars, max_scalars, tensor.scalars);
-      tensor.steps = steps;
+      engine_->set(settings);
+      for (std::size_t i = 0; i < loaded.size(); ++i) loaded[i].write(engine_->tensor(i));
+      engine_->set_steps(steps);
     });
+  }
+
+  /// For Python's garbage collector. It breaks cycles elsewhere: the engine has these addresses.
+  int visit(visitproc visit, void* arg) const {
+    for (const py::array& array : given_) Py_VISIT(array.ptr());
+    for (const py::array& array : bound_) Py_VISIT(array.ptr());
+    for (const auto& [index, tensor] : tensors_) Py_VISIT(tensor.ptr());
+    for (const auto& [index, slot] : slots_) Py_VISIT(slot.ptr());
+    return 0;
   }
 
   /// What a group keeps for each element.
@@ -412,7 +406,7 @@ class BoundOptimizer {
 
   std::unique_ptr<Optimizer> engine_;
   std::vector<py::array> given_;
-  std::vector<py::array> params_;  // views of our own, whose shape and type nobody changes
+  std::vector<py::array> params_;  // of our own: nobody changes their shape and type
   std::vector<std::pair<std::size_t, py::object>> tensors_;  // parameters that are PyTorch's
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
@@ -444,7 +438,16 @@ void bind_optimizer(py::module_& module) {
       .value("grams", Modifier::grams)
       .finalize();
 
-  py::class_<BoundOptimizer>(module, "Optimizer", "An optimizer over arrays, without its face.")
+  py::class_<BoundOptimizer>(
+      module, "Optimizer", "An optimizer over arrays, without its face.",
+      py::custom_type_setup([](PyHeapTypeObject* type) {
+        type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+        type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
+          Py_VISIT(Py_TYPE(self));
+          const bool is_made = py::detail::is_holder_constructed(self);
+          return is_made ? py::cast<BoundOptimizer&>(py::handle(self)).visit(visit, arg) : 0;
+        };
+      }))
       .def(py::init([](const std::string& rule,
                        const std::vector<std::pair<Settings, NamedArrays>>& groups,
                        double clip_norm, double clip_value, bool skip_nonfinite, int num_threads,
@@ -478,7 +481,7 @@ void bind_optimizer(py::module_& module) {
       .def_property_readonly("evaluating", &BoundOptimizer::evaluating)
       .def("get", &BoundOptimizer::get, py::arg("group"), py::arg("name"))
       .def("set", &BoundOptimizer::set, py::arg("group"), py::arg("name"), py::arg("value"))
-      .def("set_all", &BoundOptimizer::set_all, py::arg("group"), py::arg("settings"))
+      .def("set_groups", &BoundOptimizer::set_groups, py::arg("by_group"))
       .def("state", &BoundOptimizer::state, py::arg("index"))
       .def(
           "state_memory",
@@ -487,7 +490,7 @@ void bind_optimizer(py::module_& module) {
           },
           py::arg("index"))
       .def("snapshot", &BoundOptimizer::snapshot)
-      .def("load_state", &BoundOptimizer::load_state, py::arg("index"), py::arg("state"))
+      .def("load", &BoundOptimizer::load, py::arg("settings"), py::arg("states"), py::arg("steps"))
       .def("state_names", &BoundOptimizer::state_names, py::arg("group"))
       .def_property("steps", &BoundOptimizer::steps, &BoundOptimizer::set_steps)
       .def_property_readonly("params", &BoundOptimizer::params)

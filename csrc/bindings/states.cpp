@@ -1,6 +1,7 @@
 #include "bindings/states.hpp"
 
-#include <cstdint>
+#include <algorithm>
+#include <cstring>
 #include <memory>
 
 #include "bindings/arrays.hpp"
@@ -49,6 +50,28 @@ py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param
   for (std::size_t k = 0; k < rule.scalar_count; ++k)
     state[rule.scalars[k]] = py::array(py::dtype::of<double>(), Shape{}, &tensor.scalars[k], owner);
   return state;
+}
+
+LoadedState::LoadedState(const Optimizer& engine, std::size_t index, const py::dict& state)
+    : stored_(engine.stored(index)), steps_(state["step"].cast<std::int64_t>()) {
+  for (const StoredArray& to : stored_) {
+    const py::array array = as_array(state[to.name.c_str()], to.name);
+    if (!array.dtype().is(numpy_dtype(to.type)) && !array.dtype().equal(numpy_dtype(to.type)))
+      throw py::type_error(to.name + ": wrong dtype");
+    if (std::size_t(array.size()) != to.size) throw py::value_error(to.name + ": wrong shape");
+    arrays_.push_back(is_plain(array) ? plain_view(array) : plain_copy(array));
+  }
+  const RuleInfo& rule = engine.rule(engine.tensor(index).group);
+  for (std::size_t k = 0; k < rule.scalar_count; ++k)
+    scalars_[k] = state[rule.scalars[k]].cast<double>();
+}
+
+void LoadedState::write(Tensor& tensor) const {
+  for (std::size_t k = 0; k < stored_.size(); ++k)
+    if (stored_[k].size > 0)
+      std::memcpy(stored_[k].data, arrays_[k].data(), std::size_t(arrays_[k].nbytes()));
+  std::copy_n(scalars_, max_scalars, tensor.scalars);
+  tensor.steps = steps_;
 }
 
 bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner) {

@@ -4,6 +4,7 @@
 #include <pybind11/numpy.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "engine/optimizer.hpp"
@@ -22,6 +23,20 @@ py::dict state_views(Optimizer& engine, std::size_t index, const Shape& param);
 /// The same to be written: numbers are arrays without axes, too, which keep `owner` alive.
 py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param,
                         const py::object& owner);
+
+/// A state as state_views() gives it, checked, so that nothing can fail where it is written.
+class LoadedState {
+ public:
+  /// TypeError or ValueError unless the arrays have the states' dtype and size.
+  LoadedState(const Optimizer& engine, std::size_t index, const py::dict& state);
+  void write(Tensor& tensor) const;
+
+ private:
+  std::vector<StoredArray> stored_;
+  std::vector<py::array> arrays_;  // of these
+  std::int64_t steps_;
+  double scalars_[max_scalars] = {};
+};
 
 /// Whether a dict holds these, in this order: `values`, and of those that are dicts, one after the
 /// other, `inner`. They are to be the same objects, which are not touched.

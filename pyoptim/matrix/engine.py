@@ -7,7 +7,6 @@ updates with AdamW what is no matrix.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.catalog import rules
+from pyoptim.extras import native_options
 from pyoptim.matrix.products import Workspace
 from pyoptim.matrix.rule import ADAMW, ADAMW_FIELDS, SHARED, USES_ADAMW, MatrixRule, States
-from pyoptim.optimizer import native_options
 from pyoptim.parameters import Array
 from pyoptim.row_grad import RowGrad, RowSlot
 
@@ -82,7 +81,6 @@ class MatrixEngine:
         self._rule = rule
         self._own = {s.name: s for s in (*SHARED, *rule.settings, USES_ADAMW)}
         self._clip_norm: float = native_options(options)["clip_norm"]
-        self._lock = threading.RLock()
         self._groups = []
         adamw_settings = []
         for values, _ in groups:
@@ -127,7 +125,7 @@ class MatrixEngine:
         self._names = first.names
         scratch = iter(zip(self._names, self._grads, strict=True))
         taken = [
-            (self._taking(group), [(*next(scratch), None) for _ in params])
+            (self._taking(group.settings), [(*next(scratch), None) for _ in params])
             for group, (_, params) in zip(self._groups, groups, strict=True)
         ]
         # The parameters get no gradients there: they are in it for what overlaps them.
@@ -137,8 +135,8 @@ class MatrixEngine:
         )
 
     @staticmethod
-    def _taking(group: _Group) -> list[tuple[str, float]]:
-        up = not group.settings["maximize"]
+    def _taking(settings: Mapping[str, Any]) -> list[tuple[str, float]]:
+        up = not settings["maximize"]
         return [("lr", 1.0), ("weight_decay", 0.0), ("maximize", float(up))]
 
     def _place(self, groups: list[Any], by_adamw: set[int]) -> None:
@@ -160,7 +158,8 @@ class MatrixEngine:
             shapes = self._rule.states(array.shape, group.settings)
             state = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
             work = workspaces.setdefault(dtype, Workspace(dtype))
-            matrix = _Matrix(index, array.view(np.ndarray), work, state)
+            # Python's garbage collector does not see what a view keeps, and self._params does.
+            matrix = _Matrix(index, _core.bare_view(array), work, state)
             group.matrices.append(matrix)
             self._where.append(matrix)
 
@@ -268,15 +267,31 @@ class MatrixEngine:
         return self._groups[group].settings[name]
 
     def set(self, group: int, name: str, value: Any) -> None:
-        self.set_all(group, [(name, value)])
+        changed: list[list[tuple[str, Any]]] = [[] for _ in self._groups]
+        changed[group].append((name, value))
+        self.set_groups(changed)
 
-    def set_all(self, group: int, settings: Sequence[tuple[str, Any]]) -> None:
-        with self._lock:
-            own, adamw = self._checked(group, settings)
-            with self._adamw_errors():
-                self._adamw.set_all(group, adamw)
-            self._groups[group].settings.update(own)
-            self._intake.set_all(group + 1, self._taking(self._groups[group]))
+    def set_groups(self, by_group: Sequence[Sequence[tuple[str, Any]]]) -> None:
+        own, adamw = self._prepared(by_group)
+        with self._adamw_errors():
+            self._adamw.set_groups(adamw)
+        self._take_over(own)
+
+    def _prepared(
+        self, by_group: Sequence[Sequence[tuple[str, Any]]]
+    ) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+        """Check settings; return all of our own as they are to be, and AdamW's that change."""
+        checked = [self._checked(group, settings) for group, settings in enumerate(by_group)]
+        own = [
+            {**group.settings, **changed}
+            for group, (changed, _) in zip(self._groups, checked, strict=True)
+        ]
+        return own, [adamw for _, adamw in checked]
+
+    def _take_over(self, settings: list[dict[str, Any]]) -> None:
+        self._intake.set_groups([[], *map(self._taking, settings)])
+        for group, own in zip(self._groups, settings, strict=True):
+            group.settings = own
 
     def state(self, index: int) -> dict[str, Any]:
         matrix = self._where[index]
@@ -294,33 +309,42 @@ class MatrixEngine:
         return {**matrix.state, "step": matrix.count}
 
     def snapshot(self) -> tuple[int, list[dict[str, Any]]]:
-        with self._lock:
-            _, of_adamw = self._adamw.snapshot()
-            return self.steps, [
-                of_adamw[matrix]
-                if isinstance(matrix, int)
-                else {
-                    "step": matrix.steps,
-                    **{name: array.copy() for name, array in matrix.state.items()},
-                }
-                for matrix in self._where
-            ]
+        _, of_adamw = self._adamw.snapshot()
+        return self.steps, [
+            of_adamw[matrix]
+            if isinstance(matrix, int)
+            else {
+                "step": matrix.steps,
+                **{name: array.copy() for name, array in matrix.state.items()},
+            }
+            for matrix in self._where
+        ]
 
-    def load_state(self, index: int, state: dict[str, Any]) -> None:
-        matrix = self._where[index]
-        with self._lock:
-            if isinstance(matrix, int):
-                self._adamw.load_state(matrix, state)
-                return
-            for name, array in matrix.state.items():
-                array[...] = state[name]
-            matrix.steps = state["step"]
+    def load(
+        self,
+        settings: Sequence[Sequence[tuple[str, Any]]],
+        states: Sequence[dict[str, Any]],
+        steps: int,
+    ) -> None:
+        own, adamw = self._prepared(settings)
+        of_adamw = [
+            state for at, state in zip(self._where, states, strict=True) if isinstance(at, int)
+        ]
+        with self._adamw_errors():
+            self._adamw.load(adamw, of_adamw, steps)
+        self._take_over(own)
+        for matrix, state in zip(self._where, states, strict=True):
+            if isinstance(matrix, _Matrix):
+                for name, array in matrix.state.items():
+                    array[...] = state[name]
+                matrix.steps = state["step"]
+        self.steps = steps
 
     def state_names(self, group: int) -> list[str]:
         return list(dict.fromkeys(name for m in self._groups[group].matrices for name in m.state))
 
     def step(self, grads: Any, grad_scale: float) -> _core.StepInfo:
-        with self._lock, np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
             given = self._given(grads)
             before = self.steps
             for array in self._grads:

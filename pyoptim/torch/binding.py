@@ -154,8 +154,7 @@ class Binding:
         if settings == self._settings:
             return True
         try:
-            for index, values in enumerate(settings):
-                self.engine.set_all(index, values)
+            self.engine.set_groups(settings)
         except (TypeError, ValueError):  # a new binding tells what is wrong
             return False
         self._settings = settings

@@ -12,11 +12,11 @@ import torch
 
 from pyoptim import _core, matrix
 from pyoptim.catalog import Rule, rules
-from pyoptim.extras import EXTRAS, native_extras
+from pyoptim.extras import EXTRAS, native_extras, native_options
 from pyoptim.matrix.engine import MatrixEngine
 from pyoptim.matrix.rule import MatrixRule
 from pyoptim.optim import OPTIONS, unexpected_argument
-from pyoptim.optimizer import native_options, signature_settings
+from pyoptim.optimizer import signature_settings
 from pyoptim.torch.optimizer import Optimizer, OptionsEngine
 
 _MORE_OPTIONS = {name: value for name, value in EXTRAS.items() if name != "zero_grads"}

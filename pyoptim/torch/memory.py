@@ -67,7 +67,8 @@ def _is_dense(tensor: Tensor) -> bool:
 
 def as_numpy(tensor: Tensor) -> Array:
     """Return a contiguous tensor's memory as a NumPy array."""
-    tensor = tensor.detach()
+    # What detach() gives keeps the tensor, too, where Python's garbage collector does not see it.
+    tensor = tensor.data
     bfloat16 = tensor.dtype is torch.bfloat16
     array: Array = (tensor.view(torch.int16) if bfloat16 else tensor).numpy()
     return array.view(ml_dtypes.bfloat16) if bfloat16 else array
@@ -101,7 +102,7 @@ class Place:
 
     def array(self) -> Array:
         """Return the memory as the engine takes it."""
-        tensor = self.tensor.detach()
+        tensor = self.tensor.data
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
         return as_numpy(tensor)

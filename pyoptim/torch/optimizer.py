@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Self, TypeAlias
 
 import torch
 from torch.optim import optimizer as torch_optimizer
@@ -16,6 +16,7 @@ from torch.optim import optimizer as torch_optimizer
 from pyoptim._core import StepInfo
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
+from pyoptim.guard import Guard, changes, reads
 from pyoptim.points import EvaluationPoints
 from pyoptim.torch.binding import Binding
 from pyoptim.torch.memory import Tensor, as_numpy, check_steppable
@@ -53,6 +54,12 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     None if it did nothing: no parameter had a gradient, a `GradScaler` left it out, or it failed.
     """
 
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """Make an optimizer with a lock, which copies and pickles have of their own."""
+        made: Self = super().__new__(cls)
+        made._guard = Guard()
+        return made
+
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
 
@@ -64,6 +71,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
     def _make_engine(self, groups: list[Any]) -> Engine:
         return self._make(groups, self._options)
 
+    @changes
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters that have a gradient.
 
@@ -153,6 +161,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
             count += len(names)
             yield names if given is None else list(map("{} ({})".format, names, given))
 
+    @changes
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, as torch does; what could not be stepped is refused."""
         self._check_training("add_param_group()")
@@ -184,6 +193,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
             [(self._settings()[-1], list(like.values()) if self._elementwise else [])]
         )
 
+    @changes
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's; where it does not fit, nothing is changed.
 
@@ -246,12 +256,14 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                 if isinstance(value, torch.Tensor):
                     self.state[tensor][name] = value
 
+    @reads
     def state_dict(self) -> dict[str, Any]:
         """Return the state, as torch does; its tensors are those of the optimizer, not copies."""
         self._check_training("state_dict()")
         state: dict[str, Any] = super().state_dict()
         return state
 
+    @reads
     def __getstate__(self) -> dict[str, Any]:
         self._check_training("pickling or copying")
         return {**super().__getstate__(), "_options": self._options}
@@ -292,6 +304,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         if self._binding is not None and self.evaluating:
             self._binding.train()
 
+    @changes
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
         """Take in estimates of the Hessian's diagonal; see `pyoptim.Optimizer.update_hessian`.
 

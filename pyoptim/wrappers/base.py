@@ -11,6 +11,7 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.groups import row_sparse
+from pyoptim.guard import changes, reads
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
@@ -31,8 +32,8 @@ class Wrapper(EvaluationPoints):
     A subclass says what is special about it: `_moved` is called after every step that moved the
     parameters; `_gradients` changes the gradients on the way in; else it has a `step` of its own.
     Arrays that it makes by `_allocate`, and the attributes that it names in `_numbers`, are its
-    state: they are saved, loaded and copied without more being said. A wrapper is for one thread
-    at a time.
+    state: they are saved, loaded and copied without more being said. Threads that share a wrapper
+    take turns: its methods are one action each, and so are those that a subclass overrides.
 
     Parameters
     ----------
@@ -87,6 +88,7 @@ class Wrapper(EvaluationPoints):
         while isinstance(inner, Wrapper):
             inner = inner.optimizer
         self.unwrapped: Optimizer = inner
+        self._guard = inner._guard  # one action is one for all that is wrapped
         if self._gives_gradients:
             self._check_gradients()
 
@@ -127,6 +129,7 @@ class Wrapper(EvaluationPoints):
         """Whether `step` without arguments updates these parameters, or some of them."""
         return self.optimizer.updates(params)
 
+    @changes
     def step(
         self,
         grads: GradientsOrClosure = None,
@@ -164,6 +167,7 @@ class Wrapper(EvaluationPoints):
         self._after(info)
         return info
 
+    @changes
     def flush(self) -> _core.StepInfo | None:
         """Make the step that accumulated gradients are waiting for, if there are any.
 
@@ -187,6 +191,7 @@ class Wrapper(EvaluationPoints):
         """Whether the parameters are at the points of `eval`."""
         return self.optimizer.evaluating
 
+    @reads
     def state_dict(self) -> StateDict:
         """Return all that a later wrapper needs to go on, as a plain dict of copies.
 
@@ -203,6 +208,7 @@ class Wrapper(EvaluationPoints):
         inner = self.optimizer.state_dict()
         return {**self._own_state(), **{_INNER + key: value for key, value in inner.items()}}
 
+    @changes
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
 
@@ -304,6 +310,7 @@ class Wrapper(EvaluationPoints):
             self._arrays |= {f"{name}.{key}": a for key, a in zip(keys, arrays, strict=True)}
         return arrays
 
+    @reads
     def __getstate__(self) -> dict[str, Any]:
         return {
             "optimizer": self.optimizer,

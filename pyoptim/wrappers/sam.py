@@ -11,6 +11,7 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.checks import as_not_negative, as_number
 from pyoptim.groups import row_sparse
+from pyoptim.guard import changes
 from pyoptim.optimizer import Optimizer
 from pyoptim.parameters import Array
 from pyoptim.row_grad import RowGrad
@@ -111,6 +112,7 @@ class SAM(Wrapper):
     def _arguments(self) -> dict[str, Any]:
         return {"rho": self.rho, "adaptive": self.adaptive, "eta": self.eta, "eps": self.eps}
 
+    @changes
     def first_step(self, grads: Gradients = None, *, grad_scale: float = 1.0) -> None:
         """Move the parameters to the worst point near; `second_step` or `restore` comes next.
 
@@ -177,12 +179,14 @@ class SAM(Wrapper):
         before = self._copies.get(number)
         return _Part(number, ..., param, grad, np.empty_like(param) if before is None else before)
 
+    @changes
     def restore(self) -> None:
         """Bring the parameters back to where they were before `first_step`, to the bit."""
         for part in self._moved_away or ():
             self._params[part.number][part.rows] = part.before
         self._moved_away = None
 
+    @changes
     def second_step(
         self, grads: Gradients = None, *, grad_scale: float = 1.0, **keywords: Any
     ) -> _core.StepInfo | None:
