@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--out", type=Path, help="where to write the file with the new table")
     options = parser.parse_args(arguments)
+    if options.out is not None and options.out.exists():
+        parser.error(f"--out: {options.out} exists; choose another path")
 
     torch.manual_seed(0)
     tensors = load_file(options.table)

@@ -221,6 +221,22 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(dtype="F31")),
         "no tensor has dtype 'F31'",
     ),
+    "a shape of more elements than there can be": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(shape=[2**62] * 30)),
+        "a tensor has a shape of more elements than any memory holds",
+    ),
+    "a shape of many dimensions": (
+        lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(shape=[1] * 33)),
+        "a tensor has a shape of more elements than any memory holds",
+    ),
+    "a number of more than 63 bits": (
+        lambda p: signed(p, lambda fields: fields["files"][FILE].update(size=2**63)),
+        "expected a whole number of at least 0, found 9223372036854775808",
+    ),
+    "a count of saves that is none": (
+        lambda p: signed(p, lambda fields: fields.update(saves=-1)),
+        "expected a whole number of at least 0, found -1",
+    ),
     "metadata too deep": (
         lambda p: signed(p, lambda fields: fields.update(metadata=nested(101))),
         "manifest.json: metadata: more than 100 levels of lists and dicts",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, TypeGuard
 from pyoptim import _core
 from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.checkpoint.dtypes import DTYPES
-from pyoptim.checkpoint.header import LARGEST_HEADER
+from pyoptim.checkpoint.header import LARGEST_HEADER, MOST_DIMENSIONS
 from pyoptim.checkpoint.values import decode, encode
 from pyoptim.errors import CheckpointError
 
@@ -159,6 +160,8 @@ def _tensor(entry: dict[str, Any]) -> TensorEntry:
     file, dtype = _string(entry["file"]), _string(entry["dtype"])
     if dtype not in DTYPES:
         raise ValueError(f"no tensor has dtype {dtype!r}")
+    if len(shape) > MOST_DIMENSIONS or not is_whole(math.prod(max(size, 1) for size in shape)):
+        raise ValueError("a tensor has a shape of more elements than any memory holds")
     return TensorEntry(file, dtype, shape, _hexadecimal(entry["checksum"]))
 
 
@@ -187,8 +190,8 @@ def _whole(value: object) -> int:
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Return whether this is an int of at least 0, and no bool."""
-    return type(value) is int and value >= 0
+    """Return whether this is an int of at least 0 that has 63 bits, and no bool."""
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _dumped(value: Any) -> str:

@@ -40,6 +40,8 @@ def files_checked() -> Iterator[None]:
         raise UserError(str(error)) from None
     except BrokenPipeError:
         raise  # click ends quietly then
+    except MemoryError as error:
+        raise UserError(str(error) or "there is not enough memory for that") from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise UserError(f"{where}{error.strerror or error}") from None
