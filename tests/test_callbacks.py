@@ -318,6 +318,22 @@ def test_a_place_for_the_csv_file_is_found_before_training(tmp_path: Path) -> No
     assert trainer.step == 0
 
 
+def test_tensorboard_reads_runs_in_their_order_whatever_the_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for seconds, score in ((2e9, 1), (1e9, 2), (1e9, 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr("pyoptim.train.callbacks.tensorboard.time.time", lambda s=seconds: s)
+            run([score], TensorBoard(tmp_path))
+    found = EventAccumulator(str(tmp_path))
+    found.Reload()
+    assert [event.value for event in found.Scalars("val_score")] == [3]  # others are void
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_tensorboard_has_every_column(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -90,6 +90,22 @@ def test_own_checkpoints_go_and_those_with_notes_stay(
     assert len(notes) == 1
 
 
+def test_checkpoints_that_another_process_saves_meanwhile_stay(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = po.train.Trainer.save
+
+    def save(self: Any, directory: Path, **keywords: Any) -> Path:
+        path = plain(self, directory, **keywords)
+        po.checkpoint.save(directory, {}, step=10**6)
+        return path
+
+    monkeypatch.setattr(po.train.Trainer, "save", save)
+    run("train", "data.csv", *TRAIN, "--checkpoint-every", 1, "--out", "a")
+    assert [path.name for path in Path("a/checkpoints").glob("step-*")] == ["step-01000000"]
+    assert po.checkpoint.load("a/checkpoints").step == 10**6
+
+
 def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> None:
     po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
     before = contents("proj")

@@ -77,14 +77,14 @@ def check_root(directory: Path) -> None:
             f"{directory}: cannot save a checkpoint inside of another; give the directory that it "
             "is in"
         )
-    if not is_pointer(directory):
+    if not _is_pointer(directory):
         raise CheckpointError(
             f"{directory / LATEST}: not written by pyoptim, so it is not replaced; save "
             "checkpoints in another directory"
         )
 
 
-def is_pointer(directory: Path) -> bool:
+def _is_pointer(directory: Path) -> bool:
     """Return whether the file `latest` is missing or may be replaced.
 
     A damaged one may, if it is beside a checkpoint.

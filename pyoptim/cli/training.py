@@ -18,6 +18,7 @@ from pyarrow import compute
 import pyoptim as po
 from pyoptim._utils.atomic import make_directories
 from pyoptim._utils.json_text import parse_json
+from pyoptim.checkpoint import directory
 from pyoptim.checkpoint.removal import remove_checkpoints
 from pyoptim.cli.errors import UserError, settings_checked
 from pyoptim.cli.metrics import quality
@@ -102,7 +103,9 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
     with settings_checked():
         model = _make_model(problem, settings)
         trainer, saving = _make_trainer(model, problem, settings, out.checkpoints)
+        former = set()
         if settings.resume:
+            former = set(directory.names(out.checkpoints))
             trainer.resume(out.checkpoints)
     _print_problem(name, problem)
     _print_model(model, trainer, settings.optimizer)
@@ -123,8 +126,8 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
         _print("files", ", ".join(map(str, written)))
     if faults:
         raise UserError("; ".join(faults))
-    with suppress(OSError):
-        remove_checkpoints(out.checkpoints)  # nothing is left to go on with
+    with suppress(OSError):  # nothing is left to go on with
+        remove_checkpoints(out.checkpoints, former | {path.name for path in saving.paths})
 
 
 def _fit(trainer: po.train.Trainer, problem: Problem) -> po.train.History:

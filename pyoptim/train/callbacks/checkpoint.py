@@ -48,6 +48,8 @@ class Checkpoint(Monitor):
     ----------
     path : Path or None
         Of the last checkpoint.
+    paths : list of Path
+        Of all checkpoints that were saved, of which older ones may be gone.
     error : OSError, CheckpointError or None
         Why the last checkpoint could not be saved, if so.
 
@@ -94,6 +96,7 @@ class Checkpoint(Monitor):
         if self.keep.best and not monitor:
             raise ValueError("Keep(best=...) needs a monitor")
         self.path: Path | None = None
+        self.paths: list[Path] = []
         self._saved: tuple[int, int] | None = None
         self._outage = Outage(f"no checkpoint can be saved in {self.directory}")
 
@@ -143,4 +146,5 @@ class Checkpoint(Monitor):
             f"training continues, and {before} is what it can be resumed from"
         ):
             self.path = trainer.save(self.directory, keep=self.keep, score=score)
+            self.paths.append(self.path)
             self._saved = place

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyoptim._utils.text import shown
 from pyoptim.errors import CheckpointError
 
 
@@ -32,6 +33,6 @@ class Outage:
             self.error = error
             if first:
                 reason = getattr(error, "strerror", None) or error
-                warnings.warn(f"{self.what} ({reason}); {consequence}", stacklevel=3)
+                warnings.warn(shown(f"{self.what} ({reason}); {consequence}"), stacklevel=3)
         else:
             self.error = None

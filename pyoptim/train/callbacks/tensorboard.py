@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import re
 import time
 from contextlib import suppress
 from os import PathLike
@@ -18,6 +19,8 @@ from pyoptim.train.callbacks.outage import Outage
 
 if TYPE_CHECKING:
     from pyoptim.train.trainer import Trainer
+
+_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # with the second it was made in
 
 
 class TensorBoard(Callback):
@@ -88,8 +91,10 @@ class TensorBoard(Callback):
 
 
 def _new_file(directory: Path) -> GrowingFile:
-    """Create a file with a name by which TensorBoard knows it, and sorts it."""
-    start = f"events.out.tfevents.{int(time.time()):010}.{os.uname().nodename}.{os.getpid()}"
+    """Create a file with a name by which TensorBoard sorts it: after those there are."""
+    there = (_NAME.match(path.name) for path in directory.iterdir())
+    seconds = max([int(time.time()), *(int(found[1]) + 1 for found in there if found)])
+    start = f"events.out.tfevents.{seconds:010}.{os.uname().nodename}.{os.getpid()}"
     for number in itertools.count():
         with suppress(FileExistsError):
             return GrowingFile(directory / f"{start}.{number}")
