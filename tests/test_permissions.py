@@ -85,7 +85,7 @@ def test_what_may_not_be_read_or_written_is_one_line(
         ({"ro": 0o555}, (*train, "--out", "ro"), "ro may not be written to"),
         ({"ro": 0o555}, (*train, "--out", "ro/new/x"), "ro may not be written to"),
         ({"closed": 0}, (*train, "--out", "closed"), "closed"),
-        ({"closed": 0}, (*train, "--out", "closed/new"), "Permission denied"),
+        ({"closed": 0}, (*train, "--out", "closed/new"), "closed may not be written to"),
         ({"a/checkpoints": 0}, (*train, "--out", "a"), "a/checkpoints: Permission denied"),
         ({"a/checkpoints": 0}, (*train, "--out", "a", "--resume"), "a/checkpoints: Permission"),
         ({}, (*train, "--out", "file"), "file"),
@@ -113,6 +113,34 @@ def test_what_may_not_be_read_or_written_is_one_line(
         assert "Traceback" not in errors
         assert "epoch" not in errors, arguments  # nothing was trained
     assert sorted(map(str, tmp_path.rglob("*"))) == before
+
+
+CALLBACKS = """
+import os, sys
+import numpy as np, pyoptim as po
+
+x = np.ones((4, 1))
+folder = sys.argv[1]
+os.chmod(folder, 0o555)
+for callback in (po.train.Checkpoint(f"{folder}/run"), po.train.CSVLogger(f"{folder}/log.csv")):
+    run = po.train.Trainer(po.models.Linear(1), progress=False, callbacks=[callback])
+    try:
+        run.fit(x, x)
+    except PermissionError as error:
+        print(run.step, os.path.basename(error.filename))
+"""
+
+
+def test_a_folder_that_may_not_be_written_to_is_found_before_training(tmp_path: Path) -> None:
+    (tmp_path / "ro").mkdir()
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", CALLBACKS, str(tmp_path / "ro")],
+        preexec_fn=without_privileges,
+        capture_output=True,
+        text=True,
+    )
+    (tmp_path / "ro").chmod(0o755)
+    assert (run.stdout, run.stderr) == ("0 ro\n0 ro\n", "")
 
 
 # Names that are not UTF-8

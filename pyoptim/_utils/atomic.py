@@ -209,6 +209,28 @@ def sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def check_writable(folder: Path) -> None:
+    """Check that files may be made in a directory, which may be missing.
+
+    Raises
+    ------
+    NotADirectoryError, PermissionError
+        Naming the directory that is there.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if _is_there(path))
+    if not existing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is not a directory", os.fspath(existing))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "may not be written to", os.fspath(existing))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # then the directory above may not be written to
+        return False
+
+
 def make_directories(path: Path) -> None:
     """Create a directory and those above it, and return once they are on disk."""
     missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]

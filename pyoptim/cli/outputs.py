@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from pyoptim import plots
-from pyoptim._utils.atomic import is_stream, naming, remove_abandoned
+from pyoptim._utils.atomic import check_writable, is_stream, naming, remove_abandoned
 from pyoptim._utils.ownership import OPTION, check_not_input, check_replaceable
 from pyoptim.checkpoint import directory
 from pyoptim.checkpoint.files import is_safetensors
@@ -108,9 +107,7 @@ def _is_predictions(path: Path) -> bool:
 
 
 def _check_writable(folder: Path) -> None:
-    """Check that a directory may be written to, or made."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir():
-        raise UserError(f"--out {folder}: {existing} is not a directory")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(f"--out {folder}: {existing} may not be written to")
+    try:
+        check_writable(folder)
+    except (NotADirectoryError, PermissionError) as error:
+        raise UserError(f"--out {folder}: {error.filename} {error.strerror}") from None

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pyoptim._utils.atomic import check_writable
 from pyoptim.checkpoint import Keep
 from pyoptim.checkpoint.directory import check_root
 from pyoptim.checkpoint.retention import as_policy
@@ -109,6 +110,7 @@ class Checkpoint(Monitor):
         """Forget an earlier training run, and refuse a directory of something else."""
         super().on_fit_begin(trainer)
         check_root(self.directory)
+        check_writable(self.directory)
         self._saved = None
 
     def on_step_end(self, trainer: Trainer) -> None:

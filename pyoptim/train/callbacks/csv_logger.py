@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pyoptim._utils.atomic import remove_abandoned
+from pyoptim._utils.atomic import check_writable, remove_abandoned
 from pyoptim._utils.ownership import check_replaceable
 from pyoptim._utils.text import shown
 from pyoptim.checks import as_flag
@@ -64,6 +64,7 @@ class CSVLogger(Callback):
             raise IsADirectoryError(
                 f"{shown(self.path)}: a directory, where CSVLogger needs a file"
             )
+        check_writable(self.path.parent)
         check_replaceable(self.path, is_history, self.overwrite)
         remove_abandoned(self.path.parent)
 
