@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyoptim._utils.atomic import replace_bytes
 from pyoptim._utils.ownership import check_replaceable, has_marker
+from pyoptim._utils.text import shown
 from pyoptim.checks import as_count, as_number
 from pyoptim.dependencies import requires
 from pyoptim.train import History
@@ -132,7 +133,7 @@ def plot_schedule(
         if not callable(function):
             raise TypeError(f"schedule must be a schedule, got {type(function).__name__}")
         rates = [as_number(f"schedule({step})", function(step)) for step in range_of_steps]
-        axes.plot(range_of_steps, rates, label=str(name), linewidth=1.6)
+        axes.plot(range_of_steps, rates, label=_plain(str(name)), linewidth=1.6)
     axes.update_datalim([(0, 0)])  # so that a rate that hardly changes looks so
     axes.autoscale_view()
     axes.set_xlabel("step")
@@ -211,6 +212,11 @@ def _label(column: str) -> str:
     return name.replace("_", " ")
 
 
+def _plain(label: str) -> str:
+    """Return a label that is drawn as it is: dollar signs would begin a formula."""
+    return shown(label).replace("$", r"\$")
+
+
 def _draw_metrics(axes: Axes, history: History, metrics: list[str]) -> None:
     for name in metrics:
         _draw_curve(axes, history, name, _label(name), None if len(metrics) > 1 else _VALIDATION)
@@ -222,7 +228,7 @@ def _draw_curve(axes: Axes, history: History, column: str, label: str, color: st
     axes.plot(
         history["epoch"],
         history[column],
-        label=label,
+        label=_plain(label),
         color=color,
         marker=marker,
         markersize=3.5,

@@ -87,7 +87,7 @@ def test_inspect_shows_a_checkpoint(run: Run) -> None:
         "lr: 0.5",
         'm: {"$tensor": "metadata.m"}',
         'best: {"$float": "inf"}',
-        'text: "\\u001b[31mred"',
+        "text: \\x1b[31mred",
     ]
     assert run("inspect", "run/step-00000001").splitlines()[0] == "path      run/step-00000001"
 

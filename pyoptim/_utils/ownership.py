@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from pyoptim._utils.atomic import is_stream
+from pyoptim._utils.text import shown
 
 ARGUMENT = "overwrite=True"  # how programs allow it
 OPTION = "--force"  # how users of the command line do
@@ -77,7 +78,7 @@ def check_not_input(
     path = Path(path)
     for other in map(Path, inputs):
         if path.exists() and other.exists() and path.samefile(other):
-            message = f"is {what} ({other}); choose another path"
+            message = f"is {what} ({shown(other)}); choose another path"
             raise FileExistsError(errno.EEXIST, message, os.fspath(path))
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from pyoptim._utils.atomic import replace_file, write
 from pyoptim._utils.ownership import check_replaceable
+from pyoptim._utils.text import shown
 from pyoptim.checkpoint.dtypes import DTYPES, to_name, to_numpy
 from pyoptim.checkpoint.header import (
     LARGEST_HEADER,
@@ -116,7 +117,7 @@ def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | m
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: no such file") from None
+        raise FileNotFoundError(f"{shown(path)}: no such file") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
@@ -268,9 +269,13 @@ def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Arra
         array = np.asarray(value)
         if to_name(array.dtype) is None:
             known = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
-            raise TypeError(f"{name}: safetensors has no dtype {array.dtype}; it has {known}")
+            raise TypeError(
+                f"{shown(name)}: safetensors has no dtype {array.dtype}; it has {known}"
+            )
         if array.ndim > MOST_DIMENSIONS:
-            raise ValueError(f"{name}: {array.ndim} dimensions are more than {MOST_DIMENSIONS}")
+            raise ValueError(
+                f"{shown(name)}: {array.ndim} dimensions are more than {MOST_DIMENSIONS}"
+            )
         yield name, array
 
 

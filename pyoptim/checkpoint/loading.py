@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from pyoptim._utils.text import shown
 from pyoptim.checkpoint import directory as folder
 from pyoptim.checkpoint.files import MappedFile
 from pyoptim.checkpoint.manifest import (
@@ -108,7 +109,7 @@ def load(path: str | PathLike[str]) -> Checkpoint:
             continue
         if faults:
             message = f"the latest checkpoint is damaged, {found.path} is loaded: "
-            warnings.warn(message + "; ".join(faults), stacklevel=2)
+            warnings.warn(shown(message + "; ".join(faults)), stacklevel=2)
         return found
     raise CheckpointError("; ".join(faults) or f"{directory}: no checkpoint is there")
 
@@ -175,7 +176,7 @@ def verify(path: str | PathLike[str]) -> None:
     """
     faults = [str(fault) for _, fault in verified(path) if fault is not None]
     if faults:
-        raise CheckpointError("\n".join(faults))
+        raise CheckpointError(*faults)
 
 
 def verified(path: str | PathLike[str]) -> Iterator[tuple[Path, CheckpointError | None]]:
@@ -289,7 +290,7 @@ def _candidates(directory: Path, first: str | None) -> Iterator[Path]:
 def _existing(path: str | PathLike[str]) -> Path:
     found = Path(path)
     if not found.exists():
-        raise FileNotFoundError(f"{path}: no such directory")
+        raise FileNotFoundError(f"{shown(path)}: no such directory")
     if not found.is_dir():
         raise CheckpointError(f"{path}: not a directory")
     return found

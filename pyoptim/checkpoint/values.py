@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.text import shown
+
 _ARRAY = "$tensor"
 _FLOAT = "$float"  # one of nan, inf, -inf, which JSON does not have
 _DEEPEST = 100  # levels of lists and dicts in each other: no recursion ends elsewhere
@@ -50,7 +52,7 @@ def encode(
         tensors[path] = value
         return {_ARRAY: path}
     if depth == _DEEPEST:
-        raise ValueError(f"{path[:40]}...: {_TOO_DEEP}")
+        raise ValueError(f"{shown(path[:40])}...: {_TOO_DEEP}")
     if isinstance(value, list | tuple):
         return [encode(item, tensors, f"{path}.{i}", depth + 1) for i, item in enumerate(value)]
     if isinstance(value, Mapping):
@@ -58,7 +60,7 @@ def encode(
             _escaped(key, path): encode(item, tensors, f"{path}.{key}", depth + 1)
             for key, item in value.items()
         }
-    raise TypeError(f"{path}: a checkpoint cannot hold {type(value).__name__}")
+    raise TypeError(f"{shown(path)}: a checkpoint cannot hold {type(value).__name__}")
 
 
 def decode(value: Any, tensors: Mapping[str, Any], depth: int = 0) -> Any:

@@ -15,8 +15,12 @@ def main() -> None:
     try:
         with requires("the command line", "cli"):
             from pyoptim.cli.commands import pyoptim
+            from pyoptim.cli.output import abandon_broken_streams
 
-            pyoptim(prog_name="pyoptim")
+            try:
+                pyoptim(prog_name="pyoptim")
+            finally:
+                abandon_broken_streams()
     except MissingPackageError as error:
         print(f"pyoptim: {error}", file=sys.stderr)
         sys.exit(1)

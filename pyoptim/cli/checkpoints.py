@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import click
-
+from pyoptim._utils.text import listed, shown
 from pyoptim.checkpoint import directory, latest
 from pyoptim.checkpoint.dtypes import DTYPES
 from pyoptim.checkpoint.files import MappedFile
 from pyoptim.checkpoint.loading import verified
 from pyoptim.checkpoint.manifest import read_manifest
 from pyoptim.cli.files import read_trained
+from pyoptim.cli.output import show
 from pyoptim.cli.outputs import CHECKPOINTS, COLUMNS_KEY, MODEL_FILE
 from pyoptim.errors import CheckpointError
 from pyoptim.models import read_metadata
@@ -36,7 +36,7 @@ def verify_path(path: Path) -> bool:
     """
     whole = True
     for found, fault in _verified(path):
-        click.echo(f"ok       {found}" if fault is None else f"DAMAGED  {fault}")
+        show(f"ok       {shown(found)}" if fault is None else f"DAMAGED  {fault}")
         whole = whole and fault is None
     return whole
 
@@ -118,9 +118,9 @@ def inspect_path(path: Path, as_json: bool) -> None:
     content = _content(path)
     if as_json:
         found = {**content.facts, "tensors": content.tensors, "metadata": content.metadata}
-        click.echo(json.dumps(found, indent=2))
+        show(json.dumps(found, indent=2))
     else:
-        click.echo("\n".join(_table(content)))
+        show("\n".join(_table(content)))
 
 
 def _content(path: Path) -> Content:
@@ -168,14 +168,14 @@ def _tensor(dtype: str, shape: list[int]) -> dict[str, Any]:
 def _table(content: Content) -> list[str]:
     lines = []
     for name, value in content.facts.items():
-        shown = _size(value) if name == "size" else value
-        shown = ", ".join(shown) if isinstance(shown, list) else shown
-        if shown is not None:
-            lines.append(f"{name:<10}{shown}")
+        text = _size(value) if name == "size" else value
+        text = listed(text) if isinstance(text, list) else text
+        if text is not None:
+            lines.append(f"{name:<10}{shown(text)}")
     rows = [("tensor", "dtype", "shape", "size")]
     for name, tensor in content.tensors.items():
         shape = " x ".join(map(str, tensor["shape"])) or "scalar"
-        rows.append((name, tensor["dtype"], shape, _size(tensor["size"])))
+        rows.append((shown(name), tensor["dtype"], shape, _size(tensor["size"])))
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines.append("")
     for name, dtype, shape, size in rows:
@@ -185,19 +185,14 @@ def _table(content: Content) -> list[str]:
     metadata = content.metadata
     if metadata:
         entries = metadata.items() if isinstance(metadata, dict) else [("metadata", metadata)]
-        lines += ["", *(f"{_printable(key)}: {_shortened(value)}" for key, value in entries)]
+        lines += ["", *(f"{shown(key)}: {_shortened(value)}" for key, value in entries)]
     return lines
-
-
-def _printable(text: str) -> str:
-    """Return text without characters that a terminal would obey."""
-    return text if text.isprintable() else json.dumps(text)
 
 
 def _shortened(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    shown = _printable(text)
-    return shown if len(shown) <= _LONGEST_VALUE else f"{shown[: _LONGEST_VALUE - 3]}..."
+    plain = shown(text)
+    return plain if len(plain) <= _LONGEST_VALUE else f"{plain[: _LONGEST_VALUE - 3]}..."
 
 
 def _size(count: int) -> str:

@@ -11,6 +11,7 @@ import click
 import pyoptim as po
 from pyoptim.cli.errors import UserError, files_checked, settings_checked
 from pyoptim.cli.optimizers import all_rules, find_rule
+from pyoptim.cli.output import escaped_errors, stdout_checked
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATH = click.Path(exists=True, path_type=Path)
@@ -42,7 +43,22 @@ class _BatchSize(click.ParamType[int | str]):
             self.fail(f"{value!r} is neither a whole number of at least 1 nor auto.", param, ctx)
 
 
+class _Commands(click.Group):
+    """The commands, whose errors are escaped."""
+
+    def make_context(self, *arguments: Any, **keywords: Any) -> click.Context:
+        """Read the arguments before a command's name."""
+        with escaped_errors():
+            return super().make_context(*arguments, **keywords)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command."""
+        with escaped_errors():
+            return super().invoke(ctx)
+
+
 @click.group(
+    cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="For C and C++: python -m pyoptim --cmake-dir, --include-dir or --lib-dir tells where "
     "the files are.",
@@ -169,7 +185,10 @@ def train(
     becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
 
     Ctrl-C ends training after the step that is under way and saves a checkpoint: the same command
-    with --resume goes on as if it had not been stopped. Once a model is written, checkpoints go.
+    with --resume goes on as if it had not been stopped. After the last epoch it waits until the
+    model is written. Once a model is written, checkpoints go.
+
+    With rows held out, the model has the weights of the epoch with the smallest validation loss.
 
     Files that pyoptim train did not write stay: if one has a name above, nothing runs.
     """
@@ -263,9 +282,16 @@ def info(name: str | None) -> None:
     """
     if name is not None:
         with settings_checked():
-            _show_rule(find_rule(name))
+            rule = find_rule(name)
+        with stdout_checked():
+            _show_rule(rule)
         return
-    po.show_config()
+    with stdout_checked():
+        po.show_config()
+        _show_rules()
+
+
+def _show_rules() -> None:
     click.echo("\nOptimizers (pyoptim info NAME tells more):")
     width = 1 + max(len(rule.name) for rule in all_rules())
     for rule in all_rules():

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TextIO
 
-import click
 import numpy as np
 from pyarrow import compute
 
@@ -16,6 +14,7 @@ from pyoptim._utils.atomic import replace_text
 from pyoptim.cli.errors import UserError
 from pyoptim.cli.files import Trained, read_trained
 from pyoptim.cli.metrics import quality
+from pyoptim.cli.output import say, stdout_checked
 from pyoptim.parameters import Array
 from pyoptim.tabular import Labels, TableError, read_table
 from pyoptim.tabular.errors import count
@@ -31,11 +30,12 @@ def predict_table(directory: Path, data: Path, out: Path | None, probabilities: 
     predicted = trained.model.predict(inputs)
     shares = trained.model.predict_proba(inputs) if probabilities else None
     if out is None:
-        _write(sys.stdout, trained, predicted, shares)
+        with stdout_checked() as stdout:
+            _write(stdout, trained, predicted, shares)
     else:
         replace_text(out, lambda file: _write(file, trained, predicted, shares))
     if trained.target.target.column in table.column_names:
-        click.echo(_measure(trained, table, predicted), err=True)
+        say(_measure(trained, table, predicted), err=True)
 
 
 def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | None) -> None:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import click
 import matplotlib  # noqa: F401 - if it is missing, that is an error before training
 import numpy as np
 import pyarrow as pa
@@ -18,11 +17,13 @@ from pyarrow import compute
 import pyoptim as po
 from pyoptim._utils.atomic import make_directories
 from pyoptim._utils.json_text import parse_json
+from pyoptim._utils.text import shown
 from pyoptim.checkpoint import directory
 from pyoptim.checkpoint.removal import remove_checkpoints
 from pyoptim.cli.errors import UserError, settings_checked
 from pyoptim.cli.metrics import quality
 from pyoptim.cli.optimizers import find_rule
+from pyoptim.cli.output import say
 from pyoptim.cli.outputs import COLUMNS_KEY, TARGET_KEY, Out
 from pyoptim.parameters import Array
 from pyoptim.tabular import (
@@ -39,9 +40,11 @@ from pyoptim.tabular import (
 from pyoptim.tabular.errors import count, listing, no_such_column
 from pyoptim.tabular.target import Task
 from pyoptim.train.data import split_rows
+from pyoptim.train.interrupts import interrupts
 
 _TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
 _SHOWN_CLASSES = 10
+_SIGNALLED = 128  # and the number of a signal: the status that shells expect
 _INTERRUPTED = 130  # the status that shells expect after Ctrl-C
 
 
@@ -103,15 +106,35 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
     with settings_checked():
         model = _make_model(problem, settings)
         trainer, saving = _make_trainer(model, problem, settings, out.checkpoints)
-        former = set()
+        former: set[str] = set()
         if settings.resume:
             former = set(directory.names(out.checkpoints))
             trainer.resume(out.checkpoints)
     _print_problem(name, problem)
     _print_model(model, trainer, settings.optimizer)
 
-    with np.errstate(over="ignore", invalid="ignore"):
-        history = _fit(trainer, problem)
+    with interrupts(None) as signals:
+        # A signal after the last epoch waits until the model is written.
+        trainer.callbacks.append(po.train.Lambda(on_fit_end=lambda _: signals.hold()))
+        with np.errstate(over="ignore", invalid="ignore"):
+            _fit(trainer, problem)
+        _finish(trainer, saving, former, problem, out)
+        if signals.held:
+            raise SystemExit(_SIGNALLED + signals.held.pop())
+
+
+def _finish(
+    trainer: po.train.Trainer,
+    saving: po.train.Checkpoint,
+    former: set[str],
+    problem: Problem,
+    out: Out,
+) -> None:
+    """Write the model, or say how to go on with a run that was interrupted.
+
+    The run's checkpoints, `former` ones among them, go once the model is there.
+    """
+    model, history = trainer.model, trainer.history
     if history.stop_reason is po.train.StopReason.INTERRUPTED:
         _print("training", f"interrupted after {count(trainer.step, 'step')}")
         if saving.error is not None:
@@ -287,7 +310,7 @@ def _write(
 
 
 def _print(label: str, text: str) -> None:
-    click.echo(f"{label:<10}{text}")
+    say(f"{label:<10}{shown(text)}")
 
 
 def _print_problem(name: str, problem: Problem) -> None:

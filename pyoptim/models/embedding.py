@@ -238,7 +238,9 @@ class EmbeddingMLP(MLP):
         inputs = self._scratch("inputs", (len(parts[0]), self.sizes[0]), self.dtype)
         for table, entries in self._entries(parts):
             mean = table.is_bag and self.bag == "mean"
-            _core.bag_inputs(table.name, self.params[table.param], mean, *entries, inputs, table.at)
+            _core.bag_inputs(
+                shown(table.name), self.params[table.param], mean, *entries, inputs, table.at
+            )
         if self.numbers:
             inputs[:, self._numbers_at :] = parts[-1]
         return inputs
@@ -302,7 +304,7 @@ class EmbeddingMLP(MLP):
             shape = (entries.ids.size, table.width)
             values = self._scratch(table.name, shape, self.dtype)
             value += _core.bag_slopes(
-                table.name,
+                shown(table.name),
                 self.params[table.param],
                 mean,
                 *entries,

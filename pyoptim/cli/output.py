@@ -1,0 +1,84 @@
+"""What commands write to the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from pyoptim._utils.streams import QuietStream
+from pyoptim._utils.text import shown, shown_lines
+from pyoptim.cli.errors import UserError
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Write a message; where the stream is closed, broken or full, it is lost, and nothing else."""
+    stream = QuietStream(sys.stderr if err else sys.stdout)
+    stream.write(shown_lines(text) + "\n")
+    stream.flush()
+
+
+def show(text: str) -> None:
+    """Write what a command is for to stdout."""
+    with stdout_checked():
+        click.echo(shown_lines(text))
+
+
+@contextmanager
+def stdout_checked() -> Iterator[Any]:
+    """Give a stream that is stdout; UserError if it cannot be written."""
+    stream: Any = sys.stdout
+    if stream is None:
+        raise UserError("stdout: there is none to write to; give --out, or do not close it")
+    try:
+        yield _Shown(stream) if stream.isatty() else stream
+        stream.flush()
+    except BrokenPipeError:
+        raise  # click ends quietly then
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"stdout: cannot be written ({reason})") from None
+
+
+class _Shown:
+    """A terminal, which is shown data without what it would obey."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        self._stream.write(shown_lines(text))
+        return len(text)
+
+
+@contextmanager
+def escaped_errors() -> Iterator[None]:
+    """Show errors of the command line without what a terminal would obey."""
+    try:
+        yield
+    except click.ClickException as error:
+        one_line = isinstance(error, UserError)
+        message = shown(error.message) if one_line else shown_lines(error.message)
+        vars(error)["message"] = message
+        raise
+
+
+def abandon_broken_streams() -> None:
+    """Keep what could not be written from changing the status when the process ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)
+            except (OSError, ValueError):
+                pass
