@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim._utils.equality import same_values
 from pyoptim.checks import as_plain, as_real
 from pyoptim.parameters import Array
 
@@ -51,6 +52,16 @@ class CSR:
     def nonzeros(self) -> int:
         """The number of values that are stored."""
         return int(self.indptr[-1] - self.indptr[0])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CSR):
+            return NotImplemented
+        return self.shape == other.shape and same_values(self.values, other.values)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"CSR({self.shape[0]} x {self.shape[1]}, {self.nonzeros} values of {self.dtype})"
 
     def __len__(self) -> int:
         return self.shape[0]

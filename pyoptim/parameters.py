@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim._utils.equality import same_values
 from pyoptim._utils.text import listed, shown
 from pyoptim.row_grad import Gradients, RowGrad, RowSlot
 from pyoptim.selection import Selection, match
@@ -136,6 +137,8 @@ class Parameters(Mapping[str, Array]):
            [-1., -1.]], dtype=float32), array([0., 0.], dtype=float32))
     """
 
+    __slots__ = ("__weakref__", "_arrays", "_grads", "_pieces", "_row_sparse", "_size")
+
     def __init__(
         self,
         spec: Mapping[str, int | Shape | npt.ArrayLike],
@@ -161,9 +164,9 @@ class Parameters(Mapping[str, Array]):
             dtype = found.pop() if found else np.dtype(np.float32)
         dtypes = _dtypes(dtype, shapes)
         by_rows = {row_sparse} if isinstance(row_sparse, str) else set(row_sparse)
-        self.row_sparse = tuple(name for name in shapes if name in by_rows)
+        self._row_sparse = tuple(name for name in shapes if name in by_rows)
         _check_row_sparse(by_rows, shapes)
-        self.size = _elements(shapes)
+        self._size = _elements(shapes)
         _check_allowed(len(shapes), self.size)
         if self.size * 8 > sys.maxsize // 4:
             raise MemoryError(f"{self.size} parameters are more than any memory holds")
@@ -184,6 +187,16 @@ class Parameters(Mapping[str, Array]):
         self._grads = Gradients({name: kept[name] for name in shapes})
         for name, array in given.items():
             self._arrays[name][...] = array.astype(dtypes[name], copy=False)
+
+    @property
+    def row_sparse(self) -> tuple[str, ...]:
+        """The names of the row-sparse parameters."""
+        return self._row_sparse
+
+    @property
+    def size(self) -> int:
+        """The number of parameters, all arrays together."""
+        return self._size
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -218,6 +231,14 @@ class Parameters(Mapping[str, Array]):
         if name not in self._arrays:
             raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
         self._arrays[name][...] = value
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the parameters have the same names, types, shapes and values, in this order."""
+        if not isinstance(other, Parameters):
+            return NotImplemented
+        return self.row_sparse == other.row_sparse and same_values(self._arrays, other._arrays)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.equality import same_values
 from pyoptim._utils.text import listed
 
 if TYPE_CHECKING:
@@ -64,6 +65,13 @@ class RowGrad:
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", _as_rows(self.rows))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RowGrad):
+            return NotImplemented
+        return same_values((self.rows, self.values), (other.rows, other.values))
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 def _as_rows(given: Sequence[int] | Array) -> Array:
     if isinstance(given, np.ma.MaskedArray):
@@ -93,6 +101,8 @@ class Gradients(Mapping[str, Any]):
     ``grads["w"] = values`` copies into the array; ``grads["table"] = RowGrad(...)`` keeps it.
     """
 
+    __slots__ = ("_kept",)
+
     def __init__(self, kept: Mapping[str, Array | RowSlot]) -> None:
         self._kept = dict(kept)
 
@@ -114,6 +124,17 @@ class Gradients(Mapping[str, Any]):
             raise TypeError(f"{name!r} is not row-sparse: its gradient is an array, got a RowGrad")
         else:
             kept[...] = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Gradients):
+            return NotImplemented
+        return same_values(dict(self), dict(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {grad!r}" for name, grad in self.items())
+        return f"Gradients({shown})"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kept)

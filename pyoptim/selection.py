@@ -31,9 +31,16 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
         The gradients of those that are selected.
     """
 
+    __slots__ = ("__weakref__", "_names", "_whole")
+
     def __init__(self, whole: Parameters, names: Iterable[str]) -> None:
-        self.whole = whole
+        self._whole = whole
         self._names = tuple(names)
+
+    @property
+    def whole(self) -> Parameters:
+        """All of the parameters."""
+        return self._whole
 
     @property
     def grads(self) -> Mapping[str, Any]:
@@ -44,6 +51,13 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
         if name not in self._names:
             raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
         return self.whole[name]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Selection):
+            return NotImplemented
+        return self._names == other._names and self.whole == other.whole
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from pyoptim._utils.equality import same_values
 from pyoptim._utils.text import shown
 from pyoptim.checkpoint import directory as folder
 from pyoptim.checkpoint.files import MappedFile
@@ -29,7 +30,7 @@ from pyoptim.parameters import Array
 _MOST_FAULTS = 5  # that a message names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Checkpoint:
     """What was saved.
 
@@ -53,6 +54,13 @@ class Checkpoint:
     metadata: Any
     score: float | None
     saved: str
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Checkpoint):
+            return NotImplemented
+        return same_values(vars(self), vars(other))
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def load(path: str | PathLike[str]) -> Checkpoint:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.equality import same_values
 from pyoptim._utils.ownership import check_replaceable
 from pyoptim._utils.text import listed, shown
 
@@ -67,6 +68,13 @@ class History:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History):
+            return NotImplemented
+        return same_values(vars(self), vars(other))
+
+    __hash__ = None  # type: ignore[assignment]
 
     def to_csv(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the table as comma-separated values with a header, in one move.
