@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any, Literal, TypeAlias
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_flag, as_number, check_positive
+from pyoptim.checks import as_count, as_flag, as_number, as_positive
 
 StateDType: TypeAlias = Literal["float32", "bfloat16", "float8"]
 MasterWeights: TypeAlias = Literal["float32", "split"]
@@ -115,16 +115,15 @@ def _chosen(name: str, value: Any) -> Enum:
 
 def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options as the engine takes them, 0 for None."""
+    limits = {}
     for name in ("clip_norm", "clip_value"):
         value = options.get(name)
-        if value is not None:
-            check_positive(name, as_number(name, value))
+        limits[name] = 0.0 if value is None else as_positive(name, value)
     threads = options.get("num_threads")
     if threads is not None:
         threads = as_count("num_threads", threads, _core.most_threads)
     return {
-        "clip_norm": options.get("clip_norm") or 0.0,
-        "clip_value": options.get("clip_value") or 0.0,
+        **limits,
         "skip_nonfinite": as_flag("skip_nonfinite", options.get("skip_nonfinite", False)),
         "num_threads": threads or 0,
     }

@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 from pyoptim import _core
+from pyoptim._utils.fixed import FixedDict, FixedList
 from pyoptim._utils.text import listed
 from pyoptim.catalog import Rule
 from pyoptim.engine import Engine
-from pyoptim.extras import native_extras, native_options
+from pyoptim.extras import EXTRAS, native_extras, native_options
 from pyoptim.groups import Params as Params
 from pyoptim.groups import as_groups, belongs, with_grads
 from pyoptim.guard import Guard, changes, reads
+from pyoptim.param_group import SHARED_SETTINGS, as_setting, check_may_vary, value_at
 from pyoptim.param_group import ParamGroup as ParamGroup
 from pyoptim.param_group import ScalarOrSchedule as ScalarOrSchedule
 from pyoptim.param_group import StepFunction as StepFunction
-from pyoptim.param_group import as_setting, check_may_vary
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
 from pyoptim.selection import Selection
 from pyoptim.state_dict import StateDict, fitting
+
+_OPTIONS = {"clip_norm", "clip_value", "skip_nonfinite", "num_threads", *EXTRAS}
+_FIXED_GROUPS = "param_groups: the groups of an optimizer cannot change; make a new optimizer"
+_FIXED_STATE = (
+    "state: an optimizer's state cannot be changed here; use load_state_dict, or make a new "
+    "optimizer to start anew"
+)
 
 
 class Optimizer(EvaluationPoints):
@@ -78,18 +85,19 @@ class Optimizer(EvaluationPoints):
             scheduled = {name: value for name, value in settings.items() if callable(value)}
             for name, schedule in scheduled.items():
                 check_may_vary(self._rule, name)
-                settings[name] = schedule(0)
+                settings[name] = value_at(name, schedule, 0)
             schedules.append(scheduled)
             values = [(name, as_setting(self._rule, name, x)) for name, x in settings.items()]
             native_groups.append((values, with_grads(group["params"])))
         self._native = self._engine(native_groups, options)
         arrays = iter(self._native.params)
-        self.param_groups = [
+        groups_made = [
             ParamGroup(
                 self._rule, self._native, self._guard, i, [next(arrays) for _ in params], scheduled
             )
             for i, (params, scheduled) in enumerate(zip(self._groups, schedules, strict=True))
         ]
+        self._param_groups = FixedList(groups_made, _FIXED_GROUPS)
 
     def _engine(self, groups: list[Any], options: Mapping[str, Any]) -> Engine:
         """Return what makes the steps."""
@@ -110,6 +118,22 @@ class Optimizer(EvaluationPoints):
         """Whether `step` without arguments updates these parameters, or some of them."""
         return all(belongs(group, params) for group in self._groups)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute of the caller's own; settings and options are not attributes."""
+        fields = self._rule.fields if self.rule else ()
+        if name in SHARED_SETTINGS or any(field.name == name for field in fields):
+            raise AttributeError(
+                f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
+            )
+        if name in _OPTIONS:
+            raise AttributeError(f"{name}: an option cannot change; make a new optimizer")
+        super().__setattr__(name, value)
+
+    @property
+    def param_groups(self) -> Sequence[ParamGroup]:
+        """The groups of parameters, whose settings can be changed."""
+        return self._param_groups
+
     @property
     def scheduled(self) -> bool:
         """Whether a setting of a group is a schedule."""
@@ -123,11 +147,12 @@ class Optimizer(EvaluationPoints):
     @property
     def state(self) -> Mapping[str, Mapping[str, Any]]:
         """The state of every parameter, by its name or number: read-only views and numbers."""
-        return MappingProxyType(
+        return FixedDict(
             {
-                key: MappingProxyType(self._native.state(index))
+                key: FixedDict(self._native.state(index), _FIXED_STATE)
                 for index, key in enumerate(self._keys)
-            }
+            },
+            _FIXED_STATE,
         )
 
     def step(
@@ -180,7 +205,11 @@ class Optimizer(EvaluationPoints):
     def _follow_schedules(self) -> None:
         """Set all that is a schedule to its value at the next step: all of it, or nothing."""
         steps = self._native.steps
-        self._native.set_groups([group.scheduled_at(steps) for group in self.param_groups])
+        settings = [group.scheduled_at(steps) for group in self.param_groups]
+        try:
+            self._native.set_groups(settings)
+        except ValueError as error:
+            raise ValueError(f"{error}, by a schedule at step {steps}") from None
 
     def _in_order(self, grads: Mapping[str, Any]) -> list[Any]:
         given = {str(key): grad for key, grad in grads.items()}

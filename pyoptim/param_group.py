@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from pyoptim._utils.equality import same_values
+from pyoptim._utils.fixed import FixedList
 from pyoptim._utils.text import listed
 from pyoptim.catalog import Rule
 from pyoptim.checks import as_number
@@ -20,15 +22,17 @@ StepFunction: TypeAlias = Callable[[int], float]
 ScalarOrSchedule: TypeAlias = float | StepFunction
 """What a setting that is not a flag may be."""
 
-_SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
+_FIXED = "params: the arrays of a group cannot change; make a new optimizer"
+SHARED_SETTINGS = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
 _FLAGS = ("decoupled_weight_decay", "maximize")
 
 
 class ParamGroup(MutableMapping[str, Any]):
     """Parameters that share settings: ``group["lr"] = 0.1`` takes effect at the next step.
 
-    ``group["params"]`` is the list of its arrays. All settings but flags may be a number or a
-    schedule.
+    ``group["params"]`` is the list of its arrays, which cannot change. All settings but flags may
+    be a number or a schedule. A group is not copied apart from its optimizer; ``dict(group)`` has
+    its settings.
 
     Attributes
     ----------
@@ -48,10 +52,10 @@ class ParamGroup(MutableMapping[str, Any]):
         self._native = native
         self._guard = guard
         self._index = index
-        self._params = params
+        self._params = FixedList(params, _FIXED)
         self._rule = rule
         self._flags = _flags(rule)
-        self._names = (*_SHARED_SETTINGS, *(field.name for field in rule.fields))
+        self._names = (*SHARED_SETTINGS, *(field.name for field in rule.fields))
         self.schedules = schedules
 
     @reads
@@ -68,7 +72,7 @@ class ParamGroup(MutableMapping[str, Any]):
     @changes
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
-            raise ValueError("the params of a group cannot change; make a new optimizer")
+            raise ValueError(_FIXED)
         if name not in self._names:
             raise KeyError(f"no setting {name!r}; there are {listed(self)}")
         if not callable(value):
@@ -76,14 +80,14 @@ class ParamGroup(MutableMapping[str, Any]):
             self.schedules.pop(name, None)
         else:
             check_may_vary(self._rule, name)
-            first = as_number(name, self._guard.asked(value, self._native.steps))
+            first = value_at(name, value, self._native.steps, self._guard.asked)
             self._native.set(self._index, name, first)
             self.schedules[name] = value
 
     def scheduled_at(self, step: int) -> list[tuple[str, float]]:
         """Return what is a schedule, with its value at this step."""
         asked = self._guard.asked
-        return [(name, as_number(name, asked(at, step))) for name, at in self.schedules.items()]
+        return [(name, value_at(name, at, step, asked)) for name, at in self.schedules.items()]
 
     @reads
     def numbers(self) -> dict[str, Any]:
@@ -108,9 +112,36 @@ class ParamGroup(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return 1 + len(self._names)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return same_values(dict(self), dict(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(
+            "ParamGroup: a group is not copied or pickled apart from its optimizer; copy the "
+            "optimizer, or take dict(group)"
+        )
+
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={self[name]!r}" for name in self._names)
         return f"ParamGroup({len(self._params)} arrays, {settings})"
+
+
+def value_at(
+    name: str,
+    schedule: StepFunction,
+    step: int,
+    asked: Callable[[StepFunction, int], Any] = lambda schedule, step: schedule(step),
+) -> float:
+    """Return what a schedule gives for a setting, as a float; errors name both and the step."""
+    try:
+        value = asked(schedule, step)
+    except OverflowError as error:
+        raise ValueError(f"{name} at step {step} must be finite, got an error: {error}") from error
+    return value if type(value) is float else as_number(f"{name} at step {step}", value)
 
 
 def _flags(rule: Rule) -> set[str]:

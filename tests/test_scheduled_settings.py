@@ -188,8 +188,8 @@ def test_a_plateau_lowers_the_rate() -> None:
 BAD_VALUES: list[tuple[Any, type[Exception], str]] = [
     (-1.0, ValueError, "SGD: momentum must be at least 0 and finite, got -1"),
     (float("nan"), ValueError, "SGD: momentum must be at least 0 and finite, got nan"),
-    (None, TypeError, "momentum must be a number, got None"),
-    ("0.5", TypeError, "momentum must be a number, got '0.5'"),
+    (None, TypeError, "momentum at step 2 must be a number, got None"),
+    ("0.5", TypeError, "momentum at step 2 must be a number, got '0.5'"),
     (0.0, ValueError, "momentum from 0.5 to 0.* changes which states are kept"),
 ]
 
@@ -221,5 +221,5 @@ def test_a_bad_value_is_an_error_and_nothing_changes(
 def test_a_bad_first_value_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"Adam: beta1 must be .*, got 1"):
         po.Adam([np.zeros(1)], beta1=s.constant(1.0))
-    with pytest.raises(TypeError, match="beta1 must be a number, got None"):
+    with pytest.raises(TypeError, match="beta1 at step 0 must be a number, got None"):
         po.Adam([np.zeros(1)], beta1=lambda step: None)

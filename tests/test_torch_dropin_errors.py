@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from typing import Any
 
@@ -88,3 +90,75 @@ def test_messages_of_constructors() -> None:
         ours.Optimizer([p], {})
     with pytest.raises(TypeError, match=r"^Lion\(\) has no argument 'betas'.* params, lr, beta1,"):
         ours.Lion([p], betas=(0.9, 0.9))
+
+
+def stepped(cls: Any, **settings: Any) -> tuple[Any, Any]:
+    param = torch.nn.Parameter(torch.ones(3))
+    opt = cls([param], lr=0.1, **settings)
+    param.grad = torch.ones(3)
+    opt.step()
+    return param, opt
+
+
+REMOVALS: dict[str, Any] = {
+    "one": lambda opt, param, key: opt.state[param].pop(key),
+    "all of one parameter": lambda opt, param, key: opt.state[param].clear(),
+    "one parameter": lambda opt, param, key: opt.state.pop(param),
+    "all": lambda opt, param, key: opt.state.clear(),
+    "a plain dict": lambda opt, param, key: setattr(opt, "state", {}),
+    "an empty state": lambda opt, param, key: opt.state.update({param: {}}),
+}
+
+
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
+@pytest.mark.parametrize(
+    "name", ["Adam", "SGD", "Adagrad", "RMSprop", "Rprop", "NAdam", "Adadelta"]
+)
+def test_states_that_are_removed_are_missed_as_by_torch(name: str, remove: Any) -> None:
+    settings = {"momentum": 0.9} if name == "SGD" else {}
+    for key in stepped(getattr(torch.optim, name), **settings)[1].state_dict()["state"][0]:
+        found = []
+        for module in (torch.optim, ours):
+            param, opt = stepped(getattr(module, name), **settings)
+            before = param.detach().clone()
+            remove(opt, param, key)
+            try:
+                opt.step()
+            except KeyError:
+                assert (param == before).all()
+                found.append([-1.0])  # as no step would give
+            else:
+                found.append(param.tolist())
+        assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+def test_a_state_that_an_option_of_torch_would_need_is_missed() -> None:
+    param, opt = stepped(ours.Adam)
+    opt.param_groups[0]["amsgrad"] = True
+    with pytest.raises(KeyError, match=r"state 'max_exp_avg_sq' of params\[0\] is missing"):
+        opt.step()
+    opt.param_groups[0]["amsgrad"] = False
+    opt.step()
+    assert opt.state[param]["step"] == 2
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+def test_parameters_of_a_group_may_be_exchanged_and_added(clone: Any) -> None:
+    found = []
+    for module in (torch.optim, ours):
+        first, opt = stepped(module.Adam)
+        second, third = (torch.nn.Parameter(torch.full((3,), x)) for x in (2.0, 3.0))
+        second.grad = third.grad = torch.ones(3)
+        opt.param_groups[0]["params"][0] = second
+        opt.param_groups[0]["params"].append(third)
+        opt.step()
+        again = clone({"opt": opt, "params": [first, second, third]})
+        for param in again["params"]:
+            param.grad = torch.ones(3)
+        again["opt"].step()
+        values = torch.cat([param.detach() for param in again["params"]])
+        steps = [opt.state[param]["step"].item() for param in (first, second, third)]
+        found.append([*values.tolist(), *steps])
+    assert found[0] == pytest.approx(found[1], rel=1e-5)

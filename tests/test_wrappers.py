@@ -314,7 +314,7 @@ def test_an_accumulated_step_that_fails_can_be_made_again() -> None:
     wrapper.step([np.array([1.0, 2.0])])
     wrapper.param_groups[0]["lr"] = lambda _: 1.0
     wrapper.param_groups[0].schedules["lr"] = lambda _: next(rates)  # type: ignore[arg-type,return-value]
-    with pytest.raises(TypeError, match="lr must be a number"):
+    with pytest.raises(TypeError, match="lr at step 0 must be a number"):
         wrapper.step([np.array([3.0, 4.0])])
     assert wrapper.count == 2
     wrapper.flush()

@@ -50,6 +50,8 @@ class Binding:
         Whether states show the number of steps.
     state
         `Optimizer.state`: what it has is taken over, and what a step makes is put into it.
+    missing
+        The error for a parameter that has some of its states, but not all.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Binding:
         elementwise: bool,
         counts: bool,
         state: State,
+        missing: type[Exception] = KeyError,
     ) -> None:
         self._rule = rule
         self._groups = [list(group) for group in groups]
@@ -89,6 +92,7 @@ class Binding:
         )
         self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
         self._look_at_memory(counts)
+        self._check_complete(state, missing)
         for index, tensor in enumerate(self._tensors):
             self._take_over(index, state.get(tensor))
         self.engine.steps = max(map(int, self._engine_steps), default=0)
@@ -126,13 +130,13 @@ class Binding:
         self._engine_steps[index][...] = int(self._steps[index] if self._counts else 1)
         self._shown[index] = views.keys() <= known.keys()
 
-    def check_complete(self, state: State) -> None:
+    def _check_complete(self, state: State, error: type[Exception]) -> None:
         """Raise an error if a parameter has some of its states, but not all."""
         for place, views in zip(self._places, self._views, strict=True):
             known = {key for key, value in state.get(place.tensor, {}).items() if value is not None}
             missing = sorted(views.keys() - known - OPTIONAL_STATES)
             if missing and views.keys() & known:
-                raise ValueError(f"state {missing[0]!r} of {place.name} is missing")
+                raise error(f"state {missing[0]!r} of {place.name} is missing")
 
     def _remember(self, state: State) -> None:
         """Keep what `state` has, to see what is changed there from outside."""
@@ -166,6 +170,8 @@ class Binding:
         there = [grad is not None for grad in grads]
         if not any(there):
             return None
+        if not all(self._shown):
+            self._check_can_show(there, state)
         self._follow_counts()
         info = self._step(grads, addresses, scale)
         if info.skipped:
@@ -243,6 +249,14 @@ class Binding:
         if self._counts and (self._steps != self._steps_before).any():
             for index in np.flatnonzero(self._steps != self._steps_before):
                 self._engine_steps[index][...] = int(self._steps[index])
+
+    def _check_can_show(self, there: Sequence[bool], state: State) -> None:
+        """Raise KeyError where `state` is not what torch makes of it, and has no new entries."""
+        if hasattr(state, "__missing__"):
+            return
+        for tensor, place, steps in zip(self._tensors, self._places, there, strict=True):
+            if steps and tensor not in state:
+                raise KeyError(f"state of {place.name} is missing, and `state` makes no new one")
 
     def _show(self, there: Sequence[bool], state: State) -> None:
         """Put what the engine keeps for parameters that made their first step into `state`."""

@@ -117,8 +117,11 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
         return step_if_unobserved
 
-    def _bound(self) -> Binding:
-        """Return an engine over the tensors, groups, settings and states as they are now."""
+    def _bound(self, missing: type[Exception] = KeyError) -> Binding:
+        """Return an engine over the tensors, groups, settings and states as they are now.
+
+        A parameter that has some of its states, but not all, is an error: of the type `missing`.
+        """
         binding = self._binding
         params = [group["params"] for group in self.param_groups]
         settings = self._settings()
@@ -136,6 +139,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                     elementwise=self._elementwise,
                     counts=_counts(self._theirs),
                     state=self.state,
+                    missing=missing,
                 )
             self._binding = binding
         return binding
@@ -214,7 +218,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
                 super().load_state_dict(state_dict)
             self._check_keys()
             self._take_exactly(given)
-            self._bound().check_complete(self.state)
+            self._bound(ValueError)
         except Exception as error:
             try:
                 if isinstance(error, KeyError) and _is_of_torch(error):

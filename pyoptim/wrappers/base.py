@@ -13,6 +13,7 @@ from pyoptim import _core
 from pyoptim.groups import row_sparse
 from pyoptim.guard import changes, reads
 from pyoptim.optimizer import Optimizer, ParamGroup
+from pyoptim.param_group import SHARED_SETTINGS
 from pyoptim.parameters import Array, Parameters
 from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
@@ -92,6 +93,14 @@ class Wrapper(EvaluationPoints):
         if self._gives_gradients:
             self._check_gradients()
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; the optimizer's settings are none."""
+        if name in SHARED_SETTINGS:
+            raise AttributeError(
+                f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
+            )
+        super().__setattr__(name, value)
+
     def _check_gradients(self) -> None:
         """Raise an error where the optimizer's gradients cannot be replaced by others."""
         by_rows = [name for params in self.unwrapped._groups for name in row_sparse(params)]
@@ -106,7 +115,7 @@ class Wrapper(EvaluationPoints):
             )
 
     @property
-    def param_groups(self) -> list[ParamGroup]:
+    def param_groups(self) -> Sequence[ParamGroup]:
         """The groups of the optimizer."""
         return self.optimizer.param_groups
 

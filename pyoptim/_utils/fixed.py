@@ -1,0 +1,84 @@
+"""Sequences and mappings that tell what to do in place of changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn, TypeVar
+
+_T = TypeVar("_T")
+
+
+class FixedList(tuple[_T, ...]):
+    """A tuple that refuses what changes a list, with a reason.
+
+    >>> FixedList([1, 2], "numbers: they cannot change")
+    [1, 2]
+    """
+
+    _reason: str
+
+    def __new__(cls, items: Iterable[_T], reason: str) -> FixedList[_T]:
+        made = super().__new__(cls, items)
+        made._reason = reason
+        return made
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(self._reason)
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+
+    def copy(self) -> list[_T]:
+        """Return a list of the items."""
+        return list(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, tuple | list):
+            return NotImplemented
+        return list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FixedList, (list(self), self._reason)
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+class FixedDict(Mapping[str, Any]):
+    """A mapping that refuses what changes a dict, with a reason.
+
+    Copies, and what is pickled, are dicts.
+    """
+
+    __slots__ = ("_items", "_reason")
+
+    def __init__(self, items: dict[str, Any], reason: str) -> None:
+        self._items = items
+        self._reason = reason
+
+    def __getitem__(self, key: str) -> Any:
+        return self._items[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(self._reason)
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def copy(self) -> dict[str, Any]:
+        """Return a dict of the items."""
+        return dict(self._items)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self._items,)
+
+    def __repr__(self) -> str:
+        return repr(self._items)
