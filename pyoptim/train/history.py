@@ -155,7 +155,8 @@ def is_history(path: Path, columns: Sequence[str] | None = None) -> bool:
             header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
     except (OSError, ValueError, csv.Error):
         return False
-    of_trainer = header[:2] == ["epoch", "loss"] and header[-2:] == ["lr", "seconds"]
+    # Columns that only a resumed run has measured come after the others.
+    of_trainer = header[:2] == ["epoch", "loss"] and {"lr", "seconds"} <= set(header)
     return of_trainer or (columns is not None and header == list(columns))
 
 
