@@ -96,7 +96,7 @@ cdef class Stepper:
         ahead = as_count("schedule_steps", schedule_steps)
         self.optimizer = optimizer
         self._native = optimizer._native
-        engine = self._native.engine()
+        engine = optimizer._engine_for_stepper()
         self._arrays = self._native.checked_grads(grads)
         cdef vector[const void *] pointers
         for array in self._arrays or ():

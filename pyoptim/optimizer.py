@@ -21,7 +21,7 @@ from pyoptim.param_group import ParamGroup as ParamGroup
 from pyoptim.param_group import ScalarOrSchedule as ScalarOrSchedule
 from pyoptim.param_group import StepFunction as StepFunction
 from pyoptim.parameters import Array, Parameters
-from pyoptim.points import EvaluationPoints
+from pyoptim.penalized import PenalizedSteps
 from pyoptim.row_grad import RowGrad
 from pyoptim.selection import Selection
 from pyoptim.state_dict import StateDict, fitting
@@ -34,7 +34,7 @@ _FIXED_STATE = (
 )
 
 
-class Optimizer(EvaluationPoints):
+class Optimizer(PenalizedSteps):
     """Base class of all optimizers; make one of its subclasses, such as `pyoptim.AdamW`."""
 
     rule: ClassVar[str] = ""
@@ -72,6 +72,7 @@ class Optimizer(EvaluationPoints):
 
     def _build(self, groups: list[dict[str, Any]], options: dict[str, Any]) -> None:
         """Check everything and make the engine's optimizer; `groups` have named params each."""
+        self._begin_penalties()
         self._options = options
         self._groups = [group["params"] for group in groups]
         self._keys = [str(key) for params in self._groups for key in params]
@@ -200,6 +201,8 @@ class Optimizer(EvaluationPoints):
                     break
             if grads is not None and isinstance(grads, Mapping):
                 grads = self._in_order(grads)
+            if self._acting:
+                return self._penalized_step(grads, grad_scale)
             return self._native.step(grads, grad_scale)
 
     def _follow_schedules(self) -> None:
@@ -274,16 +277,11 @@ class Optimizer(EvaluationPoints):
         >>> opt.train()
         """
         if self._rule.averages:
-            self._native.set_evaluating(True)
+            self._go_to_evaluation()
 
     def train(self) -> None:
         """Bring back the points of training after `eval`."""
         self._native.set_evaluating(False)
-
-    @property
-    def evaluating(self) -> bool:
-        """Whether the parameters are at the points of `eval`."""
-        return self._native.evaluating
 
     @reads
     def state_dict(self) -> StateDict:
@@ -364,11 +362,13 @@ class Optimizer(EvaluationPoints):
             "schedules": [group.schedules for group in self.param_groups],
             "options": self._options,
             "state": self.state_dict(),
+            "penalties": self._attached,
             "training": None,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._build(state["groups"], state["options"])
+        self._load_penalties(state["penalties"])
         for group, schedules in zip(self.param_groups, state["schedules"], strict=True):
             group.schedules = dict(schedules)
         if state["training"] is None:

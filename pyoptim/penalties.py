@@ -6,10 +6,11 @@ the step is ``param - lr * grad``, and only there. With momentum, or a learning 
 element, a threshold of ``lr * l1`` leads to the minimum of another problem: at rest it would
 balance l1 with the rule's step, not with the gradient.
 
-`before_step` and `after_step` around the step of any optimizer are right for all of them, and are
-what `Trainer` does. The first adds the penalty's smallest subgradient to the gradients, so that the
-rule steps down the penalised loss. The second sets weights to 0 that the step took through 0. With
-plain SGD this is the proximal step, but for weights that would leap over 0: they stop there once.
+`Optimizer.penalize` is right for all optimizers, with and without wrappers, and is what `Trainer`
+does. Within each step it calls `before_step` and `after_step` around the update. The first adds the
+penalty's smallest subgradient to the gradients, so that the rule steps down the penalised loss. The
+second sets weights to 0 that the step took through 0. With plain SGD this is the proximal step, but
+for weights that would leap over 0: they stop there once.
 Sources: Andrew and Gao, Scalable Training of L1-Regularized Log-Linear Models, 2007,
 doi:10.1145/1273496.1273501 (the orthant); Tsuruoka, Tsujii and Ananiadou, Stochastic Gradient
 Descent Training for L1-Regularized Log-Linear Models with Cumulative Penalty, 2009.
@@ -17,13 +18,11 @@ Descent Training for L1-Regularized Log-Linear Models with Cumulative Penalty, 2
 Examples
 --------
 >>> import numpy as np, pyoptim as po
->>> w, grad = np.array([1.0, 1.0]), np.empty(2)
->>> penalty, opt = po.penalties.L1(0.5), po.Adam([w], lr=0.01)
+>>> w = np.array([1.0, 1.0])
+>>> opt = po.Adam([w], lr=0.01)
+>>> opt.penalize(po.penalties.L1(0.5))
 >>> for _ in range(1000):
-...     grad[:] = w - [3.0, 0.2]  # of |w - (3, 0.2)|^2 / 2
-...     value = penalty.before_step(w, grad)
-...     info = opt.step([grad])
-...     penalty.after_step(w)
+...     info = opt.step([w - [3.0, 0.2]])  # of |w - (3, 0.2)|^2 / 2
 >>> w.round(6)
 array([2.5, 0. ])
 """
@@ -73,6 +72,14 @@ class Penalty(ABC):
     @abstractmethod
     def apply(self, params: Arrays, lr: float) -> None:
         """Apply the proximal operator of ``lr`` times the penalty, in place."""
+
+    def project(self, params: Arrays) -> None:
+        """Bring parameters to the nearest ones that satisfy the penalty, if it is a constraint."""
+        return
+
+    def keep_average(self, averages: Arrays, params: Arrays) -> None:
+        """Let averages of parameters, in place, satisfy what `after_step` makes true of these."""
+        self.project(averages)
 
 
 class ElasticNet(Penalty):
@@ -129,7 +136,16 @@ class ElasticNet(Penalty):
     def after_step(self, params: Arrays) -> None:
         """Set weights to 0 that the step took through 0."""
         if self.l1 > 0:
-            _core.keep_orthant(_listed(params), self._orthants, 0)
+            weights = _listed(params)
+            pairs = zip(self._orthants, weights, strict=False)
+            orthants = [o.astype(w.dtype, copy=False) for o, w in pairs]  # master weights are wider
+            _core.keep_orthant(weights, orthants, 0)
+
+    def keep_average(self, averages: Arrays, params: Arrays) -> None:
+        """Set averages to 0 where the parameters are exactly 0, if l1 is what holds them there."""
+        if self.l1 > 0:
+            for average, param in zip(_listed(averages), _listed(params), strict=True):
+                np.copyto(average, 0, where=param == 0)
 
     def apply(self, params: Arrays, lr: float) -> None:
         """Apply the proximal operator of ``lr`` times the penalty, in place."""
@@ -266,11 +282,15 @@ class MaxNorm(Penalty):
 
     def after_step(self, params: Arrays) -> None:
         """Scale units down whose norm is too large."""
+        self.project(params)
+
+    def project(self, params: Arrays) -> None:
+        """Scale units down whose norm is too large."""
         _core.limit_norms(_listed(params), self.unit_axis == -1, self.most, 0)
 
     def apply(self, params: Arrays, lr: float = 0.0) -> None:
         """Scale units down whose norm is too large; the learning rate does not matter."""
-        self.after_step(params)
+        self.project(params)
 
     def __repr__(self) -> str:
         return f"MaxNorm({self.most}, unit_axis={self.unit_axis})"

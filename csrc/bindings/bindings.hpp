@@ -14,6 +14,7 @@ py::tuple field_list(const FieldInfo* fields, std::size_t count);
 
 void bind_checksum(py::module_& module);
 void bind_config(py::module_& module);
+void bind_extras(py::module_& module);
 void bind_factors(py::module_& module);
 void bind_layers(py::module_& module);
 void bind_losses(py::module_& module);

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supp
   bind_rules(module);
   bind_memory(module);
   bind_step_info(module);
+  bind_extras(module);
   bind_optimizer(module);
   bind_layers(module);
   bind_factors(module);

@@ -1,6 +1,5 @@
 #include "engine/optimizer.hpp"
 
-#include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 #include <unistd.h>
 
@@ -141,6 +140,19 @@ class BoundOptimizer {
     locked([&] { engine_->set_evaluating(evaluating); });
   }
   [[nodiscard]] bool evaluating() const { return engine_->evaluating(); }
+
+  /// A step that leaves averages and copies of the parameters `postponed` to update_copies().
+  StepInfo step_and_postpone(py::handle grads, std::vector<std::size_t> postponed) {
+    const struct Reset {
+      Optimizer& engine;
+      ~Reset() { engine.postpone_copies({}); }
+    } reset{*engine_};
+    engine_->postpone_copies(std::move(postponed));
+    return step(grads, 1);
+  }
+  void update_copies(const std::vector<std::size_t>& params) {
+    locked([&] { engine_->update_copies(params); });
+  }
 
   StepInfo step(py::handle grads, double grad_scale) {
     check_memory();
@@ -420,24 +432,6 @@ class BoundOptimizer {
 }  // namespace
 
 void bind_optimizer(py::module_& module) {
-  module.def("holds", &holds, py::arg("dict"), py::arg("values"), py::arg("inner"));
-
-  py::native_enum<StateFormat>(module, "StateFormat", "enum.Enum")
-      .value("full", StateFormat::full)
-      .value("bfloat16", StateFormat::bfloat16)
-      .value("float8", StateFormat::float8)
-      .finalize();
-  py::native_enum<Master>(module, "Master", "enum.Enum")
-      .value("none", Master::none)
-      .value("full", Master::full)
-      .value("low_half", Master::low_half)
-      .finalize();
-  py::native_enum<Modifier>(module, "Modifier", "enum.Enum")
-      .value("none", Modifier::none)
-      .value("cautious", Modifier::cautious)
-      .value("grams", Modifier::grams)
-      .finalize();
-
   py::class_<BoundOptimizer>(
       module, "Optimizer", "An optimizer over arrays, without its face.",
       py::custom_type_setup([](PyHeapTypeObject* type) {
@@ -475,6 +469,10 @@ void bind_optimizer(py::module_& module) {
       .def("check_memory", &BoundOptimizer::check_memory)
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
+      .def("step_and_postpone", &BoundOptimizer::step_and_postpone, py::arg("grads"),
+           py::arg("postponed"),
+           "Makes a step that leaves averages and copies of some parameters to update_copies().")
+      .def("update_copies", &BoundOptimizer::update_copies, py::arg("params"))
       .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))
       .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))
       .def("set_evaluating", &BoundOptimizer::set_evaluating, py::arg("evaluating"))

@@ -139,6 +139,14 @@ void narrow(const Arrays& sums, const Arrays& out, double factor, int num_thread
       factor, 0, num_threads);
 }
 
+void scale(const Arrays& out, const Arrays& grads, double factor, int num_threads) {
+  update(&VectorKernels::scale,
+         Lists(out, "out")
+             .write(out, "out", &VectorPart::copy)
+             .read(grads, "grads", &VectorPart::grad),
+         factor, 0, num_threads);
+}
+
 void ascend(const Arrays& params, const Arrays& grads, const Arrays& copies, double factor,
             bool adaptive, double eta, int num_threads) {
   update(adaptive ? &VectorKernels::ascend_adaptive : &VectorKernels::ascend,
@@ -230,6 +238,8 @@ void bind_vectors(py::module_& module) {
             "means += weight * (params - means), then params = means.");
   module.def("narrow", &narrow, py::arg("sums"), py::arg("out"), py::arg("factor"),
              py::arg("num_threads"), "out = factor * sums.");
+  module.def("scale", &scale, py::arg("out"), py::arg("grads"), py::arg("factor"),
+             py::arg("num_threads"), "out = factor * grads; they may be the same.");
   module.def("ascend", &ascend, py::arg("params"), py::arg("grads"), py::arg("copies"),
              py::arg("factor"), py::arg("adaptive"), py::arg("eta"), py::arg("num_threads"),
              "copies = params, then params += factor * grads, or, if adaptive, that times\n"

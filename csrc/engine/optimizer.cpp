@@ -330,7 +330,7 @@ void Optimizer::plan(const void* const* grads, double scale) {
                        .first_span = 0,
                        .span_count = 0,
                        .elements = 0,
-                       .extras = extras.any() ? &extras : nullptr,
+                       .extras = extras.any() ? &extras_of(i) : nullptr,
                        .storage = backend_->storage,
                        .rule = &rule,
                        .tensor = &tensor,

@@ -99,6 +99,12 @@ class PYOPTIM_API Optimizer {
   StepInfo step(const Gradient* grads, double grad_scale = 1);
   [[nodiscard]] bool takes_rows() const;
 
+  /// Averages and copies of these tensors are left as they are by step(), until update_copies()
+  /// brings them to the parameters: for parameters that are changed once more after each step.
+  void postpone_copies(std::vector<std::size_t> tensors);
+  /// Averages are left alone while the parameters are at their evaluation points.
+  void update_copies(const std::vector<std::size_t>& tensors);
+
   /// Takes in estimates of the Hessian's diagonal; nullptr leaves its tensor's as it is. Only for
   /// rules that have `observe`.
   void update_hessian(const void* const* estimates);
@@ -165,6 +171,8 @@ class PYOPTIM_API Optimizer {
   /// Brings copies and means of parameters to where these are.
   void begin_extras() const;
   void round_copies() const;
+  /// What is done around the update of a tensor.
+  [[nodiscard]] const Extras& extras_of(std::size_t tensor) const;
   /// What the step touches of a tensor; nullptr: all of it.
   [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
   [[nodiscard]] Values values_of(const void* const* grads, std::size_t tensor) const;
@@ -191,6 +199,8 @@ class PYOPTIM_API Optimizer {
   std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average
   std::int64_t steps_ = 0;
   std::uint64_t settings_revision_ = 0;
+  std::vector<std::size_t> postponed_;  // tensors whose averages and copies come after the step
+  Extras without_copies_;
   Plan plan_;
   std::vector<CoalescedRows> coalesced_;  // by tensor, if there ever was a gradient of rows
   std::vector<std::uint8_t> by_rows_;     // whether this step's is one; empty: none

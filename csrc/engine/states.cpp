@@ -149,6 +149,53 @@ void Optimizer::begin_extras() const {
   round_copies();
 }
 
+const Extras& Optimizer::extras_of(std::size_t tensor) const {
+  const bool later = std::find(postponed_.begin(), postponed_.end(), tensor) != postponed_.end();
+  return later ? without_copies_ : options_.extras;
+}
+
+void Optimizer::postpone_copies(std::vector<std::size_t> tensors) {
+  postponed_ = std::move(tensors);
+  without_copies_ = options_.extras;
+  without_copies_.ema_decay = 0;
+  without_copies_.bfloat16_copy = false;
+}
+
+void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
+  const Extras& extras = options_.extras;
+  const StorageKernels& storage = *backend_->storage;
+  for (const std::size_t index : tensors) {
+    const Tensor& tensor = tensors_.at(index);
+    const double decay = tensor.steps == 1 ? 0 : extras.ema_decay;
+    const Master master = master_of(tensor.dtype, extras);
+    const bool whole = master == Master::full;
+    Span span{whole ? tensor.extra.master : tensor.param, tensor.extra.low_half, {}, tensor.size};
+    span.state[0] = tensor.extra.ema;
+    if (extras.ema_decay > 0 && !evaluating())
+      each_part(span, whole ? DType::float32 : tensor.dtype, options_.threads,
+                [&](const Span& part) {
+                  if (master != Master::low_half) {
+                    storage.average[int(whole ? DType::float32 : tensor.dtype)](
+                        part.param, part.state[0], decay, part.size);
+                    return;
+                  }
+                  constexpr std::size_t block = 1024;
+                  float values[block];
+                  const auto* const high = static_cast<const std::uint16_t*>(part.param);
+                  const auto* const low = static_cast<const std::uint16_t*>(part.grad);
+                  for (std::size_t at = 0; at < part.size; at += block) {
+                    const std::size_t size = std::min(block, part.size - at);
+                    storage.join(high + at, low + at, values, size);
+                    storage.average[int(DType::float32)](
+                        values, static_cast<float*>(part.state[0]) + at, decay, size);
+                  }
+                });
+    if (extras.bfloat16_copy)
+      storage.encode[int(StateFormat::bfloat16)][0](static_cast<const float*>(tensor.param),
+                                                    tensor.extra.copy, nullptr, tensor.size, 0, 0);
+  }
+}
+
 void Optimizer::round_copies() const {
   const auto to_bfloat16 = backend_->storage->encode[int(StateFormat::bfloat16)][0];
   for (const Tensor& tensor : tensors_)

@@ -1,4 +1,4 @@
-"""One training step: gradient, penalties, optimizer."""
+"""One training step: gradient and optimizer, which applies the penalties."""
 
 from __future__ import annotations
 
@@ -42,17 +42,20 @@ class Step:
         self.window = math.prod(windows)
         """How many batches the optimizer makes a step of."""
         self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
-        # What the optimizer does not update is frozen, and penalties leave it alone, too.
-        params, trained = model.params, optimizer.state if penalties else {}
-        names = [name for name in model.weights if name in trained]
+        self._unwrapped = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
+        self._unwrapped._attach("trainer", penalties, self._penalized(penalties))
+
+    def _penalized(self, penalties: Sequence[Penalty]) -> list[str]:
+        """Return the names of the weights that penalties act on: those that are not frozen."""
+        params, trained = self.model.params, self._unwrapped._keys if penalties else []
+        names = [name for name in self.model.weights if name in trained]
         by_rows = [name for name in names if name in params.row_sparse]
         if by_rows:
             raise TypeError(
                 f"penalties act on whole arrays, and {by_rows[0]!r} is row-sparse: use the l2 of "
-                f"{type(model).__name__}, which acts on the rows of a batch"
+                f"{type(self.model).__name__}, which acts on the rows of a batch"
             )
-        self._penalized = [params[name] for name in names]
-        self._their_grads = [params.grads[name] for name in names]
+        return names
 
     def __call__(self, batch: Rows) -> float:
         """Make a step and return the loss, penalties included, before it.
@@ -63,15 +66,17 @@ class Step:
         keywords = {"weight": batch.weight} if self.accumulates else {}
         if keywords and keywords["weight"] == 0:
             return 0.0
+        self._unwrapped._penalty_value = None
         if self.takes_closure:
             values: list[float] = []
-            info = optimizer.step(lambda: values.append(self._gradient(batch)), **keywords)
+            optimizer.step(lambda: values.append(self._gradient(batch)), **keywords)
             value = values[0]
         else:
             value = self._gradient(batch)
-            info = optimizer.step(**keywords)
-        self._after(info)
-        return value
+            optimizer.step(**keywords)
+        penalty = self._unwrapped._penalty_value
+        # While gradients are accumulated there is no step, and the parameters are where they were.
+        return value + (self._unwrapped._value_of_penalties() if penalty is None else penalty)
 
     def rate(self) -> float:
         """Return the learning rate of the last step."""
@@ -81,21 +86,13 @@ class Step:
     def flush(self) -> None:
         """Make the step of an epoch's last window of accumulated gradients, if it is not full."""
         if isinstance(self.optimizer, Wrapper):
-            self._after(self.optimizer.flush())
+            self.optimizer.flush()
 
     def _gradient(self, batch: Rows) -> float:
         value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **batch.keywords)
-        for penalty in self.penalties:
-            value += penalty.before_step(self._penalized, self._their_grads)
         for scaled in self.scales:
             self.model.params.scale_grad(scaled.scale)
         return value
-
-    def _after(self, info: Any) -> None:
-        """Put weights right that a step took through 0."""
-        if info is not None:
-            for penalty in self.penalties:
-                penalty.after_step(self._penalized)
 
 
 def _wrappers(optimizer: Optimizer | Wrapper) -> list[Wrapper]:

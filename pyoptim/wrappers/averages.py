@@ -45,6 +45,7 @@ class _Average(KeptWeights):
             _core.take(self._kept, self._params, self._threads)
         else:
             _core.lerp(self._kept, self._params, self._weight(self.count), self._threads)
+        self.unwrapped._constrain_averages(self._kept)
 
 
 class SWA(_Average):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -15,6 +15,7 @@ from pyoptim.guard import changes, reads
 from pyoptim.optimizer import Optimizer, ParamGroup
 from pyoptim.param_group import SHARED_SETTINGS
 from pyoptim.parameters import Array, Parameters
+from pyoptim.penalized import Penalties
 from pyoptim.points import EvaluationPoints
 from pyoptim.row_grad import RowGrad
 from pyoptim.state_dict import StateDict, fitting
@@ -68,6 +69,9 @@ class Wrapper(EvaluationPoints):
     _takes_rows: ClassVar[bool] = False
     """Whether it can make them for row-sparse parameters, too."""
 
+    _passes_gradients: ClassVar[bool] = True
+    """Whether what is wrapped makes a step of every call, at the same scale and the same point."""
+
     takes_closure: bool = False
     """Whether `step` takes a function that computes gradients, not gradients."""
 
@@ -113,6 +117,10 @@ class Wrapper(EvaluationPoints):
                 f"{type(self).__name__} gives the optimizer gradients of its own, which zero_grads "
                 "would set to 0 in place of those that are given"
             )
+
+    def penalize(self, penalty: Penalties, names: Iterable[str | int] | str | None = None) -> None:
+        """Let the optimizer apply penalties within its steps: see `Optimizer.penalize`."""
+        self.unwrapped.penalize(penalty, names)
 
     @property
     def param_groups(self) -> Sequence[ParamGroup]:
@@ -170,11 +178,31 @@ class Wrapper(EvaluationPoints):
             As `Optimizer.step`.
         """
         self._check_training("step()")
-        if self._gives_gradients:
-            grads = self._gradients(self._read(grads), grad_scale)
-        info = self.optimizer.step(grads, grad_scale=grad_scale, **keywords)  # type: ignore[arg-type]
+        if not self._gives_gradients:
+            return self._step(grads, grad_scale, **keywords)
+        given = self._read(grads)
+        optimizer = self.unwrapped
+        # What changes gradients right before the step is to see them with the penalties.
+        if not (optimizer.penalized and optimizer._under_way is None and self._is_last()):
+            return self._step(self._gradients(given, grad_scale), grad_scale, **keywords)
+        try:
+            given = optimizer._penalized_gradients(given, grad_scale)
+            return self._step(self._gradients(given, 1.0), 1.0, **keywords)
+        finally:
+            optimizer._under_way = None
+
+    def _step(self, grads: Any, grad_scale: float, **keywords: Any) -> _core.StepInfo | None:
+        """Let what is wrapped make the step."""
+        info = self.optimizer.step(grads, grad_scale=grad_scale, **keywords)
         self._after(info)
         return info
+
+    def _is_last(self) -> bool:
+        """Whether gradients are those of the step once this wrapper is through with them."""
+        inner = self.optimizer
+        while isinstance(inner, Wrapper) and inner._passes_gradients:
+            inner = inner.optimizer
+        return not isinstance(inner, Wrapper)
 
     @changes
     def flush(self) -> _core.StepInfo | None:

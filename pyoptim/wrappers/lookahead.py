@@ -68,5 +68,10 @@ class Lookahead(KeptWeights):
     def _moved(self) -> None:
         self.count += 1
         if self.count >= self.k:
-            _core.pull(self._kept, self._params, self.alpha, self._threads)
+            if self.unwrapped.penalized:
+                _core.lerp(self._kept, self._params, self.alpha, self._threads)
+                self.unwrapped._constrain_averages(self._kept)
+                _core.give(self._kept, self._params, self._threads)
+            else:
+                _core.pull(self._kept, self._params, self.alpha, self._threads)
             self.count = 0

@@ -65,6 +65,7 @@ class DynamicLossScale(Wrapper):
     32768.0
     """
 
+    _passes_gradients = False
     _numbers: ClassVar[tuple[str, ...]] = ("scale", "growth_tracker")
 
     def __init__(

@@ -45,7 +45,9 @@ class SAM(Wrapper):
     the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
     the other way. Between the two passes the parameters are the moved ones; then they are brought
     back to the bit. If the first gradient is not finite, they are not moved. A gradient of some
-    rows (`pyoptim.RowGrad`) moves these and nothing else.
+    rows (`pyoptim.RowGrad`) moves these and nothing else. Penalties (`Optimizer.penalize`) do not
+    count in the first pass, and act at the point that was left: the loss alone is made flat, as in
+    the paper.
 
     Sources: https://arxiv.org/abs/2010.01412, https://arxiv.org/abs/2102.11600.
 
@@ -89,6 +91,7 @@ class SAM(Wrapper):
     takes_closure = True
     _gives_gradients = True  # its own, to what it wraps
     _takes_rows = True
+    _passes_gradients = False
 
     def __init__(
         self,
