@@ -205,3 +205,32 @@ def test_parquet_takes_no_columns_from_its_path(tmp_path: Path) -> None:
     folder.mkdir()
     write_table(folder / "a.parquet")
     assert read_table(folder / "a.parquet")["y"].to_pylist()[:2] == [0, 2]
+
+
+def test_commands_take_files_of_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    data, out = f"{ODD}.csv", f"{ODD}-out"
+    Path(data).write_bytes(ROWS)
+    commands = [
+        (("train", data, *TRAIN, "--checkpoint-every", 1, "--out", out), 0),
+        (("predict", out, data, "--out", f"{ODD}-p"), 0),
+        (("verify", out), 0),
+        (("inspect", out), 0),
+        (("inspect", "--json", out), 0),
+        (("predict", out, data, "--out", data), 2),
+        (("predict", out, data, "--out", f"{ODD}-none/p"), 2),
+        (("train", data, *TRAIN, "--out", f"{data}/x"), 2),
+    ]
+    for arguments, status in commands:
+        run = subprocess.run(
+            [sys.executable, "-P", "-m", "pyoptim", *map(str, arguments)], capture_output=True
+        )
+        assert run.returncode == status, run.stderr
+        assert b"Traceback" not in run.stderr
+        assert b"\x1b" not in run.stdout + run.stderr
+        if status:
+            assert run.stderr.count(b"\n") == 1
+    assert Path(data).read_bytes() == ROWS
+    assert sorted(path.name for path in Path(out).iterdir()) == [
+        "loss.png", "metrics.csv", "model.safetensors"
+    ]  # fmt: skip
