@@ -84,7 +84,7 @@ def _svg(figure: Figure) -> str:
     text = io.StringIO()
     figure.savefig(text, format="svg", metadata={"Date": None})
     picture = re.sub(r"<!--.*?-->|[ \t]+$|^[ \t]+(?=<)", "", text.getvalue(), flags=re.MULTILINE)
-    picture = re.sub(r"font-family: [^;]*;", "font-family: sans-serif;", picture)
+    picture = re.sub(r'font-family: [^;"]*', "font-family: sans-serif", picture)
     picture = re.sub(r"\n+(?=[LQz\"])", " ", picture)
     return re.sub(
         r' (?:d|x|y|transform)="[^"]*"',

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ def test_images(tmp_path: Path) -> None:
     check(tmp_path / "figures.json")
     picture = (tmp_path / "curves.svg").read_text(encoding="utf-8")
     assert all(f">{kind}<" in picture for kind in KINDS)
+    ElementTree.fromstring(picture)
 
 
 @pytest.mark.peers

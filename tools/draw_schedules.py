@@ -69,7 +69,7 @@ def smaller(picture: str) -> str:
     """Return an SVG file without indentation, comments, and what nobody sees."""
     picture = re.sub(r"<!--.*?-->|[ \t]+$|^[ \t]+(?=<)", "", picture, flags=re.MULTILINE)
     picture = re.sub(r"\n+(?=[LQz\"])", " ", picture)
-    picture = re.sub(r"font-family: [^;]*;", "font-family: sans-serif;", picture)
+    picture = re.sub(r'font-family: [^;"]*', "font-family: sans-serif", picture)
     picture = re.sub(r' transform="rotate\(-0 [^"]*"', "", picture)
     return re.sub(r' (?:d|x|y|transform)="[^"]*"', lambda found: rounded(found[0]), picture)
 
