@@ -47,6 +47,25 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *arguments)
 
 
+@nox.session(python=["3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Run the tests on other versions of Python, where these are installed."""
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the lowest versions that pyproject.toml allows, or those given."""
+    versions = session.run("python", "tools/lowest.py", silent=True)
+    constraints = Path(session.create_tmp()) / "constraints.txt"
+    constraints.write_text(f"{versions}cmake==3.21.*\n", encoding="utf-8")
+    build = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
+    session.install("--constraint", str(constraints), "cmake", "ninja", *build)
+    session.install("--constraint", str(constraints), "--no-build-isolation", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
 @nox.session
 def large(session: nox.Session) -> None:
     """Run the tests that take gigabytes and minutes."""

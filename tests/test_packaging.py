@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +112,20 @@ def test_the_installed_distribution_has_the_projects_name_and_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["name"] == NAME
     assert importlib.metadata.version(NAME) == po.__version__
+
+
+def test_every_requirement_has_one_lower_bound() -> None:
+    """So that the tests run on the lowest versions: nox -s lowest."""
+    tool = str(ROOT / "tools" / "lowest.py")
+    done = subprocess.run([sys.executable, "-P", tool], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = dict(line.split("==") for line in done.stdout.splitlines())
+    required = {name_of(one) for one in requirements(ROOT / "pyproject.toml")} - {NAME}
+    assert {name_of(name) for name in found} == required
+
+
+def test_the_projects_in_cython_require_what_the_tests_do() -> None:
+    bounds = {one for one in requirements(ROOT / "pyproject.toml") if ">=" in one}
+    for path in MANIFESTS:
+        built_with = tomllib.loads(path.read_text(encoding="utf-8"))["build-system"]["requires"]
+        assert {*built_with} - bounds <= {NAME}, path

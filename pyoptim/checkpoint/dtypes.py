@@ -51,9 +51,10 @@ def to_numpy(name: str) -> np.dtype[Any] | None:
     known = DTYPES[name].numpy
     if known is None:
         return None
-    if hasattr(np, known):
-        return np.dtype(known)
-    import ml_dtypes
+    try:
+        return np.dtype(known)  # np.bool is in NumPy 2 only, its name everywhere
+    except TypeError:
+        import ml_dtypes
 
     found = getattr(ml_dtypes, known, None)
     return None if found is None else np.dtype(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,7 +26,13 @@ _force = click.option(
 )
 
 
-class _BatchSize(click.ParamType[int | str]):
+if TYPE_CHECKING:
+    _RowsOrAuto = click.ParamType[int | str]
+else:  # it takes a type from click 8.4 on only
+    _RowsOrAuto = click.ParamType
+
+
+class _BatchSize(_RowsOrAuto):
     """A number of rows, or the word auto."""
 
     name = "rows|auto"
