@@ -51,7 +51,9 @@ cdef class Stepper:
     """Steps an optimizer from Cython, without the GIL.
 
     The optimizer stays whole: its arrays, settings, state_dict() and step count are the same seen
-    from Python. While a Stepper is at work, nothing else may step, load or change the optimizer.
+    from Python. While a Stepper is at work, nothing else may step, load or change the optimizer,
+    and its arrays must not be resized; run() looks whether they still can be written, and step()
+    of Cython does not.
     The methods for Cython are described in pyoptim/cython_optim.pxd.
 
     Parameters

@@ -11,6 +11,7 @@ from pyoptim import _core
 from pyoptim._utils.fixed import FixedDict, FixedList
 from pyoptim._utils.text import listed
 from pyoptim.catalog import Rule
+from pyoptim.checks import as_number
 from pyoptim.engine import Engine
 from pyoptim.extras import EXTRAS, native_extras, native_options
 from pyoptim.groups import Params as Params
@@ -201,6 +202,8 @@ class Optimizer(PenalizedSteps):
                     break
             if grads is not None and isinstance(grads, Mapping):
                 grads = self._in_order(grads)
+            if type(grad_scale) is not float:
+                grad_scale = as_number("grad_scale", grad_scale)
             if self._acting:
                 return self._penalized_step(grads, grad_scale)
             return self._native.step(grads, grad_scale)
@@ -354,7 +357,10 @@ class Optimizer(PenalizedSteps):
             named = (
                 params
                 if isinstance(params, Parameters | Selection)
-                else dict(zip(params, group["params"], strict=True))
+                else {
+                    key: _copyable(given, array)
+                    for (key, given), array in zip(params.items(), group["params"], strict=True)
+                }
             )
             groups.append({**group.numbers(), "params": named})
         return {
@@ -393,6 +399,11 @@ class Optimizer(PenalizedSteps):
     def __repr__(self) -> str:
         groups = ", ".join(map(repr, self.param_groups))
         return f"{type(self).__name__}({groups}; {self.steps} steps)"
+
+
+def _copyable(given: Any, array: Array) -> Any:
+    """Return a parameter as a copy is to have it: a tensor of PyTorch, or an array."""
+    return given if hasattr(given, "data_ptr") else array
 
 
 def signature_settings(rule: Rule) -> dict[str, Any]:

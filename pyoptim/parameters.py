@@ -364,6 +364,8 @@ def _as_shape(value: object) -> Shape | None:
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(number, int | np.integer) for number in numbers):
         return None
+    if any(isinstance(number, bool) for number in numbers):
+        raise TypeError(f"a shape must have whole numbers, got {value}")
     sizes = tuple(map(int, numbers))
     if any(size < 0 for size in sizes):
         raise ValueError(f"a shape must not have negative sizes, got {value}")

@@ -260,6 +260,15 @@ def test_schedules_that_fail(consumer: Any) -> None:
     assert w.tolist() == [0.8, 0.8]
 
 
+def test_arrays_that_were_made_read_only_are_not_written() -> None:
+    w = np.ones(2)
+    stepper = Stepper(po.SGD([w], lr=0.1), [np.ones(2)])
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match=r"params\[0\]: expected a writable array"):
+        stepper.run(3)
+    assert w.tolist() == [1, 1]
+
+
 def test_hessians_and_evaluation_points(consumer: Any) -> None:
     one, two = np.ones(2), np.ones(2)
     a, b = po.Sophia([one]), po.Sophia([two])

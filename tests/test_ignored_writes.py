@@ -178,6 +178,24 @@ def test_settings_that_are_no_numbers(value: Any) -> None:
         opt.load_state_dict({**state, "groups.0.lr": value})
 
 
+@pytest.mark.parametrize("value", [True, "2", None, np.array([2.0]), 1j, 10**400])
+def test_a_grad_scale_that_is_no_number(value: Any) -> None:
+    for make in MAKERS:
+        opt: Any = make()
+        before = opt.steps
+        grads = [np.ones_like(array) for array in opt.param_groups[0]["params"]]
+        with pytest.raises((TypeError, ValueError), match=r"^grad_scale .* got "):
+            opt.step(grads, grad_scale=value)
+        opt.step(grads, grad_scale=np.float32(2))
+        assert opt.steps == before + 1
+
+
+def test_a_shape_has_no_bools() -> None:
+    for shape in (True, (True, 3)):
+        with pytest.raises(TypeError, match="a shape must have whole numbers, got"):
+            po.Parameters({"w": shape})
+
+
 @pytest.mark.parametrize("value", [True, np.True_, 1, 1.0, np.float32(1), np.array(1)])
 def test_flags_may_be_numbers_and_those_of_numpy(value: Any) -> None:
     opt = po.Adam([np.zeros(2)], amsgrad=value, maximize=value)

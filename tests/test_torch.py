@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -290,3 +292,29 @@ def test_flush_setting_of_the_caller_is_kept() -> None:
         assert kept != (flush and supported)
         results.append(param)
     assert torch.equal(*results)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
+@pytest.mark.parametrize("rule", [po.Adam, po.Muon])
+def test_a_copy_steps_the_tensors_that_were_copied_with_it(clone: Any, rule: Any) -> None:
+    param = torch.nn.Parameter(torch.ones(2, 2))
+    opt = rule([param], lr=0.1)
+    opt.step([torch.ones(2, 2)])
+    before = param.detach().clone()
+    again = clone({"param": param, "opt": opt})
+    again["opt"].step([torch.ones(2, 2)])
+    assert (again["param"] != before).all()
+    assert (again["param"] is param) == (clone is copy.copy)
+    if clone is not copy.copy:
+        assert (param == before).all()
+
+
+@pytest.mark.parametrize("rule", [po.Adam, po.Muon])
+def test_a_copy_finds_memory_that_moved(rule: Any) -> None:
+    tensor = torch.ones(2, 2)
+    again = copy.copy(rule([tensor], lr=0.1))
+    tensor.data = torch.zeros(2, 2)
+    with pytest.raises(ValueError, match="the tensor's memory is no longer the one it had"):
+        again.step([torch.ones(2, 2)])

@@ -70,6 +70,7 @@ class BoundOptimizer {
         elements_ += std::size_t(array.size());
         params_.push_back(bare_view(array));
         given_.push_back(array);
+        sizes_.push_back(array.nbytes());
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
           tensors_.emplace_back(params_.size() - 1, object);
         names_.push_back(name);
@@ -278,7 +279,7 @@ class BoundOptimizer {
   void check_memory() const {
     for (std::size_t i = 0; i < given_.size(); ++i) {
       const py::array& given = given_[i];
-      if (given.data() != params_[i].data() || given.nbytes() != params_[i].nbytes())
+      if (given.data() != params_[i].data() || given.nbytes() != sizes_[i])
         throw py::value_error(names_[i] +
                               ": the array's memory is no longer the one it had "
                               "when the optimizer was made; make a new optimizer");
@@ -418,7 +419,8 @@ class BoundOptimizer {
 
   std::unique_ptr<Optimizer> engine_;
   std::vector<py::array> given_;
-  std::vector<py::array> params_;  // of our own: nobody changes their shape and type
+  std::vector<py::ssize_t> sizes_;  // in bytes
+  std::vector<py::array> params_;   // of our own: nobody changes their shape and type
   std::vector<std::pair<std::size_t, py::object>> tensors_;  // parameters that are PyTorch's
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
