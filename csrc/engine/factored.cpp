@@ -83,18 +83,22 @@ class Work {
     kernel(pass)(run_->hyper, run_->step, run_->shaping, part, total);
   }
 
+  /// The doubles that a thread needs for touched rows.
+  [[nodiscard]] std::size_t row_memory() const {
+    const std::size_t bytes = run_->rows->row_length() * item_size(run_->dtype);
+    return cut_.column_tiles + (bytes + sizeof(double) - 1) / sizeof(double);
+  }
   /// All of a step for touched rows; only for rules that keep nothing of columns.
-  void run_rows(std::size_t begin, std::size_t end) const {
+  void run_rows(std::size_t begin, std::size_t end, double* found) const {
     const CoalescedRows& rows = *run_->rows;
-    std::vector<double> found(cut_.column_tiles);
-    std::vector<std::byte> sum(rows.row_length() * item_size(run_->dtype));
+    auto* const sum = reinterpret_cast<std::byte*>(found + cut_.column_tiles);
     for (std::size_t index = begin; index < end; ++index) {
-      const std::byte* grad = sum.data();
+      const std::byte* grad = sum;
       if (rows.is_sum(index))
-        rows.write(index, 0, rows.row_length(), sum.data());
+        rows.write(index, 0, rows.row_length(), sum);
       else
         grad = rows.values(index, 0);
-      run_row(rows.row(index), grad, found.data());
+      run_row(rows.row(index), grad, found);
     }
   }
 
@@ -278,28 +282,49 @@ const char* state_name(const RuleInfo& rule, std::size_t state, const MatrixShap
   return renamed ? rule.factored->vector_state : rule.states[state];
 }
 
-void execute_factored(const std::vector<Run>& runs, int threads, std::vector<double>& scratch) {
-  const FactoredKernels& kernels = *runs.front().rule->factored;
-  std::vector<Pass> passes;
-  for (const Pass pass : {Pass::collect, Pass::measure, Pass::update})
-    if (kernels.pass[int(pass)][0][0] != nullptr) passes.push_back(pass);
-
-  // Waves of whole tensors.
+struct FactoredPlan::Parts {
+  /// Whole tensors.
   struct Wave {
     std::size_t first_work;
     std::size_t first_tile;
   };
+  int threads = 1;
+  std::vector<Pass> passes;
   std::vector<Work> works;
+  std::vector<Work> by_rows;
   std::vector<Wave> waves;
   std::vector<std::size_t> work_of;  // each tile
   std::vector<std::size_t> first_tile;
+  std::vector<double> scratch;
+  std::vector<double> row_memory;  // of all threads
+  std::size_t row_memory_of_thread = 0;
+};
+
+FactoredPlan::FactoredPlan() = default;
+FactoredPlan::~FactoredPlan() = default;
+
+void FactoredPlan::prepare(const std::vector<Run>& runs, int threads) {
+  if (parts_ == nullptr) parts_ = std::make_unique<Parts>();
+  auto& [of_step, passes, works, by_rows, waves, work_of, first_tile, scratch, row_memory,
+         of_thread] = *parts_;
+  of_step = threads;
+  passes.clear();
+  works.clear();
+  by_rows.clear();
+  waves.clear();
+  work_of.clear();
+  first_tile.clear();
+  const FactoredKernels& kernels = *runs.front().rule->factored;
+  for (const Pass pass : {Pass::collect, Pass::measure, Pass::update})
+    if (kernels.pass[int(pass)][0][0] != nullptr) passes.push_back(pass);
+
   const std::size_t most = wave * std::size_t(std::max(1, threads / 2));
   std::size_t in_wave = most, memory = 0;
-  works.reserve(runs.size());
-  std::vector<Work> by_rows;
+  of_thread = 0;
   for (const Run& run : runs) {
     if (run.rows != nullptr) {
       by_rows.emplace_back(run);
+      of_thread = std::max(of_thread, by_rows.back().row_memory());
       continue;
     }
     if (waves.empty() || in_wave + run.elements > most) {
@@ -319,25 +344,35 @@ void execute_factored(const std::vector<Run>& runs, int threads, std::vector<dou
     work.use(free);
     free += work.scratch();
   }
+  constexpr std::size_t line = 64 / sizeof(double);
+  of_thread = (of_thread + line - 1) / line * line;
+  row_memory.resize(std::max(row_memory.size(), of_thread * std::size_t(threads)));
+}
 
+void FactoredPlan::execute() {
+  Parts& parts = *parts_;
   parallel_waves(
-      threads, waves.size() - 1, passes.size(),
-      [&](std::size_t w) { return waves[w + 1].first_tile - waves[w].first_tile; },
-      [&](std::size_t pass, std::size_t w, std::size_t i) {
-        const std::size_t tile = waves[w].first_tile + i, work = work_of[tile];
-        works[work].run(passes[pass], tile - first_tile[work]);
+      parts.threads, parts.waves.size() - 1, parts.passes.size(),
+      [&](std::size_t w) { return parts.waves[w + 1].first_tile - parts.waves[w].first_tile; },
+      [&](std::size_t pass, std::size_t w, std::size_t i, int /*thread*/) {
+        const std::size_t tile = parts.waves[w].first_tile + i, work = parts.work_of[tile];
+        parts.works[work].run(parts.passes[pass], tile - parts.first_tile[work]);
       },
       [&](std::size_t pass, std::size_t w) {
-        for (std::size_t i = waves[w].first_work; i < waves[w + 1].first_work; ++i)
-          works[i].finish(passes[pass]);
+        for (std::size_t i = parts.waves[w].first_work; i < parts.waves[w + 1].first_work; ++i)
+          parts.works[i].finish(parts.passes[pass]);
       });
-  for (const Work& work : by_rows) {
+  for (const Work& work : parts.by_rows) {
     constexpr std::size_t grain = 16;  // rows
-    parallel_for(threads, work.touched_rows(), grain, 64 * grain,
-                 [&](std::size_t begin, std::size_t end) { work.run_rows(begin, end); });
+    parallel_for(parts.threads, work.touched_rows(), grain, 64 * grain,
+                 [&](int thread, std::size_t begin, std::size_t end) {
+                   double* const memory =
+                       parts.row_memory.data() + std::size_t(thread) * parts.row_memory_of_thread;
+                   work.run_rows(begin, end, memory);
+                 });
   }
   const FloatEnvironment environment;
-  for (const Work& work : works) work.finish(Pass::update);
+  for (const Work& work : parts.works) work.finish(Pass::update);
 }
 
 }  // namespace pyoptim

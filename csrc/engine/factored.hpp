@@ -23,8 +23,4 @@ std::size_t state_size(const RuleInfo& rule, std::size_t state, const Tensor& te
 Shape state_shape(const RuleInfo& rule, std::size_t state, const Shape& shape);
 const char* state_name(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices);
 
-/// Does the work of runs of one tensor each in one parallel region. `scratch` is memory that is
-/// kept from step to step.
-void execute_factored(const std::vector<Run>& runs, int threads, std::vector<double>& scratch);
-
 }  // namespace pyoptim

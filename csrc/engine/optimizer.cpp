@@ -294,7 +294,6 @@ void Optimizer::plan(const void* const* grads, double scale) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
     Tensor& tensor = tensors_[i];
-    if (tensor.steps == 0) first_step(tensor);
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
     const Extras& extras = options_.extras;
@@ -344,6 +343,17 @@ void Optimizer::plan(const void* const* grads, double scale) {
   }
 }
 
+bool Optimizer::begin_tensors(const void* const* grads) {
+  const FloatEnvironment environment;
+  bool begins = false;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr || tensors_[i].steps > 0) continue;
+    first_step(tensors_[i]);
+    begins = true;
+  }
+  return begins;
+}
+
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (evaluating())
     throw std::runtime_error(
@@ -362,10 +372,18 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     info.skipped = options_.skip_nonfinite && !surely_finite && !all_finite(grads, scale);
   }
   if (!info.skipped) {
+    // Everything is allocated before anything is written; the plan of tensors that begin needs no
+    // more memory afterwards.
+    plan_.reserve(tensors_.size());
     plan(grads, scale);
     // Threads started under another environment would keep it: it is ours only outside of teams.
     const Team team(plan_.work(), options_.threads);
-    plan_.execute(team.threads());
+    plan_.prepare(team.threads());
+    if (begin_tensors(grads)) {
+      plan(grads, scale);
+      plan_.prepare(team.threads());
+    }
+    plan_.execute();
     finish(grads);
   } else if (options_.extras.zero_grads) {
     for (std::size_t i = 0; i < tensors_.size(); ++i)

@@ -184,6 +184,8 @@ class PYOPTIM_API Optimizer {
   /// Throws if gradients overlap, which are to be set to 0.
   void check_apart(const void* const* grads) const;
   void plan(const void* const* grads, double scale);
+  /// Gives the states of tensors that make their first step their values; false if none does.
+  bool begin_tensors(const void* const* grads);
   /// Moves on what the step used.
   void finish(const void* const* grads);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
 constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
+static_assert(chunk <= longest_stage);
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -75,22 +76,40 @@ void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) 
 }
 
 void each_part(const Span& span, DType dtype, int threads,
-               const std::function<void(const Span&)>& work) {
+               void (*work)(const void* context, const Span& part), const void* context) {
   const Team team(span.size, threads);
-  parallel_for(team.threads(), span.size, grain, chunk,
-               [&](std::size_t begin, std::size_t end) { work(cut(span, dtype, begin, end)); });
+  parallel_for(team.threads(), span.size, grain, chunk, [&](std::size_t begin, std::size_t end) {
+    work(context, cut(span, dtype, begin, end));
+  });
 }
 
-void Plan::execute(int threads) {
+bool Plan::is_by_tensor() const {
+  return !runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().extras != nullptr);
+}
+
+void Plan::reserve(std::size_t tensors) {
+  runs_.reserve(tensors);
+  spans_.reserve(tensors);
+}
+
+void Plan::prepare(int threads) {
+  threads_ = threads;
+  if (!runs_.empty() && runs_.front().rule->factored != nullptr)
+    factored_.prepare(runs_, threads);
+  else if (is_by_tensor())
+    prepare_by_tensor();
+}
+
+void Plan::execute() {
   if (!runs_.empty() && runs_.front().rule->factored != nullptr) {
-    execute_factored(runs_, threads, scratch_);
+    factored_.execute();
     return;
   }
-  if (!runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().extras != nullptr)) {
-    execute_by_tensor(threads);
+  if (is_by_tensor()) {
+    execute_by_tensor();
     return;
   }
-  if (threads == 1) {
+  if (threads_ == 1) {
     const FloatEnvironment environment;
     for (const Run& run : runs_)
       if (run.rows != nullptr)
@@ -100,7 +119,7 @@ void Plan::execute(int threads) {
                    nullptr);
     return;
   }
-  parallel_for(threads, elements_, grain, chunk, [this](std::size_t first, std::size_t last) {
+  parallel_for(threads_, elements_, grain, chunk, [this](std::size_t first, std::size_t last) {
     std::size_t start = 0;
     for (const Run& run : runs_) {
       const std::size_t stop = start + run.elements;
@@ -111,94 +130,98 @@ void Plan::execute(int threads) {
   });
 }
 
-void Plan::execute_by_tensor(int threads) const {
-  // Pieces of whole blocks, of one tensor each, and waves of whole tensors.
-  struct Piece {
-    const Run* run;
-    std::size_t begin;
-    std::size_t end;
-    double* sums;
-  };
-  struct Wave {
-    std::size_t first_piece;
-    std::size_t first_run;
-  };
+void Plan::prepare_by_tensor() {
   // Several pieces a thread in each wave, so that none waits long for the others.
   const std::size_t share =
-      std::min(elements_, wave) / std::size_t(8 * threads) / sum_block * sum_block;
+      std::min(elements_, wave) / std::size_t(8 * threads_) / sum_block * sum_block;
   const std::size_t most = std::clamp(share, sum_block, chunk);
-  std::vector<Piece> pieces;
-  std::vector<Wave> waves;
-  std::vector<std::size_t> first_block;  // of each run
+  pieces_.clear();
+  waves_.clear();
+  first_block_.clear();
   std::size_t blocks = 0, in_wave = wave;
   for (std::size_t i = 0; i < runs_.size(); ++i) {
     const Run& run = runs_[i];
-    if (waves.empty() || (!run.sums_of_all && in_wave + run.elements > wave)) {
-      waves.push_back({pieces.size(), i});
+    if (waves_.empty() || (!run.sums_of_all && in_wave + run.elements > wave)) {
+      waves_.push_back({pieces_.size(), i});
       in_wave = 0;
     }
     in_wave += run.elements;
-    first_block.push_back(blocks);
+    first_block_.push_back(blocks);
     for (std::size_t at = 0; at < run.elements; at += most)
-      pieces.push_back({&run, at, std::min(at + most, run.elements), nullptr});
+      pieces_.push_back({&run, at, std::min(at + most, run.elements), nullptr});
     blocks += (run.elements + sum_block - 1) / sum_block;
   }
-  waves.push_back({pieces.size(), runs_.size()});
-  first_block.push_back(blocks);
+  waves_.push_back({pieces_.size(), runs_.size()});
+  first_block_.push_back(blocks);
   const std::size_t count = runs_.front().sum_count;
-  std::vector<double> sums(blocks * count);
-  for (Piece& piece : pieces)
+  sums_.assign(blocks * count, 0.0);
+  for (Piece& piece : pieces_)
     if (count > 0)
-      piece.sums = &sums[(first_block[piece.run - runs_.data()] + piece.begin / sum_block) * count];
+      piece.sums =
+          &sums_[(first_block_[std::size_t(piece.run - runs_.data())] + piece.begin / sum_block) *
+                 count];
+  if (runs_.front().extras == nullptr) return;
+  memory_of_thread_ = (stage_memory(count > 0) + 63) / 64 * 64;
+  memory_.take(memory_of_thread_ * std::size_t(threads_));
+}
 
-  const auto span_of = [&](const Piece& piece) {
-    return cut(spans_[piece.run->first_span], piece.run->dtype, piece.begin, piece.end);
-  };
-  const auto update = [&](const Piece& piece) {
-    const Run& run = *piece.run;
-    if (run.extras != nullptr) {
-      update_staged(run, piece.begin, piece.end);
-      return;
-    }
-    const Span span = span_of(piece);
-    run.update(run.hyper, run.step, run.shaping, &span, 1, nullptr);
-  };
-  if (count == 0) {
-    parallel_for(threads, pieces.size(), 1, 1, [&](std::size_t begin, std::size_t end) {
-      for (std::size_t i = begin; i < end; ++i) update(pieces[i]);
-    });
+std::byte* Plan::memory_of(int thread) const {
+  return memory_.data() + std::size_t(thread) * memory_of_thread_;
+}
+
+void Plan::measure(const Piece& piece, int thread) const {
+  const Run& run = *piece.run;
+  if (run.extras != nullptr)
+    measure_staged(run, piece.begin, piece.end, piece.sums, memory_of(thread));
+  else
+    run.measure(run.hyper, run.step, run.shaping,
+                cut(spans_[run.first_span], run.dtype, piece.begin, piece.end), sum_block,
+                piece.sums);
+}
+
+void Plan::update(const Piece& piece, int thread) const {
+  const Run& run = *piece.run;
+  if (run.extras != nullptr) {
+    update_staged(run, piece.begin, piece.end, memory_of(thread));
     return;
   }
-  const auto measure = [&](const Piece& piece) {
-    const Run& run = *piece.run;
-    if (run.extras != nullptr)
-      measure_staged(run, piece.begin, piece.end, piece.sums);
-    else
-      run.measure(run.hyper, run.step, run.shaping, span_of(piece), sum_block, piece.sums);
-  };
-  const auto add_up = [&](std::size_t w) {
-    // Blocks are added in order: over a tensor, or over all of them.
-    double total[max_sums] = {};
-    for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i) {
-      if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
-      for (std::size_t k = first_block[i] * count; k < first_block[i + 1] * count; ++k)
-        total[k % count] += sums[k];
-      std::copy_n(total, count, runs_[i].sums);
-    }
-    for (std::size_t i = waves[w].first_run; i < waves[w + 1].first_run; ++i)
-      if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
-  };
+  const Span span = cut(spans_[run.first_span], run.dtype, piece.begin, piece.end);
+  run.update(run.hyper, run.step, run.shaping, &span, 1, nullptr);
+}
+
+/// Adds blocks in order: over a tensor, or over all of them.
+void Plan::add_up(std::size_t w) {
+  const std::size_t count = runs_.front().sum_count;
+  double total[max_sums] = {};
+  for (std::size_t i = waves_[w].first_run; i < waves_[w + 1].first_run; ++i) {
+    if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
+    for (std::size_t k = first_block_[i] * count; k < first_block_[i + 1] * count; ++k)
+      total[k % count] += sums_[k];
+    std::copy_n(total, count, runs_[i].sums);
+  }
+  for (std::size_t i = waves_[w].first_run; i < waves_[w + 1].first_run; ++i)
+    if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
+}
+
+void Plan::execute_by_tensor() {
+  if (runs_.front().sum_count == 0) {
+    parallel_for(threads_, pieces_.size(), 1, 1,
+                 [this](int thread, std::size_t begin, std::size_t end) {
+                   for (std::size_t i = begin; i < end; ++i) update(pieces_[i], thread);
+                 });
+    return;
+  }
   parallel_waves(
-      threads, waves.size() - 1, 2,
-      [&](std::size_t w) { return waves[w + 1].first_piece - waves[w].first_piece; },
-      [&](std::size_t pass, std::size_t w, std::size_t i) {
-        const Piece& piece = pieces[waves[w].first_piece + i];
+      threads_, waves_.size() - 1, 2,
+      [this](std::size_t w) { return waves_[w + 1].first_piece - waves_[w].first_piece; },
+      [this](std::size_t pass, std::size_t w, std::size_t i, int thread) {
+        const Piece& piece = pieces_[waves_[w].first_piece + i];
         if (pass == 0)
-          measure(piece);
+          measure(piece, thread);
         else
-          update(piece);
+          update(piece, thread);
       },
-      [&](std::size_t /*pass*/, std::size_t w) { add_up(w); });
+      [this](std::size_t /*pass*/, std::size_t w) { add_up(w); });
 }
 
 void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) const {

@@ -3,10 +3,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "engine/backend.hpp"
+#include "engine/factored_plan.hpp"
+#include "engine/kept_memory.hpp"
 #include "engine/rows.hpp"
 #include "engine/stages.hpp"
 
@@ -73,23 +74,61 @@ class Plan {
   /// The elements that are read of gradients.
   [[nodiscard]] std::size_t work() const { return work_; }
 
-  /// Does the work in one parallel region.
-  void execute(int threads);
+  /// Takes room for so many tensors, so that planning them again allocates nothing.
+  void reserve(std::size_t tensors);
+  /// Takes all memory that so many threads need; again for the same tensors allocates nothing.
+  void prepare(int threads);
+  /// Does the work in one parallel region, and allocates nothing.
+  void execute();
 
  private:
-  void execute_by_tensor(int threads) const;
+  /// A part of a tensor of whole blocks, and where its sums go.
+  struct Piece {
+    const Run* run;
+    std::size_t begin;
+    std::size_t end;
+    double* sums;
+  };
+  /// Whole tensors.
+  struct Wave {
+    std::size_t first_piece;
+    std::size_t first_run;
+  };
+
+  [[nodiscard]] bool is_by_tensor() const;
+  void prepare_by_tensor();
+  void execute_by_tensor();
   void execute_part(const Run& run, std::size_t begin, std::size_t end) const;
+  void measure(const Piece& piece, int thread) const;
+  void update(const Piece& piece, int thread) const;
+  void add_up(std::size_t wave);
+  [[nodiscard]] std::byte* memory_of(int thread) const;
 
   std::vector<Run> runs_;
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
   std::size_t work_ = 0;
-  std::vector<double> scratch_;
+  // What prepare() makes.
+  int threads_ = 1;
+  std::vector<Piece> pieces_;
+  std::vector<Wave> waves_;
+  std::vector<std::size_t> first_block_;  // of each run
+  std::vector<double> sums_;
+  KeptMemory memory_;
+  std::size_t memory_of_thread_ = 0;
+  FactoredPlan factored_;
 };
 
 /// Calls work(part) on parts that together are the span, on the threads that suit its size.
 void each_part(const Span& span, DType dtype, int threads,
-               const std::function<void(const Span&)>& work);
+               void (*work)(const void* context, const Span& part), const void* context);
+template <class Work>
+void each_part(const Span& span, DType dtype, int threads, const Work& work) {
+  each_part(
+      span, dtype, threads,
+      [](const void* context, const Span& part) { (*static_cast<const Work*>(context))(part); },
+      &work);
+}
 
 /// A gradient to be measured.
 struct Values {

@@ -1,9 +1,8 @@
 #include "engine/stages.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
-#include <memory>
-#include <vector>
 
 #include "engine/optimizer.hpp"
 #include "engine/plan.hpp"
@@ -16,33 +15,38 @@ static_assert(update_block % scale_block == 0 && sum_block % scale_block == 0);
 
 enum class Part : std::uint8_t { states, param = max_states, grad, before, count };
 
-/// Memory of a thread's own, one piece for each part of a block.
+constexpr std::size_t most_spans = longest_stage / update_block;
+
+/// Memory of a thread: one piece for each part of a block, then what is known of the blocks.
 class Scratch {
  public:
-  explicit Scratch(std::size_t block) : stride_(block * sizeof(double) + 576) {
-    thread_local std::unique_ptr<std::byte[]> memory;
-    thread_local std::size_t size = 0;
-    const std::size_t needed = stride_ * std::size_t(Part::count) + 64;
-    if (size < needed) {
-      memory = std::make_unique<std::byte[]>(needed);
-      size = needed;
-    }
-    void* start = memory.get();
-    std::size_t room = size;
-    start_ = static_cast<std::byte*>(std::align(64, needed - 64, start, room));
+  Scratch(std::byte* memory, std::size_t block)
+      : memory_(memory), stride_(block * sizeof(double) + 576) {}
+
+  [[nodiscard]] static constexpr std::size_t size(std::size_t block) {
+    return (block * sizeof(double) + 576) * std::size_t(Part::count) +
+           most_spans * (sizeof(Span) + sizeof(PackedSpans::Scales) + sizeof(std::size_t));
   }
-  [[nodiscard]] void* at(std::size_t part) const { return start_ + part * stride_; }
+
+  [[nodiscard]] void* at(std::size_t part) const { return memory_ + part * stride_; }
   [[nodiscard]] void* at(Part part) const { return at(std::size_t(part)); }
+  [[nodiscard]] Span* spans() const { return static_cast<Span*>(at(Part::count)); }
+  [[nodiscard]] PackedSpans::Scales* scales() const {
+    return reinterpret_cast<PackedSpans::Scales*>(spans() + most_spans);
+  }
+  [[nodiscard]] std::size_t* firsts() const {
+    return reinterpret_cast<std::size_t*>(scales() + most_spans);
+  }
 
  private:
+  std::byte* memory_;
   std::size_t stride_;
-  std::byte* start_;
 };
 
 /// A stretch of a tensor that is updated block by block.
 class Stages {
  public:
-  Stages(const Run& run, std::size_t begin, std::size_t end, std::size_t block)
+  Stages(const Run& run, std::size_t begin, std::size_t end, std::size_t block, std::byte* memory)
       : run_(run),
         extras_(*run.extras),
         storage_(*run.storage),
@@ -52,7 +56,10 @@ class Stages {
         begin_(begin),
         end_(end),
         block_(block),
-        scratch_(block) {
+        scratch_(memory, block),
+        spans_(scratch_.spans()),
+        scales_(scratch_.scales()),
+        firsts_(scratch_.firsts()) {
     widened_ = dtype_ != run.dtype;
     fresh_ = run.step.count == 1 && run.rule->sum_count == 0;
     direction_ = {run.shaping.scale < 0 ? -1.0 : 1.0, run.shaping.keep, 1};
@@ -71,16 +78,15 @@ class Stages {
                           [](void* self, std::size_t i) { of(self).after(i); }};
     if (packed_)
       update_packed(run_.hyper, run_.step, run_.shaping,
-                    {spans_.data(), scales_.data(), firsts_.data(), spans_.size(), rounding(0)},
-                    hooks);
+                    {spans_, scales_, firsts_, count_, rounding(0)}, hooks);
     else
-      run_.update(run_.hyper, run_.step, run_.shaping, spans_.data(), spans_.size(), &hooks);
+      run_.update(run_.hyper, run_.step, run_.shaping, spans_, count_, &hooks);
   }
 
   void measure(double* sums) {
     fresh_ = run_.step.count == 1;
     make_spans(false);
-    for (std::size_t i = 0; i < spans_.size(); ++i, sums += run_.sum_count) {
+    for (std::size_t i = 0; i < count_; ++i, sums += run_.sum_count) {
       before(i);
       run_.measure(run_.hyper, run_.step, run_.shaping, spans_[i], block_, sums);
       encode_states(i, run_.rule->changed_by_measure);
@@ -93,7 +99,7 @@ class Stages {
     sums_ = sums;
     const SpanHooks hooks{this, [](void* self, std::size_t i) { of(self).before(i); },
                           [](void* self, std::size_t i) { of(self).count(i); }};
-    run_.update(run_.hyper, run_.step, run_.shaping, spans_.data(), spans_.size(), &hooks);
+    run_.update(run_.hyper, run_.step, run_.shaping, spans_, count_, &hooks);
   }
 
  private:
@@ -144,6 +150,7 @@ class Stages {
   /// trial nothing is the tensor's own.
   void make_spans(bool trial) {
     trial_ = trial;
+    count_ = 0;
     for (std::size_t i = 0; first(i) < end_; ++i) {
       Span span{param(i), grad(i), {}, std::min(block_, end_ - first(i))};
       if (widened_) span.grad = scratch_.at(Part::grad);
@@ -154,11 +161,10 @@ class Stages {
       if (trial) span.param = scratch_.at(Part::param);
       for (std::size_t k = 0; k < run_.state_count; ++k)
         span.state[k] = is_decoded(k) || trial ? scratch_.at(k) : codes(i, k);
-      spans_.push_back(span);
+      spans_[count_++] = span;
       if (!packed_) continue;
-      firsts_.push_back(first(i));
-      PackedSpans::Scales& of_span = scales_.emplace_back();
-      for (std::size_t k = 0; k < run_.state_count; ++k) of_span.of[k] = scales(i, k);
+      firsts_[i] = first(i);
+      for (std::size_t k = 0; k < run_.state_count; ++k) scales_[i].of[k] = scales(i, k);
     }
   }
 
@@ -250,9 +256,10 @@ class Stages {
   Direction direction_;
   StateFormat formats_[max_states] = {};
   bool packed_ = false;  // states are updated as they are kept
-  std::vector<Span> spans_;
-  std::vector<PackedSpans::Scales> scales_;
-  std::vector<std::size_t> firsts_;
+  Span* spans_;
+  PackedSpans::Scales* scales_;
+  std::size_t* firsts_;
+  std::size_t count_ = 0;
   double* sums_ = nullptr;
 };
 
@@ -268,17 +275,22 @@ StateFormat format_of(const RuleInfo& rule, std::size_t state, const Extras& ext
   return whole ? StateFormat::full : extras.format;
 }
 
-void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums) {
+std::size_t stage_memory(bool measures) {
+  return Scratch::size(measures ? sum_block : update_block);
+}
+
+void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums,
+                    std::byte* memory) {
   if (run.extras->modifier == Modifier::cautious) {
     std::fill_n(sums, (end - begin + sum_block - 1) / sum_block, 0.0);
-    Stages(run, begin, end, update_block).count_agreeing(sums);
+    Stages(run, begin, end, update_block, memory).count_agreeing(sums);
   } else {
-    Stages(run, begin, end, sum_block).measure(sums);
+    Stages(run, begin, end, sum_block, memory).measure(sums);
   }
 }
 
-void update_staged(const Run& run, std::size_t begin, std::size_t end) {
-  Stages(run, begin, end, update_block).update();
+void update_staged(const Run& run, std::size_t begin, std::size_t end, std::byte* memory) {
+  Stages(run, begin, end, update_block, memory).update();
 }
 
 }  // namespace pyoptim

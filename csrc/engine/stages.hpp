@@ -51,8 +51,16 @@ DType updated_as(DType dtype, const Extras& extras);
 /// How a state of a rule is kept.
 StateFormat format_of(const RuleInfo& rule, std::size_t state, const Extras& extras);
 
-/// The elements [begin, end) of a run's tensor, in blocks.
-void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums);
-void update_staged(const Run& run, std::size_t begin, std::size_t end);
+/// The longest part of a tensor that is updated at a time.
+inline constexpr std::size_t longest_stage = 1 << 18;
+
+/// The bytes of memory that a thread needs for the two below, where a rule or a modifier measures
+/// and where not.
+std::size_t stage_memory(bool measures);
+
+/// The elements [begin, end) of a run's tensor, in blocks; `memory` is aligned to a line of cache.
+void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums,
+                    std::byte* memory);
+void update_staged(const Run& run, std::size_t begin, std::size_t end, std::byte* memory);
 
 }  // namespace pyoptim

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "engine/dispatch.hpp"
+#include "engine/kept_memory.hpp"
 #include "layers/blocks.hpp"
 
 namespace pyoptim {
@@ -17,31 +18,40 @@ bool is_limited(const LossCall& call) {
   return call.labels == nullptr && call.loss->targets.low > -HUGE_VAL;
 }
 
+double target(const LossCall& call, std::size_t i) {
+  return call.scores.dtype == DType::float64 ? static_cast<const double*>(call.targets)[i]
+                                             : double(static_cast<const float*>(call.targets)[i]);
+}
+
+/// Whether a row's weight and targets may be what they are.
+bool row_is_right(const LossCall& call, std::size_t row) {
+  const double weight = call.weights == nullptr ? 1 : call.weights[row];
+  if (!(weight >= 0 && weight < HUGE_VAL)) return false;
+  if (weight == 0) return true;
+  const std::size_t columns = call.scores.columns;
+  if (call.labels != nullptr)
+    return call.labels[row] >= 0 && call.labels[row] < std::int64_t(columns);
+  for (std::size_t i = row * columns; is_limited(call) && i < (row + 1) * columns; ++i)
+    if (!call.loss->targets.contains(target(call, i))) return false;
+  return true;
+}
+
 /// What is wrong with a row's weight and targets, or "". The first row has the number `first`.
 std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t first = 0) {
+  if (row_is_right(call, row)) return "";
   const std::string at = " at row " + std::to_string(first + row);
   const double weight = call.weights == nullptr ? 1 : call.weights[row];
   if (!(weight >= 0 && weight < HUGE_VAL))
     return "sample_weight: expected finite numbers of at least 0, got " + text(weight) + at;
-  if (weight == 0) return "";
   const std::size_t columns = call.scores.columns;
-  if (call.labels != nullptr) {
-    const std::int64_t label = call.labels[row];
-    if (label >= 0 && label < std::int64_t(columns)) return "";
+  if (call.labels != nullptr)
     return "targets: expected labels from 0 to " + std::to_string(columns - 1) + ", got " +
-           std::to_string(label) + at;
-  }
-  if (!is_limited(call)) return "";
+           std::to_string(call.labels[row]) + at;
   const Range& range = call.loss->targets;
-  for (std::size_t i = row * columns; i < (row + 1) * columns; ++i) {
-    const double y = call.scores.dtype == DType::float64
-                         ? static_cast<const double*>(call.targets)[i]
-                         : double(static_cast<const float*>(call.targets)[i]);
-    if (!range.contains(y))
-      return "targets of the loss " + std::string(call.loss->name) + " must be " +
-             (range.flag ? "0 or 1" : describe(range)) + ", got " + text(y) + at;
-  }
-  return "";
+  std::size_t i = row * columns;
+  while (range.contains(target(call, i))) ++i;
+  return "targets of the loss " + std::string(call.loss->name) + " must be " +
+         (range.flag ? "0 or 1" : describe(range)) + ", got " + text(target(call, i)) + at;
 }
 
 /// Whether a range has all these numbers, without a branch for each. Ranges of targets are closed,
@@ -91,16 +101,20 @@ double weight_of(const LossCall& call, const Block& block) {
   return sum;
 }
 
-/// The weighted sum of the losses of a block.
-double evaluate(const LossCall& call, const Block& block, double scale) {
+/// Whether a loss takes a weight for each score, not for each row.
+bool spreads_weights(const LossCall& call) {
+  return call.weights != nullptr && !call.loss->of_rows && call.scores.columns > 1;
+}
+
+/// The weighted sum of the losses of a block; `spread` has room for a number for each score of it,
+/// if weights are spread.
+double evaluate(const LossCall& call, const Block& block, double scale, double* spread) {
   const std::size_t columns = call.scores.columns;
   const double* weights = call.weights == nullptr ? nullptr : call.weights + block.first_row;
-  thread_local std::vector<double> spread;  // the weights, for each score
-  if (weights != nullptr && !call.loss->of_rows && columns > 1) {
-    spread.resize(block.rows * columns);
+  if (spreads_weights(call)) {
     for (std::size_t i = 0; i < block.rows; ++i)
-      std::fill_n(spread.begin() + std::ptrdiff_t(i * columns), columns, weights[i]);
-    weights = spread.data();
+      std::fill_n(spread + i * columns, columns, weights[i]);
+    weights = spread;
   }
   const LossBatch batch{.scores = block.in(static_cast<const void*>(call.scores.data)),
                         .targets = block.in(call.targets),
@@ -164,17 +178,23 @@ double mean_loss(const LossCall& call) {
   double scale = mean_scale();
 
   const Team team(elements_for_threads(scores), 0);
+  const std::size_t room =
+      spreads_weights(call) && scores.rows > 0 ? blocks[0].rows * scores.columns : 0;
+  thread_local KeptMemory kept;  // of the calling thread; the others get a part of it
+  auto* const spread =
+      reinterpret_cast<double*>(kept.take(room * std::size_t(team.threads()) * sizeof(double)));
   parallel_waves(
       team.threads(), 1, passes, [&](std::size_t /*wave*/) { return blocks.count(); },
-      [&](std::size_t pass, std::size_t /*wave*/, std::size_t piece) {
+      [&](std::size_t pass, std::size_t /*wave*/, std::size_t piece, int thread) {
         const Block block = blocks[piece];
         if (pass + 1 == passes) {
-          if (right) parts[piece] = evaluate(call, block, scale);
+          if (right)
+            parts[piece] = evaluate(call, block, scale, spread + std::size_t(thread) * room);
           return;
         }
         if (!is_right(call, block)) {
           for (std::size_t i = 0; i < block.rows; ++i)
-            if (!problem_with_row(call, block.first_row + i).empty()) right = false;
+            if (!row_is_right(call, block.first_row + i)) right = false;
         }
         parts[piece] = weight_of(call, block);
       },

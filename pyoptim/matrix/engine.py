@@ -142,6 +142,7 @@ class MatrixEngine:
     def _place(self, groups: list[Any], by_adamw: set[int]) -> None:
         """Decide which rule updates what, and make the states of matrices."""
         workspaces: dict[np.dtype[Any], Workspace] = {}
+        self._rehearsed: set[tuple[Any, ...]] = set()
         self._where: list[_Matrix | int] = []  # a matrix, or the number among AdamW's parameters
         elementwise = 0
         for index, (group, _) in enumerate(
@@ -346,6 +347,7 @@ class MatrixEngine:
     def step(self, grads: Any, grad_scale: float) -> _core.StepInfo:
         with np.errstate(all="ignore"):
             given = self._given(grads)
+            self._rehearse(given)
             before = self.steps
             for array in self._grads:
                 array.fill(0)
@@ -363,6 +365,25 @@ class MatrixEngine:
                     if given[matrix.index] is not None:
                         self._update(matrix, group.settings)
             return info
+
+    def _rehearse(self, grads: list[Any]) -> None:
+        """Make updates of copies, once for each kind: a step then has the memory that it needs."""
+        for group in self._groups:
+            for matrix in group.matrices:
+                param, decays = matrix.param, group.settings["weight_decay"] != 0
+                kind = (param.dtype, param.shape, *matrix.state, decays)
+                if grads[matrix.index] is None or kind in self._rehearsed:
+                    continue
+                twin = _Matrix(
+                    matrix.index,
+                    np.zeros_like(param),
+                    matrix.work,
+                    {name: np.zeros_like(array) for name, array in matrix.state.items()},
+                )
+                for steps in (0, group.settings.get("precondition_frequency", 1)):
+                    twin.steps = steps
+                    self._update(twin, group.settings)
+                self._rehearsed.add(kind)
 
     def _given(self, grads: Any) -> list[Any]:
         """Return a gradient or None for each parameter."""

@@ -133,6 +133,9 @@ class GradientAccumulation(Wrapper):
             Between `eval` and `train`.
         ValueError
             If the weight is not above 0, or as `Optimizer.step`.
+        MemoryError
+            If there is too little memory. If `count` is `every` now, only the step was not made:
+            `flush` makes it.
         TypeError
             As `Optimizer.step`, or if a gradient is of rows where the parameter is not row-sparse,
             or the other way round.
@@ -147,14 +150,17 @@ class GradientAccumulation(Wrapper):
         more: list[tuple[Array, Array]] = []
         for i, grad in enumerate(given):
             if i in self._rows and grad is not None:
-                new.append((self._rows[i].add(grad.rows), grad.values))
+                new.append((self._rows[i].place(grad.rows), grad.values))
             elif grad is not None:
                 (more if self._present[i] else new).append((self._sums[i], grad))
         for operation, pairs in ((_core.weigh, new), (_core.add_weighed, more)):
             if pairs:
                 sums, arrays = zip(*pairs, strict=True)
                 operation(sums, arrays, factor, self._threads)
-        self._present |= [grad is not None for grad in given]
+        for i, rows in self._rows.items():
+            rows.add(0 if given[i] is None else len(given[i].rows))
+        for i, grad in enumerate(given):
+            self._present[i] |= grad is not None
         self.total_weight += weight
         self.count += 1
         return self._finish(**keywords) if self.count >= self.every else None
@@ -216,6 +222,7 @@ class GradientAccumulation(Wrapper):
                 raise ValueError(
                     f"rows.{shown(key)}: the parameter has {limit} rows, counted from 0"
                 )
+            self._rows[i].reserve(len(rows))  # nothing is loaded where there is no memory for it
 
     def _load(self, state: StateDict) -> None:
         super()._load(state)

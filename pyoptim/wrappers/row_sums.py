@@ -43,16 +43,24 @@ class RowSums:
         """What belongs to them."""
         return self._values[: self._count]
 
-    def add(self, rows: Array) -> Array:
-        """Add rows, and return the memory of their values, which is to be written."""
-        begin, self._count = self._count, self._count + len(rows)
-        if self._count > len(self._rows):
+    def reserve(self, count: int) -> None:
+        """Take memory for so many rows."""
+        if count > len(self._rows):
+            length = max(count, 2 * self._count)
             self._rows, self._values = (
-                _longer(array, begin, max(self._count, 2 * begin))
-                for array in (self._rows, self._values)
+                _longer(array, self._count, length) for array in (self._rows, self._values)
             )
-        self._rows[begin : self._count] = rows
-        return self._values[begin : self._count]
+
+    def place(self, rows: Array) -> Array:
+        """Return the memory for values of more rows, which `add` adds when it is written."""
+        end = self._count + len(rows)
+        self.reserve(end)
+        self._rows[self._count : end] = rows
+        return self._values[self._count : end]
+
+    def add(self, count: int) -> None:
+        """Add the rows that have a place."""
+        self._count += count
 
     def clear(self) -> None:
         """Begin anew."""
@@ -61,7 +69,8 @@ class RowSums:
     def load(self, rows: Array, values: Array) -> None:
         """Take over what another one had."""
         self.clear()
-        self.add(rows)[...] = values
+        self.place(rows)[...] = values
+        self.add(len(rows))
 
     def gradient(self) -> RowGrad:
         """Return all of it, to be scaled by the optimizer."""

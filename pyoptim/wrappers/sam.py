@@ -175,7 +175,7 @@ class SAM(Wrapper):
         param = self._params[number]
         if isinstance(grad, RowGrad):
             sums = RowSums(param)
-            sums.add(grad.rows)[...] = grad.values
+            sums.load(grad.rows, grad.values)
             once = sums.mean(1.0, self._threads)
             there = param[once.rows]
             return _Part(number, once.rows, there, once.values, np.empty_like(there))
