@@ -13,6 +13,15 @@ from pyoptim.guard import Guarded, changes
 class EvaluationPoints(Guarded, ABC):
     """What brings parameters to points other than those of training, and back."""
 
+    @property
+    @abstractmethod
+    def evaluating(self) -> bool:
+        """Whether the parameters are at the points of evaluation."""
+
+    def _has_evaluated(self) -> bool:
+        """Whether `eval` was called here, rather than on an optimizer inside of this one."""
+        return self.evaluating
+
     @changes
     @abstractmethod
     def eval(self) -> None:
@@ -25,9 +34,14 @@ class EvaluationPoints(Guarded, ABC):
 
     @contextmanager
     def evaluation(self) -> Iterator[Self]:
-        """Be at the points of evaluation inside of a with statement: `eval`, then `train`."""
+        """Be at the points of evaluation inside of a with statement: `eval`, then `train`.
+
+        Inside of another one, or after `eval`, the parameters stay at the points of evaluation.
+        """
+        before = self._has_evaluated()
         self.eval()
         try:
             yield self
         finally:
-            self.train()
+            if not before:
+                self.train()

@@ -42,6 +42,36 @@ def test_training_goes_on_as_if_there_had_been_no_evaluation(case: Case, dtype: 
     assert same_bits(param, other)
 
 
+def averaged(kind: str, param: Array) -> Any:
+    if kind in AVERAGING:
+        return getattr(po, kind)([param], lr=0.5)
+    return getattr(po.wrappers, kind)(po.SGD([param], lr=0.5))
+
+
+@pytest.mark.parametrize("kind", [*AVERAGING, "EMA", "SWA"])
+def test_evaluations_may_be_nested(kind: str) -> None:
+    param = some_numbers(1, 70, "float32").copy()
+    opt = averaged(kind, param)
+    for seed in (2, 3, 4):
+        opt.step([some_numbers(seed, 70, "float32")])
+    training = param.copy()
+    with opt.evaluation():
+        at_evaluation = param.copy()
+        assert not same_bits(at_evaluation, training)
+        with opt.evaluation():
+            assert same_bits(param, at_evaluation)
+        assert opt.evaluating
+        assert same_bits(param, at_evaluation)
+    assert same_bits(param, training)
+    opt.eval()
+    with opt.evaluation():
+        pass
+    assert same_bits(param, at_evaluation)
+    opt.train()
+    assert same_bits(param, training)
+    assert not opt.evaluating
+
+
 @averaging
 @pytest.mark.parametrize("size", [70, 100_000])
 @all_dtypes

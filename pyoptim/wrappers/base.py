@@ -415,6 +415,9 @@ class KeptWeights(Wrapper):
         """Whether the parameters are at the points of `eval`."""
         return self._training is not None or self.optimizer.evaluating
 
+    def _has_evaluated(self) -> bool:
+        return self._training is not None
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "training": copy.deepcopy(self._training)}
 
