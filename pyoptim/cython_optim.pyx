@@ -3,6 +3,7 @@
 """Steps without Python: `Stepper` drives an optimizer of pyoptim from Cython under nogil."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport NAN
 from libc.stdint cimport int64_t
 from libcpp cimport bool
@@ -23,28 +24,33 @@ cdef extern from "engine/optimizer.hpp" namespace "pyoptim" nogil:
     cdef cppclass Optimizer:
         pass
 
+cdef extern from "bindings/errors.hpp" namespace "pyoptim::bindings":
+    void raise_in_python() noexcept
+
 cdef extern from "bindings/stepper.hpp" namespace "pyoptim::bindings" nogil:
     cdef cppclass Driver:
         Driver(Optimizer *, vector[const void *], vector[size_t],
-               vector[pair[size_t, string]], size_t) except +
+               vector[pair[size_t, string]], size_t) except +raise_in_python
         const StepInfo &last()
         int64_t steps()
         size_t count()
         size_t ahead()
         bool needs_settings()
+        bool is_asking()
+        void set_asking(bool)
         void take_settings(
             vector[pair[size_t, string]],
-            vector[vector[pair[size_t, vector[pair[string, double]]]]]) except +
-        void step(double) except +
-        void step_on(const void *const *, double) except +
+            vector[vector[pair[size_t, vector[pair[string, double]]]]]) except +raise_in_python
+        void step(double) except +raise_in_python
+        void step_on(const void *const *, double) except +raise_in_python
         void step_rows(const void *const *, const int64_t *const *, const size_t *,
-                       double) except +
-        void update_hessian(const void *const *) except +
-        void set_evaluating(bool) except +
-        double get(size_t, const char *) except +
-        void set(size_t, const char *, double) except +
-        void *param(size_t, size_t *) except +
-        const void *state(size_t, const char *, size_t *) except +
+                       double) except +raise_in_python
+        void update_hessian(const void *const *) except +raise_in_python
+        void set_evaluating(bool) except +raise_in_python
+        double get(size_t, const char *) except +raise_in_python
+        void set(size_t, const char *, double) except +raise_in_python
+        void *param(size_t, size_t *) except +raise_in_python
+        const void *state(size_t, const char *, size_t *) except +raise_in_python
 
 
 cdef class Stepper:
@@ -68,7 +74,7 @@ cdef class Stepper:
         For how many steps settings that are schedules are evaluated at a time. Schedules are
         Python: with 1, every step takes the GIL for them; with 100, one in a hundred does. More
         than 1 suits schedules that depend on the step alone. What is set in ``param_groups``
-        between steps, a number or a schedule, holds from the next step on.
+        between steps, a number or a schedule, holds from the next step on. At most 1,000,000.
 
     Raises
     ------
@@ -95,7 +101,7 @@ cdef class Stepper:
             raise TypeError(
                 "Stepper: expected an optimizer of pyoptim itself, no wrapper, got "
                 f"{type(optimizer).__name__}")
-        ahead = as_count("schedule_steps", schedule_steps)
+        ahead = as_count("schedule_steps", schedule_steps, 1_000_000)
         self.optimizer = optimizer
         self._native = optimizer._native
         engine = optimizer._engine_for_stepper()
@@ -120,12 +126,13 @@ cdef class Stepper:
     def __repr__(self):
         return f"Stepper({self.optimizer!r})"
 
-    def run(self, Py_ssize_t steps):
+    def run(self, steps):
         """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
         cdef Py_ssize_t made = 0
         self._native.check_memory()
+        cdef Py_ssize_t count = as_count("steps", steps, PY_SSIZE_T_MAX, least=0)
         with nogil:
-            for _ in range(steps):
+            for _ in range(count):
                 made += self.step()
         return made
 
@@ -146,15 +153,24 @@ cdef inline Driver *as_driver(Stepper self) noexcept nogil:
 cdef int evaluate_schedules(Stepper self, size_t ahead) except -1 with gil:
     """Asks the schedules for the settings of the coming steps."""
     cdef Driver *driver = as_driver(self)
+    if driver.is_asking():
+        raise RuntimeError("Stepper: a schedule must not step the optimizer that asks for its value")
     first = driver.steps()
     groups = self.optimizer.param_groups
-    driver.take_settings(_scheduled(self.optimizer), [
-        [
-            (index, [(name.encode(), value) for name, value in group.scheduled_at(step)])
-            for index, group in enumerate(groups)
+    driver.set_asking(True)
+    try:
+        settings = [
+            [
+                (index, [(name.encode(), value) for name, value in group.scheduled_at(step)])
+                for index, group in enumerate(groups)
+            ]
+            for step in range(first, first + ahead)
         ]
-        for step in range(first, first + ahead)
-    ])
+    finally:
+        driver.set_asking(False)
+    if driver.steps() != first:
+        raise RuntimeError("Stepper: a schedule must not step the optimizer that asks for its value")
+    driver.take_settings(_scheduled(self.optimizer), settings)
     return 0
 
 

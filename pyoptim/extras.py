@@ -37,7 +37,7 @@ EXTRAS_DOC = """\
         Round reduced states up or down at random, with the mean they had: small changes then add
         up over steps instead of being lost. Depends on seed, step and element only. False rounds
         to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
@@ -98,7 +98,7 @@ def native_extras(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: _chosen(name, extras[name]) for name in _WORDS},
         **{name: as_flag(name, extras[name]) for name in _FLAGS},
-        "seed": as_count("seed", extras["seed"], 2**63 - 1, least=0),
+        "seed": as_count("seed", extras["seed"], 2**64 - 1, least=0),
         "ema_decay": 0.0 if decay is None else as_number("ema_decay", decay),
     }
 

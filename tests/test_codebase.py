@@ -177,3 +177,20 @@ def test_links_between_documents_lead_somewhere(text: str) -> None:
     for link in re.findall(r"\]\(([^)#\s]+)\)", read(document)):
         if "://" not in link:
             assert (document.parent / link).exists(), f"{text} links {link}"
+
+
+def test_numbers_and_text_are_converted_without_the_locale() -> None:
+    """`text` and `take_number` of csrc/engine/text.hpp do; these depend on the locale."""
+    depends = re.compile(
+        r"\bsto(?:d|f|ld)\b|\bstrto(?:d|f|ld)\b|\batof\b|stringstream\b|\b[a-z]*printf\b|\blocale\b"
+        r"|\bto_string\((?:double|float)\b"
+    )
+    shipped = [
+        path for path in files("csrc") if path.relative_to(ROOT).parts[1] not in ("tests", "bench")
+    ]
+    sources = {
+        path: re.sub(r"//[^\n]*|/\*.*?\*/", "", read(path), flags=re.DOTALL) for path in shipped
+    }
+    assert [
+        f"{path}: {found[0]}" for path, code in sources.items() for found in depends.finditer(code)
+    ] == []

@@ -241,6 +241,40 @@ def test_schedules_that_are_told_of_losses_are_followed(consumer: Any) -> None:
     assert rates == [1.0, 1.0, 0.5, 0.25]
 
 
+def test_a_schedule_must_not_step_what_asks_for_its_value() -> None:
+    w = np.zeros(1)
+    steps = []
+
+    def rate(step: int) -> float:
+        if step == 1 and not steps:
+            steps.append(stepper.run(1))
+        return 0.5
+
+    def rate_by_optimizer(step: int) -> float:
+        if step == 1 and not steps:
+            steps.append(opt._native.step([np.ones(1)], 1.0))
+        return 0.5
+
+    for schedule in (rate, rate_by_optimizer):
+        steps.clear()
+        opt = po.SGD([w], lr=0.5)
+        opt.param_groups[0]["lr"] = schedule
+        stepper = Stepper(opt, [np.ones(1)])
+        assert stepper.run(1) == 1
+        with pytest.raises(RuntimeError, match="a schedule must not step the optimizer"):
+            stepper.run(1)
+
+
+@pytest.mark.parametrize("steps", [-1, 2**63, 0.5])
+def test_a_number_of_steps_is_checked(steps: Any) -> None:
+    stepper = Stepper(po.SGD([np.zeros(1)]), [np.ones(1)])
+    with pytest.raises(ValueError, match="steps must be a whole number from 0"):
+        stepper.run(steps)
+    assert stepper.run(0) == 0
+    with pytest.raises(ValueError, match="schedule_steps must be a whole number from 1"):
+        Stepper(po.SGD([np.zeros(1)]), [np.ones(1)], schedule_steps=2**70)
+
+
 def test_schedules_that_fail(consumer: Any) -> None:
     def failing(step: int) -> float:
         if step == 2:

@@ -351,6 +351,7 @@ def test_masters_are_of_bfloat16_among_others(master: str) -> None:
         ("float64", {"bfloat16_copy": True}, "Adam: bfloat16_copy is for parameters of float32"),
         ("float32", {"ema_decay": 1.0}, "ema_decay must be in [0, 1), got 1"),
         ("float32", {"seed": -1}, "seed must be a whole number from 0 to"),
+        ("float32", {"seed": 2**64}, "seed must be a whole number from 0 to 18446744073709551615"),
         *(
             ("float32", {name: wrong}, f"{name} must be True or False, got {wrong!r}")
             for name in ("skip_nonfinite", "stochastic_rounding", "bfloat16_copy", "zero_grads")
@@ -362,6 +363,15 @@ def test_wrong_settings(dtype: str, settings: dict[str, Any], message: str) -> N
     message = message.replace("of bf", "of bfloat16")
     with pytest.raises(ValueError, match=re.escape(message)):
         po.Adam([np.zeros(3, DTYPES[dtype])], **settings)
+
+
+def test_every_seed_of_64_bits_rounds_in_its_own_way() -> None:
+    grad, states = np.random.default_rng(0).normal(size=300).astype(np.float32), set()
+    for seed in (2**53, 2**53 + 1, 2**63, 2**64 - 1):
+        opt = po.Adam([np.zeros_like(grad)], state_dtype="bfloat16", seed=seed)
+        opt.step([grad])
+        states.add(opt.state["0"]["exp_avg"].tobytes())
+    assert len(states) == 4
 
 
 def test_wrong_types_and_rules() -> None:

@@ -1,4 +1,5 @@
 #include "bindings/bindings.hpp"
+#include "bindings/errors.hpp"
 #include "engine/dispatch.hpp"
 
 // Initialised in two phases. Objects of the engine belong to one interpreter and its lock: nothing
@@ -6,6 +7,18 @@
 PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supported()) {
   using namespace pyoptim::bindings;
   module.doc() = "The compiled engine of pyoptim.";
+  // Exceptions that are pybind11's own are for its own translator.
+  pybind11::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      if (thrown) std::rethrow_exception(thrown);
+    } catch (const pybind11::builtin_exception&) {
+      throw;
+    } catch (const pybind11::error_already_set&) {
+      throw;
+    } catch (...) {
+      raise_in_python();
+    }
+  });
   pyoptim::active_backend();  // an unavailable PYOPTIM_ISA is an error on import
   bind_config(module);
   bind_rules(module);

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/errors.hpp"
+#include "engine/errors.hpp"
 #include "engine/optimizer.hpp"
 
 namespace pyoptim::bindings {
@@ -45,6 +47,9 @@ class Driver {
     const std::int64_t next = steps() - first_;
     return !scheduled_.empty() && (ahead_ == 1 || next < 0 || next >= std::int64_t(coming_.size()));
   }
+  /// Whether the schedules are being asked: they must not step in turn.
+  [[nodiscard]] bool is_asking() const { return is_asking_; }
+  void set_asking(bool is_asking) { is_asking_ = is_asking; }
   /// Takes which settings are schedules, and their values in the next steps.
   void take_settings(std::vector<std::pair<std::size_t, std::string>> scheduled,
                      std::vector<StepSettings> coming) {
@@ -130,7 +135,7 @@ class Driver {
 
   [[nodiscard]] const Tensor& tensor(std::size_t index) const {
     if (index >= count())
-      throw std::out_of_range("there is no parameter " + std::to_string(index) + ", but " +
+      throw IndexError("there is no parameter " + std::to_string(index) + ", but " +
                               std::to_string(count()));
     return engine_->tensor(index);
   }
@@ -169,7 +174,7 @@ class Driver {
 
   void check_group(std::size_t group) const {
     if (group >= engine_->group_count())
-      throw std::out_of_range("there is no group " + std::to_string(group) + ", but " +
+      throw IndexError("there is no group " + std::to_string(group) + ", but " +
                               std::to_string(engine_->group_count()));
   }
 
@@ -185,7 +190,7 @@ class Driver {
     const auto* const wrong =
         std::find_if(grad.rows, end, [=](std::int64_t row) { return row < 0 || row >= limit; });
     if (wrong != end)
-      throw std::out_of_range("gradient " + std::to_string(index) + ": expected numbers of " +
+      throw IndexError("gradient " + std::to_string(index) + ": expected numbers of " +
                               std::to_string(limit) + " rows, got " + std::to_string(*wrong));
   }
 
@@ -196,6 +201,7 @@ class Driver {
   std::size_t ahead_;
   std::vector<StepSettings> coming_;
   std::uint64_t revision_;  // of the settings, when it was last told which are schedules
+  bool is_asking_ = false;
   std::int64_t first_ = 0;  // the number of the step that coming_ begins with
   StepInfo last_;
 };

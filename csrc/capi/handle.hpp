@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "capi/errors.hpp"
+#include "capi/exclusive.hpp"
 #include "engine/optimizer.hpp"
 #include "pyoptim/pyoptim.h"
 #include "schedules/schedule.hpp"
@@ -45,7 +46,9 @@ struct Scheduled {
 
 /// First a description that is added to; from pyoptim_build on the engine's optimizer.
 struct pyoptim_optimizer {
-  std::mutex mutex;  // one call at a time
+  /// One call at a time.
+  pyoptim::capi::Exclusive mutex{
+      "the optimizer is in a call already: its own schedule must not use it"};
   std::string rule;
   pyoptim::Settings settings;  // of all groups
   pyoptim::Options options = {.extras = {.stochastic = true}};
@@ -92,9 +95,9 @@ inline void add_setting(Settings& settings, const char* given, double value) {
 constexpr std::int64_t most_steps = std::int64_t{1} << 53;  // all of them are doubles, too
 
 /// Throws unless it can be a number of steps.
-inline void check_steps(const std::string& what, std::int64_t steps) {
+inline void check_steps(const char* what, std::int64_t steps) {
   if (steps < 0 || steps > most_steps)
-    throw std::invalid_argument(what + " must be at least 0 and at most 2^53, got " +
+    throw std::invalid_argument(std::string(what) + " must be at least 0 and at most 2^53, got " +
                                 std::to_string(steps));
 }
 
@@ -127,7 +130,7 @@ template <class Work>
 pyoptim_status locked(pyoptim_optimizer* optimizer, const Work& work) noexcept {
   return guarded([&] {
     pyoptim_optimizer& handle = at(optimizer, "the optimizer");
-    const std::lock_guard<std::mutex> lock(handle.mutex);
+    const std::lock_guard lock(handle.mutex);
     work(handle);
   });
 }

@@ -1,5 +1,5 @@
 // The library itself: version, threads, instruction set.
-#include <cstdio>
+#include <stdexcept>
 #include <string>
 
 #include "capi/errors.hpp"
@@ -21,12 +21,14 @@ int32_t pyoptim_abi_version(void) { return PYOPTIM_ABI_VERSION; }
 
 pyoptim_status pyoptim_check_abi(int32_t compiled_with) {
   if (compiled_with >= oldest_abi && compiled_with <= PYOPTIM_ABI_VERSION) return PYOPTIM_OK;
-  char message[200];
-  std::snprintf(message, sizeof message,
-                "the program was compiled with ABI version %d of pyoptim.h; pyoptim %s serves %d "
-                "to %d",
-                int(compiled_with), PYOPTIM_VERSION, int(oldest_abi), PYOPTIM_ABI_VERSION);
-  return failed(PYOPTIM_ERROR_ABI, message);
+  const pyoptim_status status = guarded([&] {
+    const std::string message =
+        "the program was compiled with ABI version " + std::to_string(compiled_with) +
+        " of pyoptim.h; pyoptim " PYOPTIM_VERSION " serves " + std::to_string(oldest_abi) + " to " +
+        std::to_string(PYOPTIM_ABI_VERSION);
+    failed(PYOPTIM_ERROR_ABI, message.c_str());
+  });
+  return status == PYOPTIM_OK ? PYOPTIM_ERROR_ABI : status;
 }
 
 pyoptim_status pyoptim_set_num_threads(int32_t count) {

@@ -1,4 +1,5 @@
 // Options by name: what is the same for all groups.
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -20,12 +21,22 @@ bool flag(const char* name, double value) {
   return value == 1;
 }
 
-double whole(const char* name, double value, double most) {
-  if (!(value >= 0 && value <= most && value == std::floor(value)))
+/// A whole number of 64 bits, or of a double: there two of them may be the same from 2^53 on.
+constexpr std::uint64_t most_double = (std::uint64_t{1} << 53) - 1;
+
+void check_count(const char* name, std::uint64_t most, bool is_right, const std::string& got) {
+  if (!is_right)
     throw std::invalid_argument(std::string(name) + " must be a whole number from 0 to " +
-                                std::to_string(static_cast<long long>(most)) + ", got " +
-                                pyoptim::text(value));
-  return value;
+                                std::to_string(most) + ", got " + got);
+}
+
+std::uint64_t count_of(const char* name, double value, std::uint64_t most) {
+  const bool has_larger = most > most_double && value > double(most_double);
+  most = std::min(most, most_double);
+  check_count(
+      name, most, value >= 0 && value <= double(most) && value == std::floor(value),
+      pyoptim::text(value) + (has_larger ? "; larger ones go to pyoptim_set_option_count" : ""));
+  return static_cast<std::uint64_t>(value);
 }
 
 struct NumberOption {
@@ -37,16 +48,23 @@ constexpr NumberOption number_options[] = {
     {"clip_norm", [](Options& o, const char* n, double x) { o.clip_norm = number(n, x); }},
     {"clip_value", [](Options& o, const char* n, double x) { o.clip_value = number(n, x); }},
     {"skip_nonfinite", [](Options& o, const char* n, double x) { o.skip_nonfinite = flag(n, x); }},
-    {"num_threads",
-     [](Options& o, const char* n, double x) { o.threads = int(whole(n, x, most_threads)); }},
     {"stochastic_rounding",
      [](Options& o, const char* n, double x) { o.extras.stochastic = flag(n, x); }},
-    {"seed", [](Options& o, const char* n,
-                double x) { o.extras.seed = static_cast<std::uint64_t>(whole(n, x, 0x1p53)); }},
     {"ema_decay", [](Options& o, const char* n, double x) { o.extras.ema_decay = number(n, x); }},
     {"bfloat16_copy",
      [](Options& o, const char* n, double x) { o.extras.bfloat16_copy = flag(n, x); }},
     {"zero_grads", [](Options& o, const char* n, double x) { o.extras.zero_grads = flag(n, x); }},
+};
+
+struct CountOption {
+  const char* name;
+  std::uint64_t most;
+  void (*set)(Options&, std::uint64_t value);
+};
+
+constexpr CountOption count_options[] = {
+    {"num_threads", most_threads, [](Options& o, std::uint64_t x) { o.threads = int(x); }},
+    {"seed", ~std::uint64_t{0}, [](Options& o, std::uint64_t x) { o.extras.seed = x; }},
 };
 
 struct WordOption {
@@ -95,7 +113,30 @@ pyoptim_status pyoptim_set_option(pyoptim_optimizer* optimizer, const char* name
       option.set(options, name, value);
       return take(handle, options);
     }
+    for (const CountOption& option : count_options) {
+      known += ", " + std::string(option.name);
+      if (text(name, "the name") != option.name) continue;
+      Options options = handle.options;
+      option.set(options, count_of(name, value, option.most));
+      return take(handle, options);
+    }
     refuse_option(name, "number", known);
+  });
+}
+
+pyoptim_status pyoptim_set_option_count(pyoptim_optimizer* optimizer, const char* name,
+                                        uint64_t value) {
+  return described(optimizer, [&](pyoptim_optimizer& handle) {
+    std::string known;
+    for (const CountOption& option : count_options) {
+      known += (known.empty() ? "" : ", ") + std::string(option.name);
+      if (text(name, "the name") != option.name) continue;
+      check_count(name, option.most, value <= option.most, std::to_string(value));
+      Options options = handle.options;
+      option.set(options, value);
+      return take(handle, options);
+    }
+    refuse_option(name, "count", known);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "capi/function.hpp"
 #include "capi/handle.hpp"
 
 namespace pyoptim::capi {
@@ -52,7 +53,7 @@ pyoptim_status pyoptim_schedule_of(pyoptim_function function, void* context,
     at(made, "made") = nullptr;
     if (function == nullptr) throw std::invalid_argument("the function is NULL");
     auto handle = std::make_unique<pyoptim_schedule>();
-    handle->value = schedules::schedule_of(function, context, release);
+    handle->value = schedule_of(function, context, release);
     *made = handle.release();
   });
 }
@@ -60,7 +61,7 @@ pyoptim_status pyoptim_schedule_of(pyoptim_function function, void* context,
 pyoptim_status pyoptim_schedule_value(const pyoptim_schedule* schedule, int64_t step,
                                       double* value) {
   return guarded([&] {
-    if (step < 0) throw std::invalid_argument("steps are counted from 0");
+    check_steps("the step", step);
     at(value, "value") = (*at(schedule, "the schedule").value)(step);
   });
 }

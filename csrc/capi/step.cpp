@@ -23,7 +23,8 @@ void check_array(const Optimizer& engine, const Tensor& tensor, const void* valu
 /// Throws unless what was put back as the steps of each buffer can be such.
 void check_loaded(const Optimizer& engine) {
   for (std::size_t i = 0; i < engine.tensor_count(); ++i)
-    check_steps("the state 'step' of buffer " + std::to_string(i), engine.tensor(i).steps);
+    if (const std::int64_t steps = engine.tensor(i).steps; steps < 0 || steps > most_steps)
+      check_steps(("the state 'step' of buffer " + std::to_string(i)).c_str(), steps);
 }
 
 void check_arrays(const Optimizer& engine, const void* const* values) {
@@ -132,6 +133,12 @@ pyoptim_status pyoptim_update_hessian(pyoptim_optimizer* optimizer, const void* 
 pyoptim_status pyoptim_eval(pyoptim_optimizer* optimizer) {
   return built(optimizer, [](pyoptim_optimizer& /*handle*/, Optimizer& engine) {
     if (engine.rule(0).evaluation[0] != nullptr) engine.set_evaluating(true);
+  });
+}
+
+pyoptim_status pyoptim_evaluating(pyoptim_optimizer* optimizer, int32_t* evaluating) {
+  return built(optimizer, [&](pyoptim_optimizer& /*handle*/, Optimizer& engine) {
+    at(evaluating, "evaluating") = engine.evaluating() ? 1 : 0;
   });
 }
 

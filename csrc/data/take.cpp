@@ -1,8 +1,9 @@
 #include "data/take.hpp"
 
 #include <cstring>
-#include <stdexcept>
 #include <string>
+
+#include "engine/errors.hpp"
 
 namespace pyoptim {
 namespace {
@@ -41,7 +42,7 @@ Convert converter(Number from, Number to) {
 }
 
 [[noreturn]] void refuse(std::int64_t row, std::size_t rows) {
-  throw std::out_of_range("there is no row " + std::to_string(row) + " of " + std::to_string(rows));
+  throw IndexError("there is no row " + std::to_string(row) + " of " + std::to_string(rows));
 }
 
 /// Calls copy(where a row is, which one of those taken it is) for all of them, if they all are.
@@ -83,7 +84,7 @@ std::size_t count_values(const CsrTable& table, const std::int64_t* rows, std::s
     if (std::uint64_t(rows[i]) >= table.rows) refuse(rows[i], table.rows);
     const std::int64_t start = table.starts[rows[i]], end = table.starts[rows[i] + 1];
     if (start < 0 || end < start || std::uint64_t(end) > table.size)
-      throw std::out_of_range("indptr: row " + std::to_string(rows[i]) + " is not within " +
+      throw IndexError("indptr: row " + std::to_string(rows[i]) + " is not within " +
                               std::to_string(table.size) + " values");
     values += std::size_t(end - start);
   }

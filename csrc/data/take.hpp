@@ -30,7 +30,7 @@ struct RowTable {
   std::size_t row_bytes;
 };
 
-/// Row i of `out` becomes row rows[i] of the table, or row i without `rows`. std::out_of_range if
+/// Row i of `out` becomes row rows[i] of the table, or row i without `rows`. IndexError if
 /// there is none. The threads of a caller are its own affair: this takes one.
 PYOPTIM_API void take_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
                            void* out);
@@ -51,7 +51,7 @@ struct CsrTable {
   std::size_t index_bytes;
 };
 
-/// How many values these rows have. std::out_of_range if there is no such row, or its values would
+/// How many values these rows have. IndexError if there is no such row, or its values would
 /// lie outside of the table.
 PYOPTIM_API std::size_t count_values(const CsrTable& table, const std::int64_t* rows,
                                      std::size_t count);

@@ -4,10 +4,10 @@
 #include <cfloat>
 #include <cmath>
 #include <cstring>
-#include <sstream>
 #include <stdexcept>
 
 #include "engine/dispatch.hpp"
+#include "engine/errors.hpp"
 #include "engine/factored.hpp"
 #include "engine/threads.hpp"
 
@@ -80,16 +80,6 @@ std::size_t item_size(StoredType type) {
 }
 
 DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
-
-std::string text(double x) {
-  for (int digits = 6; digits < 17; ++digits) {
-    std::ostringstream out;
-    out.precision(digits);
-    out << x;
-    if (std::stod(out.str()) == x || x != x) return out.str();
-  }
-  return std::to_string(x);
-}
 
 std::string describe(const Range& range) {
   if (range.flag) return "True or False";
@@ -210,8 +200,14 @@ const RuleInfo* Optimizer::variant(const Group& group) const {
   return found;
 }
 
+const Optimizer::Group& Optimizer::group_at(std::size_t index) const {
+  if (index < groups_.size()) return groups_[index];
+  throw IndexError("there is no group " + std::to_string(index) + ", but " +
+                   std::to_string(groups_.size()));
+}
+
 double Optimizer::get(std::size_t group, std::string_view name) const {
-  return *find(groups_.at(group), name);
+  return *find(group_at(group), name);
 }
 
 void Optimizer::set(std::size_t group, std::string_view name, double value) {
@@ -219,7 +215,7 @@ void Optimizer::set(std::size_t group, std::string_view name, double value) {
 }
 
 Optimizer::Group Optimizer::changed(std::size_t group, const Settings& settings) const {
-  Group changed = groups_.at(group);
+  Group changed = group_at(group);
   for (const auto& [name, value] : settings) assign(changed, name, value);
   if (variant(changed) != changed.rule) {
     std::string change;
@@ -234,7 +230,8 @@ Optimizer::Group Optimizer::changed(std::size_t group, const Settings& settings)
 }
 
 void Optimizer::set(std::size_t group, const Settings& settings) {
-  groups_.at(group) = changed(group, settings);
+  Group next = changed(group, settings);
+  groups_[group] = std::move(next);
   ++settings_revision_;
 }
 

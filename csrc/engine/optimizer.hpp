@@ -15,6 +15,7 @@
 #include "engine/export.hpp"
 #include "engine/plan.hpp"
 #include "engine/rows.hpp"
+#include "engine/text.hpp"
 
 namespace pyoptim {
 
@@ -74,9 +75,6 @@ PYOPTIM_API DType state_dtype(DType dtype);
 /// "in [0, 1)", "above 0", "True or False"
 PYOPTIM_API std::string describe(const Range& range);
 
-/// The shortest text that reads back as x.
-PYOPTIM_API std::string text(double x);
-
 /// std::invalid_argument unless the range has the value; `what` is what the error calls it.
 PYOPTIM_API void check_range(const std::string& what, const Range& range, double value);
 
@@ -114,7 +112,8 @@ class PYOPTIM_API Optimizer {
   void set_evaluating(bool evaluating);
   [[nodiscard]] bool evaluating() const { return train_points_ != nullptr; }
 
-  /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor.
+  /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor, and
+  /// both throw IndexError if there is no such group.
   [[nodiscard]] double get(std::size_t group, std::string_view name) const;
   void set(std::size_t group, std::string_view name, double value);
   /// Sets several at once: all of them, or none.
@@ -157,6 +156,7 @@ class PYOPTIM_API Optimizer {
     std::size_t tensor;
   };
 
+  [[nodiscard]] const Group& group_at(std::size_t index) const;
   [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
   void assign(Group& group, std::string_view name, double value) const;
   /// The group with these settings, which must keep the same states.

@@ -17,8 +17,13 @@
 #include <fstream>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
+
+#include "engine/text.hpp"
 
 namespace pyoptim {
 namespace {
@@ -27,8 +32,18 @@ std::atomic<int> set_count = 0;
 std::atomic<bool> forked = false;
 
 /// Processors that so much time a period amounts to, rounded up; 0 if there is no limit.
-int whole_processors(double quota, double period) {
-  return quota > 0 && period > 0 ? int(std::ceil(quota / period)) : 0;
+int whole_processors(std::optional<double> quota, std::optional<double> period) {
+  return quota && period && *quota > 0 && *period > 0 ? int(std::ceil(*quota / *period)) : 0;
+}
+
+/// The number that a file begins with, and the one after it.
+std::pair<std::optional<double>, std::optional<double>> numbers_in(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  std::string_view rest = line;
+  const auto first = take_number(rest), second = take_number(rest);
+  return {first, second};
 }
 
 /// The processors that the quota of this process's control group, or of one above it, amounts to;
@@ -40,21 +55,16 @@ int quota_processors() {
   std::string path = group.starts_with("0::") ? group.substr(3) : "";
   int least = 0;
   while (true) {
-    std::ifstream limit("/sys/fs/cgroup" + path + "/cpu.max");  // "max 100000" or "150000 100000"
-    double quota = 0, period = 0;
-    if (limit >> quota >> period) {
-      const int here = whole_processors(quota, period);
-      if (here > 0 && (least == 0 || here < least)) least = here;
-    }
+    // "max 100000" or "150000 100000"
+    const auto [quota, period] = numbers_in("/sys/fs/cgroup" + path + "/cpu.max");
+    const int here = whole_processors(quota, period);
+    if (here > 0 && (least == 0 || here < least)) least = here;
     if (path.empty()) break;
     path.resize(path.find_last_of('/'));
   }
-  std::ifstream quota_v1("/sys/fs/cgroup/cpu/cpu.cfs_quota_us");
-  std::ifstream period_v1("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
-  double quota = 0, period = 0;
-  if (least == 0 && quota_v1 >> quota && period_v1 >> period)
-    least = whole_processors(quota, period);
-  return least;
+  if (least > 0) return least;
+  return whole_processors(numbers_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").first,
+                          numbers_in("/sys/fs/cgroup/cpu/cpu.cfs_period_us").first);
 }
 
 BusyWatch busy_watch;
@@ -117,9 +127,12 @@ int memory_nodes() {
   static const int nodes = [] {
     // "0", "0-3" or "0,2": nodes are counted by their highest number.
     std::string online;
-    std::ifstream("/sys/devices/system/node/online") >> online;
+    std::ifstream file("/sys/devices/system/node/online");
+    std::getline(file, online);
     const std::size_t last = online.find_last_of(",-");
-    return 1 + std::atoi(online.substr(last == std::string::npos ? 0 : last + 1).c_str());
+    std::string_view highest = online;
+    highest.remove_prefix(last == std::string::npos ? 0 : last + 1);
+    return 1 + int(take_number(highest).value_or(0));
   }();
   return nodes;
 }

@@ -50,8 +50,10 @@ std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t 
   const Range& range = call.loss->targets;
   std::size_t i = row * columns;
   while (range.contains(target(call, i))) ++i;
+  const double y = target(call, i);
   return "targets of the loss " + std::string(call.loss->name) + " must be " +
-         (range.flag ? "0 or 1" : describe(range)) + ", got " + text(target(call, i)) + at;
+         (range.flag ? "0 or 1" : describe(range)) + ", got " +
+         (call.scores.dtype == DType::float64 ? text(y) : text(float(y))) + at;
 }
 
 /// Whether a range has all these numbers, without a branch for each. Ranges of targets are closed,

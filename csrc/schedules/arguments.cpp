@@ -2,20 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 #include <stdexcept>
+
+#include "engine/text.hpp"
 
 namespace pyoptim::schedules {
 namespace {
 
 constexpr double largest_count = 0x1p53;  // up to it a double has all whole numbers
-
-std::string text(double value) {
-  std::ostringstream out;
-  out.precision(17);
-  out << value;
-  return out.str();
-}
 
 std::string named(Argument::Kind kind) {
   constexpr const char* names[] = {"a number", "a word", "a list of numbers", "schedules"};
@@ -67,8 +61,10 @@ double Arguments::checked_rate(const std::string& name, double value) const {
 std::int64_t Arguments::checked_count(const std::string& name, double value,
                                       std::int64_t least) const {
   if (!(value >= double(least) && value < largest_count && value == std::floor(value)))
-    refuse(name + " must be a whole number of at least " + std::to_string(least) + ", got " +
-           text(value));
+    refuse(name + " must be a whole number " +
+           (value >= largest_count ? "below 9007199254740992"
+                                   : "of at least " + std::to_string(least)) +
+           ", got " + text(value));
   return static_cast<std::int64_t>(value);
 }
 

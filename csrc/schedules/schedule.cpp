@@ -1,7 +1,5 @@
 #include "schedules/schedule.hpp"
 
-#include <cmath>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -10,37 +8,6 @@
 
 namespace pyoptim::schedules {
 namespace {
-
-struct OfFunction : Schedule {
-  double (*function)(void*, std::int64_t) = nullptr;
-  void* context = nullptr;
-  void (*release)(void*) = nullptr;
-
-  ~OfFunction() override {
-    if (release != nullptr) release(context);
-  }
-  OfFunction() = default;
-  OfFunction(const OfFunction&) = delete;
-  OfFunction& operator=(const OfFunction&) = delete;
-
-  /// Called once for each step, however often its value is asked for. A value that is not finite
-  /// is an error and not kept.
-  double operator()(std::int64_t step) const override {
-    const std::lock_guard<std::mutex> lock(mutex);
-    if (step == last_step) return last_value;
-    const double value = function(context, step);
-    if (std::isfinite(value)) {
-      last_step = step;
-      last_value = value;
-    }
-    return value;
-  }
-
- private:
-  mutable std::mutex mutex;
-  mutable std::int64_t last_step = -1;
-  mutable double last_value = 0;
-};
 
 template <class S>
 SchedulePointer made_from(Arguments& arguments) {
@@ -72,15 +39,6 @@ std::vector<ScheduleInfo> listed(ScheduleList<S...> /*list*/) {
 SchedulePointer make_schedule(std::string_view name, std::vector<Argument> arguments) {
   Arguments given(name, std::move(arguments));
   return find_and_make(AllSchedules{}, name, given);
-}
-
-SchedulePointer schedule_of(double (*function)(void* context, std::int64_t step), void* context,
-                            void (*release)(void* context)) {
-  const auto made = std::make_shared<OfFunction>();
-  made->function = function;
-  made->context = context;
-  made->release = release;
-  return made;
 }
 
 const std::vector<ScheduleInfo>& schedule_list() {

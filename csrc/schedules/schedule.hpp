@@ -47,11 +47,6 @@ struct Argument {
 /// missing, unknown or out of range.
 SchedulePointer make_schedule(std::string_view name, std::vector<Argument> arguments);
 
-/// A schedule that is a function of the caller's; `release`, if not nullptr, is called with the
-/// context in the end.
-SchedulePointer schedule_of(double (*function)(void* context, std::int64_t step), void* context,
-                            void (*release)(void* context));
-
 struct ScheduleInfo {
   const char* name;
   const char* doc;

@@ -59,6 +59,7 @@ TEST_CASE("every function refuses no optimizer") {
   pyoptim_state state{};
   for (const pyoptim_status status :
        {pyoptim_set_option(nullptr, "clip_norm", 1),
+        pyoptim_set_option_count(nullptr, "seed", 1),
         pyoptim_set_option_word(nullptr, "", ""),
         pyoptim_add_group(nullptr, nullptr, 0),
         pyoptim_add_buffer(nullptr, "w", PYOPTIM_FLOAT32, &value, 0, nullptr),
@@ -69,6 +70,7 @@ TEST_CASE("every function refuses no optimizer") {
         pyoptim_update_hessian(nullptr, nullptr),
         pyoptim_eval(nullptr),
         pyoptim_train(nullptr),
+        pyoptim_evaluating(nullptr, nullptr),
         pyoptim_get(nullptr, 0, "lr", &value),
         pyoptim_set(nullptr, 0, "lr", 1),
         pyoptim_set_all(nullptr, 0, nullptr, 0),

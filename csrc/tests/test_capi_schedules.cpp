@@ -57,8 +57,15 @@ TEST_CASE("a step whose schedules are refused changes no setting of any group") 
   REQUIRE(pyoptim_build(opt) == PYOPTIM_OK);
   static int calls;
   calls = 0;
-  const auto good = [](void*, std::int64_t step) { return ++calls, double(1 + step); };
-  const auto bad = [](void*, std::int64_t step) { return step == 0 ? 1.0 : std::nan(""); };
+  const auto good = [](void*, std::int64_t step, double* value) {
+    ++calls;
+    *value = double(1 + step);
+    return pyoptim_status(PYOPTIM_OK);
+  };
+  const auto bad = [](void*, std::int64_t step, double* value) {
+    *value = step == 0 ? 1.0 : std::nan("");
+    return pyoptim_status(PYOPTIM_OK);
+  };
   pyoptim_schedule *rises = nullptr, *fails = nullptr;
   REQUIRE(pyoptim_schedule_of(good, nullptr, nullptr, &rises) == PYOPTIM_OK);
   REQUIRE(pyoptim_schedule_of(bad, nullptr, nullptr, &fails) == PYOPTIM_OK);
@@ -107,8 +114,9 @@ TEST_CASE("a schedule lives as long as something uses it, and its errors leave a
   static int released;
   released = 0;
   pyoptim_schedule* schedule = nullptr;
-  const auto value = [](void* context, std::int64_t step) {
-    return step < 2 ? *static_cast<double*>(context) : -1.0;
+  const auto value = [](void* context, std::int64_t step, double* to) {
+    *to = step < 2 ? *static_cast<double*>(context) : -1.0;
+    return pyoptim_status(PYOPTIM_OK);
   };
   double rate = 0.25;
   REQUIRE(pyoptim_schedule_of(

@@ -55,7 +55,7 @@ struct Options {
   int num_threads = 0;
   const char* state_dtype = nullptr;
   bool stochastic_rounding = true;
-  std::int64_t seed = 0;
+  std::uint64_t seed = 0;
   double ema_decay = 0;
   bool bfloat16_copy = false;
   const char* master_weights = nullptr;
@@ -87,8 +87,11 @@ struct State {
   }
 };
 
-/// Updates arrays in place by a rule. What is wrong throws Error, and changes no parameter and no
-/// state. One is used by one thread at a time.
+class Evaluation;
+
+/// Updates arrays in place by a rule. A call that fails throws Error, or the exception of a
+/// schedule that is a function, and changes no parameter and no state. An optimizer is used by one
+/// thread at a time, not by its own schedules, and not after it was moved from.
 class Optimizer {
  public:
   /// Over one group of buffers.
@@ -98,10 +101,11 @@ class Optimizer {
   explicit Optimizer(const std::vector<Group>& groups, const Options& options = {}) {
     using detail::check;
     check(pyoptim_check_abi(PYOPTIM_ABI_VERSION));
-    if (groups.empty()) refuse("an optimizer needs at least one group");
+    if (groups.empty()) detail::refuse("an optimizer needs at least one group");
     pyoptim_optimizer* made = nullptr;
-    check(pyoptim_create(groups.front().rule.name().c_str(), nullptr, 0, &made));
-    handle_.reset(made);
+    check(
+        pyoptim_create(detail::c_name(groups.front().rule.name(), "the rule"), nullptr, 0, &made));
+    own_ = std::make_shared<Own>(made);
     set_options(options);
     for (const Group& group : groups) add(group, groups.front().rule.name());
     check(pyoptim_build(made));
@@ -112,7 +116,11 @@ class Optimizer {
     }
   }
 
-  /// One step with a gradient for each buffer, nullptr for none.
+  Optimizer(Optimizer&&) noexcept = default;
+  Optimizer& operator=(Optimizer&&) noexcept = default;
+
+  /// One step with a gradient for each buffer, nullptr for none. Throws Error if their number, a
+  /// type or a size does not fit, and as pyoptim_step.
   StepInfo step(std::span<const Gradient> gradients, double grad_scale = 1) {
     return step_with(gradients, grad_scale);
   }
@@ -122,18 +130,21 @@ class Optimizer {
   /// One step with the gradients that are bound to the buffers.
   StepInfo step(double grad_scale = 1) { return step_on(nullptr, grad_scale); }
 
-  /// Takes in estimates of the Hessian's diagonal, for rules that use them.
+  /// Takes in estimates of the Hessian's diagonal, for rules that use them. Throws Error for
+  /// others.
   void update_hessian(std::span<const Gradient> estimates) { update_hessian_with(estimates); }
   void update_hessian(std::initializer_list<detail::GivenGradient> estimates) {
     update_hessian_with(std::span(estimates.begin(), estimates.size()));
   }
 
-  /// A setting of a group, by its name.
+  /// A setting of a group, by its name. Throws Error if there is no such group or setting.
   [[nodiscard]] double get(std::size_t group, const std::string& name) const {
     double value = 0;
-    detail::check(pyoptim_get(handle_.get(), group, name.c_str(), &value));
+    detail::check(pyoptim_get(used(), group, detail::c_name(name, "the setting"), &value));
     return value;
   }
+  /// Sets one: a number, or a schedule. Throws Error as get(), for one out of range, and as
+  /// pyoptim_set_schedule.
   void set(std::size_t group, const std::string& name, const Setting& setting) {
     set(group, Rule::Settings{{name, setting}});
   }
@@ -142,34 +153,42 @@ class Optimizer {
     detail::Arguments arguments;
     for (const auto& [name, setting] : settings)
       if (setting.schedule())
-        arguments(name.c_str(), *setting.schedule());
+        arguments(detail::c_name(name, "the setting"), *setting.schedule());
       else
-        arguments(name.c_str(), setting.value());
-    detail::check(pyoptim_set_schedules(handle_.get(), group, arguments.all().data(),
-                                        arguments.all().size()));
+        arguments(detail::c_name(name, "the setting"), setting.value());
+    detail::check(
+        pyoptim_set_schedules(used(), group, arguments.all().data(), arguments.all().size()));
   }
 
-  /// Brings parameters to the points where they are to be evaluated, and back.
-  void eval() { detail::check(pyoptim_eval(handle_.get())); }
-  void train() { detail::check(pyoptim_train(handle_.get())); }
+  /// Brings parameters to the points where they are to be evaluated, and back; see Evaluation.
+  void eval() { detail::check(pyoptim_eval(used())); }
+  void train() { detail::check(pyoptim_train(used())); }
+  /// Whether parameters are at their evaluation points.
+  [[nodiscard]] bool evaluating() const {
+    std::int32_t evaluating = 0;
+    detail::check(pyoptim_evaluating(used(), &evaluating));
+    return evaluating != 0;
+  }
 
+  /// The number of steps made, at most 2^53; set_steps() throws Error for another number.
   [[nodiscard]] std::int64_t steps() const {
     std::int64_t steps = 0;
-    detail::check(pyoptim_get_steps(handle_.get(), &steps));
+    detail::check(pyoptim_get_steps(used(), &steps));
     return steps;
   }
-  void set_steps(std::int64_t steps) { detail::check(pyoptim_set_steps(handle_.get(), steps)); }
+  void set_steps(std::int64_t steps) { detail::check(pyoptim_set_steps(used(), steps)); }
 
   [[nodiscard]] std::size_t buffer_count() const { return buffers_.size(); }
-  /// All that is kept for a buffer: with steps(), what to save and to put back.
+  /// All that is kept for a buffer: with steps(), what to save and to put back. Throws Error if
+  /// there is no such buffer.
   [[nodiscard]] std::vector<State> states(std::size_t buffer) const {
     std::size_t count = 0;
-    detail::check(pyoptim_state_count(handle_.get(), buffer, &count));
+    detail::check(pyoptim_state_count(used(), buffer, &count));
     std::vector<State> found;
     for (std::size_t i = 0; i < count; ++i) {
       pyoptim_state state{};
       state.struct_size = sizeof state;
-      detail::check(pyoptim_get_state(handle_.get(), buffer, i, &state));
+      detail::check(pyoptim_get_state(used(), buffer, i, &state));
       found.push_back({state.name,
                        state.type,
                        {static_cast<std::byte*>(state.data), state.bytes},
@@ -178,8 +197,10 @@ class Optimizer {
     return found;
   }
 
-  /// For the functions of the C interface; still owned by this.
-  [[nodiscard]] pyoptim_optimizer* handle() const { return handle_.get(); }
+  /// For the functions of the C interface; still owned by this. nullptr if it was moved from.
+  [[nodiscard]] pyoptim_optimizer* handle() const {
+    return own_ == nullptr ? nullptr : own_->handle;
+  }
 
  private:
   struct Kept {
@@ -187,16 +208,46 @@ class Optimizer {
     std::size_t size;
     std::size_t row_length;
   };
-  struct Destroy {
-    void operator()(pyoptim_optimizer* handle) const { pyoptim_destroy(handle); }
+  /// The handle, and who evaluates with it: these stay where they are when the optimizer moves.
+  struct Own {
+    explicit Own(pyoptim_optimizer* made) : handle(made) {}
+    Own(const Own&) = delete;
+    Own& operator=(const Own&) = delete;
+    ~Own() { pyoptim_destroy(handle); }
+
+    pyoptim_optimizer* handle;
+    std::size_t evaluations = 0;
+    bool stays_at_evaluation = false;  // it was there before the first Evaluation
+    bool in_call = false;              // which uses the memory for gradients
+  };
+  friend class Evaluation;
+
+  /// Memory for gradients is of one call, which a schedule may be part of.
+  class Call {
+   public:
+    explicit Call(const Optimizer& optimizer) : own_(optimizer.own_) {
+      static_cast<void>(optimizer.used());
+      if (own_->in_call)
+        throw Error(PYOPTIM_ERROR_STATE,
+                    "the optimizer is in a call already: its own schedule must not use it");
+      own_->in_call = true;
+    }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    ~Call() { own_->in_call = false; }
+
+   private:
+    std::shared_ptr<Own> own_;
   };
 
-  [[noreturn]] static void refuse(const std::string& message) {
-    throw Error(PYOPTIM_ERROR_ARGUMENT, message.c_str());
+  [[nodiscard]] pyoptim_optimizer* used() const {
+    if (own_ == nullptr)
+      throw Error(PYOPTIM_ERROR_STATE, "the optimizer was moved from; use the one it moved to");
+    return own_->handle;
   }
 
   [[noreturn]] static void refuse_const(const std::string& name) {
-    refuse(name + ": zero_grads writes to gradients, and this one is const");
+    detail::refuse(name + ": zero_grads writes to gradients, and this one is const");
   }
 
   static pyoptim_step_info new_info() {
@@ -212,9 +263,10 @@ class Optimizer {
   /// Gradients are Gradient or what derives from it.
   template <class G>
   StepInfo step_with(std::span<const G> gradients, double grad_scale) {
+    const Call call(*this);
     if (gradients.size() != buffers_.size())
-      refuse("expected " + std::to_string(buffers_.size()) + " gradients, got " +
-             std::to_string(gradients.size()));
+      detail::refuse("expected " + std::to_string(buffers_.size()) + " gradients, got " +
+                     std::to_string(gradients.size()));
     bool by_rows = false;
     for (std::size_t i = 0; i < gradients.size(); ++i) {
       const Gradient& gradient = gradients[i];
@@ -226,23 +278,24 @@ class Optimizer {
     }
     if (!by_rows) return step_on(pointers_.data(), grad_scale);
     pyoptim_step_info info = new_info();
-    detail::check(pyoptim_step_rows(handle_.get(), of_rows_.data(), grad_scale, &info));
+    detail::check(pyoptim_step_rows(used(), of_rows_.data(), grad_scale, &info));
     return told(info);
   }
   template <class G>
   void update_hessian_with(std::span<const G> estimates) {
-    if (estimates.size() != buffers_.size()) refuse("expected an estimate for each buffer");
+    const Call call(*this);
+    if (estimates.size() != buffers_.size()) detail::refuse("expected an estimate for each buffer");
     for (std::size_t i = 0; i < estimates.size(); ++i) {
       const Gradient& estimate = estimates[i];
       check_fits(estimate, i);
-      if (estimate.rows() != nullptr) refuse("estimates are of all elements");
+      if (estimate.rows() != nullptr) detail::refuse("estimates are of all elements");
       pointers_[i] = estimate.values();
     }
-    detail::check(pyoptim_update_hessian(handle_.get(), pointers_.data()));
+    detail::check(pyoptim_update_hessian(used(), pointers_.data()));
   }
   StepInfo step_on(const void* const* gradients, double grad_scale) {
     pyoptim_step_info info = new_info();
-    detail::check(pyoptim_step(handle_.get(), gradients, grad_scale, &info));
+    detail::check(pyoptim_step(used(), gradients, grad_scale, &info));
     return told(info);
   }
 
@@ -250,12 +303,12 @@ class Optimizer {
     if (gradient.is_none()) return;
     const Kept& buffer = buffers_[index];
     const std::string name = "gradient " + std::to_string(index);
-    if (gradient.type() != buffer.type) refuse(name + " has another type than its buffer");
+    if (gradient.type() != buffer.type) detail::refuse(name + " has another type than its buffer");
     const std::size_t size =
         gradient.rows() == nullptr ? buffer.size : gradient.row_count() * buffer.row_length;
     if (gradient.size() != size)
-      refuse(name + ": expected " + std::to_string(size) + " elements, got " +
-             std::to_string(gradient.size()));
+      detail::refuse(name + ": expected " + std::to_string(size) + " elements, got " +
+                     std::to_string(gradient.size()));
   }
 
   void set_options(const Options& options) {
@@ -265,50 +318,53 @@ class Optimizer {
         {"skip_nonfinite", options.skip_nonfinite},
         {"num_threads", options.num_threads},
         {"stochastic_rounding", options.stochastic_rounding},
-        {"seed", double(options.seed)},
         {"ema_decay", options.ema_decay},
         {"bfloat16_copy", options.bfloat16_copy},
         {"zero_grads", options.zero_grads}};
     for (const auto& [name, value] : numbers)
-      detail::check(pyoptim_set_option(handle_.get(), name, value));
+      detail::check(pyoptim_set_option(used(), name, value));
+    detail::check(pyoptim_set_option_count(used(), "seed", options.seed));
     const std::pair<const char*, const char*> words[] = {{"state_dtype", options.state_dtype},
                                                          {"master_weights", options.master_weights},
                                                          {"modifier", options.modifier}};
     for (const auto& [name, word] : words)
-      detail::check(pyoptim_set_option_word(handle_.get(), name, word));
+      detail::check(pyoptim_set_option_word(used(), name, word));
     measured_ = options.clip_norm > 0 || options.skip_nonfinite;
     zero_grads_ = options.zero_grads;
   }
 
   void add(const Group& group, const std::string& rule) {
     if (group.rule.name() != rule)
-      refuse("all groups have the same rule, not " + rule + " and " + group.rule.name());
+      detail::refuse("all groups have the same rule, not " + rule + " and " + group.rule.name());
     std::vector<pyoptim_setting> settings;
     for (const auto& [name, setting] : group.rule.settings())
-      settings.push_back({name.c_str(), setting.value()});
-    detail::check(pyoptim_add_group(handle_.get(), settings.data(), settings.size()));
+      settings.push_back({detail::c_name(name, "the setting"), setting.value()});
+    detail::check(pyoptim_add_group(used(), settings.data(), settings.size()));
     for (const Buffer& buffer : group.buffers) add(buffer);
   }
 
   void add(const Buffer& buffer) {
     std::size_t size = 1;
     for (const std::size_t length : buffer.shape()) size *= length;
-    if (size != buffer.size()) refuse(buffer.name() + ": the shape does not fit the elements");
-    if (!buffer.gradient_fits()) refuse(buffer.name() + ": the bound gradient does not fit");
+    if (size != buffer.size())
+      detail::refuse(buffer.name() + ": the shape does not fit the elements");
+    if (!buffer.gradient_fits())
+      detail::refuse(buffer.name() + ": the bound gradient does not fit");
     if (zero_grads_ && !buffer.gradient_is_writable())
       refuse_const("the gradient of " + buffer.name());
-    const char* const name = buffer.name().empty() ? nullptr : buffer.name().c_str();
-    detail::check(pyoptim_add_buffer(handle_.get(), name, buffer.type(), buffer.data(),
+    const char* const name =
+        buffer.name().empty() ? nullptr : detail::c_name(buffer.name(), "the buffer");
+    detail::check(pyoptim_add_buffer(used(), name, buffer.type(), buffer.data(),
                                      buffer.shape().size(), buffer.shape().data()));
     if (buffer.gradient() != nullptr)
-      detail::check(pyoptim_bind_gradient(handle_.get(), buffers_.size(), buffer.gradient()));
+      detail::check(pyoptim_bind_gradient(used(), buffers_.size(), buffer.gradient()));
     const std::size_t rows = buffer.shape().front();
     buffers_.push_back({buffer.type(), buffer.size(), rows == 0 ? 0 : buffer.size() / rows});
     pointers_.push_back(nullptr);
     of_rows_.emplace_back();
   }
 
-  std::unique_ptr<pyoptim_optimizer, Destroy> handle_;
+  std::shared_ptr<Own> own_;
   std::vector<Kept> buffers_;
   std::vector<const void*> pointers_;      // of the step that is being made
   std::vector<pyoptim_gradient> of_rows_;  // the same
@@ -316,16 +372,27 @@ class Optimizer {
   bool zero_grads_ = false;
 };
 
-/// Points of evaluation for as long as this lives.
+/// Keeps parameters at their evaluation points for as long as it lives. Several may live at once:
+/// the last one that ends brings back the points of training, unless the parameters were at their
+/// evaluation points before the first. The optimizer may be moved meanwhile. If it is destroyed,
+/// parameters stay where they are. Throws Error for an optimizer that was moved from.
 class Evaluation {
  public:
-  explicit Evaluation(Optimizer& optimizer) : optimizer_(optimizer) { optimizer_.eval(); }
-  ~Evaluation() { pyoptim_train(optimizer_.handle()); }
+  explicit Evaluation(Optimizer& optimizer) : own_(optimizer.own_) {
+    const bool before = optimizer.evaluating();
+    optimizer.eval();
+    if (optimizer.own_->evaluations++ == 0) optimizer.own_->stays_at_evaluation = before;
+  }
+  ~Evaluation() {
+    const auto own = own_.lock();
+    if (own != nullptr && --own->evaluations == 0 && !own->stays_at_evaluation)
+      pyoptim_train(own->handle);
+  }
   Evaluation(const Evaluation&) = delete;
   Evaluation& operator=(const Evaluation&) = delete;
 
  private:
-  Optimizer& optimizer_;
+  std::weak_ptr<Optimizer::Own> own_;
 };
 
 }  // namespace face1

@@ -28,7 +28,10 @@ inline namespace face1 {
 /// The version of the library that runs.
 inline const char* version() { return pyoptim_version(); }
 
+/// Threads of a step without the option num_threads; 0 goes back to the automatic choice. Throws
+/// Error unless it is from 0 to 512.
 inline void set_num_threads(int count) { detail::check(pyoptim_set_num_threads(count)); }
+/// The number in use.
 inline int get_num_threads() { return pyoptim_get_num_threads(); }
 
 /// A rule with its hyper-parameters.
@@ -36,7 +39,7 @@ struct RuleInfo : pyoptim_rule {
   std::vector<pyoptim_field> fields;
 };
 
-/// The list of rules.
+/// The list of rules. Throws std::bad_alloc if memory runs out.
 inline std::vector<RuleInfo> rules() {
   std::vector<RuleInfo> all(pyoptim_rule_count());
   for (std::size_t i = 0; i < all.size(); ++i) {

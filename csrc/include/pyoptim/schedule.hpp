@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <exception>
@@ -36,14 +37,63 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
-/// What a schedule that is a function threw in this thread, on its way through the C interface.
-inline thread_local std::exception_ptr thrown;
+/// What exceptions are to the C interface: a cause of this kind, which programs and libraries that
+/// were built with the same C++ library understand, whatever their visibility.
+#if defined(_LIBCPP_VERSION)
+inline constexpr const char* exception_kind = "std::exception_ptr of libc++";
+#else
+inline constexpr const char* exception_kind = "std::exception_ptr of libstdc++";
+#endif
 
-/// Throws what a call of the C interface failed of.
+/// The status of a function of the caller's that threw; the exception goes along with it.
+inline pyoptim_status caught() noexcept {
+  const auto fail = [](const char* message) {
+    auto* const cause = new (std::nothrow) std::exception_ptr(std::current_exception());
+    return pyoptim_fail_with(PYOPTIM_ERROR_FUNCTION, message, exception_kind, cause,
+                             [](void* made) { delete static_cast<std::exception_ptr*>(made); });
+  };
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    return fail(error.what());
+  } catch (...) {
+    return fail("a function threw something that is no std::exception");
+  }
+}
+
+/// Throws if a call of the C interface failed: the exception of the function that it failed of, if
+/// there is one.
 inline void check(pyoptim_status status) {
-  if (const std::exception_ptr own = std::exchange(thrown, nullptr)) std::rethrow_exception(own);
+  if (status == PYOPTIM_OK) return;
+  if (void* const cause = pyoptim_take_cause(exception_kind)) {
+    const std::unique_ptr<std::exception_ptr> own(static_cast<std::exception_ptr*>(cause));
+    std::rethrow_exception(*own);
+  }
   if (status == PYOPTIM_ERROR_MEMORY) throw std::bad_alloc();
-  if (status != PYOPTIM_OK) throw Error(status, pyoptim_last_error());
+  throw Error(status, pyoptim_last_error());
+}
+
+[[noreturn]] inline void refuse(const std::string& message) {
+  throw Error(PYOPTIM_ERROR_ARGUMENT, message.c_str());
+}
+
+/// A name for the C interface, where it ends at the first NUL.
+inline const char* c_name(const std::string& name, const char* what) {
+  if (const std::size_t at = name.find('\0'); at != std::string::npos)
+    refuse(std::string(what) + " '" + name.substr(0, at) + "...' has a NUL at position " +
+           std::to_string(at));
+  return name.c_str();
+}
+
+/// A whole number as the C interface takes it, where it is a double.
+template <std::integral T>
+double exact(const char* name, T given) {
+  const std::conditional_t<std::is_signed_v<T>, long long, unsigned long long> value = given;
+  constexpr long long end = 1LL << std::numeric_limits<double>::digits;
+  if (std::cmp_greater(value, end) || std::cmp_less(value, -end))
+    refuse(std::string(name) + " must be a whole number of at most 2^53, got " +
+           std::to_string(value));
+  return double(value);
 }
 
 class Arguments;
@@ -58,8 +108,10 @@ concept Named = requires(const S& schedule, Arguments& arguments) {
 }  // namespace detail
 
 /// A function of the step, counted from 0: one of pyoptim::schedules, or anything that can be
-/// called with an int64, which is done once for each step. What it throws the step throws, too; a
-/// number that is not finite makes it throw Error. Either way nothing is changed.
+/// called with an int64, which is done once for each step. The call that asked for the value throws
+/// the same exception as the function; a number that is not finite makes it throw Error. Either way
+/// no parameter and no state is changed. The function must not use the optimizer that asks for the
+/// value, nor the schedule itself: that throws Error.
 class Schedule {
  public:
   template <detail::Named S>
@@ -73,12 +125,12 @@ class Schedule {
     pyoptim_schedule* made = nullptr;
     detail::check(pyoptim_check_abi(PYOPTIM_ABI_VERSION));
     detail::check(pyoptim_schedule_of(
-        [](void* given, std::int64_t step) {
+        [](void* given, std::int64_t step, double* value) noexcept {
           try {
-            return double((*static_cast<Function*>(given))(step));
+            *value = double((*static_cast<Function*>(given))(step));
+            return pyoptim_status(PYOPTIM_OK);
           } catch (...) {
-            detail::thrown = std::current_exception();
-            return std::numeric_limits<double>::quiet_NaN();
+            return detail::caught();
           }
         },
         context.get(), [](void* given) { delete static_cast<Function*>(given); }, &made));
@@ -106,18 +158,20 @@ class Arguments {
  public:
   void operator()(const char* name, double value) { add(name).number = value; }
   void operator()(const char* name, bool value) { add(name).number = value ? 1 : 0; }
-  void operator()(const char* name, std::int64_t value) { add(name).number = double(value); }
+  void operator()(const char* name, std::int64_t value) { (*this)(name, exact(name, value)); }
   void operator()(const char* name, const std::optional<std::int64_t>& value) {
     if (value) (*this)(name, *value);
   }
   void operator()(const char* name, const char* word) { add(name).word = word; }
   void operator()(const char* name, const std::vector<std::int64_t>& values) {
-    numbers(name).assign(values.begin(), values.end());
+    auto& flat = numbers(name);
+    for (const std::int64_t value : values) flat.push_back(exact(name, value));
     finish_numbers();
   }
   void operator()(const char* name, const std::vector<std::pair<std::int64_t, double>>& pairs) {
     auto& flat = numbers(name);
-    for (const auto& [boundary, scale] : pairs) flat.insert(flat.end(), {double(boundary), scale});
+    for (const auto& [boundary, scale] : pairs)
+      flat.insert(flat.end(), {exact(name, boundary), scale});
     finish_numbers();
   }
   void operator()(const char* name, const Schedule& schedule) {
@@ -168,11 +222,16 @@ Schedule::Schedule(const S& schedule) {
   handle_.reset(made, pyoptim_schedule_destroy);
 }
 
-/// A hyper-parameter: a number, or a schedule.
+/// A hyper-parameter: a number, or a schedule. Throws Error for a whole number that no double
+/// holds.
 class Setting {
  public:
   template <class T>
-    requires std::is_arithmetic_v<T> Setting(T value) : value_(double(value)) {}
+    requires std::is_floating_point_v<T> || std::same_as<T, bool> Setting(T value)
+        : value_(double(value)) {}
+    template <std::integral T>
+      requires(!std::same_as<T, bool>)
+    Setting(T value) : value_(detail::exact("a setting", value)) {}
     template <class S>
       requires(!std::is_arithmetic_v<std::remove_cvref_t<S>> &&
                !std::same_as<std::remove_cvref_t<S>, Setting> && std::convertible_to<S, Schedule>)

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -280,6 +281,148 @@ void check_errors() {
           "a function that gives no number");
 }
 
+/// Names that the C interface would cut off, and whole numbers that its doubles cannot hold.
+void check_names_and_numbers() {
+  using namespace std::string_literals;
+  Vector w(3, 1.0F);
+  const auto message = [](const auto& work) { return message_of<pyoptim::Error>(work); };
+  require(message([&] { pyoptim::Optimizer(pyoptim::Rule("SGD\0x"s), {w}); }) ==
+              "the rule 'SGD...' has a NUL at position 3",
+          "the name of a rule");
+  require(message([&] {
+            pyoptim::Optimizer(pyoptim::Rule("SGD", {{"lr\0x"s, 0.1}}), {w});
+          }).find("the setting 'lr...' has a NUL") == 0,
+          "the name of a setting");
+  require(message([&] {
+            pyoptim::Optimizer(pyoptim::SGD{}, {pyoptim::Buffer("w\0x"s, w)});
+          }).find("the buffer 'w...' has a NUL") == 0,
+          "the name of a buffer");
+  pyoptim::Optimizer opt(pyoptim::SGD{}, {w}, {.seed = ~std::uint64_t{0}});
+  require(message([&] { return opt.get(0, "lr\0x"s); }).find("has a NUL") != std::string::npos,
+          "get");
+  require(message([&] { opt.set(0, "lr\0x"s, 1); }).find("has a NUL") != std::string::npos, "set");
+
+  constexpr std::int64_t most = std::int64_t{1} << 53;
+  opt.set_steps(most);
+  require(opt.steps() == most, "as many steps as doubles count");
+  require(
+      message([&] { opt.set_steps(most + 1); }).find("got 9007199254740993") != std::string::npos,
+      "too many steps");
+  for (const std::int64_t steps : {most + 1, -most - 1})
+    require(message([&] {
+              pyoptim::Schedule(schedules::linear{.lr = 1, .steps = steps});
+            }).find("steps must be a whole number") != std::string::npos,
+            "a count of a schedule");
+  require(message([&] {
+            pyoptim::Schedule(schedules::multi_step{.lr = 1, .milestones = {1, most + 1}});
+          }).find("milestones must be a whole number of at most 2^53, got 9007199254740993") == 0,
+          "a list of counts");
+  require(message([&] {
+            pyoptim::Schedule(
+                schedules::piecewise_constant{.lr = 1, .boundaries_and_scales = {{most + 1, 0.5}}});
+          }).find("got 9007199254740993") != std::string::npos,
+          "a boundary");
+  require(message([&] { opt.set(0, "lr", most + 1); }).find("a setting must be") == 0, "a setting");
+  require(message([&] { opt.set(0, "lr", ~std::uint64_t{0}); }).find("a setting must be") == 0,
+          "one without a sign");
+}
+
+void check_evaluations() {
+  std::vector<double> w(5), other(5);
+  const auto made = [](std::vector<double>& over) {
+    pyoptim::Optimizer opt(pyoptim::ScheduleFreeSGD{.lr = 0.4}, {over});
+    for (int i = 0; i < 10; ++i) opt.step({gradient(over)});
+    return opt;
+  };
+  pyoptim::Optimizer opt = made(w);
+  const std::vector<double> training = w;
+  std::optional<pyoptim::Evaluation> outer(opt);
+  const std::vector<double> averaged = w;
+  require(opt.evaluating() && averaged != training, "points of evaluation");
+  { const pyoptim::Evaluation inner(opt); }
+  require(opt.evaluating() && w == averaged, "the outer one goes on");
+  std::optional<pyoptim::Evaluation> later(opt);
+  outer.reset();
+  require(w == averaged, "the last one that ends brings back");
+  pyoptim::Optimizer moved = std::move(opt);
+  later.reset();
+  require(!moved.evaluating() && w == training, "of an optimizer that moved");
+  moved.eval();
+  { const pyoptim::Evaluation inner(moved); }
+  require(moved.evaluating() && w == averaged, "they were there before");
+  moved.train();
+  {
+    std::optional<pyoptim::Optimizer> gone(made(other));
+    const pyoptim::Evaluation evaluation(*gone);
+    gone.reset();
+  }
+
+  const auto message = [](const auto& work) { return message_of<pyoptim::Error>(work); };
+  for (const std::string& refused :
+       {message([&] { pyoptim::Evaluation{opt}; }), message([&] { opt.step({w}); }),
+        message([&] { opt.step(); }), message([&] { return opt.steps(); }),
+        message([&] { opt.set(0, "lr", 1); }), message([&] { return opt.states(0); })})
+    require(refused == "the optimizer was moved from; use the one it moved to", "moved from");
+  require(opt.handle() == nullptr && opt.buffer_count() == 0, "it has nothing");
+}
+
+void check_functions() {
+  Vector w(3, 1.0F), other(3, 1.0F);
+  const Vector ones(3, 1.0F), twos(3, 2.0F);
+  pyoptim::Optimizer* own = nullptr;
+  std::string refused;
+  pyoptim::Optimizer opt(
+      pyoptim::SGD{.lr =
+                       [&](std::int64_t step) {
+                         if (step > 0)
+                           refused = message_of<pyoptim::Error>([&] { own->step({twos}); });
+                         if (step > 1) return double(own->steps());
+                         return 0.25;
+                       }},
+      {w});
+  own = &opt;
+  opt.step({ones});
+  opt.step({ones});
+  require(refused.find("its own schedule must not use it") != std::string::npos, "refused");
+  require(w[0] == 0.5F, "the step is on its own gradients");
+  require(message_of<pyoptim::Error>([&] { opt.step({ones}); }).find("must not use it") !=
+              std::string::npos,
+          "an error that the function lets through");
+
+  std::optional<pyoptim::Schedule> itself;
+  itself.emplace([&](std::int64_t step) { return (*itself)(step); });
+  require(message_of<pyoptim::Error>([&] { return (*itself)(0); }).find("must not ask it") !=
+              std::string::npos,
+          "a schedule that asks itself");
+
+  // One schedule fails inside of the other's function: each call throws what it failed of itself.
+  const pyoptim::Schedule fails([](std::int64_t) -> double { throw std::domain_error("inner"); });
+  const pyoptim::Schedule uses([&](std::int64_t step) {
+    require(message_of<std::domain_error>([&] { return fails(step); }) == "inner",
+            "the inner call");
+    if (step == 0) return 0.5;
+    if (step == 1) throw std::overflow_error("outer");
+    return fails(step);
+  });
+  require(uses(0) == 0.5, "what was caught is over");
+  pyoptim::set_num_threads(0);
+  require(message_of<std::overflow_error>([&] { return uses(1); }) == "outer", "the outer one");
+  require(message_of<std::domain_error>([&] { return uses(2); }) == "inner", "through both");
+  const schedules::warmup warm{.steps = 1, .then = fails};
+  require(message_of<std::domain_error>([&] {
+            pyoptim::Optimizer(pyoptim::SGD{.lr = schedules::chain{{warm}}}, {other});
+          }) == "inner",
+          "through schedules of schedules");
+  bool caught = false;
+  try {
+    const double value = pyoptim::Schedule([](std::int64_t) -> double { throw 7; })(0);
+    require(value < 0, "never here");
+  } catch (int number) {
+    caught = number == 7;
+  }
+  require(caught, "what is no std::exception");
+}
+
 }  // namespace
 
 int main() {
@@ -290,5 +433,8 @@ int main() {
   check_gradients();
   check_schedules();
   check_errors();
+  check_names_and_numbers();
+  check_evaluations();
+  check_functions();
   require(pyoptim::rules().size() > 30 && pyoptim::get_num_threads() > 0, "the lists");
 }
