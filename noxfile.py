@@ -159,7 +159,7 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def consumers(session: nox.Session) -> None:
     """Build the programs of tests/consumers against the portable wheel, and run them."""
-    test_wheel(session, "tests/test_native.py", *session.posargs)
+    test_wheel(session, "tests/test_native.py", "tests/test_native_plugins.py", *session.posargs)
 
 
 @nox.session

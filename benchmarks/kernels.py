@@ -20,7 +20,7 @@ NAME = "bare kernels"
 def bare_kernels(rule: str, steps: int) -> Contender:
     """Return so many steps of an elementwise rule over arrays of one size."""
     package, source = Path(_core.__file__).parent, Path(__file__).parent.parent / "csrc"
-    linked = (f"-I{source}", str(package / "libpyoptim.so"), f"-Wl,-rpath,{package}")
+    linked = (f"-I{source}", str(package / "libpyoptim.so.0"), f"-Wl,-rpath,{package}")
 
     def make(shapes: ShapeSet) -> Step:
         (size,) = {shape[0] for shape in shapes.shapes}

@@ -20,7 +20,7 @@ def get_include() -> str:
 
 
 def get_library_dir() -> str:
-    """Return the folder of ``libpyoptim.so``."""
+    """Return the folder of the library, ``libpyoptim.so.0``; linkers find it as ``-lpyoptim``."""
     return str(_INSTALLED)
 
 

@@ -281,7 +281,7 @@ def schedule_struct(name: str, doc: str) -> str:
 
 def native_schedules() -> Iterator[tuple[str, str]]:
     """Yield name and sentence of every schedule of the C interface."""
-    library = ctypes.CDLL(str(Path(get_library_dir()) / "libpyoptim.so"))
+    library = ctypes.CDLL(str(Path(get_library_dir()) / "libpyoptim.so.0"))
     texts = (library.pyoptim_schedule_name, library.pyoptim_schedule_doc)
     for function in texts:
         function.restype = ctypes.c_char_p

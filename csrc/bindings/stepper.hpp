@@ -136,7 +136,7 @@ class Driver {
   [[nodiscard]] const Tensor& tensor(std::size_t index) const {
     if (index >= count())
       throw IndexError("there is no parameter " + std::to_string(index) + ", but " +
-                              std::to_string(count()));
+                       std::to_string(count()));
     return engine_->tensor(index);
   }
 
@@ -175,7 +175,7 @@ class Driver {
   void check_group(std::size_t group) const {
     if (group >= engine_->group_count())
       throw IndexError("there is no group " + std::to_string(group) + ", but " +
-                              std::to_string(engine_->group_count()));
+                       std::to_string(engine_->group_count()));
   }
 
   void check_overlap(std::size_t index, const void* grad, std::size_t size) const {
@@ -191,7 +191,7 @@ class Driver {
         std::find_if(grad.rows, end, [=](std::int64_t row) { return row < 0 || row >= limit; });
     if (wrong != end)
       throw IndexError("gradient " + std::to_string(index) + ": expected numbers of " +
-                              std::to_string(limit) + " rows, got " + std::to_string(*wrong));
+                       std::to_string(limit) + " rows, got " + std::to_string(*wrong));
   }
 
   Optimizer* engine_;

@@ -85,7 +85,7 @@ std::size_t count_values(const CsrTable& table, const std::int64_t* rows, std::s
     const std::int64_t start = table.starts[rows[i]], end = table.starts[rows[i] + 1];
     if (start < 0 || end < start || std::uint64_t(end) > table.size)
       throw IndexError("indptr: row " + std::to_string(rows[i]) + " is not within " +
-                              std::to_string(table.size) + " values");
+                       std::to_string(table.size) + " values");
     values += std::size_t(end - start);
   }
   return values;
