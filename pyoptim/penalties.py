@@ -81,6 +81,18 @@ class Penalty(ABC):
         """Let averages of parameters, in place, satisfy what `after_step` makes true of these."""
         self.project(averages)
 
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return self._settings() == other._settings()
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self._settings().items()))
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what the penalty is told to do, by the names of its attributes."""
+        return {name: value for name, value in vars(self).items() if not name.startswith("_")}
+
 
 class ElasticNet(Penalty):
     """The elastic net: ``l1 sum |w| + l2/2 sum w^2``; L1 makes weights exactly 0.

@@ -72,6 +72,10 @@ def records(folder: Path) -> list[list[Any]]:
         [BatchSizeReport(2, {2: 0.5}), BatchSizeReport(2, {2: 1.5})],
         [csr(1.0), csr(5.0), csr(math.nan), csr(1.0)[1:]],
         [po.losses.Huber(1.0), po.losses.Huber(2.0)],
+        [po.penalties.L1(0.1), po.penalties.L1(0.2)],
+        [po.penalties.ElasticNet(0.1, 0.1), po.penalties.ElasticNet(0.1, 0.2)],
+        [po.penalties.MaxNorm(1.0), po.penalties.MaxNorm(2.0)],
+        [po.schedules.linear(1.0, 5), po.schedules.linear(1.0, 6)],
     ]  # fmt: skip
 
 
