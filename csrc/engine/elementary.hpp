@@ -184,7 +184,7 @@ template <class F>
 Chances<F> chances(F z) {
   const F size = magnitude(z), e = exponential(-size);
   const F more = 1 / (1 + e), less = e * more, rest = logarithm_of_one_plus(e);
-  const F above = F(0.5) * size + F(0.5) * z, below = F(0.5) * size - F(0.5) * z;
+  const F above = if_negative(z, F(0), z), below = if_negative(z, -z, F(0));
   return {if_negative(z, less, more), if_negative(z, more, less), below + rest, above + rest};
 }
 

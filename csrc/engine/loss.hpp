@@ -21,4 +21,14 @@ struct Point {
   F curvature;
 };
 
+/// A share of a value, which counts for nothing where the share is 0, even if it is infinite.
+template <class T>
+T share_of(T share, T value) {
+  return share == 0 && !(value != value) ? T(0) : share * value;
+}
+
+/// Whether a number is neither infinite nor NaN.
+inline bool is_finite(float x) { return magnitude(x) <= __FLT_MAX__; }
+inline bool is_finite(double x) { return magnitude(x) <= __DBL_MAX__; }
+
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -30,9 +30,10 @@ struct Focal {
   /// q^gamma s, and its derivatives by the class's own score.
   template <class F>
   static Point<F> of_class(F gamma, F p, F q, F s, F t) {
-    const F factor = exponential(-gamma * t);
-    return {factor * s, -factor * (gamma * p * s + q),
-            p * factor * (gamma * s * (gamma * p - q) + q * (2 * gamma + 1))};
+    const F factor = exponential(-share_of(gamma, t));
+    // p s is 0 where s is infinite.
+    return {share_of(factor, s), -factor * (gamma * share_of(p, s) + q),
+            factor * (gamma * share_of(p, s) * (gamma * p - q) + p * q * (2 * gamma + 1))};
   }
 
   template <class F>
@@ -43,7 +44,7 @@ struct Focal {
       const Point<F> one = of_class(gamma, c.p, c.q, c.minus_log_p, c.minus_log_q);
       const Point<F> zero = of_class(gamma, c.q, c.p, c.minus_log_q, c.minus_log_p);
       const F a = y * second, b = (1 - y) * first;
-      return Point<F>{double(a) * one.value + double(b) * zero.value,
+      return Point<F>{share_of(double(a), one.value) + share_of(double(b), zero.value),
                       a * one.slope - b * zero.slope, a * one.curvature + b * zero.curvature};
     };
   }

@@ -27,7 +27,11 @@ template <class L, class F, bool Weighted, int Derivatives>
   const double* const weights = batch.weights;
   const double scale = batch.scale;
   return sum_in_lanes(batch.rows * batch.columns, [=](std::size_t i) {
-    const Point<F> point = at(z[i], y[i]);
+    Point<F> point = at(z[i], y[i]);
+    // Where a score that is not finite has no loss, the slope that a formula may have there is not
+    // to move a model: a slope of NaN is found, and its step skipped.
+    if (Derivatives > 0 && !is_finite(z[i]) && !is_finite(point.value))
+      point.slope = point.curvature = F(__builtin_nan(""));
     const double weight = Weighted ? weights[i] : 1;
     const F factor = F(weight * scale);
     const bool counts = !Weighted || weight != 0;

@@ -43,8 +43,9 @@ struct Softmax {
       lacking = double(top) - double(z[label]);
     } else {
       total = sum_in_lanes(columns, [=](std::size_t j) { return y[j]; });
-      lacking = sum_in_lanes(
-          columns, [=](std::size_t j) { return double(y[j]) * (double(top) - double(z[j])); });
+      lacking = sum_in_lanes(columns, [=](std::size_t j) {
+        return share_of(double(y[j]), double(top) - double(z[j]));
+      });
     }
     if (label_smoothing > 0) {
       total = kept * total + label_smoothing;
@@ -86,6 +87,11 @@ struct Softmax {
       curvature[at] = F(scale * total * (double(of_top) / sum) * (others / sum));
     if (y == nullptr && std::size_t(label) != at)
       slope[label] = exact_slope(of_label / sum, (sum - of_label) / sum, target(label));
+    if (!is_finite(value))  // no slope of such a row is to move a model
+      for (std::size_t j = 0; j < columns; ++j) {
+        slope[j] = F(__builtin_nan(""));
+        if (curvature != nullptr) curvature[j] = F(__builtin_nan(""));
+      }
     return value;
   }
 

@@ -27,7 +27,7 @@ struct Tweedie {
       const F second = y == 0 ? F(0) : y * exponential(b * z);
       // Where both overflow, at power above 2, the second is the larger one.
       const F first = second < F(unlimited) ? exponential(a * z) : F(0);
-      const F value = a == 0 ? z : first / a, of_target = b == 0 ? y * z : second / b;
+      const F value = a == 0 ? z : first / a, of_target = b == 0 ? share_of(y, z) : second / b;
       return Point<F>{value - of_target, first - second, a * first - b * second};
     };
   }

@@ -1,0 +1,78 @@
+"""Losses of scores that are infinite or NaN: their limit, or slopes that no step is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_losses import DTYPES, LOSSES, instruction_set
+
+import pyoptim as po
+from pyoptim.losses import Loss
+
+__all__ = ["instruction_set"]
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+def test_scores_that_are_not_finite_have_the_limit_or_slopes_of_nan(
+    loss: Loss, weighted: bool, dtype: Any, bad: float, instruction_set: str
+) -> None:
+    """Whatever `skip_nonfinite` would not find is the limit of the loss and of its slope."""
+    columns = 3 if loss.labels else 1
+    scores = np.linspace(-1, 1, 7 * columns).astype(dtype).reshape(7, columns)
+    weights = np.linspace(0.5, 2, 7) if weighted else None
+    far = np.copysign(dtype(200 if dtype is np.float32 else 2000), bad)
+    for column in range(columns):
+        for target in range(columns if loss.labels else 2):
+            y = np.zeros(7, np.int64 if loss.labels else dtype)
+            y[4] = target
+            marred, limit = scores.copy(), scores.copy()
+            marred[4, column], limit[4, column] = bad, far
+            targets = y if loss.labels else y.reshape(-1, 1)
+            value, slope, curvature = loss.value_slope_curvature(marred, targets, weights)
+            assert loss(marred, targets, weights) == value or np.isnan(value)
+            np.testing.assert_array_equal(loss.value_and_slope(marred, targets, weights)[1], slope)
+            others = [0, 1, 2, 3, 5, 6]
+            whole = loss.value_slope_curvature(scores, targets, weights)
+            assert np.array_equal(slope[others], whole[1][others])
+            assert np.array_equal(curvature[others], whole[2][others])
+            if np.isfinite(slope).all():
+                assert not np.isnan(bad)
+                at_limit = loss.value_slope_curvature(limit, targets, weights)
+                np.testing.assert_allclose(value, at_limit[0], rtol=1e-6)
+                np.testing.assert_allclose(slope, at_limit[1], rtol=1e-6, atol=1e-30)
+                assert np.isfinite(value)
+            in_place = marred.copy()
+            loss.value_to_slope(in_place, targets, weights)
+            np.testing.assert_array_equal(in_place, slope)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["logistic", "focal", "hinge", "squared_hinge", "modified_huber"])
+def test_a_score_that_is_infinitely_right_costs_nothing(name: str, dtype: Any) -> None:
+    loss = po.losses.get(name)
+    scores, targets = np.array([np.inf, -np.inf], dtype), np.array([1, 0], dtype)
+    value, slope, curvature = loss.value_slope_curvature(scores, targets)
+    assert value == 0
+    assert not slope.any()
+    assert not curvature.any()
+    value, slope, curvature = loss.value_slope_curvature(-scores, targets)
+    assert value == np.inf
+    assert not np.isfinite(slope).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_classes_that_are_masked_by_minus_infinity(dtype: Any) -> None:
+    scores = np.array([[0.5, -np.inf, 1.0], [-np.inf, 0.0, 0.0]], dtype)
+    for targets in (np.array([2, 1]), np.array([[0, 0, 1], [0, 1, 0]], dtype)):
+        value, slope = po.losses.softmax.value_and_slope(scores, targets)
+        first, of_first = po.losses.softmax.value_and_slope(scores[:1, ::2], np.array([1]))
+        second, of_second = po.losses.softmax.value_and_slope(scores[1:, 1:], np.array([0]))
+        assert value == pytest.approx((first + second) / 2, rel=1e-6)
+        np.testing.assert_allclose(slope[0, ::2], of_first[0] / 2, rtol=1e-6)
+        np.testing.assert_allclose(slope[1, 1:], of_second[0] / 2, rtol=1e-6)
+        assert slope[0, 1] == slope[1, 0] == 0
