@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,9 @@ class MLP(Model):
         others being divided by 1 - dropout (Srivastava et al., 2014). What is dropped depends on
         the seed and the number of the call, ``model.draws``, alone.
     residual : bool
-        Add the input of a hidden layer to its output where both have the same size.
+        Add the input of a hidden layer to its output where both have the same size. Of n layers
+        of this kind each starts at 1/n: its weights, or with a norm its gains, are divided by n;
+        the bias of sigmoid starts where that is 1/(2 n).
     loss : str or Loss
         The name of one of `pyoptim.losses`, as "softmax" for classes numbered from 0, "logistic"
         for one output and classes 0 and 1, "squared" or "huber" for values; or a loss.
@@ -155,14 +158,29 @@ class MLP(Model):
         return {}
 
     def _initialize(self) -> None:
+        """Draw the initial weights.
+
+        Branches beside skip connections are divided by their number. Else the outputs of a deep
+        network would grow with its depth, for most activations by a factor a layer.
+        """
         rng = np.random.Generator(np.random.Philox(key=self.seed))
-        for name in self.weights:
+        branches = sum(map(self._is_branch, range(len(self.weights))))
+        for i, name in enumerate(self.weights):
             inputs, outputs = self.params[name].shape
             fan = inputs + outputs if self.activation in _OF_GLOROT else inputs
-            self.params[name] = rng.normal(scale=(2 / fan) ** 0.5, size=(inputs, outputs))
-        for name in self.params:
-            if name.endswith("gain"):
-                self.params[name] = 1.0
+            share = 1 / branches if self._is_branch(i) else 1.0
+            of_weight, of_gain = (share, 1.0) if self.norm is None else (1.0, share)
+            scale = of_weight * (2 / fan) ** 0.5
+            self.params[name] = rng.normal(scale=scale, size=(inputs, outputs))
+            if f"layers.{i}.gain" in self.params:
+                self.params[f"layers.{i}.gain"] = of_gain
+            if self.activation == "sigmoid" and share < 1:  # it is 1/2 without an input
+                self.params[f"layers.{i}.bias"] = -math.log(2 / share - 1)
+
+    def _is_branch(self, layer: int) -> bool:
+        """Whether there is a skip connection around a layer."""
+        is_hidden = layer < len(self.sizes) - 2
+        return self.residual and is_hidden and self.sizes[layer] == self.sizes[layer + 1]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -216,11 +234,9 @@ class MLP(Model):
                     self.activation,
                     norm=self._norm(f"layers.{i}"),
                     rate=self.dropout,
-                    residual=self.residual and inputs == outputs,
+                    residual=self._is_branch(i),
                 )
-                for i, (inputs, outputs) in enumerate(
-                    zip(self.sizes, self.sizes[1:-1], strict=False)
-                )
+                for i in range(last)
             ]
             layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
             self._layers = layers  # at once, as other threads may ask for scores
