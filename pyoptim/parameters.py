@@ -280,16 +280,17 @@ class Parameters(Mapping[str, Array]):
             self.grads[name] = self._no_rows(name)
 
     def scale_grad(self, factor: float) -> None:
-        """Multiply all gradients by a number.
+        """Multiply all gradients by a number; products that are too large are infinite.
 
         Those of row-sparse parameters are replaced: the values they had are not written.
         """
-        for kind, (_, flat_grad) in self._pieces.items():
-            flat_grad *= kind.type(factor)
-        for name in self.row_sparse:
-            grad = self.grads[name]
-            scaled = np.multiply(grad.values, self[name].dtype.type(factor))
-            self.grads[name] = RowGrad(grad.rows, scaled)
+        with np.errstate(all="ignore"):
+            for kind, (_, flat_grad) in self._pieces.items():
+                flat_grad *= kind.type(factor)
+            for name in self.row_sparse:
+                grad = self.grads[name]
+                scaled = np.multiply(grad.values, self[name].dtype.type(factor))
+                self.grads[name] = RowGrad(grad.rows, scaled)
 
     def _no_rows(self, name: str) -> RowGrad:
         return RowGrad([], np.empty((0, *self[name].shape[1:]), self[name].dtype))

@@ -149,6 +149,7 @@ class MLP(Model):
         for layer, outputs in running.items():
             self.buffers[f"{layer}.running_mean"] = np.zeros(outputs, self._dtype)
             self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
+        self._before = [np.empty_like(array) for array in self.buffers.values()]
         self.weights = tuple(dtypes)
         self.least_rows = 2 if self.buffers else 1
         self.outputs = self.sizes[-1]
@@ -275,6 +276,38 @@ class MLP(Model):
             scores[start : start + _CHUNK_ROWS] = a
         return scores
 
+    def estimate_buffers(self, batches: Iterable[Any]) -> None:
+        """Estimate the running statistics of batch norm anew, for the parameters there are.
+
+        They become the means over all batches of what each of these has without dropout, weighted
+        by its rows. Call it where parameters are not those that training had at the end: averages
+        of them, for example. A `Trainer` does it whenever it evaluates or keeps averaged weights.
+        Batches of one row are left out; without any other, nothing changes.
+
+        Parameters
+        ----------
+        batches : iterable of inputs
+            Each is one that `scores` takes.
+
+        Examples
+        --------
+        >>> import numpy as np, pyoptim as po
+        >>> model = po.models.MLP([2, 3, 1], norm="batch", loss="squared")
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> model.estimate_buffers([x[:50], x[50:]])
+        >>> z = x @ model.params["layers.0.weight"]
+        >>> np.allclose(model.buffers["layers.0.running_mean"], z.mean(axis=0), atol=1e-6)
+        True
+        """
+        rows = 0
+        for batch in batches if self.buffers else ():
+            a = self._inputs(batch)
+            if a.shape[0] < self.least_rows:
+                continue
+            rows += a.shape[0]
+            for layer in self._network()[:-1]:
+                a = layer.estimate(a, a.shape[0] / rows)
+
     def predict_proba(self, x: npt.ArrayLike) -> Array:
         """Return the probability of each class, one row a sample.
 
@@ -332,12 +365,18 @@ class MLP(Model):
             wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
             raise ValueError(f"x: expected at least {wanted}, got {count}")
         layers = self._layers or self._network()
+        for array, values in zip(self._before, self.buffers.values(), strict=True):
+            array[...] = values
         inputs = [rows]
         for layer in layers:
             inputs.append(layer.forward(inputs[-1], self.seed, self.draws))
             self.draws += layer.rate > 0
         d = inputs.pop()
         value = loss.value_to_slope(d, y, sample_weight)
+        if not math.isfinite(value):
+            # No step can be made of such a batch, and it does not count in statistics.
+            for array, values in zip(self.buffers.values(), self._before, strict=True):
+                array[...] = values
         for layer in reversed(layers):
             d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
         return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -95,6 +95,14 @@ class Model(ABC):
         sample_weight: npt.ArrayLike | None = None,
     ) -> float:
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
+
+    def estimate_buffers(self, batches: Iterable[Any]) -> None:
+        """Estimate running statistics anew, on batches of inputs, for the parameters there are.
+
+        Call it where parameters are not those that training had at the end, as averages of them.
+        By default a model has none.
+        """
+        return
 
     @abstractmethod
     def config(self) -> dict[str, Any]:

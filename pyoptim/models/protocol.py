@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -34,6 +34,8 @@ class Trainable(Protocol):
     - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
     - ``buffers``, arrays by name that come back with the best parameters, and ``least_rows``,
       without which a last batch is left out.
+    - ``estimate_buffers(batches)``, which estimates running statistics anew from batches of inputs,
+      for averaged weights.
     - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
       parameters.
 
@@ -121,6 +123,10 @@ class _Adapted(Model):
                 f"'loss' among them, got {found!r}"
             )
         return {name: self._number("evaluate", name, value) for name, value in found.items()}
+
+    def estimate_buffers(self, batches: Iterable[Any]) -> None:
+        if hasattr(self.given, "estimate_buffers"):
+            self.given.estimate_buffers(batches)
 
     def _number(self, method: str, what: str, value: Any) -> float:
         try:

@@ -61,6 +61,9 @@ def capture(trainer: Trainer) -> dict[str, Any]:
             if (state := each.state_dict())
         },
     }
+    step = getattr(trainer, "_make_step", None)
+    if step is not None and step.window_statistics:
+        state["window_statistics"] = step.window_statistics
     if hasattr(trainer.model, "state_dict"):
         state["model"] = trainer.model.state_dict()
     return {_KEY: state}
@@ -87,7 +90,7 @@ def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
         raise ValueError("the checkpoint has a state of the model, and this one takes none")
     model: Any = trainer.model
     with _all_or_nothing(trainer, "model" in state):
-        trainer.optimizer.train()
+        trainer._points.train(trainer.optimizer)
         if "model" in state:
             model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
@@ -104,6 +107,7 @@ def _all_or_nothing(trainer: Trainer, with_model: bool) -> Iterator[None]:
     model: Any = trainer.model
     before = copy.deepcopy(model.state_dict()) if with_model else None
     evaluating = trainer.optimizer.evaluating
+    of_training = trainer._points.buffers_of_training
     try:
         yield
     except BaseException:
@@ -111,6 +115,7 @@ def _all_or_nothing(trainer: Trainer, with_model: bool) -> Iterator[None]:
             model.load_state_dict(before)
         if evaluating:
             trainer.optimizer.eval()
+        trainer._points.buffers_of_training = of_training
         raise
 
 

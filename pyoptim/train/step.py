@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.optimizer import Optimizer
+from pyoptim.parameters import Array
 from pyoptim.penalties import Penalty
 from pyoptim.train.data import Rows
 from pyoptim.wrappers import DynamicLossScale, GradientAccumulation
@@ -37,12 +38,13 @@ class Step:
         wrappers = _wrappers(optimizer)
         windows = [each.every for each in wrappers if isinstance(each, GradientAccumulation)]
         self.accumulates = bool(windows)
-        innermost = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
-        self.skips_nonfinite = bool(innermost._options["skip_nonfinite"])
+        self._unwrapped = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
+        self.skips_nonfinite = bool(self._unwrapped._options["skip_nonfinite"])
         self.window = math.prod(windows)
         """How many batches the optimizer makes a step of."""
+        self.window_statistics: dict[str, Array] | None = None
+        """Running statistics before the first batch of the window, if its step may be skipped."""
         self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
-        self._unwrapped = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
         self._unwrapped._attach("trainer", penalties, self._penalized(penalties))
 
     def _penalized(self, penalties: Sequence[Penalty]) -> list[str]:
@@ -67,13 +69,16 @@ class Step:
         if keywords and keywords["weight"] == 0:
             return 0.0
         self._unwrapped._penalty_value = None
+        if self.window_statistics is None and self.skips_nonfinite:
+            self.window_statistics = self._statistics()
         if self.takes_closure:
             values: list[float] = []
-            optimizer.step(lambda: values.append(self._gradient(batch)), **keywords)
+            info = optimizer.step(lambda: self._pass(batch, values), **keywords)
             value = values[0]
         else:
             value = self._gradient(batch)
-            optimizer.step(**keywords)
+            info = optimizer.step(**keywords)
+        self._after(info)
         penalty = self._unwrapped._penalty_value
         # While gradients are accumulated there is no step, and the parameters are where they were.
         return value + (self._unwrapped._value_of_penalties() if penalty is None else penalty)
@@ -86,7 +91,28 @@ class Step:
     def flush(self) -> None:
         """Make the step of an epoch's last window of accumulated gradients, if it is not full."""
         if isinstance(self.optimizer, Wrapper):
-            self.optimizer.flush()
+            self._after(self.optimizer.flush())
+
+    def _pass(self, batch: Rows, values: list[float]) -> None:
+        """Make one of the passes of SAM: running statistics take in the first one alone."""
+        before = self._statistics() if values else {}
+        values.append(self._gradient(batch))
+        self._restore(before)
+
+    def _after(self, info: Any) -> None:
+        """End a window: a step that is skipped leaves running statistics as they were before."""
+        if info is None:
+            return
+        if info.skipped and self.window_statistics is not None:
+            self._restore(self.window_statistics)
+        self.window_statistics = None
+
+    def _statistics(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self.model.buffers.items()}
+
+    def _restore(self, statistics: Mapping[str, Array]) -> None:
+        for name, values in statistics.items():
+            self.model.buffers[name][...] = values
 
     def _gradient(self, batch: Rows) -> float:
         value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **batch.keywords)

@@ -32,6 +32,7 @@ from pyoptim.train.callbacks import Callback, EarlyStopping
 from pyoptim.train.callbacks.listed import all_callbacks, call
 from pyoptim.train.data import (
     Order,
+    Rows,
     Shuffle,
     Source,
     Validation,
@@ -47,6 +48,7 @@ from pyoptim.train.metrics import (
     named_metrics,
     scorers,
 )
+from pyoptim.train.points import Points
 from pyoptim.train.state import (
     Place,
     capture,
@@ -225,6 +227,7 @@ class Trainer:
         self.step_skipped = False
         self.rows_of_step: Any = slice(0, 0)
         self._resumed: dict[str, Any] | None = None
+        self._points = Points(self._model)
         self._begin()
 
     def _begin(self) -> None:
@@ -288,9 +291,7 @@ class Trainer:
 
         See `pyoptim.checkpoint.save` for the arguments, the result, and errors.
         """
-        evaluating = self.optimizer.evaluating
-        self.optimizer.train()
-        try:
+        with self._points.training(self.optimizer):
             return checkpoint.save(
                 directory,
                 self.model.params,
@@ -299,9 +300,6 @@ class Trainer:
                 score=score,
                 keep=keep,
             )
-        finally:
-            if evaluating:
-                self.optimizer.eval()
 
     def resume(self, directory: str | PathLike[str], *, missing_ok: bool = False) -> Self:
         """Let the next `fit` go on where a checkpoint was saved, which may be within an epoch.
@@ -392,6 +390,7 @@ class Trainer:
             allow_nonfinite=self.allow_nonfinite,
         )
         self._make_step = Step(self._model, self.loss, self.optimizer, self.penalties)
+        self._make_step.window_statistics = (self._resumed or {}).get("window_statistics")
         report = self._measure_batch_size(source)
         self.data = {
             "rows": source.size,
@@ -400,7 +399,7 @@ class Trainer:
             "seed": self.seed,
             "values": source.fingerprint,
         }
-        with self._running(report) as signals:
+        with self._running(report, source) as signals:
             while self.stop_reason is None and self.epochs_done < self.epochs:
                 self._epoch(source, held_out)
             signals.hold()
@@ -426,7 +425,7 @@ class Trainer:
         """Go through all rows, or those that are left, then validate; stop in between if asked."""
         place = self.place
         started = time.perf_counter() - place.seconds
-        self.optimizer.train()
+        self._points.train(self.optimizer)
         if place.batch == 0:
             self._call("on_epoch_begin")
         order = Order(self.batch_size, self.shuffle, self.seed)
@@ -455,7 +454,7 @@ class Trainer:
             raise ValueError("there are no rows, or no sample_weight is above 0")
         self._make_step.flush()
         # What is validated, kept as the best, and left in the model are the points of evaluation.
-        self.optimizer.eval()
+        self._points.eval(self.optimizer, self._batches(source))
         row = {"epoch": self.epochs_done + 1, "loss": place.mean_loss}
         for name, held in held_out.items():
             found = evaluate(self._model, self.loss, held, self.metrics)
@@ -466,8 +465,15 @@ class Trainer:
         self.place = Place(step=place.step)
         self._call("on_epoch_end")
 
+    def _batches(self, source: Source) -> Iterator[Rows]:
+        """Yield the batches of the epoch under way, from its beginning."""
+        order = Order(self.batch_size, self.shuffle, self.seed)
+        with closing(source.batches(order, self.epochs_done + 1, 0, buffers=1)) as batches:
+            for batch in batches:
+                yield batch.rows
+
     @contextmanager
-    def _running(self, report: BatchSizeReport | None) -> Iterator[Interrupts]:
+    def _running(self, report: BatchSizeReport | None, source: Source) -> Iterator[Interrupts]:
         """Begin or resume a run, listen to signals, and end it however training ends."""
         state, self._resumed = self._resumed, None
         if state is None:
@@ -482,6 +488,7 @@ class Trainer:
                 if state is not None:
                     restore_callbacks(self, state["callbacks"])
                 yield signals
+                self._points.eval(self.optimizer, self._batches(source))
             finally:
                 signals.hold()
                 self.optimizer.eval()

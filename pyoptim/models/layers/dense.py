@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.models.layers.norms import Norm
+from pyoptim.models.layers.norms import BatchNorm, Norm
 from pyoptim.models.products import product, product_of_transposed, transposed_product
 from pyoptim.parameters import Array, Parameters
 
@@ -56,9 +56,21 @@ class DenseLayer:
 
     def scores(self, x: Array) -> Array:
         """Return the outputs for rows `x`, as they are outside of training."""
+        return self._outputs(x, None)
+
+    def estimate(self, x: Array, share: float) -> Array:
+        """Return outputs with the batch's own statistics, but without dropout.
+
+        The batch counts in the running statistics by a share.
+        """
+        return self._outputs(x, share)
+
+    def _outputs(self, x: Array, share: float | None) -> Array:
         z = np.empty((x.shape[0], len(self.bias)), dtype=self.bias.dtype)
         product(x, self.weight.astype(z.dtype, copy=False), z)
-        if self.norm is not None:
+        if isinstance(self.norm, BatchNorm) and share is not None:
+            self.norm.estimate(z, share)
+        elif self.norm is not None:
             self.norm.scores(z)
         _core.layer_forward(self.activation, z, self.bias, z, x if self.residual else None)
         return z

@@ -72,6 +72,13 @@ class BatchNorm:
         _core.batch_norm(normal, self.gain, scaled, self._factors, EPS,
                          self.running_mean, self.running_var, MOMENTUM)  # fmt: skip
 
+    def estimate(self, z: Array, share: float) -> None:
+        """Normalise a batch as in training; the running statistics take it in by a share."""
+        scaled = np.empty_like(z)
+        _core.batch_norm(z, self.gain, scaled, self._factors, EPS,
+                         self.running_mean, self.running_var, share)  # fmt: skip
+        z[...] = scaled
+
     def backward(self, d: Array, normal: Array) -> None:
         """Make the slope by what was normalised of `d`, that by `scaled`; write that by gains."""
         _core.batch_norm_backward(d, normal, self.gain, self._factors, self.gain_grad)
