@@ -7,6 +7,8 @@ from functools import cache
 
 from pyoptim import _core
 
+_MEAN = "ax"  # PyTorch's name of it
+
 
 @dataclass(frozen=True)
 class Field:
@@ -70,6 +72,16 @@ class Rule:
     averages: bool = False
     takes_hessian: bool = False
     takes_rows: bool = False
+
+    @property
+    def mean_state(self) -> str:
+        """The state that is a running mean of the parameters, or "".
+
+        >>> import pyoptim as po
+        >>> {rule.name: rule.mean_state for rule in po.rules() if rule.mean_state}
+        {'ASGD': 'ax'}
+        """
+        return _MEAN if _MEAN in self.states else ""
 
     @property
     def bytes_per_parameter(self) -> int:

@@ -90,7 +90,7 @@ class PenalizedSteps(EvaluationPoints):
             If a penalty is not one of `pyoptim.penalties`, or a parameter is row-sparse; if the
             optimizer is used by a compiled `Stepper`.
         ValueError
-            If a name is not that of a parameter.
+            If a name is not that of a parameter, or a rule keeps a mean of them in float8.
 
         Examples
         --------
@@ -127,6 +127,11 @@ class PenalizedSteps(EvaluationPoints):
         if given and by_rows.intersection(wanted):
             name = next(name for name in wanted if name in by_rows)
             raise TypeError(f"names: penalties act on whole arrays, and {name!r} is row-sparse")
+        if given and self._rule.mean_state and self._options.get("state_dtype") == "float8":
+            raise ValueError(
+                f"penalize: the state {self._rule.mean_state!r}, a mean of the parameters, has to "
+                "satisfy the penalty, and cannot with state_dtype='float8'; use 'bfloat16' or none"
+            )
         if given and self._has_stepper:
             raise TypeError("penalize: a Stepper uses this optimizer, and it applies no penalties")
         numbers = [self._keys.index(name) for name in wanted]
@@ -254,13 +259,18 @@ class PenalizedSteps(EvaluationPoints):
             self._narrow(i, values)
         if keeps_copies:
             native.update_copies(acted_on)
-        if self._keeps("ema_decay"):
+        for name in self._averages():
             for each, numbers in acting:
                 each.penalty.keep_average(
-                    [native.state_memory(i)["ema"] for i in numbers],
+                    [native.state_memory(i)[name] for i in numbers],
                     [native.params[i] for i in numbers],
                 )
         return info
+
+    def _averages(self) -> list[str]:
+        """Return the names of the states that are averages of the parameters."""
+        names = ["ema"] if self._keeps("ema_decay") else []
+        return [*names, self._rule.mean_state] if self._rule.mean_state else names
 
     def _keeps(self, option: str) -> bool:
         return bool(self._options.get(option))

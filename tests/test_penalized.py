@@ -251,6 +251,27 @@ def test_averages_of_a_rule_satisfy_the_penalty(rule: str, dtype: str, name: str
     assert np.array_equal(weights, at_evaluation)
 
 
+@pytest.mark.parametrize("name", ["L1", "ElasticNet", "MaxNorm"])
+@pytest.mark.parametrize("dtype", [None, "bfloat16"])
+@pytest.mark.parametrize("rule", [rule.name for rule in po.rules() if rule.mean_state])
+def test_means_that_a_rule_keeps_satisfy_the_penalty(
+    rule: str, dtype: str | None, name: str
+) -> None:
+    (described,) = (each for each in po.rules() if each.name == rule)
+    x, y = (values.astype(np.float32) for values in problem())
+    w = np.zeros(5, np.float32)
+    settings = {"t0": 20.0} if any(f.name == "t0" for f in described.fields) else {}
+    opt = getattr(po, rule)([w], lr=0.1, state_dtype=dtype, **settings)
+    opt.penalize(PENALTIES[name])
+    for _ in range(60):
+        opt.step([2 * x.T @ (x @ w - y) / np.float32(len(x))])
+        mean = opt.state["0"][described.mean_state]
+        assert satisfied(PENALTIES[name], mean, w, near=1e-6 if dtype is None else 2**-8)
+    opt = getattr(po, rule)([w], state_dtype="float8")
+    with pytest.raises(ValueError, match=r"penalize: the state 'ax'.* use 'bfloat16' or none"):
+        opt.penalize(PENALTIES[name])
+
+
 @pytest.mark.parametrize("name", ["L1", "MaxNorm"])
 @pytest.mark.parametrize("wrapper", ["plain", "EMA", "SWA", "Lookahead"])
 def test_the_best_weights_satisfy_the_penalty(wrapper: str, name: str) -> None:
