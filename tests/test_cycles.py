@@ -80,12 +80,14 @@ def test_an_array_that_has_the_wrapper(wrap: Any) -> None:
     assert_freed(make)
 
 
-def test_row_sparse_parameters_that_have_their_optimizer() -> None:
+def test_row_sparse_parameters_that_a_schedule_knows() -> None:
     def make() -> Any:
-        params: Any = po.Parameters({"table": (5, 2)}, row_sparse=["table"])
-        params.optimizer = po.Adam(params)
+        params = po.Parameters({"table": (5, 2)}, row_sparse=["table"])
+        known: list[Any] = [params]
+        opt = po.Adam(params, lr=lambda step: float(len(known)))
+        known.append(opt)
         params.grads["table"] = po.RowGrad([1], np.ones((1, 2), np.float32))
-        params.optimizer.step()
+        opt.step()
         return params
 
     assert_freed(make)
