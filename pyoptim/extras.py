@@ -27,12 +27,12 @@ EXTRAS: dict[str, Any] = {
 EXTRAS_DOC = """\
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts as
-        a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What is
-        below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares, elements
-        with gradients below 1/200 of the largest move more slowly. A number that is not finite
-        makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and 4
+        bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts as a
+        copy of the parameters, or takes in estimates of the Hessian, is kept whole. The gradients
+        of 256 elements in a row may differ by a factor of 30,000: smaller ones have no momentum,
+        and a mean of squares that is too large, never 0, so that their elements move more slowly. A
+        number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then add
         up over steps instead of being lost. Depends on seed, step and element only. False rounds
@@ -42,7 +42,7 @@ EXTRAS_DOC = """\
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before, the
-        parameters at construction.
+        parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.

@@ -49,7 +49,7 @@ class Bfloat16:
 
 @dataclass
 class Float8:
-    """A state in 8 bits, with a scale for each block: a float whose exponent has 4 bits."""
+    """A state in 8 bits, with a scale for each block: a float of 3 bits of mantissa."""
 
     codes: Array
     scales: Array
@@ -64,17 +64,13 @@ class Float8:
             if most < 2.0**-124:
                 continue
             signed = bool(np.signbit(x).any())
-            mantissa = 3 if signed else 4
-            shift = 23 - mantissa
-            below = np.float32(2 - 2.0**-mantissa) * np.float32(1 - 2.0**-20)
+            below = np.float32(1.875) * np.float32(1 - 2.0**-20)
             bits = (x * (4 * below / most)).view(np.int32)
-            half = np.uint32(1 << (shift - 1))
-            added = (
-                half if key is None else thresholds(values.size, key)[part] >> np.uint32(32 - shift)
-            )
-            rounded = ((bits & 0x7FFFFFFF) + added.astype(np.int32)) >> shift
+            half = np.uint32(1 << 19)
+            added = half if key is None else thresholds(values.size, key)[part] >> np.uint32(12)
+            rounded = ((bits & 0x7FFFFFFF) + added.astype(np.int32)) >> 20
             least = 0 if signed else (x > 0).astype(np.int32)
-            code = np.maximum(rounded - (114 << mantissa), least)
+            code = np.maximum(rounded - ((114 if signed else 98) << 3), least)
             codes[part] = (code | np.where(signed & (bits < 0), 128, 0)).astype(np.uint8)
             scales[block] = most if signed else -most
         return cls(codes, scales)
@@ -82,10 +78,10 @@ class Float8:
     def decode(self) -> Array:
         scale = np.repeat(self.scales, BLOCK)[: self.codes.size]
         codes, values = self.codes.astype(np.int32), []
-        for mantissa, size in ((3, scale), (4, -scale)):
-            code = codes & (127 if mantissa == 3 else 255)
-            unit = size / np.float32(2 - 2.0**-mantissa)
-            value = ((code + (112 << mantissa)) << (23 - mantissa)).view(np.float32) * unit
+        for exponent, size in ((4, scale), (5, -scale)):
+            code = codes & ((8 << exponent) - 1)
+            least = 128 - (1 << exponent)
+            value = ((code + (least << 3)) << 20).view(np.float32) * (size / np.float32(1.875))
             values.append(np.where(code == 0, np.float32(0), value))
         signed = np.where(codes > 127, -values[0], values[0])
         return np.where(scale < 0, values[1], signed)

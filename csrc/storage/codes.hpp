@@ -40,25 +40,27 @@ std::uint32_t to_bfloat16(float value, std::uint32_t threshold) {
   }
 }
 
-/// What the codes of a block stand for. The 8 bits are those of a float whose exponent has 4 bits,
-/// below the block's largest: a sign and 3 bits of mantissa, or 4 of them where all of a block's
-/// values are at least 0; then its scale is negative. Code 0 is 0. A scale is NaN where a value is
-/// not finite.
+/// What the codes of a block stand for. The 8 bits are those of a float below the block's largest:
+/// a sign, 4 bits of exponent and 3 of mantissa, or 5 of exponent where all of a block's values are
+/// at least 0; then its scale is negative. Squares of values so reach as far down as the values do.
+/// Code 0 is 0. A scale is NaN where a value is not finite.
 struct Float8 {
-  int shift;            ///< Bits of a float's mantissa that a code does not have.
   std::int32_t digits;  ///< Where a shifted code's digits are, and its sign.
+  std::int32_t bias;    ///< What is to be added to them, so that they are those of a float.
   float unit;           ///< What the largest code but for its exponent stands for.
 
-  static constexpr std::int32_t bias = (127 - 15) << 23;
-  static constexpr std::int32_t magnitude = 0x07FFFFFF;
-  static constexpr float most_of(bool is_signed) { return is_signed ? 1.875F : 1.9375F; }
-  static constexpr int shift_of(bool is_signed) { return is_signed ? 20 : 19; }
+  static constexpr int shift = 20;  ///< Bits of a float's mantissa that a code does not have.
+  static constexpr std::int32_t magnitude = 0x0FFFFFFF;
+  static constexpr float most = 1.875F;
+  static constexpr std::int32_t bias_of(bool is_signed) {
+    return (127 - (is_signed ? 15 : 31)) << 23;
+  }
 
   explicit Float8(float scale) : Float8(scale, !(scale < 0)) {}
   Float8(float scale, bool is_signed)
-      : shift(shift_of(is_signed)),
-        digits(is_signed ? ~std::int32_t{0x78000000} : magnitude),
-        unit((is_signed ? scale : -scale) / most_of(is_signed)) {}
+      : digits(is_signed ? ~std::int32_t{0x78000000} : magnitude),
+        bias(bias_of(is_signed)),
+        unit((is_signed ? scale : -scale) / most) {}
 
   /// `code` has the sign of its highest bit.
   [[nodiscard]] float decode(std::int32_t code) const {
@@ -74,12 +76,11 @@ class Float8Rounding {
  public:
   // Nothing is rounded to more than the largest code. Values are taken four times as large as what
   // codes stand for: by no float of 2^-124 or more does that divide to a denormal or to infinity.
-  explicit Float8Rounding(float most)
-      : unit_(4 * Float8::most_of(Signed) * (1 - 0x1p-20F) / most) {}
+  explicit Float8Rounding(float most) : unit_(4 * Float8::most * (1 - 0x1p-20F) / most) {}
 
   [[nodiscard]] std::int32_t encode(float value, std::uint32_t threshold) const {
-    constexpr int shift = Float8::shift_of(Signed);
-    constexpr std::int32_t bias = Float8::bias + (2 << 23);
+    constexpr int shift = Float8::shift;
+    constexpr std::int32_t bias = Float8::bias_of(Signed) + (2 << 23);
     const std::int32_t rounding =
         Stochastic ? std::int32_t(threshold >> (32 - shift)) : 1 << (shift - 1);
     const auto bits = __builtin_bit_cast(std::int32_t, value * unit_);
