@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+
 from pyoptim import _core
 
 _MEAN = "ax"  # PyTorch's name of it
@@ -54,6 +56,14 @@ class Rule:
         Whether it uses estimates of the Hessian's diagonal: see `Optimizer.update_hessian`.
     takes_rows : bool
         Whether gradients may be of some rows of a parameter: see `RowGrad`.
+    first_lr : str
+        The hyper-parameter that is the lr at construction unless it is given, or "".
+    gradient_range : (float, float)
+        The smallest and the largest magnitude of gradients, scaled and clipped, at which a step in
+        float32 follows the same step in float64. Of larger ones the squares that a rule keeps are
+        infinite: their elements do not move any more, or become NaN; `skip_nonfinite` skips such
+        steps. Of smaller ones the squares are 0, so that only eps is left to divide by. That makes
+        no difference unless eps is small, too.
     """
 
     name: str
@@ -72,6 +82,8 @@ class Rule:
     averages: bool = False
     takes_hessian: bool = False
     takes_rows: bool = False
+    first_lr: str = ""
+    gradient_range: tuple[float, float] = (0.0, float(np.finfo(np.float32).max))
 
     @property
     def mean_state(self) -> str:
@@ -123,6 +135,8 @@ def rules() -> tuple[Rule, ...]:
             averages=entry["averages"],
             takes_hessian=entry["takes_hessian"],
             takes_rows=entry["takes_rows"],
+            first_lr=entry["first_lr"],
+            gradient_range=entry["gradient_range"],
         )
         for entry in _core.rules()
     )

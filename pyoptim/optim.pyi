@@ -678,6 +678,7 @@ class AdaBound(Optimizer):
         eps: ScalarOrSchedule = 1e-08,
         final_lr: ScalarOrSchedule = 0.1,
         gamma: ScalarOrSchedule = 0.001,
+        base_lr: ScalarOrSchedule = 0.0,
         amsbound: bool = False,
         weight_decay: ScalarOrSchedule = 0.0,
         decoupled_weight_decay: bool = False,

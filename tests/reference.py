@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from formulas import FORMULAS, Measuring
-from formulas.common import Array, State, Step, larger, smaller
+from formulas.common import Array, State, Step, larger, positive, smaller
 
 import pyoptim as po
 
@@ -47,6 +47,7 @@ class Reference:
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
         self.param = param.copy()
         self.t = 0
+        self.kept = positive  # what a state of fewer bits is of some values
         self.state: State = {name: np.zeros(shape, self.F) for name, shape in states.items()}
 
     def step(self, grad: Array, **options: Any) -> None:
@@ -59,7 +60,7 @@ class Reference:
         """Return the step that begins, and parameter and gradient as the rule gets them."""
         self.t += 1
         decay, F = self.shared["weight_decay"], self.F
-        at = Step(self.t, self.shared["lr"] if lr is None else lr, F)
+        at = Step(self.t, self.shared["lr"] if lr is None else lr, F, kept=self.kept)
         scale = -scale if self.shared["maximize"] else scale
         p = self.param.astype(F)
         if self.t == 1 and self.copied_state in self.state:

@@ -57,6 +57,41 @@ def test_every_number_may_be_a_schedule(case: Any, name: str) -> None:
     assert all(np.array_equal(values[key], wanted[key]) for key in wanted)
 
 
+def minimized(case: Case, lr: Callable[[int], float], steps: int = 500) -> float:
+    """How far the sum of squares is from its minimum, from 1."""
+    param = np.full(3, 1.0)
+    optimizer = case.make([param], lr=lr)
+    for _ in range(steps):
+        optimizer.step([param.copy()])
+    return float(np.abs(param).max())
+
+
+@pytest.mark.parametrize("start", [0.0, 1e-12, 1e-6])
+@pytest.mark.parametrize("case", VARIANTS, ids=str)
+def test_a_warm_up_costs_its_steps_and_no_more(case: Case, start: float) -> None:
+    """Nothing depends on the rate of the first step after that."""
+    rate = case.rule.lr
+    warm = minimized(case, lambda t: start + (rate - start) * min(1.0, t / 50))
+    cold = minimized(case, lambda t: rate)
+    assert warm <= cold + 0.2 * (1 - min(cold, 1.0)) + 0.05
+
+
+def test_adabounds_base_is_a_setting() -> None:
+    """final_lr is the rate at base_lr: that at construction, unless it is given."""
+    base = 1e-3
+    w, v = np.ones(2), np.ones(2)
+    optimizer = po.AdaBound([w], lr=base)
+    assert optimizer.param_groups[0]["base_lr"] == base
+    assert optimizer.state_dict()["groups.0.base_lr"] == base
+    other = po.AdaBound([v], lr=lambda t: base * min(1, (t + 1) / 100), base_lr=base)
+    for t in range(300):
+        optimizer.param_groups[0]["lr"] = base * min(1, (t + 1) / 100)
+        optimizer.step([w.copy()])
+        other.step([v.copy()])
+    assert same_bits(w, v)
+    assert abs(w).max() < 0.9
+
+
 @pytest.mark.parametrize("rule", po.rules(), ids=lambda rule: rule.name)
 def test_flags_may_not(rule: po.Rule) -> None:
     opt = getattr(po, rule.name)([np.zeros(3)])

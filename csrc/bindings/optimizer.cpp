@@ -211,41 +211,24 @@ class BoundOptimizer {
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
   /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
-  py::dict state(std::size_t index) { return state_views(*engine_, index, shape(index)); }
+  py::dict state(std::size_t index) {
+    locked([&] { engine_->begin(index); });
+    return state_views(*engine_, index, shape(index));
+  }
 
   /// The same to be written: numbers are arrays without axes, too, which keep `self` alive.
   py::dict state_memory(std::size_t index, const py::object& self) {
+    locked([&] { engine_->begin(index); });
     return writable_state(*engine_, index, shape(index), self);
   }
 
   /// Step count and copies of all states, by parameter, as they were at one moment.
   std::pair<std::int64_t, std::vector<py::dict>> snapshot() {
-    std::vector<py::dict> states;
-    std::vector<std::pair<std::byte*, std::pair<const void*, std::size_t>>> copies;
-    for (std::size_t i = 0; i < params_.size(); ++i) {
-      py::dict& state = states.emplace_back();
-      state["step"] = 0;
-      for (const StoredArray& stored : engine_->stored(i)) {
-        py::array copy(numpy_dtype(stored.type), shape_of(stored, shape(i)));
-        copies.push_back({static_cast<std::byte*>(copy.mutable_data()),
-                          {stored.data, std::size_t(copy.nbytes())}});
-        state[stored.name.c_str()] = std::move(copy);
-      }
-    }
-    std::vector<Tensor> tensors(params_.size());
-    const std::int64_t steps = locked([&] {
-      for (const auto& [to, from] : copies)
-        if (from.second > 0) std::memcpy(to, from.first, from.second);
-      for (std::size_t i = 0; i < tensors.size(); ++i) tensors[i] = engine_->tensor(i);
-      return engine_->steps();
-    });
-    for (std::size_t i = 0; i < tensors.size(); ++i) {
-      const RuleInfo& rule = engine_->rule(tensors[i].group);
-      states[i]["step"] = tensors[i].steps;
-      for (std::size_t k = 0; k < rule.scalar_count; ++k)
-        states[i][rule.scalars[k]] = tensors[i].scalars[k];
-    }
-    return {steps, std::move(states)};
+    std::vector<Shape> shapes;
+    for (std::size_t i = 0; i < params_.size(); ++i) shapes.push_back(shape(i));
+    StateCopies copies(*engine_, shapes);
+    locked([&] { copies.take(*engine_); });
+    return copies.taken(*engine_);
   }
 
   /// Overwrites settings, what state() gives for each parameter, and the steps: all of it or none.
@@ -254,7 +237,7 @@ class BoundOptimizer {
     for (std::size_t i = 0; i < params_.size(); ++i) loaded.emplace_back(*engine_, i, states[i]);
     locked([&] {
       engine_->set(settings);
-      for (std::size_t i = 0; i < loaded.size(); ++i) loaded[i].write(engine_->tensor(i));
+      for (std::size_t i = 0; i < loaded.size(); ++i) loaded[i].write(*engine_, i);
       engine_->set_steps(steps);
     });
   }

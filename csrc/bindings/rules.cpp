@@ -51,6 +51,8 @@ py::list rules() {
       entry["averages"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
       entry["takes_rows"] = rule.takes_rows;
+      entry["first_lr"] = rule.first_lr < rule.field_count ? rule.fields[rule.first_lr].name : "";
+      entry["gradient_range"] = py::make_tuple(rule.gradient_range.low, rule.gradient_range.high);
       entry["fields"] = field_list(rule.fields, rule.field_count);
       entry["states"] = py::list();
       all.append(entry);

@@ -66,12 +66,45 @@ LoadedState::LoadedState(const Optimizer& engine, std::size_t index, const py::d
     scalars_[k] = state[rule.scalars[k]].cast<double>();
 }
 
-void LoadedState::write(Tensor& tensor) const {
+void LoadedState::write(Optimizer& engine, std::size_t index) const {
+  Tensor& tensor = engine.tensor(index);
   for (std::size_t k = 0; k < stored_.size(); ++k)
     if (stored_[k].size > 0)
       std::memcpy(stored_[k].data, arrays_[k].data(), std::size_t(arrays_[k].nbytes()));
   std::copy_n(scalars_, max_scalars, tensor.scalars);
   tensor.steps = steps_;
+  if (steps_ == 0) engine.keep_written(index);
+}
+
+StateCopies::StateCopies(const Optimizer& engine, const std::vector<Shape>& params)
+    : tensors_(params.size()) {
+  for (std::size_t i = 0; i < params.size(); ++i) {
+    py::dict& state = states_.emplace_back();
+    state["step"] = 0;
+    for (const StoredArray& stored : engine.stored(i)) {
+      py::array copy(numpy_dtype(stored.type), shape_of(stored, params[i]));
+      copies_.push_back({copy.mutable_data(), stored.data, std::size_t(copy.nbytes())});
+      state[stored.name.c_str()] = std::move(copy);
+    }
+  }
+}
+
+void StateCopies::take(Optimizer& engine) {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) engine.begin(i);
+  for (const auto& [to, from, bytes] : copies_)
+    if (bytes > 0) std::memcpy(to, from, bytes);
+  for (std::size_t i = 0; i < tensors_.size(); ++i) tensors_[i] = std::as_const(engine).tensor(i);
+  steps_ = engine.steps();
+}
+
+std::pair<std::int64_t, std::vector<py::dict>> StateCopies::taken(const Optimizer& engine) const {
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const RuleInfo& rule = engine.rule(tensors_[i].group);
+    states_[i]["step"] = tensors_[i].steps;
+    for (std::size_t k = 0; k < rule.scalar_count; ++k)
+      states_[i][rule.scalars[k]] = tensors_[i].scalars[k];
+  }
+  return {steps_, states_};
 }
 
 bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner) {

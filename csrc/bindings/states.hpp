@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "engine/optimizer.hpp"
@@ -29,13 +30,33 @@ class LoadedState {
  public:
   /// TypeError or ValueError unless the arrays have the states' dtype and size.
   LoadedState(const Optimizer& engine, std::size_t index, const py::dict& state);
-  void write(Tensor& tensor) const;
+  void write(Optimizer& engine, std::size_t index) const;
 
  private:
   std::vector<StoredArray> stored_;
   std::vector<py::array> arrays_;  // of these
   std::int64_t steps_;
   double scalars_[max_scalars] = {};
+};
+
+/// Copies of all states, made at one moment into memory that was there before.
+class StateCopies {
+ public:
+  StateCopies(const Optimizer& engine, const std::vector<Shape>& params);
+  void take(Optimizer& engine);
+  /// The steps made until then, and the states by parameter.
+  [[nodiscard]] std::pair<std::int64_t, std::vector<py::dict>> taken(const Optimizer& engine) const;
+
+ private:
+  struct Copy {
+    void* to;
+    const void* from;
+    std::size_t bytes;
+  };
+  std::vector<py::dict> states_;
+  std::vector<Copy> copies_;
+  std::vector<Tensor> tensors_;
+  std::int64_t steps_ = 0;
 };
 
 /// Whether a dict holds these, in this order: `values`, and of those that are dicts, one after the

@@ -145,6 +145,7 @@ class Driver {
     check_given("name", name);
     check_given("size", size);
     const Tensor& of = tensor(index);
+    engine_->begin(index);
     const RuleInfo& rule = engine_->rule(of.group);
     std::string known;
     for (const StoredArray& stored : engine_->stored(index)) {

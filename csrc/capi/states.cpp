@@ -72,9 +72,10 @@ pyoptim_status pyoptim_state_count(pyoptim_optimizer* optimizer, size_t buffer, 
 
 pyoptim_status pyoptim_get_state(pyoptim_optimizer* optimizer, size_t buffer, size_t index,
                                  pyoptim_state* state) {
-  return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& /*engine*/) {
+  return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     check_index(buffer, handle.states.size(), "buffer");
     check_index(index, handle.states[buffer].size(), "state");
+    engine.begin(buffer);
     const State& found = handle.states[buffer][index];
     fill(state, {0, found.name.c_str(), found.data, found.bytes, found.size, found.shape.size(),
                  found.shape.data(), found.type, 0});

@@ -15,11 +15,11 @@ template <class F, bool General>
 class Shaper {
  public:
   explicit Shaper(const Shaping& shaping)
-      : scale_(F(shaping.scale)),
-        rest_(F(shaping.rest)),
+      : scale_(narrow<F>(shaping.scale)),
+        rest_(narrow<F>(shaping.rest)),
         bound_(F(shaping.bound)),
-        l2_(F(shaping.l2)),
-        keep_(F(shaping.keep)) {}
+        l2_(narrow<F>(shaping.l2)),
+        keep_(narrow<F>(shaping.keep)) {}
 
   void operator()(F& param, F& grad) const {
     grad *= scale_;

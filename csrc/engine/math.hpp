@@ -18,6 +18,20 @@ inline double magnitude(double x) { return __builtin_fabs(x); }
 inline double power(double x, double y) { return __builtin_pow(x, y); }
 inline double natural_logarithm(double x) { return __builtin_log(x); }
 
+/// A scalar of a step as elements are computed with: a number that is too large or too small for F
+/// becomes the nearest one that is neither 0 nor infinite, so that no quotient or product of it is
+/// NaN that was none before.
+template <class F>
+F narrow(double x) {
+  constexpr bool is_double = sizeof(F) == sizeof(double);
+  constexpr double least = is_double ? __DBL_MIN__ : double(__FLT_MIN__);
+  constexpr double most = is_double ? __DBL_MAX__ : double(__FLT_MAX__);
+  const double size = magnitude(x);
+  if (size > most) return x < 0 ? -F(most) : F(most);
+  if (size > 0 && size < least) return x < 0 ? -F(least) : F(least);
+  return F(x);
+}
+
 /// The larger number; a NaN in b is kept.
 template <class F>
 F larger(F a, F b) {

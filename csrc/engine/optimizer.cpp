@@ -21,10 +21,10 @@ constexpr Range flag{0, 1, false, false, true};
 /// A scale as two factors that are normal numbers of the type, where one is not.
 void set_scale(Shaping& shaping, double scale, DType dtype) {
   const bool is_float64 = dtype == DType::float64;
-  const double least = is_float64 ? DBL_MIN : FLT_MIN, shift = is_float64 ? 0x1p-512 : 0x1p-100;
-  const bool small = scale != 0 && std::fabs(scale) < least;
-  shaping.scale = small ? scale / shift : scale;
-  shaping.rest = small ? shift : 1;
+  const double least = is_float64 ? DBL_MIN : FLT_MIN, most = is_float64 ? DBL_MAX : FLT_MAX;
+  const double size = std::fabs(scale), shift = is_float64 ? 0x1p-512 : 0x1p-100;
+  shaping.rest = size > most ? 1 / shift : size != 0 && size < least ? shift : 1;
+  shaping.scale = scale / shaping.rest;
 }
 
 [[noreturn]] void refuse_rule(const Backend& backend, std::string_view name) {
@@ -119,6 +119,8 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       group.hyper.push_back(first_variant_->fields[i].initial);
     for (const auto& [name, value] : spec.settings) assign(group, name, value);
     group.rule = variant(group);
+    if (const std::size_t i = group.rule->first_lr; i < group.hyper.size() && group.hyper[i] == 0)
+      group.hyper[i] = group.lr;
     for (const TensorSpec& tensor : spec.tensors) {
       Tensor made;
       made.param = tensor.data;
@@ -130,7 +132,9 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
       if (group.rule->factored != nullptr) made.matrices = matrices_of(*group.rule, shapes_.back());
       group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
       tensors_.push_back(made);
+      group.in_float32 = group.in_float32 || tensor.dtype != DType::float64;
     }
+    check_float32(group);
     groups_.push_back(std::move(group));
   }
   check_overlap(groups);
@@ -190,6 +194,20 @@ void Optimizer::assign(Group& group, std::string_view name, double value) const 
   *slot = value;
 }
 
+void Optimizer::check_float32(const Group& group) const {
+  if (!group.in_float32) return;
+  const auto check = [this](const char* name, double value) {
+    if (std::fabs(value) > FLT_MAX)
+      throw std::invalid_argument(std::string(first_variant_->name) + ": " + name +
+                                  ": too large for parameters of float32 and bfloat16, got " +
+                                  text(value) + "; use float64, or " + text(FLT_MAX) + " at most");
+  };
+  check("lr", group.lr);
+  check("weight_decay", group.weight_decay);
+  for (std::size_t i = 0; i < group.hyper.size(); ++i)
+    if (!first_variant_->fields[i].in_double) check(first_variant_->fields[i].name, group.hyper[i]);
+}
+
 const RuleInfo* Optimizer::variant(const Group& group) const {
   const double* const hyper = group.hyper.data();
   const auto* const end = first_variant_ + variant_count_;
@@ -217,6 +235,7 @@ void Optimizer::set(std::size_t group, std::string_view name, double value) {
 Optimizer::Group Optimizer::changed(std::size_t group, const Settings& settings) const {
   Group changed = group_at(group);
   for (const auto& [name, value] : settings) assign(changed, name, value);
+  check_float32(changed);
   if (variant(changed) != changed.rule) {
     std::string change;
     for (const auto& [name, value] : settings)
@@ -300,6 +319,7 @@ void Optimizer::plan(const void* const* grads, double scale) {
     const bool same_run =
         before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
+        before->written() == tensor.written() &&
         std::memcmp(before->scalars, tensor.scalars, rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
       const bool decoupled = group.decoupled_weight_decay != 0;
@@ -313,42 +333,32 @@ void Optimizer::plan(const void* const* grads, double scale) {
       const bool general = shaping.l2 != 0 || shaping.rest != 1;
       const DType dtype = updated_as(tensor.dtype, extras);
       const bool counts = extras.modifier == Modifier::cautious;
-      plan_.start_run({.update = rule.update[int(dtype)][general ? 1 : 0],
-                       .measure = rule.measure[int(dtype)][general ? 1 : 0],
-                       .sums = tensor.sums,
-                       .sum_count = counts ? 1 : rule.sum_count,
-                       .sums_of_all = rule.sums_of_all,
-                       .hyper = group.hyper.data(),
-                       .step = {tensor.steps + 1, group.lr, tensor.scalars,
-                                decoupled ? group.weight_decay : 0, tensor.sums, tensor.size},
-                       .shaping = shaping,
-                       .dtype = tensor.dtype,
-                       .first_span = 0,
-                       .span_count = 0,
-                       .elements = 0,
-                       .extras = extras.any() ? &extras_of(i) : nullptr,
-                       .storage = backend_->storage,
-                       .rule = &rule,
-                       .tensor = &tensor,
-                       .grad = grads[i],
-                       .state_count = rule.state_count,
-                       .key = rounding_key(extras.seed, tensor.steps, i),
-                       .rows = rows});
+      plan_.start_run(
+          {.update = rule.update[int(dtype)][general ? 1 : 0],
+           .measure = rule.measure[int(dtype)][general ? 1 : 0],
+           .sums = tensor.sums,
+           .sum_count = counts ? 1 : rule.sum_count,
+           .sums_of_all = rule.sums_of_all,
+           .hyper = group.hyper.data(),
+           .step = {tensor.steps + 1, group.lr, tensor.scalars, decoupled ? group.weight_decay : 0,
+                    tensor.sums, tensor.size, tensor.written()},
+           .shaping = shaping,
+           .dtype = tensor.dtype,
+           .first_span = 0,
+           .span_count = 0,
+           .elements = 0,
+           .extras = extras.any() ? &extras_of(i) : nullptr,
+           .storage = backend_->storage,
+           .rule = &rule,
+           .tensor = &tensor,
+           .grad = grads[i],
+           .state_count = rule.state_count,
+           .key = rounding_key(extras.seed, tensor.steps, i),
+           .rows = rows});
     }
     plan_.add(tensor, grads[i], rule.state_count);
     before = alone ? nullptr : &tensor;
   }
-}
-
-bool Optimizer::begin_tensors(const void* const* grads) {
-  const FloatEnvironment environment;
-  bool begins = false;
-  for (std::size_t i = 0; i < tensors_.size(); ++i) {
-    if (grads[i] == nullptr || tensors_[i].steps > 0) continue;
-    first_step(tensors_[i]);
-    begins = true;
-  }
-  return begins;
 }
 
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
@@ -365,7 +375,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     info.grad_norm = norm(grads) * std::fabs(grad_scale);
     scale *= clip_factor(info.grad_norm);
     // No element is larger than the norm, so that only a large one asks for a closer look.
-    const bool surely_finite = info.grad_norm <= FLT_MAX;
+    const bool surely_finite = info.grad_norm <= first_variant_->gradient_range.high;
     info.skipped = options_.skip_nonfinite && !surely_finite && !all_finite(grads, scale);
   }
   if (!info.skipped) {
@@ -405,7 +415,8 @@ bool Optimizer::all_finite(const void* const* grads, double scale) const {
     const Values values = values_of(grads, i);
     const Team team(values.size, options_.threads);
     const double most = largest_magnitude(*backend_, {values}, team.threads());
-    const double limit = tensors_[i].dtype == DType::float64 ? DBL_MAX : FLT_MAX;
+    const double limit =
+        tensors_[i].dtype == DType::float64 ? DBL_MAX : first_variant_->gradient_range.high;
     if (!(most * std::fabs(scale) <= limit)) return false;
   }
   return true;
@@ -448,7 +459,8 @@ void Optimizer::update_hessian(const void* const* estimates) {
 std::vector<Tensor*> Optimizer::averaged() {
   std::vector<Tensor*> found;
   for (Tensor& tensor : tensors_)
-    if (groups_[tensor.group].rule->evaluation[0] != nullptr && tensor.steps > 0)
+    if (groups_[tensor.group].rule->evaluation[0] != nullptr &&
+        (tensor.steps > 0 || keeps_copy(tensor)))
       found.push_back(&tensor);
   return found;
 }

@@ -130,6 +130,11 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] std::size_t tensor_count() const { return tensors_.size(); }
   [[nodiscard]] const Tensor& tensor(std::size_t index) const { return tensors_[index]; }
   [[nodiscard]] Tensor& tensor(std::size_t index) { return tensors_[index]; }
+  /// Writes what a tensor's states begin with, if it has made no step, but not over what somebody
+  /// else has written. To be called before they are read, or handed out to be written.
+  void begin(std::size_t index) { begin(tensors_[index], true); }
+  /// The same after states were written here: what is not what they would begin with is kept.
+  void keep_written(std::size_t index);
   /// All arrays that are kept for a tensor.
   [[nodiscard]] std::vector<StoredArray> stored(std::size_t index) const;
   [[nodiscard]] std::int64_t steps() const { return steps_; }
@@ -149,6 +154,7 @@ class PYOPTIM_API Optimizer {
     double weight_decay = 0;
     double decoupled_weight_decay = 0;
     double maximize = 0;
+    bool in_float32 = false;  // whether a tensor is computed with in float32
   };
   struct Extent {
     std::uintptr_t begin;
@@ -159,6 +165,8 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const Group& group_at(std::size_t index) const;
   [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
   void assign(Group& group, std::string_view name, double value) const;
+  /// Throws if float32 cannot hold a setting that it is to be computed with.
+  void check_float32(const Group& group) const;
   /// The group with these settings, which must keep the same states.
   [[nodiscard]] Group changed(std::size_t group, const Settings& settings) const;
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
@@ -167,7 +175,14 @@ class PYOPTIM_API Optimizer {
   void check_extras() const;
   void allocate_states(const std::vector<GroupSpec>& specs);
   void allocate_one_by_one(const std::vector<GroupSpec>& specs);
-  void first_step(Tensor& tensor) const;
+  /// `shown`: whether somebody may write to the memory after that.
+  void begin(Tensor& tensor, bool shown) const;
+  /// Which of a tensor's states somebody has written, as bits of Beginning::written.
+  [[nodiscard]] unsigned written_states(const Tensor& tensor) const;
+  /// Whether somebody has written a state that begins as a copy of the parameters.
+  [[nodiscard]] bool keeps_copy(const Tensor& tensor) const {
+    return ((written_states(tensor) >> groups_[tensor.group].rule->copied_state) & 1U) != 0;
+  }
   /// Brings copies and means of parameters to where these are.
   void begin_extras() const;
   void round_copies() const;
@@ -177,7 +192,7 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
   [[nodiscard]] Values values_of(const void* const* grads, std::size_t tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
-  /// Whether all gradients are finite, and stay so in their type when they are scaled.
+  /// Whether all gradients, when they are scaled, are finite and such as the rule can square.
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
   /// What gradients of this norm are to be multiplied by.
   [[nodiscard]] double clip_factor(double norm) const;

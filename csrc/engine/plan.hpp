@@ -21,6 +21,16 @@ struct MatrixShape {
   bool vector = false;
 };
 
+/// What a tensor's states were begun with, to tell whether somebody has written others since.
+struct Beginning {
+  bool known = false;  ///< If not, nobody has been given the memory to write to.
+  double state[max_states] = {};
+  double scalars[max_scalars] = {};
+  std::uint64_t copy = 0;  ///< The checksum of a state that is a copy of the parameters.
+  std::uint64_t ema = 0;   ///< The same of their mean.
+  unsigned written = 0;  ///< Bit k: whether state k is; bit max_states: the mean of the parameters.
+};
+
 /// A parameter, what the rule keeps for it, and how many steps it has made.
 struct Tensor {
   void* param = nullptr;
@@ -33,6 +43,10 @@ struct Tensor {
   ExtraArrays extra;
   MatrixShape matrices;  // of rules with states for rows and columns
   std::int64_t steps = 0;
+  Beginning beginning;
+
+  /// What Step::written is in the next step.
+  [[nodiscard]] unsigned written() const { return steps == 0 ? beginning.written : 0; }
 };
 
 constexpr std::size_t sum_block = 1 << 14;  // elements that one sum runs over

@@ -59,6 +59,7 @@ struct Field {
   Range range;
   const char* doc;
   bool chosen = false;
+  bool in_double = false;  ///< Whether it is never cast to a parameter's type: a count of steps.
 };
 
 template <class R, class... Fields>
@@ -96,6 +97,25 @@ consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const c
 template <class F>
 inline constexpr F epsilon = sizeof(F) == sizeof(double) ? F(__DBL_EPSILON__) : F(__FLT_EPSILON__);
 
+/// The largest number of a type.
+template <class F>
+inline constexpr F largest_number = sizeof(F) == sizeof(double) ? F(__DBL_MAX__) : F(__FLT_MAX__);
+
+/// Rates that are divided by count as 0 from here on down: the root of a float32 times the inverse
+/// of a larger one is finite.
+inline constexpr double least_rate = 1e-18;
+
+/// Gradients whose squares, and means of squares, are normal numbers of float32; and of which some
+/// hundreds can be added up.
+inline constexpr GradientRange squared{1e-17, 1e18};
+inline constexpr GradientRange squares_summed{1e-17, 1e17};
+
+/// Whether a tensor's state is in this step as the rule begins it: there was none before, and
+/// nobody has written another one.
+inline bool begins(const Step& t, std::size_t state) {
+  return t.count == 1 && ((t.written >> state) & 1U) == 0;
+}
+
 /// For the parameters of updates that take any number of states.
 template <class T, class F>
 concept Same = std::is_same_v<T, F>;
@@ -129,7 +149,7 @@ constexpr auto field_infos = [] {
   for (std::size_t i = 0; i < R::fields.size; ++i) {
     const auto& field = R::fields.item[i];
     infos.item[i] = {field.name, field.doc, field.range,
-                     field.member != nullptr ? R{}.*field.member : 0.0};
+                     field.member != nullptr ? R{}.*field.member : 0.0, field.in_double};
   }
   return infos;
 }();

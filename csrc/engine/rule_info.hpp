@@ -26,7 +26,8 @@ struct Span {
 
 /// The moment of an update: `count` is 1 at a tensor's first step, `scalars` are what the rule
 /// remembers beside its arrays (NAdam's product of momenta), `weight_decay` is for the rules that
-/// decay parameters themselves, `sums` are what the rule measured, over `elements` of them.
+/// decay parameters themselves, `sums` are what the rule measured, over `elements` of them. Bit k
+/// of `written`: whether somebody has written state k before the first step, which this is then.
 struct Step {
   std::int64_t count;
   double lr;
@@ -34,6 +35,7 @@ struct Step {
   double weight_decay = 0;
   const double* sums = nullptr;
   std::size_t elements = 0;
+  unsigned written = 0;
 };
 
 /// What the engine does to an element before the rule sees it:
@@ -65,6 +67,14 @@ struct FieldInfo {
   const char* doc;
   Range range;
   double initial;
+  bool in_double;
+};
+
+/// The magnitudes of gradients, scaled and clipped, at which a rule does in float32 what it does in
+/// float64: what it keeps of larger ones overflows, of smaller ones is 0.
+struct GradientRange {
+  double low = 0;
+  double high = __FLT_MAX__;
 };
 
 /// The settings that every optimizer has; a rule chooses their defaults.
@@ -210,6 +220,9 @@ struct RuleInfo {
   /// Bit k: whether the update changes state k, and whether the first pass does.
   unsigned changed_by_update;
   unsigned changed_by_measure;
+  GradientRange gradient_range;
+  /// The field that is the lr at construction unless it is given; field_count if none is.
+  std::size_t first_lr;
   /// The state that starts as a copy of the parameters; state_count if none does.
   std::size_t copied_state;
   /// The state that update_hessian() changes; state_count if none is. Both are always kept whole.

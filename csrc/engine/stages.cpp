@@ -61,7 +61,6 @@ class Stages {
         scales_(scratch_.scales()),
         firsts_(scratch_.firsts()) {
     widened_ = dtype_ != run.dtype;
-    fresh_ = run.step.count == 1 && run.rule->sum_count == 0;
     direction_ = {run.shaping.scale < 0 ? -1.0 : 1.0, run.shaping.keep, 1};
     for (std::size_t k = 0; k < run.state_count; ++k)
       formats_[k] = format_of(*run.rule, k, extras_);
@@ -84,7 +83,6 @@ class Stages {
   }
 
   void measure(double* sums) {
-    fresh_ = run_.step.count == 1;
     make_spans(false);
     for (std::size_t i = 0; i < count_; ++i, sums += run_.sum_count) {
       before(i);
@@ -103,10 +101,10 @@ class Stages {
   }
 
  private:
-  /// What takes states as they are kept, unless they begin in this step, or nullptr.
+  /// What takes states as they are kept, or nullptr.
   [[nodiscard]] PackedUpdate packed_update() const {
     const bool general = run_.shaping.l2 != 0 || run_.shaping.rest != 1;
-    return fresh_ || dtype_ != DType::float32
+    return dtype_ != DType::float32
                ? nullptr
                : run_.rule
                      ->packed[int(extras_.format)][extras_.stochastic ? 1 : 0][general ? 1 : 0];
@@ -176,10 +174,7 @@ class Stages {
   void before(std::size_t i) {
     const Span& span = spans_[i];
     for (std::size_t k = 0; k < run_.state_count; ++k) {
-      if (is_decoded(k) && fresh_)
-        std::fill_n(static_cast<float*>(span.state[k]), span.size,
-                    float(run_.rule->initial_state(run_.hyper, run_.step.lr, k)));
-      else if (is_decoded(k))
+      if (is_decoded(k))
         storage_.decode[int(formats_[k])](codes(i, k), scales(i, k),
                                           static_cast<float*>(span.state[k]), span.size);
       else if (trial_)
@@ -223,8 +218,9 @@ class Stages {
     else if (widened_)
       to_bfloat16(values, param(i), nullptr, span.size, 0, 0);
     if (extras_.ema_decay > 0) {
-      // The mean starts with the parameters after the first step.
-      const double decay = run_.step.count == 1 ? 0 : extras_.ema_decay;
+      // The mean starts with the parameters after the first step, unless somebody has written one.
+      const bool starts = run_.step.count == 1 && (run_.step.written >> max_states) == 0;
+      const double decay = starts ? 0 : extras_.ema_decay;
       storage_.average[int(dtype_)](
           span.param, offset(tensor_.extra.ema, first(i) * item_size(state_dtype(dtype_))), decay,
           span.size);
@@ -252,7 +248,6 @@ class Stages {
   Scratch scratch_;
   bool widened_ = false;
   bool trial_ = false;
-  bool fresh_ = false;  // states begin in this pass
   Direction direction_;
   StateFormat formats_[max_states] = {};
   bool packed_ = false;  // states are updated as they are kept

@@ -5,8 +5,10 @@
 #include <stdexcept>
 #include <utility>
 
+#include "checksum/xxh64.hpp"
 #include "engine/factored.hpp"
 #include "engine/optimizer.hpp"
+#include "engine/threads.hpp"
 
 namespace pyoptim {
 namespace {
@@ -21,6 +23,79 @@ void copy_parameters(const Tensor& tensor, void* to) {
   for (std::size_t i = 0; i < tensor.size; ++i)
     static_cast<float*>(to)[i] = std::bit_cast<float>(std::uint32_t{from[i]} << 16);
 }
+
+/// Whether an array in the type of arithmetic is equal to the parameters.
+bool is_copy(const Tensor& tensor, const void* array) {
+  if (tensor.dtype != DType::bfloat16)
+    return tensor.size == 0 ||
+           std::memcmp(array, tensor.param, tensor.size * item_size(tensor.dtype)) == 0;
+  const auto* const values = static_cast<const std::uint32_t*>(array);
+  const auto* const params = static_cast<const std::uint16_t*>(tensor.param);
+  return std::equal(values, values + tensor.size, params,
+                    [](std::uint32_t a, std::uint16_t b) { return a == std::uint32_t{b} << 16; });
+}
+
+/// Of an array in the type of arithmetic, with a number for each element.
+std::uint64_t checksum_of(const Tensor& tensor, const void* array) {
+  return xxh64(array, tensor.size * item_size(state_dtype(tensor.dtype)));
+}
+
+/// A state whose elements are all one number, as it is kept.
+class Constant {
+ public:
+  Constant(const Backend& backend, const RuleInfo& rule, std::size_t state, const Tensor& tensor,
+           const Extras& extras, double value)
+      : data_(tensor.state[state]), size_(state_size(rule, state, tensor)) {
+    const StateFormat format =
+        rule.factored != nullptr ? StateFormat::full : format_of(rule, state, extras);
+    const auto number = float(value);
+    if (format != StateFormat::full) {
+      item_ = format == StateFormat::float8 ? 1 : 2;
+      backend.storage->encode[int(format)][0](&number, &code_, &scale_, 1, 0, 0);
+    } else if (tensor.dtype == DType::float64) {
+      item_ = sizeof value;
+      std::memcpy(&code_, &value, sizeof value);
+    } else {
+      item_ = sizeof number;
+      std::memcpy(&code_, &number, sizeof number);
+    }
+    if (format == StateFormat::float8) scales_ = tensor.extra.scales[state];
+  }
+
+  void fill() const {
+    with_items([](auto* items, std::size_t size, auto code) { std::fill_n(items, size, code); });
+    if (scales_ != nullptr) std::fill_n(scales_, scale_count(), scale_);
+  }
+  [[nodiscard]] bool fills() const {
+    bool all = scales_ == nullptr || std::count(scales_, scales_ + scale_count(), scale_) ==
+                                         std::ptrdiff_t(scale_count());
+    with_items([&](const auto* items, std::size_t size, auto code) {
+      all = all && std::all_of(items, items + size, [=](auto item) { return item == code; });
+    });
+    return all;
+  }
+
+ private:
+  [[nodiscard]] std::size_t scale_count() const { return (size_ + scale_block - 1) / scale_block; }
+  template <class Work>
+  void with_items(const Work& work) const {
+    const auto run = [&](auto code) {
+      std::memcpy(&code, &code_, sizeof code);
+      work(static_cast<decltype(code)*>(data_), size_, code);
+    };
+    if (item_ == 1) run(std::uint8_t{});
+    if (item_ == 2) run(std::uint16_t{});
+    if (item_ == 4) run(std::uint32_t{});
+    if (item_ == 8) run(std::uint64_t{});
+  }
+
+  void* data_;
+  std::size_t size_;
+  std::size_t item_ = 0;
+  std::uint64_t code_ = 0;
+  float* scales_ = nullptr;
+  float scale_ = 0;
+};
 
 }  // namespace
 
@@ -166,7 +241,8 @@ void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
   const StorageKernels& storage = *backend_->storage;
   for (const std::size_t index : tensors) {
     const Tensor& tensor = tensors_.at(index);
-    const double decay = tensor.steps == 1 ? 0 : extras.ema_decay;
+    const bool starts = tensor.steps == 1 && (tensor.beginning.written >> max_states) == 0;
+    const double decay = starts ? 0 : extras.ema_decay;
     const Master master = master_of(tensor.dtype, extras);
     const bool whole = master == Master::full;
     Span span{whole ? tensor.extra.master : tensor.param, tensor.extra.low_half, {}, tensor.size};
@@ -204,26 +280,90 @@ void Optimizer::round_copies() const {
                   0, 0);
 }
 
-void Optimizer::first_step(Tensor& tensor) const {
+unsigned Optimizer::written_states(const Tensor& tensor) const {
+  const Beginning& beginning = tensor.beginning;
+  if (!beginning.known) return 0;
+  const RuleInfo& rule = *groups_[tensor.group].rule;
+  unsigned written = 0;
+  for (std::size_t k = 0; k < rule.state_count; ++k) {
+    if (tensor.state[k] == nullptr) continue;
+    const bool same =
+        k == rule.copied_state
+            ? checksum_of(tensor, tensor.state[k]) == beginning.copy
+            : Constant(*backend_, rule, k, tensor, options_.extras, beginning.state[k]).fills();
+    written |= same ? 0U : 1U << k;
+  }
+  if (tensor.extra.ema != nullptr && checksum_of(tensor, tensor.extra.ema) != beginning.ema)
+    written |= 1U << max_states;
+  return written;
+}
+
+void Optimizer::begin(Tensor& tensor, bool shown) const {
+  if (tensor.steps > 0) return;
+  const FloatEnvironment environment;  // what is compared with is rounded alike
   const Group& group = groups_[tensor.group];
   const RuleInfo& rule = *group.rule;
-  // Scalars of all parameters together start with the first of them.
-  if (!rule.sums_of_all || steps_ == 0)
-    rule.initial_scalars(group.hyper.data(), group.lr, tensor.scalars);
-  if (rule.copied_state < rule.state_count)
-    copy_parameters(tensor, tensor.state[rule.copied_state]);
-  if (tensor.extra.master != nullptr) copy_parameters(tensor, tensor.extra.master);
-  for (std::size_t k = 0; k < rule.state_count; ++k) {
-    const double value = rule.initial_state(group.hyper.data(), group.lr, k);
-    if (value == 0 || tensor.state[k] == nullptr) continue;
-    // A state in fewer bits begins where it is decoded.
-    if (format_of(rule, k, options_.extras) != StateFormat::full) continue;
-    const std::size_t size = state_size(rule, k, tensor);
-    if (state_dtype(tensor.dtype) == DType::float64)
-      std::fill_n(static_cast<double*>(tensor.state[k]), size, value);
-    else
-      std::fill_n(static_cast<float*>(tensor.state[k]), size, float(value));
+  const Extras& extras = options_.extras;
+  Beginning& beginning = tensor.beginning;
+  beginning.written = written_states(tensor);
+  const auto may_write = [&](std::size_t k) { return ((beginning.written >> k) & 1U) == 0; };
+  // Scalars of all parameters together begin with the first of them.
+  if (!rule.sums_of_all || steps_ == 0) {
+    double scalars[max_scalars] = {};
+    rule.initial_scalars(group.hyper.data(), group.lr, scalars);
+    for (std::size_t k = 0; k < rule.scalar_count; ++k)
+      if (!beginning.known || tensor.scalars[k] == beginning.scalars[k])
+        tensor.scalars[k] = beginning.scalars[k] = scalars[k];
   }
+  for (std::size_t k = 0; k < rule.state_count; ++k) {
+    if (k == rule.copied_state || tensor.state[k] == nullptr || !may_write(k)) continue;
+    const double value = rule.initial_state(group.hyper.data(), group.lr, k);
+    if (value != beginning.state[k] || (value != 0 && !beginning.known))
+      Constant(*backend_, rule, k, tensor, extras, value).fill();
+    beginning.state[k] = value;
+  }
+  if (rule.copied_state < rule.state_count && may_write(rule.copied_state)) {
+    void* const state = tensor.state[rule.copied_state];
+    copy_parameters(tensor, state);
+    if (shown) beginning.copy = checksum_of(tensor, state);
+  }
+  if (tensor.extra.ema != nullptr && shown && may_write(max_states)) {
+    copy_parameters(tensor, tensor.extra.ema);
+    beginning.ema = checksum_of(tensor, tensor.extra.ema);
+  }
+  if (tensor.extra.master != nullptr && shown)
+    backend_->storage->refresh(tensor.param, tensor.extra.master, tensor.size);
+  beginning.known = true;
+}
+
+bool Optimizer::begin_tensors(const void* const* grads) {
+  const FloatEnvironment environment;
+  bool begins = false;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    if (grads[i] == nullptr || tensors_[i].steps > 0) continue;
+    begin(tensors_[i], false);
+    begins = true;
+  }
+  return begins;
+}
+
+void Optimizer::keep_written(std::size_t index) {
+  const FloatEnvironment environment;
+  Tensor& tensor = tensors_[index];
+  const Group& group = groups_[tensor.group];
+  const RuleInfo& rule = *group.rule;
+  Beginning& beginning = tensor.beginning;
+  beginning.known = true;
+  rule.initial_scalars(group.hyper.data(), group.lr, beginning.scalars);
+  // A checksum that is another one tells of what is no copy of the parameters.
+  const auto expected = [&](const void* state) {
+    return checksum_of(tensor, state) + (is_copy(tensor, state) ? 0 : 1);
+  };
+  for (std::size_t k = 0; k < rule.state_count; ++k)
+    beginning.state[k] = rule.initial_state(group.hyper.data(), group.lr, k);
+  if (rule.copied_state < rule.state_count)
+    beginning.copy = expected(tensor.state[rule.copied_state]);
+  if (tensor.extra.ema != nullptr) beginning.ema = expected(tensor.extra.ema);
 }
 
 }  // namespace pyoptim

@@ -20,6 +20,7 @@ struct AdaBelief {
       "Gradients,\n"
       "2020, arXiv:2010.07468. As in optax, eps_root is added at every step.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_var");
   static constexpr auto fields = fields_of<AdaBelief>(
       Field<AdaBelief>{"beta1", &AdaBelief::beta1, fraction, "Decay of the mean of gradients."},
@@ -30,9 +31,11 @@ struct AdaBelief {
   template <class F>
   auto step(const Step& t) const {
     const double root = square_root(1 - power(beta2, double(t.count)));
-    const F rate = F(t.lr * root / (1 - power(beta1, double(t.count)))), tiny = F(eps * root);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
-    const F floor = F(eps_root);
+    const F rate = narrow<F>(t.lr * root / (1 - power(beta1, double(t.count)))),
+            tiny = narrow<F>(eps * root);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
+    const F floor = narrow<F>(eps_root);
     return [=](F& p, F g, F& m, F& s) {
       m = b1 * m + a1 * g;
       s = b2 * s + a2 * (g - m) * (g - m) + floor;

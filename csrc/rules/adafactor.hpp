@@ -23,6 +23,7 @@ struct Adafactor {
       "Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,\n"
       "arXiv:1804.04235.";
   static constexpr Defaults defaults{.lr = 1e-2, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range{1e-2, 1e17};  // from the epsilon of types on
   static constexpr bool decays_itself = true;
   static constexpr auto states = names("row_var", "col_var");
   static constexpr auto shapes = shapes_of(StateShape::row, StateShape::column);
@@ -42,12 +43,12 @@ struct Adafactor {
 
   template <class F>
   F least_mean() const {
-    return eps1 == 0 ? epsilon<F> : F(eps1);
+    return eps1 == 0 ? epsilon<F> : narrow<F>(eps1);
   }
 
   template <class F>
   auto combine(const Step& t) const {
-    const F weight = F(power(double(t.count), beta2_decay));
+    const F weight = narrow<F>(power(double(t.count), beta2_decay));
     return [=](F old, F mean) { return old + weight * (mean - old); };
   }
 
@@ -86,7 +87,7 @@ struct Adafactor {
     const double largest = smaller(t.lr, 1 / square_root(double(t.count)));
     const double scale = larger(eps2, square_root(t.sums[0] / size));
     const double excess = larger(1.0, square_root(t.sums[1] / size) / d);
-    const F rate = F(largest * scale / excess), keep = F(1 - t.lr * t.weight_decay);
+    const F rate = narrow<F>(largest * scale / excess), keep = narrow<F>(1 - t.lr * t.weight_decay);
     const auto of = scaled<F>();
     return [=](F& p, F g, F row, F column) { p = keep * p - rate * of(g, row, column); };
   }

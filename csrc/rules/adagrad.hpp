@@ -17,6 +17,7 @@ struct Adagrad {
       "Duchi, Hazan and Singer, Adaptive Subgradient Methods for Online Learning and Stochastic\n"
       "Optimization, JMLR 12, 2011. As in torch, eps stands outside the root and G starts from 0.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squares_summed;
   static constexpr bool takes_rows = true;
   static constexpr auto states = names("sum");
   static constexpr auto fields = fields_of<Adagrad>(
@@ -31,7 +32,7 @@ struct Adagrad {
 
   template <class F>
   auto step(const Step& t) const {
-    const F rate = F(t.lr / (1 + double(t.count - 1) * lr_decay)), tiny = F(eps);
+    const F rate = narrow<F>(t.lr / (1 + double(t.count - 1) * lr_decay)), tiny = narrow<F>(eps);
     return [=](F& p, F g, F& sum) {
       sum += g * g;
       p -= rate * g / (square_root(sum) + tiny);

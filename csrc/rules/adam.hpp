@@ -22,6 +22,7 @@ struct Adam {
       "With amsgrad, the largest v so far takes the place of v.\n\n"
       "Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool takes_rows = true;
   static constexpr auto states =
       names("exp_avg", "exp_avg_sq") + name_if<Amsgrad>("max_exp_avg_sq");
@@ -33,8 +34,10 @@ struct Adam {
   auto step(const Step& t) const {
     // lr / c1 * m / (sqrt(v / c2) + eps), with the two corrections folded into scalars.
     const double root = square_root(1 - power(beta2, double(t.count)));
-    const F rate = F(t.lr * root / (1 - power(beta1, double(t.count)))), tiny = F(eps * root);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F rate = narrow<F>(t.lr * root / (1 - power(beta1, double(t.count)))),
+            tiny = narrow<F>(eps * root);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v, Same<F> auto&... largest) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

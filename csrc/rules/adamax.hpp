@@ -26,8 +26,8 @@ struct Adamax {
 
   template <class F>
   auto step(const Step& t) const {
-    const F rate = F(t.lr / (1 - power(beta1, double(t.count)))), tiny = F(eps);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2);
+    const F rate = narrow<F>(t.lr / (1 - power(beta1, double(t.count)))), tiny = narrow<F>(eps);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2);
     return [=](F& p, F g, F& m, F& u) {
       m = b1 * m + a1 * g;
       u = larger(b2 * u, magnitude(g) + tiny);

@@ -24,6 +24,7 @@ struct Adan {
       "Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,\n"
       "2022, arXiv:2208.06677.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad");
   static constexpr auto fields = fields_of<Adan>(
       Field<Adan>{"beta1", &Adan::beta1, fraction, "Decay of the mean of gradients."},
@@ -34,11 +35,13 @@ struct Adan {
   template <class F>
   auto step(const Step& t) const {
     const double now = double(t.count), root = square_root(1 - power(beta3, now));
-    const F rate_m = F(t.lr * root / (1 - power(beta1, now)));
-    const F rate_v = F(t.lr * root * beta2 / (1 - power(beta2, now))), tiny = F(eps * root);
-    const F known = F(t.count == 1 ? 0 : 1);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
-    const F b3 = F(beta3), a3 = F(1 - beta3);
+    const F rate_m = narrow<F>(t.lr * root / (1 - power(beta1, now)));
+    const F rate_v = narrow<F>(t.lr * root * beta2 / (1 - power(beta2, now))),
+            tiny = narrow<F>(eps * root);
+    const F known = narrow<F>(begins(t, 3) ? 0 : 1);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
+    const F b3 = narrow<F>(beta3), a3 = narrow<F>(1 - beta3);
     return [=](F& p, F g, F& m, F& v, F& n, F& last) {
       const F difference = known * (g - last), ahead = g + b2 * difference;
       last = g;

@@ -25,6 +25,7 @@ struct AdEMAMix {
       "Pagliardini, Ablin and Grangier, The AdEMAMix Optimizer: Better, Faster, Older, 2024,\n"
       "arXiv:2409.03137.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_slow", "exp_avg_sq");
   static constexpr auto fields =
       moment_fields(&AdEMAMix::beta1, &AdEMAMix::beta2, &AdEMAMix::eps) +
@@ -32,7 +33,8 @@ struct AdEMAMix {
           Field<AdEMAMix>{"beta3", &AdEMAMix::beta3, fraction, "Decay of the slow mean."},
           Field<AdEMAMix>{"alpha", &AdEMAMix::alpha, non_negative, "Weight of the slow mean."},
           Field<AdEMAMix>{"warmup_steps", &AdEMAMix::warmup_steps, non_negative,
-                          "Steps in which beta3 and alpha reach their values; 0: from the start."});
+                          "Steps in which beta3 and alpha reach their values; 0: from the start.",
+                          false, true});
 
   static constexpr const char* conflict(const AdEMAMix& h) {
     return h.warmup_steps > 0 && (h.beta1 == 0 || h.beta3 == 0)
@@ -49,10 +51,11 @@ struct AdEMAMix {
   auto step(const Step& t) const {
     const double now = double(t.count), done = now < warmup_steps ? now / warmup_steps : 1;
     const double decay = slow_decay(done), root = square_root(1 - power(beta2, now));
-    const F rate_m = F(t.lr * root / (1 - power(beta1, now)));
-    const F rate_s = F(t.lr * root * (done * alpha)), tiny = F(eps * root);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
-    const F b3 = F(decay), a3 = F(1 - decay);
+    const F rate_m = narrow<F>(t.lr * root / (1 - power(beta1, now)));
+    const F rate_s = narrow<F>(t.lr * root * (done * alpha)), tiny = narrow<F>(eps * root);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
+    const F b3 = narrow<F>(decay), a3 = narrow<F>(1 - decay);
     return [=](F& p, F g, F& m, F& s, F& v) {
       m = b1 * m + a1 * g;
       s = b3 * s + a3 * g;

@@ -21,15 +21,17 @@ struct ADOPT {
       "Taniguchi et al., ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal Rate,\n"
       "2024, arXiv:2411.02853.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields = moment_fields(&ADOPT::beta1, &ADOPT::beta2, &ADOPT::eps);
 
   template <class F>
   auto step(const Step& t) const {
     const bool first = t.count == 1;
-    const F bound = F(power(double(t.count - 1), 0.25)), lr = F(first ? 0 : t.lr), tiny = F(eps);
-    const F b1 = F(beta1), a1 = F(1 - beta1);
-    const F b2 = F(first ? 0 : beta2), a2 = F(first ? 1 : 1 - beta2);
+    const F bound = narrow<F>(power(double(t.count - 1), 0.25)), lr = narrow<F>(first ? 0 : t.lr),
+            tiny = narrow<F>(eps);
+    const F b1 = narrow<F>(first ? 1 : beta1), a1 = narrow<F>(1 - beta1);
+    const F b2 = narrow<F>(first ? 1 : beta2), a2 = narrow<F>(first ? 1 : 1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       const F divided = g / larger(tiny, square_root(v));
       m = b1 * m + a1 * smaller(bound, larger(-bound, divided));

@@ -24,7 +24,8 @@ struct ASGD {
   static constexpr auto fields = fields_of<ASGD>(
       Field<ASGD>{"lambd", &ASGD::lambd, non_negative, "Decay of parameters and of the rate."},
       Field<ASGD>{"alpha", &ASGD::alpha, non_negative, "Power of the rate's decay."},
-      Field<ASGD>{"t0", &ASGD::t0, non_negative, "The step at which averaging starts."});
+      Field<ASGD>{"t0", &ASGD::t0, non_negative, "The step at which averaging starts.", false,
+                  true});
 
   static constexpr void initial_scalars(double lr, double* scalars) {
     scalars[0] = lr;
@@ -38,7 +39,8 @@ struct ASGD {
 
   template <class F>
   auto step(const Step& t) const {
-    const F eta = F(t.scalars[0]), kept = F(1 - lambd * t.scalars[0]), mu = F(t.scalars[1]);
+    const F eta = narrow<F>(t.scalars[0]), kept = narrow<F>(1 - lambd * t.scalars[0]),
+            mu = narrow<F>(t.scalars[1]);
     const bool averaging = t.scalars[1] != 1;
     return [=](F& p, F g, F& mean) {
       p = p * kept - eta * g;

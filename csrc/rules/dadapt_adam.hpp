@@ -22,6 +22,7 @@ struct DAdaptAdam {
       "Defazio and Mishchenko, Learning-Rate-Free Learning by D-Adaptation, 2023,\n"
       "arXiv:2301.07733.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // <g, s / (sqrt(v) + eps)>, |s|_1
   static constexpr std::size_t reads[] = {4, 3};
@@ -48,8 +49,9 @@ struct DAdaptAdam {
   template <class F>
   auto measure(const Step& t) const {
     const double rate = t.scalars[0] * t.lr, beta3 = square_root(beta2);
-    const F b1 = F(beta1), a1 = F((1 - beta1) * rate), b2 = F(beta2), a2 = F(1 - beta2);
-    const F b3 = F(beta3), a3 = F((1 - beta3) * rate), tiny = F(eps);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>((1 - beta1) * rate), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
+    const F b3 = narrow<F>(beta3), a3 = narrow<F>((1 - beta3) * rate), tiny = narrow<F>(eps);
     return [=](F /*p*/, F g, F& m, F& v, F& s, double& gain, double& length) {
       const F divisor = square_root(v) + tiny;
       gain = divisor > 0 ? double(g) * double(s / divisor) : 0;
@@ -63,8 +65,8 @@ struct DAdaptAdam {
   template <class F>
   auto step(const Step& t) const {
     const bool moves = t.sums[1] != 0;
-    const F share = F(moves ? 1 : 0), tiny = F(eps);
-    const F keep = F(1 - (moves ? t.scalars[0] * t.lr * t.weight_decay : 0));
+    const F share = narrow<F>(moves ? 1 : 0), tiny = narrow<F>(eps);
+    const F keep = narrow<F>(1 - (moves ? t.scalars[0] * t.lr * t.weight_decay : 0));
     return [=](F& p, F /*g*/, F m, F v, F /*s*/) {
       p = keep * p - share * m / (square_root(v) + tiny);
     };

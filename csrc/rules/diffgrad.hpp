@@ -18,14 +18,16 @@ struct DiffGrad {
       "Dubey et al., diffGrad: An Optimization Method for Convolutional Neural Networks, 2019,\n"
       "arXiv:1909.11015.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq", "previous_grad");
   static constexpr auto fields = moment_fields(&DiffGrad::beta1, &DiffGrad::beta2, &DiffGrad::eps);
 
   template <class F>
   auto step(const Step& t) const {
     const auto now = double(t.count);
-    const F rate = F(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2), tiny = F(eps);
+    const F rate = narrow<F>(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2), tiny = narrow<F>(eps);
     return [=](F& p, F g, F& m, F& v, F& last) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

@@ -55,7 +55,7 @@ struct DoG {
   template <class F>
   auto step(const Step& t) const {
     const double root = square_root(t.scalars[1] + t.sums[1] + eps);
-    const F rate = F(root == 0 ? 0 : t.lr * radius(t) / root);
+    const F rate = narrow<F>(root == 0 ? 0 : t.lr * radius(t) / root);
     return [=](F& p, F g, F /*p0*/) { p -= rate * g; };
   }
 };

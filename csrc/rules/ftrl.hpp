@@ -17,9 +17,10 @@ struct FTRL {
       "    z = z + g - (d_t - d_(t-1)) p\n"
       "    p = 0                                         where |z| <= l1\n"
       "    p = -(z - sign(z) l1) / (d_t + l2)            elsewhere\n\n"
-      "Nothing moves while lr is 0.\n\n"
+      "Nothing moves while lr is below 1e-18, whose inverse float32 cannot square.\n\n"
       "McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013.";
   static constexpr Defaults defaults{.lr = 0.1};
+  static constexpr GradientRange gradient_range = squares_summed;
   static constexpr auto states = names("z", "n");
   static constexpr auto scalars = names("last_lr");
   static constexpr auto fields = fields_of<FTRL>(
@@ -29,15 +30,16 @@ struct FTRL {
 
   static constexpr void initial_scalars(double /*lr*/, double* scalars) { scalars[0] = 0; }
   static constexpr void advance(const Step& t, double* scalars) {
-    if (t.lr > 0) scalars[0] = t.lr;
+    if (t.lr > least_rate) scalars[0] = t.lr;
   }
 
   template <class F>
   auto step(const Step& t) const {
-    const bool moves = t.lr > 0;
+    const bool moves = t.lr > least_rate;
     const double now = moves ? 1 / t.lr : 0, last = t.scalars[0] > 0 ? 1 / t.scalars[0] : now;
-    const F rate = F(now), last_rate = F(last), start = F(beta * now), ridge = F(l2);
-    const F grown = F(beta * (now - last)), lasso = F(l1);
+    const F rate = narrow<F>(now), last_rate = narrow<F>(last), start = narrow<F>(beta * now),
+            ridge = narrow<F>(l2);
+    const F grown = narrow<F>(beta * (now - last)), lasso = narrow<F>(l1);
     return [=](F& p, F g, F& z, F& n) {
       const F sum = n + g * g, root = rate * square_root(sum);
       const F next = z + g - (root - last_rate * square_root(n) + grown) * p;

@@ -19,6 +19,7 @@ struct LAMB {
       "You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, 2019,\n"
       "arXiv:1904.00962.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // |p|^2, |u|^2
   static constexpr std::size_t reads[] = {4, 3};
@@ -29,15 +30,17 @@ struct LAMB {
   template <class F>
   auto direction(const Step& t) const {
     const double root = square_root(1 - power(beta2, double(t.count)));
-    const F scale = F(root / (1 - power(beta1, double(t.count)))), tiny = F(eps * root);
-    const F decay = F(t.weight_decay);
+    const F scale = narrow<F>(root / (1 - power(beta1, double(t.count)))),
+            tiny = narrow<F>(eps * root);
+    const F decay = narrow<F>(t.weight_decay);
     return [=](F p, F m, F v) { return scale * m / (square_root(v) + tiny) + decay * p; };
   }
 
   template <class F>
   auto measure(const Step& t) const {
     const auto along = direction<F>(t);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F p, F g, F& m, F& v, double& p_square, double& u_square) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
@@ -50,7 +53,7 @@ struct LAMB {
   template <class F>
   auto step(const Step& t) const {
     const bool none = t.sums[0] == 0 || t.sums[1] == 0;
-    const F rate = F(t.lr * (none ? 1 : square_root(t.sums[0]) / square_root(t.sums[1])));
+    const F rate = narrow<F>(t.lr * (none ? 1 : square_root(t.sums[0]) / square_root(t.sums[1])));
     const auto along = direction<F>(t);
     return [=](F& p, F /*g*/, F m, F v) { p -= rate * along(p, m, v); };
   }

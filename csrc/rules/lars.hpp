@@ -43,7 +43,7 @@ struct LARS {
     const bool none = t.sums[0] == 0 || t.sums[1] == 0;
     const double ratio =
         trust_coefficient * square_root(t.sums[0]) / (square_root(t.sums[1]) + eps);
-    const F rate = F(t.lr * (none ? 1 : ratio)), mu = F(momentum);
+    const F rate = narrow<F>(t.lr * (none ? 1 : ratio)), mu = narrow<F>(momentum);
     const bool ahead = nesterov != 0;
     return [=](F& p, F g, F& b) {
       b = mu * b + rate * g;

@@ -23,8 +23,9 @@ struct Lion {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F lr = narrow<F>(t.lr);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m) {
       p -= lr * sign(b1 * m + a1 * g);
       m = b2 * m + a2 * g;

@@ -22,6 +22,7 @@ struct MADGRAD {
       "Averaged\n"
       "Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squares_summed;
   static constexpr auto states = names("grad_sum_sq", "s") + name_if<Momentum>("x0");
   static constexpr std::size_t copied_state = 2;  // there is none without momentum
   static constexpr auto fields = fields_of<MADGRAD>(
@@ -33,7 +34,8 @@ struct MADGRAD {
   template <class F>
   auto step(const Step& t) const {
     const double lr = t.lr == 0 ? 0 : t.lr + eps;
-    const F c = F(lr * square_root(double(t.count))), tiny = F(eps), moved = F(1 - momentum);
+    const F c = narrow<F>(lr * square_root(double(t.count))), tiny = narrow<F>(eps),
+            moved = narrow<F>(1 - momentum);
     if constexpr (Momentum) {
       return [=](F& p, F g, F& n, F& s, F x0) {
         n += c * g * g;
@@ -42,12 +44,11 @@ struct MADGRAD {
       };
     } else {
       return [=](F& p, F g, F& n, F& s) {
-        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move; one division for both.
-        const F root = cube_root(n) + tiny, before = root > 0 ? root : 1, sum = s;
+        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move.
+        const F root = cube_root(n) + tiny, before = root > 0 ? s / root : 0;
         n += c * g * g;
         s += c * g;
-        const F after = cube_root(n) + tiny;
-        p += (sum * after - s * before) / (before * after);
+        p += before - s / (cube_root(n) + tiny);
       };
     }
   }

@@ -20,6 +20,7 @@ struct NAdam {
       "    p = p - lr n / (sqrt(v / (1 - beta2^t)) + eps)\n\n"
       "Dozat, Incorporating Nesterov Momentum into Adam, ICLR workshop, 2016.";
   static constexpr Defaults defaults{.lr = 2e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto scalars = names("mu_product");
   static constexpr auto fields =
@@ -37,9 +38,11 @@ struct NAdam {
   auto step(const Step& t) const {
     const double now = double(t.count), next = mu(now + 1), product = t.scalars[0] * mu(now);
     const double root = square_root(1 - power(beta2, now));
-    const F rate_g = F(t.lr * root * (1 - mu(now)) / (1 - product));
-    const F rate_m = F(t.lr * root * next / (1 - product * next)), tiny = F(eps * root);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F rate_g = narrow<F>(t.lr * root * (1 - mu(now)) / (1 - product));
+    const F rate_m = narrow<F>(t.lr * root * next / (1 - product * next)),
+            tiny = narrow<F>(eps * root);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

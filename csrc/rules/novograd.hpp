@@ -30,7 +30,8 @@ struct NovoGrad {
       Field<NovoGrad>{"eps", &NovoGrad::eps, non_negative, "Added to the root."});
 
   [[nodiscard]] double mean_square(const Step& t) const {
-    return t.count == 1 ? t.sums[0] : beta2 * t.scalars[0] + (1 - beta2) * t.sums[0];
+    return t.count == 1 && t.scalars[0] == 0 ? t.sums[0]
+                                             : beta2 * t.scalars[0] + (1 - beta2) * t.sums[0];
   }
   static constexpr void initial_scalars(double /*lr*/, double* scalars) { scalars[0] = 0; }
   void advance(const Step& t, double* scalars) const { scalars[0] = mean_square(t); }
@@ -43,8 +44,8 @@ struct NovoGrad {
   template <class F>
   auto step(const Step& t) const {
     const double norm = square_root(mean_square(t)) + eps;
-    const F scale = F(norm == 0 ? 0 : 1 / norm), decay = F(t.weight_decay);
-    const F lr = F(t.lr), b1 = F(beta1);
+    const F scale = narrow<F>(norm == 0 ? 0 : 1 / norm), decay = narrow<F>(t.weight_decay);
+    const F lr = narrow<F>(t.lr), b1 = narrow<F>(beta1);
     return [=](F& p, F g, F& m) {
       m = b1 * m + (scale * g + decay * p);
       p -= lr * m;

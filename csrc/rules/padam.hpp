@@ -20,6 +20,7 @@ struct PAdam {
       "Chen et al., Closing the Generalization Gap of Adaptive Gradient Methods in Training Deep\n"
       "Neural Networks, 2018, arXiv:1806.06763.";
   static constexpr Defaults defaults{.lr = 0.1};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields =
       moment_fields(&PAdam::beta1, &PAdam::beta2, &PAdam::eps) +
@@ -36,8 +37,9 @@ struct PAdam {
   template <class F>
   auto step(const Step& t) const {
     const auto now = double(t.count);
-    const F rate = F(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2), tiny = F(eps);
+    const F rate = narrow<F>(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2), tiny = narrow<F>(eps);
     return [=](F& p, F g, F& m, F& v) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

@@ -25,6 +25,7 @@ struct Prodigy {
       "Mishchenko and Defazio, Prodigy: An Expeditiously Adaptive Parameter-Free Learner, 2023,\n"
       "arXiv:2306.06101.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 2;  // <g, p0 - p>, |s|_1
   static constexpr std::size_t reads[] = {6, 3};
@@ -68,8 +69,9 @@ struct Prodigy {
   template <class F>
   auto measure(const Step& t) const {
     const double d = t.scalars[0], beta3 = square_root(beta2);
-    const F b1 = F(beta1), a1 = F((1 - beta1) * d), b2 = F(beta2), a2 = F((1 - beta2) * d * d);
-    const F b3 = F(beta3), a3 = F(d / d0 * d * t.lr);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>((1 - beta1) * d), b2 = narrow<F>(beta2),
+            a2 = narrow<F>((1 - beta2) * d * d);
+    const F b3 = narrow<F>(beta3), a3 = narrow<F>(d / d0 * d * t.lr);
     return [=](F p, F g, F& m, F& v, F& s, F p0, double& gain, double& length) {
       gain = double(g) * (double(p0) - double(p));
       m = b1 * m + a1 * g;
@@ -82,7 +84,8 @@ struct Prodigy {
   template <class F>
   auto step(const Step& t) const {
     const double lr = t.sums[1] == 0 ? 0 : t.scalars[0] * t.lr;
-    const F rate = F(lr), keep = F(1 - lr * t.weight_decay), tiny = F(distance(t).d * eps);
+    const F rate = narrow<F>(lr), keep = narrow<F>(1 - lr * t.weight_decay),
+            tiny = narrow<F>(distance(t).d * eps);
     return [=](F& p, F /*g*/, F m, F v, F /*s*/, F /*p0*/) {
       p = keep * p - rate * m / (square_root(v) + tiny);
     };

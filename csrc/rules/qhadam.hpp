@@ -21,6 +21,7 @@ struct QHAdam {
       "Ma and Yarats, Quasi-hyperbolic Momentum and Adam for Deep Learning, 2018,\n"
       "arXiv:1810.06801.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields =
       moment_fields(&QHAdam::beta1, &QHAdam::beta2, &QHAdam::eps) +
@@ -30,10 +31,12 @@ struct QHAdam {
 
   template <class F>
   auto step(const Step& t) const {
-    const F rate_m = F(t.lr * nu1 / (1 - power(beta1, double(t.count))));
-    const F rate_g = F(t.lr * (1 - nu1)), share_g = F(1 - nu2), tiny = F(eps);
-    const F share_v = F(nu2 / (1 - power(beta2, double(t.count))));
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F rate_m = narrow<F>(t.lr * nu1 / (1 - power(beta1, double(t.count))));
+    const F rate_g = narrow<F>(t.lr * (1 - nu1)), share_g = narrow<F>(1 - nu2),
+            tiny = narrow<F>(eps);
+    const F share_v = narrow<F>(nu2 / (1 - power(beta2, double(t.count))));
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

@@ -21,6 +21,7 @@ struct RAdam {
       "Liu et al., On the Variance of the Adaptive Learning Rate and Beyond, 2019,\n"
       "arXiv:1908.03265.";
   static constexpr Defaults defaults{.lr = 1e-3};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields = moment_fields(&RAdam::beta1, &RAdam::beta2, &RAdam::eps);
 
@@ -32,8 +33,9 @@ struct RAdam {
     const double rectifier = rectified ? square_root((length - 4) * (length - 2) * limit /
                                                      ((limit - 4) * (limit - 2) * length) * c2)
                                        : 1;
-    const F rate = F(t.lr * rectifier / (1 - power(beta1, now))), tiny = F(eps);
-    const F b1 = F(beta1), a1 = F(1 - beta1), b2 = F(beta2), a2 = F(1 - beta2);
+    const F rate = narrow<F>(t.lr * rectifier / (1 - power(beta1, now))), tiny = narrow<F>(eps);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
+            a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;

@@ -19,6 +19,7 @@ struct RMSprop {
       "Hinton, Neural Networks for Machine Learning, lecture 6, 2012; centered: Graves,\n"
       "arXiv:1308.0850. As in torch, eps stands outside the root.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states =
       names("square_avg") + name_if<Centered>("grad_avg") + name_if<Momentum>("momentum_buffer");
   static constexpr auto fields =
@@ -33,7 +34,8 @@ struct RMSprop {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), b = F(alpha), a = F(1 - alpha), tiny = F(eps), mu = F(momentum);
+    const F lr = narrow<F>(t.lr), b = narrow<F>(alpha), a = narrow<F>(1 - alpha),
+            tiny = narrow<F>(eps), mu = narrow<F>(momentum);
     const auto direction = [=](F g, F v) { return g / (square_root(v) + tiny); };
     const auto move = [=](F& p, F d, Same<F> auto&... buffer) {
       ((d = buffer = mu * buffer + d), ...);

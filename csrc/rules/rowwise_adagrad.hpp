@@ -18,6 +18,7 @@ struct RowwiseAdagrad {
       "Learning\n"
       "Recommendation Models, 2021, arXiv:2104.05158.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squares_summed;
   static constexpr bool takes_rows = true;
   static constexpr auto states = names("row_sum");
   static constexpr auto shapes = shapes_of(StateShape::row);
@@ -46,8 +47,11 @@ struct RowwiseAdagrad {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), tiny = F(eps);
-    return [=](F& p, F g, F row, F /*column*/) { p -= lr / (square_root(row) + tiny) * g; };
+    const F lr = narrow<F>(t.lr), tiny = narrow<F>(eps);
+    // The quotient is one of a row. It stays finite, so that its product with 0 is 0.
+    return [=](F& p, F g, F row, F /*column*/) {
+      p -= smaller(largest_number<F>, lr / (square_root(row) + tiny)) * g;
+    };
   }
 };
 

@@ -34,10 +34,10 @@ struct Rprop {
 
   template <class F>
   auto step(const Step& /*t*/) const {
-    const F shrink = F(eta_minus), grow = F(eta_plus);
-    const F least = F(step_size_min), most = F(step_size_max);
+    const F shrink = narrow<F>(eta_minus), grow = narrow<F>(eta_plus);
+    const F least = narrow<F>(step_size_min), most = narrow<F>(step_size_max);
     return [=](F& p, F g, F& before, F& size) {
-      const F change = g * before;
+      const F change = sign(g) * before;  // g before may underflow
       size *= change > 0 ? grow : change < 0 ? shrink : F(1);
       size = smaller(most, larger(least, size));
       before = change < 0 ? F(0) : g;

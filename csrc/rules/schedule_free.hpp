@@ -63,8 +63,9 @@ struct ScheduleFreeSGD {
   template <class F>
   auto step(const Step& t) const {
     const double c = share(t).now;
-    const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - momentum * (1 - c)));
-    const F decay = F(t.weight_decay);
+    const F part = narrow<F>(c), lr = narrow<F>(t.lr),
+            rate = narrow<F>(t.lr * (1 - momentum * (1 - c)));
+    const F decay = narrow<F>(t.weight_decay);
     return [=](F& p, F g, F& z) {
       const F d = g + decay * p;
       p = p + part * (z - p) - rate * d;
@@ -74,7 +75,7 @@ struct ScheduleFreeSGD {
 
   template <class F>
   auto evaluation() const {
-    const F away = F(1 / momentum - 1);
+    const F away = narrow<F>(1 / momentum - 1);
     return [=](F y, F z) { return y + away * (y - z); };
   }
 };
@@ -98,6 +99,7 @@ struct ScheduleFreeAdamW {
       "    x = (y - (1 - beta1) z) / beta1\n\n"
       "Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.";
   static constexpr Defaults defaults{.lr = 2.5e-3, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool decays_itself = true;
   static constexpr auto states = names("z", "exp_avg_sq");
   static constexpr std::size_t copied_state = 0;
@@ -125,9 +127,11 @@ struct ScheduleFreeAdamW {
   template <class F>
   auto step(const Step& t) const {
     const double c = share(t).now, root = square_root(1 - power(beta2, double(t.count)));
-    const F part = F(c), lr = F(t.lr), rate = F(t.lr * (1 - beta1 * (1 - c)));
-    const F decay = F(t.weight_decay), scale = F(root), tiny = F(eps * root);
-    const F b2 = F(beta2), a2 = F(1 - beta2);
+    const F part = narrow<F>(c), lr = narrow<F>(t.lr),
+            rate = narrow<F>(t.lr * (1 - beta1 * (1 - c)));
+    const F decay = narrow<F>(t.weight_decay), scale = narrow<F>(root),
+            tiny = narrow<F>(eps * root);
+    const F b2 = narrow<F>(beta2), a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& z, F& v) {
       v = b2 * v + a2 * g * g;
       const F d = scale * g / (square_root(v) + tiny) + decay * p;
@@ -138,7 +142,7 @@ struct ScheduleFreeAdamW {
 
   template <class F>
   auto evaluation() const {
-    const F away = F(1 / beta1 - 1);
+    const F away = narrow<F>(1 / beta1 - 1);
     return [=](F y, F z) { return y + away * (y - z); };
   }
 };

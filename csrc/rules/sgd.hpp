@@ -34,7 +34,8 @@ struct SGD {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), mu = F(momentum), share = F(t.count == 1 ? 1 : 1 - dampening);
+    const F lr = narrow<F>(t.lr), mu = narrow<F>(momentum),
+            share = narrow<F>(begins(t, 0) ? 1 : 1 - dampening);
     if constexpr (Momentum) {
       const bool ahead = nesterov != 0;
       return [=](F& p, F g, F& b) {

@@ -17,7 +17,7 @@ struct SignSGD {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr);
+    const F lr = narrow<F>(t.lr);
     return [=](F& p, F g) { p -= lr * sign(g); };
   }
 };
@@ -39,7 +39,7 @@ struct Signum {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), mu = F(momentum), share = F(1 - momentum);
+    const F lr = narrow<F>(t.lr), mu = narrow<F>(momentum), share = narrow<F>(1 - momentum);
     return [=](F& p, F g, F& m) {
       m = mu * m + share * g;
       p -= lr * sign(m);

@@ -22,6 +22,7 @@ struct SM3 {
       "itself; but NaN does not count in R and C here.\n\n"
       "Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squares_summed;
   static constexpr auto states =
       names("row_accumulator", "column_accumulator") + name_if<Momentum>("momentum_buffer");
   static constexpr auto shapes =
@@ -44,8 +45,9 @@ struct SM3 {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), b1 = F(beta1), a1 = F(1 - beta1), tiny = F(eps);
-    const F b2 = F(beta2), a2 = F(beta2 == 1 ? 1 : 1 - beta2);
+    const F lr = narrow<F>(t.lr), b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1),
+            tiny = narrow<F>(eps);
+    const F b2 = narrow<F>(beta2), a2 = narrow<F>(beta2 == 1 ? 1 : 1 - beta2);
     const auto square = [=](F g, F row, F column) {
       return b2 * smaller(row, column) + a2 * g * g;
     };

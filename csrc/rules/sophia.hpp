@@ -36,9 +36,10 @@ struct Sophia {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = F(t.lr), correction = F(1 / (1 - power(beta1, double(t.count))));
-    const F b1 = F(beta1), a1 = F(1 - beta1), share = F(gamma), tiny = F(eps);
-    const F bound = F(clip_threshold);
+    const F lr = narrow<F>(t.lr), correction = narrow<F>(1 / (1 - power(beta1, double(t.count))));
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), share = narrow<F>(gamma),
+            tiny = narrow<F>(eps);
+    const F bound = narrow<F>(clip_threshold);
     return [=](F& p, F g, F& m, F& h) {
       m = b1 * m + a1 * g;
       const F newton = correction * m / larger(tiny, share * h);
@@ -49,7 +50,7 @@ struct Sophia {
   /// Takes in an estimate of the Hessian's diagonal.
   template <class F>
   auto observe() const {
-    const F b2 = F(beta2), a2 = F(1 - beta2);
+    const F b2 = narrow<F>(beta2), a2 = narrow<F>(1 - beta2);
     return [=](F estimate, F h) { return b2 * h + a2 * estimate; };
   }
 };

@@ -21,6 +21,7 @@ struct StableAdamW {
       "2023, arXiv:2304.13013.";
   static constexpr Defaults defaults{
       .lr = 1e-3, .weight_decay = 1e-2, .decoupled_weight_decay = true};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr bool decays_itself = true;
   static constexpr std::size_t sum_count = 1;  // the sum of g^2 / max(v, eps^2)
   static constexpr std::size_t reads[] = {3, 3};
@@ -37,8 +38,9 @@ struct StableAdamW {
   auto measure(const Step& t) const {
     const double decay1 = corrected(beta1, double(t.count));
     const double decay2 = corrected(beta2, double(t.count));
-    const F b1 = F(decay1), a1 = F(1 - decay1), b2 = F(decay2), a2 = F(1 - decay2);
-    const F least = F(eps * eps);
+    const F b1 = narrow<F>(decay1), a1 = narrow<F>(1 - decay1), b2 = narrow<F>(decay2),
+            a2 = narrow<F>(1 - decay2);
+    const F least = narrow<F>(eps * eps);
     return [=](F /*p*/, F g, F& m, F& v, double& ratio) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
@@ -51,7 +53,7 @@ struct StableAdamW {
   auto step(const Step& t) const {
     const double root = square_root(t.sums[0] / double(t.elements));
     const double lr = t.lr / (root < 1 ? 1 : root);
-    const F rate = F(lr), keep = F(1 - lr * t.weight_decay), tiny = F(eps);
+    const F rate = narrow<F>(lr), keep = narrow<F>(1 - lr * t.weight_decay), tiny = narrow<F>(eps);
     return [=](F& p, F /*g*/, F m, F v) { p = keep * p - rate * m / (square_root(v) + tiny); };
   }
 };

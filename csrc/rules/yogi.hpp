@@ -21,6 +21,7 @@ struct Yogi {
       "and\n"
       "v start from initial_accumulator_value.";
   static constexpr Defaults defaults{.lr = 1e-2};
+  static constexpr GradientRange gradient_range = squared;
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields = fields_of<Yogi>(
       Field<Yogi>{"beta1", &Yogi::beta1, fraction, "Decay of the mean of gradients."},
@@ -36,8 +37,9 @@ struct Yogi {
   template <class F>
   auto step(const Step& t) const {
     const double root = square_root(1 - power(beta2, double(t.count)));
-    const F rate = F(t.lr * root / (1 - power(beta1, double(t.count)))), tiny = F(eps * root);
-    const F b1 = F(beta1), a1 = F(1 - beta1), a2 = F(1 - beta2);
+    const F rate = narrow<F>(t.lr * root / (1 - power(beta1, double(t.count)))),
+            tiny = narrow<F>(eps * root);
+    const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       const F square = g * g;
       m = b1 * m + a1 * g;

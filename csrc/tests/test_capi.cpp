@@ -1,4 +1,5 @@
 // The C interface at its borders: errors, NULL, unknown names, versions, threads.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -291,6 +292,47 @@ TEST_CASE("states have every number that a step changes") {
   check_argument(pyoptim_get_state(f.opt, 0, count, &state), "there is no state 4; there are 4");
   check_argument(pyoptim_get_state(f.opt, 1, 0, &state), "there is no buffer 1");
   check_argument(pyoptim_get_state(f.opt, 0, 0, nullptr), "is NULL");
+}
+
+TEST_CASE("a state written before the first step is kept, others begin with its rate") {
+  const auto state_of = [](Fixture& f, std::size_t index) {
+    pyoptim_state state{};
+    state.struct_size = sizeof state;
+    REQUIRE(pyoptim_get_state(f.opt, 0, index, &state) == PYOPTIM_OK);
+    return state;
+  };
+  Fixture f("Adagrad", true, {{"initial_accumulator_value", 0.5}});
+  auto* const sum = static_cast<float*>(state_of(f, 1).data);
+  CHECK(sum[5] == 0.5F);
+  std::fill_n(sum, 6, 8.0F);
+  REQUIRE(f.step() == PYOPTIM_OK);
+  CHECK(std::count(sum, sum + 6, 9.0F) == 6);
+
+  for (const bool written : {false, true}) {
+    Fixture r("Rprop", true, {{"lr", 0.25}});
+    auto* const sizes = static_cast<float*>(state_of(r, 2).data);
+    CHECK(sizes[0] == 0.25F);
+    if (written) std::fill_n(sizes, 6, 0.125F);
+    REQUIRE(pyoptim_set(r.opt, 0, "lr", 0.5) == PYOPTIM_OK);
+    REQUIRE(r.step() == PYOPTIM_OK);
+    CHECK(sizes[0] == (written ? 0.125F : 0.5F));
+  }
+  Fixture n("NAdam");
+  auto* const product = static_cast<double*>(state_of(n, 3).data);
+  CHECK(*product == 1);
+  *product = 0.5;
+  REQUIRE(n.step() == PYOPTIM_OK);
+  CHECK(*product < 0.25);
+}
+
+TEST_CASE("settings that float32 cannot hold are refused by their name") {
+  Fixture f;
+  check_argument(pyoptim_set(f.opt, 0, "lr", 1e39), "SGD: lr: too large for parameters of float32");
+  CHECK(f.step() == PYOPTIM_OK);
+  Fixture g("AdaBound", true, {{"lr", 0.25}});
+  double base = 0;
+  REQUIRE(pyoptim_get(g.opt, 0, "base_lr", &base) == PYOPTIM_OK);
+  CHECK(base == 0.25);
 }
 
 TEST_CASE("the list of rules is what can be made") {

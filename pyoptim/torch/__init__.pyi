@@ -670,6 +670,7 @@ class AdaBound(Optimizer):
         eps: float = 1e-08,
         final_lr: float = 0.1,
         gamma: float = 0.001,
+        base_lr: float = 0.0,
         amsbound: bool = False,
         weight_decay: float = 0.0,
         decoupled_weight_decay: bool = False,

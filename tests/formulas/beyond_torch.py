@@ -120,15 +120,15 @@ def adabound(
     eps: float,
     final_lr: float,
     gamma: float,
+    base_lr: float,
     amsbound: bool,
 ) -> Array:
-    if at.t == 1:
-        s["first_lr"] = at.lr
+    s["largest_lr"] = max(float(s["largest_lr"]), at.lr)
     m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
     v = s["exp_avg_sq"] = mean_square(at, beta2, s["exp_avg_sq"], g)
     if amsbound:
         v = s["max_exp_avg_sq"] = larger(s["max_exp_avg_sq"], v)
-    last = final_lr * at.lr / s["first_lr"]
+    last = final_lr * at.lr / max(base_lr, s["largest_lr"])
     least, most = last * (1 - 1 / (gamma * at.t + 1)), last * (1 + 1 / (gamma * at.t))
     rate = at.F(uncorrected(at, beta1, beta2)) / (np.sqrt(v) + at.F(eps))
     return p - m * np.clip(rate, at.F(least), at.F(most))
@@ -174,14 +174,13 @@ def ftml(at: Step, p: Array, g: Array, s: State, beta1: float, beta2: float, eps
 def madgrad(at: Step, p: Array, g: Array, s: State, momentum: float, eps: float) -> Array:
     c, tiny = at.F((at.lr + eps) * math.sqrt(at.t)), at.F(eps)
     before = cube_root(s["grad_sum_sq"]) + tiny
-    before = np.where(before > 0, before, at.F(1))
-    sum_before = s["s"]
+    moved = np.where(before > 0, s["s"] / np.where(before > 0, before, at.F(1)), at.F(0))
     n = s["grad_sum_sq"] = s["grad_sum_sq"] + c * g * g
     s["s"] = s["s"] + c * g
     after = cube_root(n) + tiny
     if momentum:
         return p + at.F(1 - momentum) * (s["x0"] - s["s"] / after - p)
-    return p + (sum_before * after - s["s"] * before) / (before * after)
+    return p + (moved - s["s"] / after)
 
 
 def ftrl(at: Step, p: Array, g: Array, s: State, beta: float, l1: float, l2: float) -> Array:

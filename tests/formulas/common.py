@@ -15,6 +15,11 @@ State = dict[str, Any]
 Formula: TypeAlias = Callable[..., Array]
 
 
+def positive(values: Array) -> Array:
+    """The values as they are."""
+    return +values
+
+
 @dataclass(frozen=True)
 class Step:
     """The moment of an update: step t, counted from 1, its rate, and the type of arithmetic."""
@@ -24,6 +29,11 @@ class Step:
     F: type[Any]
     weight_decay: float = 0  # for rules that decay parameters themselves
     first: bool = False  # the first step of all parameters
+    kept: Callable[[Array], Array] = positive  # what a state of fewer bits is of these values
+
+    def begun(self, state: Array, value: float) -> Array:
+        """A state that begins with this number."""
+        return self.kept(np.full_like(state, value))
 
 
 def larger(a: Any, b: Any) -> Array:

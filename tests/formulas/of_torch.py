@@ -54,7 +54,7 @@ def adagrad(
     eps: float,
 ) -> Array:
     if at.t == 1:
-        s["sum"] = np.full_like(s["sum"], initial_accumulator_value)
+        s["sum"] = at.begun(s["sum"], initial_accumulator_value)
     s["sum"] = s["sum"] + g * g
     return p - at.F(at.lr / (1 + (at.t - 1) * lr_decay)) * g / (np.sqrt(s["sum"]) + at.F(eps))
 
@@ -81,7 +81,7 @@ def rmsprop(
 
 def adadelta(at: Step, p: Array, g: Array, s: State, rho: float, eps: float) -> Array:
     v = s["square_avg"] = mean_square(at, rho, s["square_avg"], g)
-    d = np.sqrt((s["acc_delta"] + at.F(eps)) / (v + at.F(eps))) * g
+    d = np.sqrt(s["acc_delta"] + at.F(eps)) / np.sqrt(v + at.F(eps)) * g
     s["acc_delta"] = mean_square(at, rho, s["acc_delta"], d)
     return p - at.F(at.lr) * d
 
@@ -152,8 +152,8 @@ def rprop(
     step_size_max: float,
 ) -> Array:
     if at.t == 1:
-        s["step_size"] = np.full_like(s["step_size"], at.lr)
-    change = g * s["prev"]
+        s["step_size"] = at.begun(s["step_size"], at.lr)
+    change = np.sign(g) * s["prev"]
     factor = np.where(change > 0, at.F(eta_plus), np.where(change < 0, at.F(eta_minus), at.F(1)))
     size = np.clip(s["step_size"] * factor, at.F(step_size_min), at.F(step_size_max))
     g = np.where(change < 0, at.F(0), g)
@@ -193,7 +193,7 @@ def yogi(
 ) -> Array:
     if at.t == 1:
         for name in ("exp_avg", "exp_avg_sq"):
-            s[name] = np.full_like(s[name], initial_accumulator_value)
+            s[name] = at.begun(s[name], initial_accumulator_value)
     v, square = s["exp_avg_sq"], g * g
     m = s["exp_avg"] = mean(at, beta1, s["exp_avg"], g)
     v = s["exp_avg_sq"] = v - at.F(1 - beta2) * sign(v - square) * square

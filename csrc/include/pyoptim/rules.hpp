@@ -182,7 +182,7 @@ struct RMSprop {
 /// that steps have the units of the parameters.
 ///
 ///     v = rho v + (1 - rho) g^2
-///     d = sqrt((u + eps) / (v + eps)) g
+///     d = sqrt(u + eps) / sqrt(v + eps) g
 ///     u = rho u + (1 - rho) d^2
 ///     p = p - lr d
 ///
@@ -704,11 +704,13 @@ struct QHAdam {
 /// AdaBound: Adam whose rate for each element is kept between two bounds that close around
 /// that of SGD.
 ///
-///     m, v as in Adam;  f = final_lr lr / (lr at the first step)
+///     m, v as in Adam;  f = final_lr lr / max(base_lr, the largest lr so far)
 ///     rate = lr sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps)
 ///     p = p - m clip(rate, f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t)))
 ///
-/// With amsbound, the largest v so far takes the place of v.
+/// With amsbound, the largest v so far takes the place of v. Where lr changes, final_lr is the
+/// rate at base_lr, as in the authors' code; but f is never above final_lr. A schedule with a
+/// warm-up needs base_lr only to follow that code from its first step on.
 ///
 /// Luo et al., Adaptive Gradient Methods with Dynamic Bound of Learning Rate, 2019,
 /// arXiv:1902.09843.
@@ -719,6 +721,7 @@ struct AdaBound {
   Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
   Setting final_lr = 0.1;  ///< The rate at the end. At least 0 and finite.
   Setting gamma = 0.001;  ///< How fast the bounds close. Above 0 and finite.
+  Setting base_lr = 0.0;  ///< The lr that final_lr belongs to; 0 for the lr at construction. At least 0 and finite.
   bool amsbound = false;  ///< Divide by the largest v so far.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
@@ -733,6 +736,7 @@ struct AdaBound {
     visit("eps", eps);
     visit("final_lr", final_lr);
     visit("gamma", gamma);
+    visit("base_lr", base_lr);
     visit("amsbound", amsbound);
     visit("weight_decay", weight_decay);
     visit("decoupled_weight_decay", decoupled_weight_decay);
@@ -832,6 +836,8 @@ struct Tiger {
 ///     z = beta1 z + (1 - beta1) g - (d_t - beta1 d_(t-1)) p
 ///     p = -z / d_t
 ///
+/// Parameters stay where they are while lr is below 1e-18, whose inverse float32 cannot square.
+///
 /// Zheng and Kwok, Follow the Moving Leader in Deep Learning, ICML 2017.
 struct FTML {
   Setting lr = 0.0025;  ///< At least 0.
@@ -894,7 +900,7 @@ struct MADGRAD {
 ///     p = 0                                         where |z| <= l1
 ///     p = -(z - sign(z) l1) / (d_t + l2)            elsewhere
 ///
-/// Nothing moves while lr is 0.
+/// Nothing moves while lr is below 1e-18, whose inverse float32 cannot square.
 ///
 /// McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013.
 struct FTRL {
