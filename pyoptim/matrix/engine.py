@@ -7,6 +7,7 @@ updates with AdamW what is no matrix.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,15 @@ from pyoptim import _core
 from pyoptim.catalog import rules
 from pyoptim.extras import native_options
 from pyoptim.matrix.products import Workspace
-from pyoptim.matrix.rule import ADAMW, ADAMW_FIELDS, SHARED, USES_ADAMW, MatrixRule, States
+from pyoptim.matrix.rule import (
+    ADAMW,
+    ADAMW_FIELDS,
+    ANY_GRADIENT,
+    SHARED,
+    USES_ADAMW,
+    MatrixRule,
+    States,
+)
 from pyoptim.parameters import Array
 from pyoptim.row_grad import RowGrad, RowSlot
 
@@ -163,6 +172,20 @@ class MatrixEngine:
             matrix = _Matrix(index, _core.bare_view(array), work, state)
             group.matrices.append(matrix)
             self._where.append(matrix)
+        for group in self._groups:
+            self._check_float32(group, group.settings)
+
+    def _check_float32(self, group: _Group, settings: Mapping[str, Any]) -> None:
+        """Raise ValueError for a setting that float32 cannot hold, if it is computed with."""
+        if all(_computed_in(matrix.param) == np.float64 for matrix in group.matrices):
+            return
+        most = float(np.finfo(np.float32).max)
+        for name, value in settings.items():
+            if isinstance(value, float) and value > most:
+                raise ValueError(
+                    f"{self._rule.name}: {name}: too large for parameters of float32 and bfloat16, "
+                    f"got {value:g}; use float64, or {most:g} at most"
+                )
 
     def _adamw_params(self, groups: list[Any]) -> Iterator[tuple[list[int], Any]]:
         """Yield, for each group, which of its parameters AdamW updates, and the parameters."""
@@ -206,6 +229,7 @@ class MatrixEngine:
         own, adamw = self._split(values)
         group = self._groups[index]
         changed = {**group.settings, **own}
+        self._check_float32(group, changed)
         fits = changed["adamw"] == group.settings["adamw"] and all(
             self._rule.states(matrix.param.shape, changed)
             == {name: array.shape for name, array in matrix.state.items()}
@@ -354,6 +378,7 @@ class MatrixEngine:
             info = self._intake.step([None] * len(given) + given, grad_scale)
             if info.skipped:
                 return info
+            self._check_range(before)
             by_adamw = [g for g, at in zip(given, self._where, strict=True) if isinstance(at, int)]
             try:
                 self._adamw.step(by_adamw, grad_scale * self._clip_factor(info.grad_norm))
@@ -384,6 +409,23 @@ class MatrixEngine:
                     twin.steps = steps
                     self._update(twin, group.settings)
                 self._rehearsed.add(kind)
+
+    def _check_range(self, steps: int) -> None:
+        """Raise ValueError, and count `steps` as before, for a gradient that overflows float32."""
+        if self._rule.gradient_range == ANY_GRADIENT:
+            return
+        for matrix in (matrix for group in self._groups for matrix in group.matrices):
+            grad = self._grads[matrix.index]
+            if grad.size == 0 or _computed_in(grad) == np.float64:
+                continue
+            largest = max(float(grad.max()), -float(grad.min()))
+            most = math.sqrt(ANY_GRADIENT[1] / max(grad.shape))
+            if most < largest < np.inf:
+                self.steps = steps
+                raise ValueError(
+                    f"gradient of {self._names[matrix.index]}: {self._rule.name} squares it, and "
+                    f"float32 holds that up to {most:g}, got {largest:g}; clip it, or use float64"
+                )
 
     def _given(self, grads: Any) -> list[Any]:
         """Return a gradient or None for each parameter."""

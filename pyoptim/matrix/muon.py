@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from pyoptim.matrix.products import Workspace, frobenius_norm, move_toward
+from pyoptim.matrix.products import Workspace, frobenius_norm, move_toward, narrow
 from pyoptim.matrix.rule import (
     COUNT,
     FLAG,
@@ -85,7 +85,7 @@ class Muon(MatrixRule):
         tall = rows > columns
         x = work("x", *sorted(p.shape))
         x[...] = g.T if tall else g
-        x /= max(frobenius_norm(x, work), settings["eps"])
+        x /= max(frobenius_norm(x, work), narrow(settings["eps"], x.dtype))
         x = newton_schulz(x, settings["ns_coefficients"], settings["ns_steps"], work)
         if settings["adjust_lr_fn"] == "original":
             scale = math.sqrt(max(1, rows / columns))

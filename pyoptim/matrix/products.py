@@ -27,6 +27,11 @@ class Workspace:
         return self._held[key]
 
 
+def narrow(value: float, dtype: np.dtype[Any]) -> float:
+    """Return a positive number as the type has it: where it would be 0, the smallest above."""
+    return max(value, float(np.finfo(dtype).tiny)) if value > 0 else value
+
+
 def move_toward(mean: Array, value: Array, share: float, work: Workspace) -> None:
     """Move a running mean: mean + share (value - mean)."""
     difference = np.subtract(value, mean, out=work("difference", *mean.shape))
@@ -60,7 +65,13 @@ def eigh(a: Array) -> tuple[Array, Array]:
 
 
 def inverse_root(a: Array, power: float, eps: float, out: Array, work: Workspace) -> None:
-    """Write (a + eps I)^-power for a symmetric matrix without negative eigenvalues."""
+    """Write (a + eps I)^-power for a symmetric matrix without negative eigenvalues.
+
+    Eigenvalues that are nothing but rounding of the largest count as that rounding, not as what
+    eps makes of them: the directions they belong to would be blown up by any power of the ratio.
+    """
     values, vectors = eigh(a)
-    roots = (np.maximum(values, 0) + eps) ** -power
+    values = values.astype(np.float64)
+    noise = len(a) * float(np.finfo(a.dtype).eps) * values[-1]
+    roots = (np.maximum(values, max(noise, 0.0)) + eps) ** -power
     np.matmul(np.multiply(vectors, roots, out=work("scaled", *a.shape)), vectors.T, out=out)

@@ -91,6 +91,11 @@ SHARED = (
 USES_ADAMW = Setting("adamw", False, FLAG, "Whether AdamW updates all of them, matrices too.")
 
 
+ANY_GRADIENT = (0.0, float(np.finfo(np.float32).max))
+PRODUCTS = (1e-17, 1e17)
+"""Gradients whose products with themselves, summed over a side, are normal numbers of float32."""
+
+
 class MatrixRule(ABC):
     """An update of matrices as wholes. A subclass has the formula in its docstring.
 
@@ -104,6 +109,9 @@ class MatrixRule(ABC):
         Their defaults.
     decays_itself : bool
         Whether `update` does decoupled weight decay; otherwise it is done before.
+    gradient_range : (float, float)
+        Magnitudes of gradients at which a step in float32 follows one in float64; larger ones are
+        refused.
     """
 
     name: ClassVar[str]
@@ -111,6 +119,7 @@ class MatrixRule(ABC):
     lr: ClassVar[float]
     weight_decay: ClassVar[float] = 0.0
     decays_itself: ClassVar[bool] = False
+    gradient_range: ClassVar[tuple[float, float]] = ANY_GRADIENT
 
     @abstractmethod
     def states(self, shape: Shape, settings: Settings) -> dict[str, Shape]:
@@ -140,4 +149,5 @@ class MatrixRule(ABC):
             weight_decay=self.weight_decay,
             decoupled_weight_decay=True,
             decays_itself=self.decays_itself,
+            gradient_range=self.gradient_range,
         )

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyoptim.matrix.products import Workspace, frobenius_norm, inverse_root, move_toward
+from pyoptim.matrix.products import (
+    Workspace,
+    frobenius_norm,
+    inverse_root,
+    move_toward,
+    narrow,
+)
 from pyoptim.matrix.rule import (
     COUNT,
     FLAG,
     FRACTION,
     POSITIVE,
     POSITIVE_FRACTION,
+    PRODUCTS,
     MatrixRule,
     Setting,
     Settings,
@@ -28,9 +35,11 @@ class Shampoo(MatrixRule):
 
     The roots come from eigenvalues, anew at the first step and each precondition_frequency steps.
     More than 1 saves most of the time, and needs a smaller lr or a warm-up, as the first roots
-    know one gradient only. A side longer than max_precond_dim has no preconditioner, and the other
-    one's power is -1/2 then; if both are longer, v = v + g^2 and p = p - lr m / sqrt(v + eps), as
-    Adagrad. With grafting the step has this direction and the norm of SGD's, lr m.
+    know one gradient only. Eigenvalues below the largest times the side's length and the machine
+    epsilon are rounding errors, and count as that number. A side longer than max_precond_dim has no
+    preconditioner, and the other one's power is -1/2 then; if both are longer, v = v + g^2 and
+    p = p - lr m / sqrt(v + eps), as Adagrad. With grafting the step has this direction and the norm
+    of SGD's, lr m.
 
     Gupta, Koren and Singer, Shampoo: Preconditioned Stochastic Tensor Optimization, 2018,
     arXiv:1802.09568.
@@ -38,6 +47,7 @@ class Shampoo(MatrixRule):
 
     name = "Shampoo"
     lr = 0.1
+    gradient_range = PRODUCTS
     settings = (
         Setting("momentum", 0.0, FRACTION, "Decay of the mean of gradients."),
         Setting("beta2", 1.0, POSITIVE_FRACTION, "Decay of L and R; 1 for sums."),
@@ -92,7 +102,7 @@ def _add(total: Array, value: Array, beta2: float, work: Workspace) -> None:
 
 def _preconditioned(m: Array, state: States, eps: float, work: Workspace) -> Array:
     if "sum" in state:
-        root = np.add(state["sum"], eps, out=work("root", *m.shape))
+        root = np.add(state["sum"], narrow(eps, m.dtype), out=work("root", *m.shape))
         np.sqrt(root, out=root)
         return np.divide(m, root, out=root)
     direction = m

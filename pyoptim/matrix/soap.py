@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
-from pyoptim.matrix.products import Workspace, eigh, move_toward
+from pyoptim.matrix.products import Workspace, eigh, move_toward, narrow
 from pyoptim.matrix.rule import (
     COUNT,
     FRACTION,
     NOT_NEGATIVE,
+    PRODUCTS,
     MatrixRule,
     Setting,
     Settings,
@@ -40,6 +41,7 @@ class SOAP(MatrixRule):
     lr = 3e-3
     weight_decay = 0.01
     decays_itself = True
+    gradient_range = PRODUCTS
     settings = (
         Setting("beta1", 0.95, FRACTION, "Decay of the mean of gradients."),
         Setting("beta2", 0.95, FRACTION, "Decay of the mean of squared gradients."),
@@ -84,7 +86,7 @@ def _adam(p: Array, g: Array, state: States, settings: Settings, t: int, work: W
     np.square(square, out=square)
     move_toward(v, square, 1 - beta2, work)
     root = np.sqrt(v, out=work("root", *p.shape))
-    root += settings["eps"]
+    root += narrow(settings["eps"], root.dtype)
     direction = _to_basis(m, state, work)
     direction /= root
     direction = _from_basis(direction, state, work)
