@@ -29,6 +29,7 @@ OPTIONAL_STATES = {"ema", "bfloat16_copy", "master", "low_half"}
 
 _STEP = "step"
 _MOST_STEPS = 2**53
+_EXACT_IN_FLOAT32 = 2**24
 
 
 class Binding:
@@ -91,7 +92,7 @@ class Binding:
             ]
         )
         self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
-        self._look_at_memory(counts)
+        self._look_at_memory(counts, state)
         self._check_complete(state, missing)
         for index, tensor in enumerate(self._tensors):
             self._take_over(index, state.get(tensor))
@@ -99,7 +100,7 @@ class Binding:
         self._steps_before[...] = self._steps
         self._remember(state)
 
-    def _look_at_memory(self, counts: bool) -> None:
+    def _look_at_memory(self, counts: bool, state: State) -> None:
         """Make tensors over all that the engine keeps."""
         kept = [dict(self.engine.state_memory(i)) for i in range(len(self._places))]
         self._engine_steps: list[Array] = [arrays.pop(_STEP) for arrays in kept]
@@ -107,16 +108,17 @@ class Binding:
             {name: place.like(array) for name, array in arrays.items()}
             for place, arrays in zip(self._places, kept, strict=True)
         ]
-        # torch shows the engine's step counts as floating-point numbers.
-        wide = torch.get_default_dtype() is torch.float64
-        steps = torch.zeros(len(kept), dtype=torch.float64 if wide else torch.float32)
-        self._steps: Array = steps.numpy()
-        self._steps_before = self._steps.copy()
         self._counts = counts
-        if counts:
-            for views, step in zip(self._views, steps.unbind(), strict=True):
-                views[_STEP] = step
+        self._count_in(np.zeros(len(kept), _type_of_counts(state, self._tensors)))
         self._shown = [not views for views in self._views]
+
+    def _count_in(self, steps: Array) -> None:
+        """Show the engine's step counts as torch does: as floating-point numbers, in `steps`."""
+        self._steps = steps
+        self._steps_before = steps.copy()
+        if self._counts:
+            for views, step in zip(self._views, torch.from_numpy(steps).unbind(), strict=True):
+                views[_STEP] = step
 
     def _take_over(self, index: int, given: dict[str, Any] | None) -> None:
         """Bring a parameter's state into the engine's memory, and show that in its place."""
@@ -177,6 +179,8 @@ class Binding:
         if info.skipped:
             return info
         complete = all(there)
+        if self._steps.dtype == np.float32 and self._steps.max() >= _EXACT_IN_FLOAT32:
+            self._widen_counts(state)
         self._steps += 1 if complete else np.array(there, self._steps.dtype)
         self._steps_before[...] = self._steps
         torch.autograd.graph.increment_version(
@@ -258,6 +262,15 @@ class Binding:
             if steps and tensor not in state:
                 raise KeyError(f"state of {place.name} is missing, and `state` makes no new one")
 
+    def _widen_counts(self, state: State) -> None:
+        """Count in float64, as adding 1 changes nothing in float32 any more."""
+        self._count_in(self._steps.astype(np.float64))
+        if self._counts:
+            for tensor, views, shown in zip(self._tensors, self._views, self._shown, strict=True):
+                if shown:
+                    state[tensor][_STEP] = views[_STEP]
+            self._remember(state)
+
     def _show(self, there: Sequence[bool], state: State) -> None:
         """Put what the engine keeps for parameters that made their first step into `state`."""
         for index, tensor in enumerate(self._tensors):
@@ -269,6 +282,17 @@ class Binding:
                 state[tensor].update(views)
                 self._shown[index] = True
         self._remember(state)
+
+
+def _type_of_counts(state: State, tensors: Sequence[Tensor]) -> type[np.floating[Any]]:
+    """Return torch's type of step counts, or float64 where one of these would be rounded."""
+    counts = (state.get(tensor, {}).get(_STEP) for tensor in tensors)
+    large = any(
+        isinstance(count, int | float | torch.Tensor)
+        and torch.as_tensor(count, dtype=torch.float64).gt(_EXACT_IN_FLOAT32).any()
+        for count in counts
+    )
+    return np.float64 if large or torch.get_default_dtype() is torch.float64 else np.float32
 
 
 def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
