@@ -52,7 +52,7 @@ def to_numpy(name: str) -> np.dtype[Any] | None:
     if known is None:
         return None
     try:
-        return np.dtype(known)  # np.bool is in NumPy 2 only, its name everywhere
+        return np.dtype(known)
     except TypeError:
         import ml_dtypes
 
