@@ -43,6 +43,8 @@ def read_trained(directory: Path) -> Trained:
     except _FAULTS as error:
         fault = shortened(repr(error))
         raise CheckpointError(f"{path}: its columns cannot be read ({fault})") from None
+    if not isinstance(model, po.models.MLP) or model.loss.labels != isinstance(target, Labels):
+        raise CheckpointError(f"{path}: its columns do not fit its kind of model")
     if (columns.width, target.outputs) != (model.sizes[0], model.sizes[-1]):
         raise CheckpointError(f"{path}: its columns do not fit its weights")
     return Trained(model, columns, target)

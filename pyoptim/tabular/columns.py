@@ -17,6 +17,7 @@ from pyoptim.tabular.values import (
     Kind,
     describe_type,
     kind_of,
+    moments,
     refuse_too_large,
     to_numbers,
     to_text,
@@ -115,7 +116,7 @@ def column_from_json(entry: Mapping[str, Any]) -> Column:
     kind = Kind(entry["kind"])
     if kind is Kind.TEXT:
         return Category(str(entry["name"]), tuple(map(str, entry["values"])))
-    return Number(str(entry["name"]), kind, float(entry["mean"]), float(entry["scale"]))
+    return Number(str(entry["name"]), kind, *moments(entry))
 
 
 @dataclass

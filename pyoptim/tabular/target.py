@@ -22,6 +22,7 @@ from pyoptim.tabular.values import (
     describe_type,
     is_whole,
     kind_of,
+    moments,
     nan_to_null,
     refuse_too_large,
     to_numbers,
@@ -224,4 +225,4 @@ def target_from_json(entry: Mapping[str, Any]) -> Labels | Amount:
         raise ValueError(f"unknown comparison {target.sign!r}")
     if entry["task"] == "classification":
         return Labels(target, tuple(map(str, entry["values"])))
-    return Amount(target, float(entry["mean"]), float(entry["scale"]))
+    return Amount(target, *moments(entry))

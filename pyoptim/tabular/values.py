@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -113,3 +115,13 @@ def refuse_too_large(name: str, numbers: Doubles, limit: float = _TOO_LARGE) -> 
             f"column {name!r}: {count} {'value is' if count == 1 else 'values are'} {what}, "
             f"the first in row {int(bad.argmax()) + 1} of the table"
         )
+
+
+def moments(entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the mean and the scale in a column's description, which must be of use."""
+    mean, scale = float(entry["mean"]), float(entry["scale"])
+    if not (math.isfinite(mean) and 0 < scale < math.inf):
+        raise ValueError(
+            f"expected a finite mean and a finite scale above 0, got {mean:g} and {scale:g}"
+        )
+    return mean, scale

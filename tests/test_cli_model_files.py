@@ -1,0 +1,76 @@
+"""Model files of predict whose parts are whole, but do not belong together."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("pyarrow")
+pytest.importorskip("sklearn")
+
+import pyoptim as po  # noqa: E402
+from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.tabular import Columns, target_from_json  # noqa: E402
+
+COLUMN = {"name": "a", "kind": "number", "mean": 0.0, "scale": 1.0}
+SUBJECT = {"column": "y", "sign": "", "number": 0.0}
+AMOUNT = {"task": "regression", **SUBJECT, "mean": 0.0, "scale": 1.0}
+LABELS = {"task": "classification", **SUBJECT, "values": ["no", "yes"]}
+
+
+@pytest.mark.parametrize(
+    ("mean", "scale"), [(0.0, 0.0), (0.0, -1.0), (0.0, math.nan), (0.0, math.inf), (math.nan, 1.0)]
+)
+def test_mean_and_scale_must_standardise(mean: float, scale: float) -> None:
+    with pytest.raises(ValueError, match="expected a finite mean and a finite scale above 0, got"):
+        Columns.from_json([{**COLUMN, "mean": mean, "scale": scale}])
+    with pytest.raises(ValueError, match="expected a finite mean and a finite scale above 0, got"):
+        target_from_json({**AMOUNT, "mean": mean, "scale": scale})
+
+
+def predict(model: Any, target: dict[str, Any], folder: Path) -> Any:
+    """Return what predict makes of a model with this target."""
+    metadata = {"pyoptim.columns": json.dumps([COLUMN]), "pyoptim.target": json.dumps(target)}
+    model.save(folder / "model.safetensors", metadata)
+    data = folder / "data.csv"
+    data.write_text("a\n1\n2\n")
+    return click_testing.CliRunner().invoke(pyoptim, ["predict", str(folder), str(data)])
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (po.models.MLP([1, 3, 2], loss="squared"), LABELS),
+        (po.models.Linear(1, 2), LABELS),
+        (po.models.MLP([1, 3, 1], loss="softmax"), AMOUNT),
+        (po.models.FactorizationMachine(1), AMOUNT),
+        (po.models.MatrixFactorization(1, 1), AMOUNT),
+        (po.models.EmbeddingMLP({"a": 1}), AMOUNT),
+    ],
+    ids=["amounts", "linear", "classes", "factorization machine", "factorization", "embedding"],
+)
+def test_a_model_of_another_kind_is_one_line(
+    model: Any, target: dict[str, Any], tmp_path: Path
+) -> None:
+    result = predict(model, target, tmp_path)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    assert "its columns do not fit its " in result.output
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        (po.models.MLP([1, 3, 2]), LABELS),
+        (po.models.Softmax(1, 2), LABELS),
+        (po.models.MLP([1, 3, 1], loss="squared"), AMOUNT),
+        (po.models.Linear(1, 1), AMOUNT),
+    ],
+    ids=["classes", "softmax", "amounts", "linear"],
+)
+def test_models_that_fit_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
+    assert predict(model, target, tmp_path).exit_code == 0
