@@ -197,6 +197,31 @@ def versions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delattr(torch.Tensor, "__dlpack_c_exchange_api__", raising=False)
 
 
+STATE_MOVES: dict[str, Callable[[Any], Any]] = {
+    "shared": lambda value: value.share_memory_(),
+    "data": lambda value: setattr(value, "data", value.data + 1),
+    "set": lambda value: value.set_(torch.full_like(value, 3.0)),
+    "swapped": lambda value: torch.utils.swap_tensors(value, torch.full_like(value, 3.0)),
+}
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("move", STATE_MOVES.values(), ids=STATE_MOVES)
+@pytest.mark.parametrize("name", ["step", "exp_avg", "exp_avg_sq"])
+def test_memory_of_states_may_move(name: str, move: Any) -> None:
+    moved, peer = parameter(normal(4, 4)), parameter(normal(4, 4))
+    optimizers = [ours.Adam([moved], lr=0.1), torch.optim.Adam([peer], lr=0.1)]
+    for t in range(5):
+        for p, optimizer in zip((moved, peer), optimizers, strict=True):
+            if t == 2:
+                move(optimizer.state[p][name])
+            p.grad = normal(4, 4, seed=t)
+            optimizer.step()
+    for key, value in optimizers[1].state[peer].items():
+        torch.testing.assert_close(optimizers[0].state[moved][key], value)
+    torch.testing.assert_close(moved, peer)
+
+
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "moved": lambda p: setattr(p, "data", p.data.clone()),
     "fewer elements": lambda p: setattr(p, "data", p.data[:3]),

@@ -117,8 +117,11 @@ class Binding:
         self._steps = steps
         self._steps_before = steps.copy()
         if self._counts:
+            # NumPy's memory stays where the tensors over it are given another.
             for views, step in zip(self._views, torch.from_numpy(steps).unbind(), strict=True):
                 views[_STEP] = step
+        self._all_views = list(chain.from_iterable(map(dict.values, self._views)))
+        self._view_layouts = layouts(self._all_views)
 
     def _take_over(self, index: int, given: dict[str, Any] | None) -> None:
         """Bring a parameter's state into the engine's memory, and show that in its place."""
@@ -153,6 +156,7 @@ class Binding:
             and self._layouts.hold(self._tensors)
             and all(tensor.grad is None for tensor in self._idle)
             and _core.holds(state, self._dicts, self._values)
+            and self._view_layouts.hold(self._all_views)
         )
 
     def follow(self, settings: list[Settings]) -> bool:
