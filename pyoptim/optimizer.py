@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -33,6 +34,14 @@ _FIXED_STATE = (
     "state: an optimizer's state cannot be changed here; use load_state_dict, or make a new "
     "optimizer to start anew"
 )
+
+
+def _reduced(info: _core.StepInfo) -> str | tuple[Any, ...]:
+    return info.__reduce_ex__(2)
+
+
+# Protocols 0 and 1 would make an object of pybind11's base class, which ends the process.
+copyreg.pickle(_core.StepInfo, _reduced)
 
 
 class Optimizer(PenalizedSteps):
@@ -373,6 +382,7 @@ class Optimizer(PenalizedSteps):
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.setdefault("_guard", Guard())  # pickle's protocols 0 and 1 skip __new__
         self._build(state["groups"], state["options"])
         self._load_penalties(state["penalties"])
         for group, schedules in zip(self.param_groups, state["schedules"], strict=True):

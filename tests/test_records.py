@@ -138,6 +138,20 @@ def optimizers(params: Any) -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_of_pickle_takes_optimizers_and_what_steps_give(protocol: int) -> None:
+    def clone(x: Any) -> Any:
+        return pickle.loads(pickle.dumps(x, protocol=protocol))
+
+    made = info(2.0, clip_norm=1.0)
+    assert clone(made) == made
+    for opt in optimizers(po.Parameters({"w": (3, 2)})):
+        again = clone(opt)
+        again.step()
+        again_params(again)["w"][...] = 1
+        assert again.state_dict().keys() == opt.state_dict().keys()
+
+
 @pytest.mark.parametrize("which", range(6))
 @all_clones
 def test_a_copy_of_an_optimizer_steps_as_the_optimizer_does(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import inspect
+import pickle
 import re
 import subprocess
 import sys
@@ -446,3 +447,18 @@ def test_without_torch_the_error_names_the_extra() -> None:
         """
     )
     assert "pip install 'pyoptim-native[torch]'" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_every_protocol_of_pickle_takes_an_optimizer(protocol: int) -> None:
+    p = torch.nn.Parameter(torch.ones(3))
+    optimizer = ours.Adam([p], lr=0.1)
+    for _ in range(2):
+        p.grad = 2 * p.detach()
+        optimizer.step()
+        again = pickle.loads(pickle.dumps(optimizer, protocol=protocol))
+    (q,) = again.param_groups[0]["params"]
+    for x, of in ((p, optimizer), (q, again)):
+        x.grad = torch.ones(3)
+        of.step()
+    assert torch.equal(p, q)

@@ -277,6 +277,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         return {**super().__getstate__(), "_options": self._options}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.setdefault("_guard", Guard())  # pickle's protocols 0 and 1 skip __new__
         super().__setstate__(state)
         self._binding = None
 
