@@ -73,11 +73,21 @@ def as_counts(
 
 
 def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return numbers as an array; TypeError if they are complex, which NumPy would cast."""
+    """Return numbers as an array; TypeError if they are complex or masked: NumPy would cast."""
+    refuse_masked(name, values)
     array = np.asarray(values)
     if array.dtype.kind == "c":
         raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
     return array
+
+
+def refuse_masked(name: str, values: object) -> None:
+    """Refuse values some of which a mask hides: NumPy would give what is below it."""
+    if np.ma.is_masked(values):
+        raise TypeError(
+            f"{name}: expected values without a mask, got a masked array; drop such rows, or "
+            "replace their values by .filled(value)"
+        )
 
 
 def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:

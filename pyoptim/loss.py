@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim.catalog import Field
-from pyoptim.checks import as_number, as_plain
+from pyoptim.checks import as_number, as_plain, refuse_masked
 from pyoptim.parameters import Array
 from pyoptim.weights import as_sample_weight
 
@@ -211,6 +211,7 @@ class Loss:
         TypeError
             If they are no numbers, or class labels that are not whole.
         """
+        refuse_masked("targets", targets)
         given = np.asarray(targets)
         if given.dtype.kind not in _KINDS:
             raise TypeError(f"targets: expected numbers, got dtype {given.dtype}")

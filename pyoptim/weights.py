@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim.checks import as_not_negative, as_plain
+from pyoptim.checks import as_not_negative, as_plain, refuse_masked
 from pyoptim.parameters import Array
 
 ClassWeight = Mapping[Any, float] | str
@@ -19,6 +19,7 @@ _PART = 2**20  # labels that are counted at a time
 
 def as_sample_weight(weights: npt.ArrayLike) -> Array:
     """Return weights as losses take them; TypeError unless they are bools, integers or floats."""
+    refuse_masked("sample_weight", weights)
     given = np.asarray(weights)
     if given.dtype.kind not in "biuf":
         raise TypeError(f"sample_weight: expected numbers, got dtype {given.dtype}")
