@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -139,20 +140,26 @@ def test_a_resumed_run_has_the_statistics_of_one_that_never_stopped(
         assert np.array_equal(again.model.buffers[key], values)  # type: ignore[attr-defined]
 
 
-def test_training_that_stops_within_an_epoch_keeps_statistics_of_the_averages() -> None:
+@pytest.mark.parametrize("error", [None, RuntimeError, KeyboardInterrupt])
+def test_training_that_stops_within_an_epoch_keeps_statistics_of_the_averages(
+    error: type[BaseException] | None,
+) -> None:
     x, y = problem()
 
     class Stop(Callback):
         def on_step_end(self, trainer: Trainer) -> None:
             if trainer.step == 6:
                 trainer.stop()
+                if error is not None:
+                    raise error("stop")
 
     model = network()
     trainer = Trainer(
         model, None, AVERAGES["EMA"](model.params), epochs=4, batch_size=50, shuffle=False,
         callbacks=[Stop()], progress=False,
     )  # fmt: skip
-    trainer.fit(x, y)
+    with nullcontext() if error is None else pytest.raises(error):
+        trainer.fit(x, y)
     for key, values in statistics_of(model, x, 50, np.arange(len(x))).items():
         np.testing.assert_allclose(model.buffers[key], values, rtol=1e-10, atol=1e-10)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
@@ -489,6 +489,10 @@ class Trainer:
                     restore_callbacks(self, state["callbacks"])
                 yield signals
                 self._points.eval(self.optimizer, self._batches(source))
+            except BaseException:
+                with suppress(Exception):  # the error under way is the one to report
+                    self._points.eval(self.optimizer, self._batches(source))
+                raise
             finally:
                 signals.hold()
                 self.optimizer.eval()
