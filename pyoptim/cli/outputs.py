@@ -103,7 +103,13 @@ def _is_predictions(path: Path) -> bool:
             header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
     except (OSError, ValueError, csv.Error):
         return False
-    return header[:1] == ["prediction"] and all(name.startswith("P(") for name in header[1:])
+    # A single column of this name may be anybody's: only probabilities are a marker.
+    first, *others = header or [""]
+    return first == "prediction" and bool(others) and all(map(_is_probability, others))
+
+
+def _is_probability(name: str) -> bool:
+    return name.startswith("P(")
 
 
 def _check_writable(folder: Path) -> None:
