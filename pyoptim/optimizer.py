@@ -28,7 +28,7 @@ from pyoptim.row_grad import RowGrad
 from pyoptim.selection import Selection
 from pyoptim.state_dict import StateDict, fitting
 
-_OPTIONS = {"clip_norm", "clip_value", "skip_nonfinite", "num_threads", *EXTRAS}
+OPTIONS = {"clip_norm", "clip_value", "skip_nonfinite", "num_threads", *EXTRAS}
 _FIXED_GROUPS = "param_groups: the groups of an optimizer cannot change; make a new optimizer"
 _FIXED_STATE = (
     "state: an optimizer's state cannot be changed here; use load_state_dict, or make a new "
@@ -136,8 +136,8 @@ class Optimizer(PenalizedSteps):
             raise AttributeError(
                 f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
             )
-        if name in _OPTIONS:
-            raise AttributeError(f"{name}: an option cannot change; make a new optimizer")
+        if name in OPTIONS or name == "rule":
+            raise AttributeError(f"{name}: cannot change; make a new optimizer")
         super().__setattr__(name, value)
 
     @property

@@ -115,9 +115,13 @@ def test_settings_are_not_attributes(rule: po.Rule) -> None:
     for name in (*names, *(field.name for field in rule.fields)):
         with pytest.raises(AttributeError, match=rf"^{name}: .* set param_groups\[0\]\['{name}'\]"):
             setattr(opt, name, 0.5)
-    for name in ("clip_norm", "clip_value", "skip_nonfinite", "num_threads", "ema_decay"):
-        with pytest.raises(AttributeError, match=f"^{name}: an option cannot change; make a new"):
+    for name in ("clip_norm", "clip_value", "skip_nonfinite", "num_threads", "ema_decay", "rule"):
+        with pytest.raises(AttributeError, match=f"^{name}: cannot change; make a new"):
             setattr(opt, name, 1)
+    wrapped = po.wrappers.Wrapper(opt)
+    for name in (*names, *(field.name for field in rule.fields), "clip_norm", "ema_decay"):
+        with pytest.raises(AttributeError, match=f"^{name}: "):
+            setattr(wrapped, name, 0.5)
     opt.name = "mine"  # an attribute of the caller's own
     assert opt.name == "mine"
 

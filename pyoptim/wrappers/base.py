@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.groups import row_sparse
 from pyoptim.guard import changes, reads
-from pyoptim.optimizer import Optimizer, ParamGroup
+from pyoptim.optimizer import OPTIONS, Optimizer, ParamGroup
 from pyoptim.param_group import SHARED_SETTINGS
 from pyoptim.parameters import Array, Parameters
 from pyoptim.penalized import Penalties
@@ -98,12 +99,23 @@ class Wrapper(EvaluationPoints):
             self._check_gradients()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; the optimizer's settings are none."""
-        if name in SHARED_SETTINGS:
+        """Set an attribute of the wrapper, not a setting or an option of its optimizer."""
+        unwrapped: Optimizer | None = self.__dict__.get("unwrapped")
+        fields = () if unwrapped is None else unwrapped._rule.fields
+        if name in SHARED_SETTINGS or (
+            any(field.name == name for field in fields) and name not in self._own_arguments()
+        ):
             raise AttributeError(
                 f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
             )
+        if name in OPTIONS and name not in self._own_arguments():
+            raise AttributeError(f"{name}: cannot change; make a new optimizer")
         super().__setattr__(name, value)
+
+    @classmethod
+    def _own_arguments(cls) -> Collection[str]:
+        """Return the arguments of the wrapper's constructor."""
+        return inspect.signature(cls).parameters
 
     def _check_gradients(self) -> None:
         """Raise an error where the optimizer's gradients cannot be replaced by others."""
