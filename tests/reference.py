@@ -198,9 +198,11 @@ def _is_count(field: po.Field) -> bool:
     return field.name.endswith("_steps")
 
 
-def _switched_on(field: po.Field) -> float | bool:
+def _switched_on(rule: po.Rule, field: po.Field) -> float | bool:
     if _is_count(field):
         return 10_000.0
+    if field.name == rule.first_lr:
+        return 2.0  # it matters above the lr
     return True if field.is_flag else 0.05
 
 
@@ -209,7 +211,7 @@ def _variants(rule: po.Rule) -> Iterator[Case]:
     switches = [field for field in rule.fields if field.default == 0]
     for count in range(len(switches) + 1):
         for chosen in combinations(switches, count):
-            on = ((field.name, _switched_on(field)) for field in chosen)
+            on = ((field.name, _switched_on(rule, field)) for field in chosen)
             case = Case(rule, tuple(on))
             if case.accepted():
                 yield case

@@ -16,7 +16,7 @@ from pyoptim.cli.commands import pyoptim as command
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("benchmarks", "cmake", "csrc", "docs", "examples", "pyoptim", "tests", "tools")
 KINDS = (".py", ".pyi", ".pyx", ".pxd", ".cpp", ".hpp", ".h", ".cmake", ".txt", ".md", ".toml")
-LONGEST = 500  # lines
+LONGEST = 800  # lines
 
 
 def read(path: Path) -> str:

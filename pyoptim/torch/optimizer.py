@@ -170,15 +170,15 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
         """Add a group, as torch does; what could not be stepped is refused."""
         self._check_training("add_param_group()")
         super().add_param_group(param_group)
-        group = self.param_groups[-1]
-        for source in self._known_sources():
-            if source.name == self.rule.first_lr and not group[source.key]:
-                group[source.key] = float(group["lr"])
         try:
             self._check_last_group()
         except Exception:
             self.param_groups.pop()
             raise
+        group = self.param_groups[-1]
+        for source in self._known_sources():
+            if source.name == self.rule.first_lr and not group[source.key]:
+                group[source.key] = float(group["lr"])
 
     def _check_last_group(self) -> None:
         group = self.param_groups[-1]
