@@ -47,7 +47,7 @@ void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t
   };
   const int count = memory_nodes() > 1 ? threads : 1;
   alignas(Queue) std::byte memory[most_threads * sizeof(Queue)];
-  Queue* const queues = reinterpret_cast<Queue*>(memory);
+  auto* const queues = reinterpret_cast<Queue*>(memory);
   const std::size_t grains = (total + grain - 1) / grain;
   const auto cut = [&](int i) {
     return std::min(grains * std::size_t(i) / std::size_t(count) * grain, total);
