@@ -151,6 +151,7 @@ class Calls:
         return self.function(*arguments, **keywords)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("where", ["_finish", "_check_finite", "_write", "_print_result"])
 def test_a_signal_before_the_model_is_written_loses_nothing(
@@ -170,6 +171,7 @@ def test_a_signal_before_the_model_is_written_loses_nothing(
     assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_signal_before_the_first_step_ends_the_command(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
