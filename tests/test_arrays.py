@@ -246,7 +246,8 @@ def test_dlpack_of_other_types_and_strides_is_refused() -> None:
 
 
 def test_read_only_dlpack_memory_is_refused() -> None:
-    with pytest.raises(ValueError, match="read-only"):
+    # NumPy before 2.1 does not export it; its message is part of ours.
+    with pytest.raises((ValueError, TypeError), match="read-?only"):
         po.SGD([Exporter(read_only(np.ones(3)))])
 
 
