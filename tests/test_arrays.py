@@ -247,7 +247,7 @@ def test_dlpack_of_other_types_and_strides_is_refused() -> None:
 
 def test_read_only_dlpack_memory_is_refused() -> None:
     # NumPy before 2.1 does not export it; its message is part of ours.
-    with pytest.raises((ValueError, TypeError), match="read-?only"):
+    with pytest.raises((ValueError, TypeError), match=r"read-?only"):
         po.SGD([Exporter(read_only(np.ones(3)))])
 
 
