@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at the end of training: nothing is lost, and none is swallowed."""
+"""Ctrl-C, SIGTERM and SIGHUP while training: nothing is lost, and none is swallowed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pyoptim as po
 from pyoptim.train import Checkpoint, Lambda, StopReason, Trainer
 from pyoptim.train.interrupts import interrupts
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOOKS = ("on_fit_begin", "on_epoch_begin", "on_step_begin", "on_step_end", "on_epoch_end")
 
 
@@ -22,10 +23,9 @@ HOOKS = ("on_fit_begin", "on_epoch_begin", "on_step_begin", "on_step_end", "on_e
 def handled() -> Iterator[list[int]]:
     """Count the signals that reach the handlers which a program has."""
     seen: list[int] = []
-    numbers = signal.SIGINT, signal.SIGTERM
-    former = [signal.signal(each, lambda number, frame: seen.append(number)) for each in numbers]
+    former = [signal.signal(each, lambda number, frame: seen.append(number)) for each in SIGNALS]
     yield seen
-    for number, handler in zip(numbers, former, strict=True):
+    for number, handler in zip(SIGNALS, former, strict=True):
         signal.signal(number, handler)
 
 
@@ -41,7 +41,7 @@ def fitted(*callbacks: Any) -> Trainer:
     return trainer
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_at_the_end_waits_until_all_is_restored(number: int, handled: list[int]) -> None:
     before: list[list[int]] = []
     trainer = fitted(
@@ -61,11 +61,12 @@ def test_a_second_signal_at_the_end_raises(handled: list[int]) -> None:
     assert handled == [signal.SIGINT]
 
 
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("hook", HOOKS)
 def test_a_signal_before_the_end_stops_and_is_saved(
-    hook: str, handled: list[int], tmp_path: Path
+    hook: str, number: int, handled: list[int], tmp_path: Path
 ) -> None:
-    trainer = fitted(Lambda(**{hook: send(signal.SIGINT)}), Checkpoint(tmp_path))
+    trainer = fitted(Lambda(**{hook: send(number)}), Checkpoint(tmp_path))
     assert trainer.stop_reason is StopReason.INTERRUPTED
     assert handled == []
     x = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
@@ -73,6 +74,19 @@ def test_a_signal_before_the_end_stops_and_is_saved(
                     callbacks=[Checkpoint(tmp_path)])  # fmt: skip
     again.resume(tmp_path).fit(x, x[:, 0])
     assert (again.model.params.flat == fitted().model.params.flat).all()
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_a_terminal_that_closes_is_no_second_signal(
+    first: int, handled: list[int], tmp_path: Path
+) -> None:
+    hang_up = Lambda(on_step_end=send(signal.SIGHUP))
+    trainer = fitted(Lambda(on_step_end=send(first)), hang_up, hang_up, Checkpoint(tmp_path))
+    assert trainer.stop_reason is StopReason.INTERRUPTED
+    assert po.checkpoint.load(tmp_path).step == trainer.step == 1
+    hang_up = Lambda(on_fit_end=send(signal.SIGHUP))
+    assert fitted(Lambda(on_fit_end=send(first)), hang_up, hang_up).history.best_epoch == 3
+    assert handled == [first]
 
 
 def test_a_signal_while_the_last_checkpoint_is_saved_waits_for_it(

@@ -219,7 +219,7 @@ def test_the_time_is_that_of_all_parts(tmp_path: Path) -> None:
     assert first.fit(X, Y).stop_reason is StopReason.FINISHED
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("ctrl_c")
 def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> None:
     former = signal.getsignal(number)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training, and until what was trained is saved."""
+"""Ctrl-C, SIGTERM and SIGHUP while training, and until what was trained is saved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: a terminal was closed
 
 
 class Interrupts:
@@ -27,6 +27,8 @@ class Interrupts:
 
     def handle(self, number: int, frame: Any) -> None:
         """Take a signal."""
+        if number == signal.SIGHUP and (self._asked or self.held):
+            return  # shell and kernel send one each when a terminal is closed
         if self._holds:
             if self.held:
                 raise KeyboardInterrupt
@@ -58,7 +60,9 @@ class Interrupts:
 
 @contextmanager
 def interrupts(stop: Callable[[], object] | None) -> Iterator[Interrupts]:
-    """Call `stop` at the first Ctrl-C or SIGTERM inside; a second one raises KeyboardInterrupt.
+    """Call `stop` at the first of these signals; a second one raises KeyboardInterrupt.
+
+    A SIGHUP that is not the first signal is ignored.
 
     After `Interrupts.hold` a signal is delivered at the end, to the handlers there were before,
     unless it is taken out of `Interrupts.held`; a second one raises KeyboardInterrupt at once.

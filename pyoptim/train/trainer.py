@@ -66,10 +66,11 @@ from pyoptim.wrappers.base import Wrapper
 class Trainer:
     """Trains a model on rows: arrays, CSR matrices, files mapped into memory, or chunks.
 
-    Ctrl-C, or SIGTERM, ends training after the step that is under way: `fit` returns the history
-    with the reason "interrupted", and a `Checkpoint` among the callbacks has saved what `resume`
-    goes on with, to the bit. A second one raises KeyboardInterrupt. One that comes after the last
-    epoch waits until all is saved and the best parameters are back.
+    Ctrl-C, SIGTERM or SIGHUP (a closed terminal) ends training after the step that is under way:
+    `fit` returns the history with the reason "interrupted", and a `Checkpoint` among the callbacks
+    has saved what `resume` goes on with, to the bit. A second Ctrl-C or SIGTERM raises
+    KeyboardInterrupt. A signal after the last epoch waits until all is saved and the best
+    parameters are back.
 
     Parameters
     ----------
@@ -375,7 +376,7 @@ class Trainer:
         TypeError
             If y is missing, or the model takes no rows such as x.
         KeyboardInterrupt
-            At a second Ctrl-C or SIGTERM.
+            At a second signal, unless that is SIGHUP.
         """
         source, held_out = prepare(
             x,
