@@ -18,6 +18,7 @@ import pyoptim as po
 from pyoptim._utils.streams import QuietStream
 from pyoptim.train import Progress, StopReason, Trainer
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FULL = Path("/dev/full")
 
 
@@ -152,7 +153,7 @@ class Calls:
 
 
 @pytest.mark.usefixtures("ctrl_c")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("where", ["_finish", "_check_finite", "_write", "_print_result"])
 def test_a_signal_before_the_model_is_written_loses_nothing(
     where: str, number: int, table: Path, monkeypatch: pytest.MonkeyPatch
@@ -161,14 +162,14 @@ def test_a_signal_before_the_model_is_written_loses_nothing(
     from pyoptim.cli import training
     from pyoptim.cli.commands import pyoptim
 
-    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    handlers = [signal.getsignal(each) for each in SIGNALS]
     monkeypatch.setattr(training, where, Calls(getattr(training, where), number))
     result = testing.CliRunner().invoke(pyoptim, [*TRAIN])
     assert result.exit_code == 128 + number, result.output
     assert "files     pyoptim-model/model.safetensors" in result.stdout
     assert (table / "pyoptim-model" / "model.safetensors").is_file()
     assert not (table / "pyoptim-model" / "checkpoints").exists()
-    assert handlers == [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    assert handlers == [signal.getsignal(each) for each in SIGNALS]
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -184,3 +185,131 @@ def test_a_signal_before_the_first_step_ends_the_command(
     assert result.exit_code == 1
     assert "Aborted" in result.stderr
     assert not (table / "pyoptim-model").exists()
+
+
+def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
+    Path("table.csv").write_text("x,y\n" + "".join(f"{i},{2 * i + i % 3}\n" for i in range(600)))
+    settings = ("--hidden", "256,256", "--epochs", "100000", "--batch-size", "8")
+    arguments = (sys.executable, "-m", "pyoptim", "train", "table.csv", "--target", "y", *settings)
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # training has begun
+        process.send_signal(signal.SIGHUP)
+        process.stderr.close()  # as is the terminal
+        process.communicate()
+    assert process.returncode == 130
+    assert po.checkpoint.load(table / "pyoptim-model" / "checkpoints").step > 0
+
+
+# Help, version and errors of every command
+
+
+def commands() -> list[tuple[str, ...]]:
+    """Return what leads to each command, and to what all of them share."""
+    commands = pytest.importorskip("pyoptim.cli.commands", exc_type=ImportError)
+    return [(), *((name,) for name in sorted(commands.pyoptim.commands))]
+
+
+SHOWING = ("help", "version", "info", "verify", "inspect", "predict")
+
+
+@pytest.fixture(scope="module", name="trained")
+def a_trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("click")
+    pytest.importorskip("pyarrow")
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "table.csv").write_text("x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(60)))
+    command(*TRAIN, cwd=folder, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def showing(what: str) -> list[tuple[str, ...]]:
+    """Return commands whose output is what they are for."""
+    return {
+        "help": [(*each, option) for each in commands() for option in ("--help", "-h")],
+        "version": [("--version",)],
+        "info": [("info",), ("info", "adam")],
+        "verify": [("verify", "pyoptim-model")],
+        "inspect": [("inspect", "pyoptim-model"), ("inspect", "pyoptim-model", "--json")],
+        "predict": [("predict", "pyoptim-model", "table.csv")],
+    }[what]
+
+
+def run(arguments: tuple[str, ...], streams: dict[str, Any]) -> tuple[int, str]:
+    """Run a command in this process, with other streams; return its status and stderr."""
+    from pyoptim.cli import main
+
+    with pytest.MonkeyPatch.context() as patch:
+        errors = io.StringIO()
+        for name, stream in {"stdout": io.StringIO(), "stderr": errors, **streams}.items():
+            patch.setattr(sys, name, stream)
+        patch.setattr(sys, "argv", ["pyoptim", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return int(ended.value.code or 0), errors.getvalue()
+
+
+KINDS: dict[str, Any] = {
+    "full": lambda: Broken(errno.ENOSPC, 0, False),
+    "broken": lambda: Broken(errno.EIO, 0, True),
+    "closed": closed,
+    "none": lambda: None,
+    "pipe": lambda: Broken(errno.EPIPE, 0, False),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("what", SHOWING)
+def test_what_is_shown_arrives_or_is_an_error_of_one_line(
+    what: str, kind: str, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    for arguments in showing(what):
+        assert run(arguments, {})[0] == 0
+        status, errors = run(arguments, {"stdout": KINDS[kind]()})
+        if kind == "pipe":
+            assert (status, errors) == (1, ""), arguments
+        else:
+            assert status == 2, arguments
+            assert errors.startswith("Error: stdout: "), arguments
+            assert errors.count("\n") == 1, errors
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_that_cannot_be_shown_keep_their_status(
+    kind: str, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trained)
+    failing = [(*name, "--no-such-option") for name in commands()]
+    for arguments in (*failing, ("train", "table.csv"), ("info", "none"), ("inspect", "table.csv")):
+        assert run(arguments, {"stderr": KINDS[kind]()}) == (2, ""), arguments
+    assert run(("verify", "table.csv"), {"stderr": KINDS[kind]()}) == (1, "")
+    for arguments in ((*TRAIN, "--out", kind), ("predict", "pyoptim-model", "table.csv")):
+        assert run(arguments, {"stderr": KINDS[kind]()}) == (0, "")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("to", [">/dev/full", ">&-"], ids=["full", "closed"])
+@pytest.mark.parametrize(
+    ("option", "expected", "prefix"),
+    [("--help", 2, "Error"), ("--version", 2, "Error"), ("--cmake-dir", 1, "pyoptim")],
+)
+def test_options_of_a_process_without_stdout(
+    option: str, expected: int, prefix: str, to: str
+) -> None:
+    pytest.importorskip("click")
+    shell = ["sh", "-c", f"exec {sys.executable} -m pyoptim {option} {to}"]
+    done = subprocess.run(shell, check=False, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == expected
+    assert done.stderr.startswith(f"{prefix}: stdout: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_options_of_a_process_whose_reader_has_gone() -> None:
+    pytest.importorskip("click")
+    reader, writer = os.pipe()
+    os.close(reader)
+    for option in ("--help", "--version", "--cmake-dir"):
+        done = command(option, stdout=writer, stderr=subprocess.PIPE)
+        assert (done.returncode, done.stderr) == (1, "")
+    os.close(writer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 
@@ -59,3 +61,19 @@ class QuietStream:
             if method in ("write", "flush"):
                 self._stream = None
             return None
+
+
+def abandon_broken_streams() -> None:
+    """Keep what could not be written from changing the status when the process ends."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            try:
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)
+            except (OSError, ValueError):
+                pass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from pyoptim._utils.streams import QuietStream, abandon_broken_streams
 from pyoptim.dependencies import requires
 from pyoptim.errors import MissingPackageError
 
@@ -15,12 +16,10 @@ def main() -> None:
     try:
         with requires("the command line", "cli"):
             from pyoptim.cli.commands import pyoptim
-            from pyoptim.cli.output import abandon_broken_streams
 
-            try:
-                pyoptim(prog_name="pyoptim")
-            finally:
-                abandon_broken_streams()
+            pyoptim(prog_name="pyoptim")
     except MissingPackageError as error:
-        print(f"pyoptim: {error}", file=sys.stderr)
+        QuietStream(sys.stderr).write(f"pyoptim: {error}\n")
         sys.exit(1)
+    finally:
+        abandon_broken_streams()

@@ -11,7 +11,7 @@ import click
 import pyoptim as po
 from pyoptim.cli.errors import UserError, files_checked, settings_checked
 from pyoptim.cli.optimizers import all_rules, find_rule
-from pyoptim.cli.output import escaped_errors, stdout_checked
+from pyoptim.cli.output import escaped_errors, show, stdout_checked
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATH = click.Path(exists=True, path_type=Path)
@@ -49,8 +49,33 @@ class _BatchSize(_RowsOrAuto):
             self.fail(f"{value!r} is neither a whole number of at least 1 nor auto.", param, ctx)
 
 
-class _Commands(click.Group):
+def _show_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        show(ctx.get_help())
+        ctx.exit()
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        show(f"pyoptim, version {po.__version__}")
+        ctx.exit()
+
+
+class _Command(click.Command):
+    """A command whose help must arrive, as everything else that a command is for."""
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option --help."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+
+class _Commands(_Command, click.Group):
     """The commands, whose errors are escaped."""
+
+    command_class = _Command
 
     def make_context(self, *arguments: Any, **keywords: Any) -> click.Context:
         """Read the arguments before a command's name."""
@@ -69,7 +94,14 @@ class _Commands(click.Group):
     epilog="For C and C++: python -m pyoptim --cmake-dir, --include-dir or --lib-dir tells where "
     "the files are.",
 )
-@click.version_option(po.__version__, prog_name="pyoptim")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 def pyoptim() -> None:
     """Train and use models with the optimizers of pyoptim."""
 
@@ -190,7 +222,7 @@ def train(
     Numbers are standardised (missing ones become the mean), dates and times become numbers, text
     becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
 
-    Ctrl-C ends training after the step that is under way and saves a checkpoint: the same command
+    Ctrl-C, SIGTERM or a closed terminal ends training after the step that is under way and saves a checkpoint: the same command
     with --resume goes on as if it had not been stopped. After the last epoch it waits until the
     model is written. Once a model is written, checkpoints go.
 

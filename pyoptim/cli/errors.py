@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import Any
 
 import click
 
+from pyoptim._utils.streams import QuietStream
+from pyoptim._utils.text import shown
 from pyoptim.errors import CheckpointError
 
 
@@ -48,4 +51,5 @@ def files_checked() -> Iterator[None]:
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"Warning: {' '.join(str(message).split())}", err=True)
+    line = shown(f"Warning: {' '.join(str(message).split())}")
+    QuietStream(sys.stderr).write(f"{line}\n")

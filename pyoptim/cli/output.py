@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import click
@@ -65,20 +66,12 @@ def escaped_errors() -> Iterator[None]:
         one_line = isinstance(error, UserError)
         message = shown(error.message) if one_line else shown_lines(error.message)
         vars(error)["message"] = message
+        vars(error)["show"] = partial(_show_error, error)
         raise
 
 
-def abandon_broken_streams() -> None:
-    """Keep what could not be written from changing the status when the process ends."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is None:
-            continue
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            try:
-                nothing = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nothing, stream.fileno())
-                os.close(nothing)
-            except (OSError, ValueError):
-                pass
+def _show_error(error: click.ClickException, _: object = None) -> None:
+    """Write an error to stderr; where that is closed, broken or full, the status is left."""
+    text = io.StringIO()
+    type(error).show(error, text)
+    say(text.getvalue().removesuffix("\n"), err=True)
