@@ -284,14 +284,15 @@ def test_wrong_settings(refused, flights):
     base = ("train", flights, "--target", "delay")
     for hidden in ("abc", "8,", "8,0", ""):
         assert refused(*base, "--hidden", hidden) == (
-            "Error: --hidden: expected whole numbers of at least 1 such as 128,64, got "
-            f"{hidden!r}\n"
+            "Error: Invalid value for '--hidden': expected whole numbers of at least 1 such as "
+            f"128,64, got {hidden!r}\n"
         )
     assert "there is no optimizer 'adamm'; there are SGD, " in refused(
         *base, "--optimizer", "adamm"
     )
     assert "no optimizer 'adamm'" in refused("info", "adamm")
-    assert "lr must be at least 0 and finite, got -1" in refused(*base, "--lr", -1)
+    assert "--lr: AdamW: lr: too large for parameters of float32" in refused(*base, "--lr", 1e39)
+    assert "--hidden: 6000000000000000001" in refused(*base, "--hidden", 10**18)
     assert "--hidden is for --model mlp; linear has no hidden layers" in refused(
         *base, "--model", "linear", "--hidden", 8
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,6 @@ _FOLDER = click.Path(file_okay=False, path_type=Path)
 _EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SEED = click.IntRange(min=0, max=2**64 - 1)
-_FRACTION = click.FloatRange(min=0, max=1, max_open=True)
-_PENALTY = click.FloatRange(min=0)
 _force = click.option(
     "--force", is_flag=True, help="Replace files that pyoptim did not write, but never an input."
 )
@@ -28,8 +27,49 @@ _force = click.option(
 
 if TYPE_CHECKING:
     _RowsOrAuto = click.ParamType[int | str]
+    _SomeSizes = click.ParamType[tuple[int, ...]]
 else:  # it takes a type from click 8.4 on only
-    _RowsOrAuto = click.ParamType
+    _RowsOrAuto = _SomeSizes = click.ParamType
+
+
+class _Number(click.FloatRange):
+    """A finite number of at least 0."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
+_NOT_NEGATIVE = _Number(min=0)
+_FRACTION = _Number(min=0, max=1, max_open=True)
+
+
+class _Sizes(_SomeSizes):
+    """Numbers of units, separated by commas."""
+
+    name = "sizes"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            sizes = tuple(int(part) for part in str(value).split(","))
+        except ValueError:
+            sizes = (0,)
+        if min(sizes) < 1:
+            example = "whole numbers of at least 1 such as 128,64"
+            self.fail(f"expected {example}, got {value!r}", param, ctx)
+        return sizes
 
 
 class _BatchSize(_RowsOrAuto):
@@ -157,7 +197,7 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     show_default=True,
     help="linear is for regression, softmax for classification, mlp for both.",
 )
-@click.option("--hidden", metavar="SIZES", help="Units of each hidden layer.  [default: 128,64]")
+@click.option("--hidden", type=_Sizes(), help="Units of each hidden layer.  [default: 128,64]")
 @click.option(
     "--activation",
     type=click.Choice(["relu", "tanh", "sigmoid", "gelu"]),
@@ -166,7 +206,7 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
 @click.option(
     "--optimizer", default="adamw", show_default=True, help="One of those pyoptim info lists."
 )
-@click.option("--lr", type=float, help="Learning rate.  [default: the optimizer's own]")
+@click.option("--lr", type=_NOT_NEGATIVE, help="Learning rate.  [default: the optimizer's own]")
 @click.option("--epochs", type=_COUNT, default=20, show_default=True)
 @click.option(
     "--batch-size",
@@ -183,8 +223,8 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     show_default=True,
     help="Share of the rows to hold out and measure on.",
 )
-@click.option("--l1", type=_PENALTY, default=0.0, help="Penalty on the size of weights.")
-@click.option("--l2", type=_PENALTY, default=0.0, help="Penalty on the square of weights.")
+@click.option("--l1", type=_NOT_NEGATIVE, default=0.0, help="Penalty on the size of weights.")
+@click.option("--l2", type=_NOT_NEGATIVE, default=0.0, help="Penalty on the square of weights.")
 @click.option(
     "--early-stop",
     type=_COUNT,
@@ -222,9 +262,9 @@ def train(
     Numbers are standardised (missing ones become the mean), dates and times become numbers, text
     becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
 
-    Ctrl-C, SIGTERM or a closed terminal ends training after the step that is under way and saves a checkpoint: the same command
-    with --resume goes on as if it had not been stopped. After the last epoch it waits until the
-    model is written. Once a model is written, checkpoints go.
+    Ctrl-C, SIGTERM or a closed terminal ends training after the step that is under way and saves a
+    checkpoint: the same command with --resume goes on as if it had not been stopped. After the last
+    epoch it waits until the model is written. Once a model is written, checkpoints go.
 
     With rows held out, the model has the weights of the epoch with the smallest validation loss.
 
@@ -255,7 +295,7 @@ def _target(target: str | None, data: Path, table: Any) -> str:
     )
 
 
-def _settings(hidden: str | None, activation: str | None, **options: Any) -> Any:
+def _settings(hidden: tuple[int, ...] | None, activation: str | None, **options: Any) -> Any:
     """Return the Settings that the options mean, checked before any file is read."""
     from pyoptim.cli.training import Settings
 
@@ -267,22 +307,10 @@ def _settings(hidden: str | None, activation: str | None, **options: Any) -> Any
     with settings_checked():
         find_rule(options["optimizer"])
     if hidden is not None:
-        options["hidden"] = _sizes(hidden)
+        options["hidden"] = hidden
     if activation is not None:
         options["activation"] = activation
     return Settings(**options)
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
-        raise UserError(
-            f"--hidden: expected whole numbers of at least 1 such as 128,64, got {text!r}"
-        )
-    return sizes
 
 
 @pyoptim.command()

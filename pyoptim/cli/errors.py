@@ -22,12 +22,16 @@ class UserError(click.ClickException):
 
 
 @contextmanager
-def settings_checked() -> Iterator[None]:
-    """Turn the library's errors about arguments, which are here the user's, into UserError."""
+def settings_checked(prefix: str = "") -> Iterator[None]:
+    """Turn the library's errors about arguments, which are here the user's, into UserError.
+
+    A prefix names the option that the arguments come from.
+    """
     try:
         yield
     except (ValueError, MemoryError) as error:
-        raise UserError(str(error) or "there is not enough memory for that") from None
+        reason = str(error) or "there is not enough memory for that"
+        raise UserError(f"{prefix}{reason}") from None
 
 
 @contextmanager

@@ -71,7 +71,11 @@ def escaped_errors() -> Iterator[None]:
 
 
 def _show_error(error: click.ClickException, _: object = None) -> None:
-    """Write an error to stderr; where that is closed, broken or full, the status is left."""
+    """Write an error to stderr; where that is closed, broken or full, the status is left.
+
+    A wrong value of an option is one line, without how the command is used.
+    """
     text = io.StringIO()
-    type(error).show(error, text)
+    wrong = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
+    (click.ClickException if wrong else type(error)).show(error, text)
     say(text.getvalue().removesuffix("\n"), err=True)

@@ -103,8 +103,9 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
     What may be written has been checked by `Out.check`.
     """
     problem = prepare(table, question, settings)
-    with settings_checked():
+    with settings_checked("--hidden: " if settings.model == "mlp" else ""):
         model = _make_model(problem, settings)
+    with settings_checked():
         trainer, saving = _make_trainer(model, problem, settings, out.checkpoints)
         former: set[str] = set()
         if settings.resume:
@@ -227,7 +228,7 @@ def _choose_task(wanted: str, model: str, answers: Any) -> Task:
 def _split(rows: int, settings: Settings) -> tuple[Array, Array]:
     if settings.validation == 0:
         return np.arange(rows), np.arange(0)
-    with settings_checked():
+    with settings_checked("--validation: "):
         return split_rows(rows, settings.validation, settings.seed)
 
 
@@ -254,9 +255,11 @@ def _make_trainer(
     if settings.early_stop is not None:
         stopping = po.train.EarlyStopping(patience=settings.early_stop)
     saving = po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)
+    with settings_checked("--lr: "):
+        made = optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr)
     trainer = po.train.Trainer(
         model,
-        optimizer=optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr),
+        optimizer=made,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         seed=settings.seed,

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from pyoptim.checks import as_count
+from pyoptim.checks import as_count, as_share
 from pyoptim.parameters import Array
 
 Shuffle: TypeAlias = bool | Literal["blocks"]
@@ -41,9 +41,10 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
     Raises
     ------
     ValueError
-        If one of the two would be empty, or the seed is out of range.
+        If one of the two would be empty, or the fraction or the seed is out of range.
     """
     seed = as_count("seed", seed, 2**64 - 1, least=0)
+    fraction = as_share("validation", fraction)
     held_out = round(rows * fraction)
     if not 0 < held_out < rows:
         raise ValueError(
