@@ -163,7 +163,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a manifest with a key twice": (
         lambda p: replaced(p / "manifest.json", b'"lr": ', b'"lr": 1, "lr": '),
-        "a key stands there twice",
+        "the key 'lr' comes twice",
     ),
     "a deep manifest": (
         lambda p: (p / "manifest.json").write_text("[" * 100_000),

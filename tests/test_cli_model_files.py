@@ -31,9 +31,10 @@ def test_mean_and_scale_must_standardise(mean: float, scale: float) -> None:
         target_from_json({**AMOUNT, "mean": mean, "scale": scale})
 
 
-def predict(model: Any, target: dict[str, Any], folder: Path) -> Any:
-    """Return what predict makes of a model with this target."""
-    metadata = {"pyoptim.columns": json.dumps([COLUMN]), "pyoptim.target": json.dumps(target)}
+def predict(model: Any, target: object, folder: Path, columns: object = (COLUMN,)) -> Any:
+    """Return what predict makes of a model with this target, and these columns."""
+    texts = [part if isinstance(part, str) else json.dumps(part) for part in (columns, target)]
+    metadata = dict(zip(("pyoptim.columns", "pyoptim.target"), texts, strict=True))
     model.save(folder / "model.safetensors", metadata)
     data = folder / "data.csv"
     data.write_text("a\n1\n2\n")
@@ -74,3 +75,49 @@ def test_a_model_of_another_kind_is_one_line(
 )
 def test_models_that_fit_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
     assert predict(model, target, tmp_path).exit_code == 0
+
+
+CATEGORY = {"name": "a", "kind": "text", "values": ["1", "2"]}
+TWO_COLUMNS = [COLUMN, {**COLUMN, "name": "b"}]
+
+
+@pytest.mark.parametrize(
+    ("columns", "target", "fault"),
+    [
+        ([COLUMN, COLUMN], LABELS, "columns: 'a' comes twice"),
+        ([{**CATEGORY, "values": ["1", "1"]}], LABELS, "values: '1' comes twice"),
+        (TWO_COLUMNS, {**LABELS, "values": ["no", "no"]}, "values: 'no' comes twice"),
+        (TWO_COLUMNS, {**LABELS, "column": "b"}, "columns and target: 'b' comes twice"),
+        (TWO_COLUMNS, json.dumps(LABELS)[:-1] + ', "task": "x"}', "the key 'task' comes twice"),
+        (TWO_COLUMNS, {**LABELS, "values": "no"}, "values: expected a list of texts"),
+        (TWO_COLUMNS, {**LABELS, "values": [0, 1]}, "values: expected a list of texts"),
+        (TWO_COLUMNS, {**LABELS, "values": ["no"]}, "values: expected at least 2, got 1"),
+        (TWO_COLUMNS, {**LABELS, "task": "guess"}, "task: expected "),
+        (TWO_COLUMNS, {**LABELS, "column": 7}, "column: expected text, got 7"),
+        (TWO_COLUMNS, {**LABELS, "sign": ">", "number": math.nan}, "number: expected a number"),
+        ([COLUMN, {**COLUMN, "name": None}], LABELS, "name: expected text, got None"),
+        ([COLUMN, {**COLUMN, "name": "b", "kind": "other"}], LABELS, "no column of a model is"),
+    ],
+    ids=str,
+)
+def test_columns_and_labels_are_texts_that_differ(
+    columns: object, target: object, fault: str, tmp_path: Path
+) -> None:
+    result = predict(po.models.MLP([2, 3, 2]), target, tmp_path, columns)
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exit_code == 2
+    assert f"{tmp_path / 'model.safetensors'}: its columns cannot be read (" in result.output
+    assert fault in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_a_model_file_has_each_key_of_its_configuration_once(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = po.models.EmbeddingMLP({"a": 3}, hidden=[2])
+    config = json.dumps({"kind": model.kind, **model.config()}).replace(
+        '"a": [', '"a": [9, 3], "a": ['
+    )
+    tensors = {**model.params, **model.buffers}
+    po.checkpoint.save_safetensors(path, tensors, {"pyoptim.model": config})
+    with pytest.raises(po.CheckpointError, match="the key 'a' comes twice"):
+        po.models.load(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import Any
 
 LARGEST = 2**25  # characters
@@ -30,7 +31,7 @@ def parse_json(
     Raises
     ------
     ValueError
-        If it is no JSON, larger, or so deep that it cannot be read.
+        If it is no JSON, larger, or so deep that it cannot be read, or a key of a dict comes twice.
 
     Examples
     --------
@@ -49,9 +50,18 @@ def parse_json(
             if values > most_values:
                 raise ValueError(f"more than {most_values} values of JSON")
     try:
-        return json.loads(text, **hooks)
+        return json.loads(text, **{"object_pairs_hook": _unique, **hooks})
     except RecursionError:
         raise ValueError("lists and dicts are nested too deep") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        times = Counter(key for key, _ in pairs)
+        twice = next(key for key in times if times[key] > 1)
+        raise ValueError(f"the key {twice!r} comes twice")
+    return found
 
 
 def shortened(value: object, longest: int = 200) -> str:

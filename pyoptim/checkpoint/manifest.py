@@ -125,7 +125,6 @@ def _parsed(data: bytes) -> Manifest:
         data.decode(),
         largest=LARGEST_HEADER,
         most_values=_MOST_VALUES,
-        object_pairs_hook=_unique,
         parse_constant=_no_constant,
     )
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
@@ -196,13 +195,6 @@ def is_whole(value: object) -> TypeGuard[int]:
 
 def _dumped(value: Any) -> str:
     return json.dumps(value, allow_nan=False)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
 
 
 def _no_constant(name: str) -> Any:

@@ -10,6 +10,7 @@ from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.cli.outputs import COLUMNS_KEY, MODEL_FILE, TARGET_KEY
 from pyoptim.errors import CheckpointError
 from pyoptim.tabular import Amount, Columns, Labels, target_from_json
+from pyoptim.tabular.values import check_unique
 
 _FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 
@@ -40,6 +41,7 @@ def read_trained(directory: Path) -> Trained:
     try:
         columns = Columns.from_json(parse_json(metadata[COLUMNS_KEY]))
         target = target_from_json(parse_json(metadata[TARGET_KEY]))
+        check_unique("columns and target", [*columns.names, target.target.column])
     except _FAULTS as error:
         fault = shortened(repr(error))
         raise CheckpointError(f"{path}: its columns cannot be read ({fault})") from None

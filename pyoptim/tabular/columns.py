@@ -15,10 +15,13 @@ from pyoptim.tabular.errors import TableError, check_fits_memory, listing
 from pyoptim.tabular.values import (
     Doubles,
     Kind,
+    check_unique,
     describe_type,
     kind_of,
     moments,
+    name_in,
     refuse_too_large,
+    texts_in,
     to_numbers,
     to_text,
 )
@@ -113,10 +116,12 @@ Column: TypeAlias = Number | Category
 
 def column_from_json(entry: Mapping[str, Any]) -> Column:
     """Return the column that `to_json` described."""
-    kind = Kind(entry["kind"])
+    kind, name = Kind(entry["kind"]), name_in(entry, "name")
     if kind is Kind.TEXT:
-        return Category(str(entry["name"]), tuple(map(str, entry["values"])))
-    return Number(str(entry["name"]), kind, *moments(entry))
+        return Category(name, texts_in(entry, least=1))
+    if kind in (Kind.EMPTY, Kind.OTHER):
+        raise ValueError(f"kind: no column of a model is {str(kind)!r}")
+    return Number(name, kind, *moments(entry))
 
 
 @dataclass
@@ -211,7 +216,9 @@ class Columns:
     @staticmethod
     def from_json(entries: list[dict[str, Any]]) -> Columns:
         """Return the columns that `to_json` described."""
-        return Columns(tuple(column_from_json(entry) for entry in entries))
+        columns = Columns(tuple(column_from_json(entry) for entry in entries))
+        check_unique("columns", columns.names)
+        return columns
 
 
 def _fit_column(name: str, column: Any, rows: Rows, report: FitReport) -> Column | None:

@@ -23,8 +23,10 @@ from pyoptim.tabular.values import (
     is_whole,
     kind_of,
     moments,
+    name_in,
     nan_to_null,
     refuse_too_large,
+    texts_in,
     to_numbers,
     to_text,
 )
@@ -220,9 +222,15 @@ def _labels(target: Target, column: Any) -> tuple[str, ...]:
 
 def target_from_json(entry: Mapping[str, Any]) -> Labels | Amount:
     """Return the target that `to_json` described."""
-    target = Target(str(entry["column"]), str(entry["sign"]), float(entry["number"]))
+    column, sign = name_in(entry, "column"), name_in(entry, "sign")
+    target = Target(column, sign, float(entry["number"]))
+    if math.isnan(target.number):
+        raise ValueError("number: expected a number, got nan")
     if target.sign and target.sign not in _COMPARISONS:
         raise ValueError(f"unknown comparison {target.sign!r}")
-    if entry["task"] == "classification":
-        return Labels(target, tuple(map(str, entry["values"])))
+    task = entry["task"]
+    if task == "classification":
+        return Labels(target, texts_in(entry, least=2))
+    if task != "regression":
+        raise ValueError(f"task: expected 'classification' or 'regression', got {task!r}")
     return Amount(target, *moments(entry))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -125,3 +126,29 @@ def moments(entry: Mapping[str, Any]) -> tuple[float, float]:
             f"expected a finite mean and a finite scale above 0, got {mean:g} and {scale:g}"
         )
     return mean, scale
+
+
+def name_in(entry: Mapping[str, Any], key: str) -> str:
+    """Return a text in a column's description."""
+    name = entry[key]
+    if not isinstance(name, str):
+        raise TypeError(f"{key}: expected text, got {name!r}")
+    return name
+
+
+def texts_in(entry: Mapping[str, Any], least: int) -> tuple[str, ...]:
+    """Return the values in a column's description, which are different texts."""
+    values = entry["values"]
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("values: expected a list of texts")
+    if len(values) < least:
+        raise ValueError(f"values: expected at least {least}, got {len(values)}")
+    check_unique("values", values)
+    return tuple(values)
+
+
+def check_unique(what: str, texts: Sequence[str]) -> None:
+    """Refuse texts of which one comes twice."""
+    twice = next((text for text, times in Counter(texts).items() if times > 1), None)
+    if twice is not None:
+        raise ValueError(f"{what}: {twice!r} comes twice")
