@@ -163,6 +163,54 @@ def test_the_training_file_in_the_working_directory(run: Run) -> None:
     assert contents() == {"metrics.csv": TABLE.encode()}
 
 
+HEADER = b"epoch,loss,lr,seconds\n"
+TABLES = {  # of the user, though their columns are those of a trainer
+    "plain": HEADER + b"1,0.5,0.01,2.0\n",
+    "quoted": b'"epoch","loss","lr","seconds"\n1,0.5,0.01,2.0\n',
+    "text": HEADER + b"1,0.5,0.01,good\n",
+    "notes": b'"epoch",loss,lr,seconds\n1,0.5,0.01,2.0\n# the best run\n',
+    "cut": b'"epoch",loss,lr,seconds\n1,0.5,0.0',
+    "spaces": b'"epoch", loss, lr, seconds\n1,0.5,0.01,2.0\n',
+    "alone": b'"epoch"\n1\n',
+}
+
+
+@pytest.mark.parametrize("content", TABLES.values(), ids=TABLES)
+def test_tables_with_the_columns_of_a_history_stay(content: bytes, run: Run) -> None:
+    path = Path("proj", "metrics.csv")
+    path.parent.mkdir()
+    path.write_bytes(content)
+    assert "did not write it" in run("train", "data.csv", *TRAIN, "--out", "proj", status=2)
+    with pytest.raises(FileExistsError):
+        a_history().to_csv(path)
+    with pytest.raises(FileExistsError):
+        fit(CSVLogger(path))
+    assert path.read_bytes() == content
+
+
+def test_histories_read_as_any_table(run: Run) -> None:
+    from pyarrow.csv import read_csv
+
+    run("train", "data.csv", *TRAIN, "--out", "proj")
+    names = ["epoch", "loss", "val_loss", "lr", "seconds"]
+    assert read_csv("proj/metrics.csv").column_names == names
+    assert History.read_csv("proj/metrics.csv").columns == names
+    assert np.genfromtxt("proj/metrics.csv", delimiter=",", names=True).dtype.names == tuple(names)
+
+
+@pytest.mark.parametrize(
+    "rows", [[], [{"a,b": 1.5, 'c"d': 2.0, "e\nf": 3.0, "g": 4.0}]], ids=["none", "one"]
+)
+def test_histories_of_any_columns_are_replaced(rows: list[Any], tmp_path: Path) -> None:
+    history = History()
+    history.rows += rows
+    path = tmp_path / "log.csv"
+    history.to_csv(path)
+    history.to_csv(path, overwrite=not rows)
+    if rows:
+        assert History.read_csv(path) == history
+
+
 @pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"epoch,loss,val_loss\n1,2,3\n", b"\x89PNG..."])
 @pytest.mark.parametrize("name", OWN)
 def test_files_of_the_user_are_replaced_by_force_only(
@@ -231,6 +279,21 @@ def test_predictions_replace_predictions(trained: Run) -> None:
     trained("predict", "model", "data.csv", "--out", "notes.csv", status=2)
     assert Path("notes.csv").read_text() == first
     assert {path.name for path in Path().iterdir()} == {"data.csv", "model", "notes.csv"}
+
+
+def test_probabilities_replace_probabilities_of_pyoptim_only(run: Run) -> None:
+    Path("data.csv").write_text("x,y\n" + "".join(f"{i},{i % 2}\n" for i in range(40)))
+    run("train", "data.csv", "--target", "y", "--epochs", 1, "--hidden", 2, "--out", "model")
+    command = ("predict", "model", "data.csv", "--proba", "--out", "p.csv")
+    for quote in ("", '"'):
+        mine = f"{quote}prediction{quote},{quote}P(0){quote},{quote}P(1){quote}\n0,1,0\n"
+        Path("p.csv").write_text(mine)
+        assert "did not write it" in run(*command, status=2)
+        assert Path("p.csv").read_text() == mine
+    Path("p.csv").unlink()
+    run(*command)
+    run(*command)
+    assert Path("p.csv").read_text().startswith('"prediction",P(0),P(1)\n')
 
 
 def test_predictions_that_fail_leave_the_file_before(

@@ -248,7 +248,7 @@ def test_the_history_is_a_table(tmp_path: Path) -> None:
     history, _ = run([3, 2], patience=5)
     history.to_csv(tmp_path / "metrics.csv")
     lines = (tmp_path / "metrics.csv").read_text().splitlines()
-    assert lines[0] == "epoch,loss,val_loss,lr,seconds"
+    assert lines[0] == '"epoch",loss,val_loss,lr,seconds'
     assert lines[2].startswith("2,0.0,2,0.0,")
     assert "val_loss" in history
     assert "val_accuracy" not in history

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TextIO
 
 from pyoptim._utils.atomic import is_stream
 from pyoptim._utils.text import shown
 
 ARGUMENT = "overwrite=True"  # how programs allow it
 OPTION = "--force"  # how users of the command line do
+
+_LONGEST_LINE = 2**20  # characters of a table's header
 
 
 def check_replaceable(
@@ -89,3 +94,39 @@ def has_marker(path: Path, marker: bytes, largest: int = 2**26) -> bool:
             return marker in file.read(largest)
     except OSError:
         return False
+
+
+def write_header(file: TextIO, columns: Sequence[str]) -> None:
+    """Write the header of a table, with the marker of those that pyoptim writes.
+
+    The first name alone is in quotes, which readers of CSV drop. Other programs quote all names, or
+    those that need it.
+
+    Examples
+    --------
+    >>> import sys
+    >>> write_header(sys.stdout, ["epoch", "loss", "lr"])
+    "epoch",loss,lr
+    """
+    first, *others = columns or [""]
+    csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="," if others else "\n").writerow(
+        [first]
+    )
+    if others:
+        csv.writer(file, lineterminator="\n").writerow(others)
+
+
+def own_header(path: Path) -> list[str] | None:
+    """Return the header of a table that pyoptim wrote; None for other files."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+            header = next(csv.reader(lines), [])
+            marked, quoted = io.StringIO(), io.StringIO()
+            write_header(marked, header)
+            csv.writer(quoted, quoting=csv.QUOTE_ALL, lineterminator="\n").writerow(header)
+            file.seek(0)
+            begin = file.read(len(marked.getvalue()))
+    except (OSError, ValueError, csv.Error):
+        return None
+    return header if begin == marked.getvalue() != quoted.getvalue() else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from pyoptim import plots
 from pyoptim._utils.atomic import check_writable, is_stream, naming, remove_abandoned
-from pyoptim._utils.ownership import OPTION, check_not_input, check_replaceable
+from pyoptim._utils.ownership import OPTION, check_not_input, check_replaceable, own_header
 from pyoptim.checkpoint import directory
 from pyoptim.checkpoint.files import is_safetensors
 from pyoptim.cli.errors import UserError
@@ -22,8 +21,6 @@ CHECKPOINTS = "checkpoints"  # a directory, while a run has not finished
 
 COLUMNS_KEY = "pyoptim.columns"  # in the metadata of models
 TARGET_KEY = "pyoptim.target"
-
-_LONGEST_LINE = 2**20  # characters of a header that is looked at
 
 
 class Out(NamedTuple):
@@ -98,13 +95,7 @@ def check_predictions(out: Path, inputs: list[Path], force: bool) -> None:
 
 
 def _is_predictions(path: Path) -> bool:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
-    except (OSError, ValueError, csv.Error):
-        return False
-    # A single column of this name may be anybody's: only probabilities are a marker.
-    first, *others = header or [""]
+    first, *others = own_header(path) or [""]
     return first == "prediction" and bool(others) and all(map(_is_probability, others))
 
 

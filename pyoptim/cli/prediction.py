@@ -11,6 +11,7 @@ import numpy as np
 from pyarrow import compute
 
 from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.ownership import write_header
 from pyoptim.cli.errors import UserError
 from pyoptim.cli.files import Trained, read_trained
 from pyoptim.cli.metrics import quality
@@ -33,12 +34,19 @@ def predict_table(directory: Path, data: Path, out: Path | None, probabilities: 
         with stdout_checked() as stdout:
             _write(stdout, trained, predicted, shares)
     else:
-        replace_text(out, lambda file: _write(file, trained, predicted, shares))
+        replace_text(out, lambda file: _write(file, trained, predicted, shares, marked=True))
     if trained.target.target.column in table.column_names:
         say(_measure(trained, table, predicted), err=True)
 
 
-def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | None) -> None:
+def _write(
+    file: TextIO,
+    trained: Trained,
+    predicted: Array,
+    shares: Array | None,
+    *,
+    marked: bool = False,
+) -> None:
     writer = csv.writer(file, lineterminator="\n")
     if isinstance(trained.target, Labels):
         columns: list[Iterable[Any]] = [trained.target.decode(predicted)]
@@ -48,7 +56,10 @@ def _write(file: TextIO, trained: Trained, predicted: Array, shares: Array | Non
     if shares is not None and isinstance(trained.target, Labels):
         header += [f"P({label})" for label in trained.target.values]
         columns += [[f"{share:.6f}" for share in column] for column in np.transpose(shares)]
-    writer.writerow(header)
+    if marked and len(header) > 1:  # the name of a single column may be in anybody's quotes
+        write_header(file, header)
+    else:
+        writer.writerow(header)
     writer.writerows(zip(*columns, strict=True))
 
 

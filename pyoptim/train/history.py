@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pyoptim._utils.atomic import replace_text
 from pyoptim._utils.equality import same_values
-from pyoptim._utils.ownership import check_replaceable
+from pyoptim._utils.ownership import check_replaceable, own_header, write_header
 from pyoptim._utils.text import listed, shown
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class History:
         replace_text(path, self._write)
 
     def _write(self, file: TextIO) -> None:
+        write_header(file, self.columns)
         writer = csv.DictWriter(file, self.columns, restval="nan", lineterminator="\n")
-        writer.writeheader()
         writer.writerows(self.rows)
 
     @classmethod
@@ -148,16 +148,17 @@ class History:
         return f"History({len(self)} epochs{reason}; {last})"
 
 
-def is_history(path: Path, columns: Sequence[str] | None = None) -> bool:
-    """Return whether a file is the history of a trainer, or has these columns."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header = next(csv.reader([file.readline(_LONGEST_LINE)]), [])
-    except (OSError, ValueError, csv.Error):
-        return False
+def is_history(path: Path, columns: Sequence[str] = ()) -> bool:
+    """Return whether a file is a whole history of a trainer, or one of these columns."""
+    header = own_header(path)
     # Columns that only a resumed run has measured come after the others.
-    of_trainer = header[:2] == ["epoch", "loss"] and {"lr", "seconds"} <= set(header)
-    return of_trainer or (columns is not None and header == list(columns))
+    if header is None or (header[:2] != ["epoch", "loss"] and header != list(columns)):
+        return False
+    try:
+        History.read_csv(path)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _Lines:
