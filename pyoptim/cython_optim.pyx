@@ -11,7 +11,7 @@ from libcpp.pair cimport pair
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from pyoptim.checks import as_count
+from pyoptim.checks import LARGEST_COUNT, as_count
 from pyoptim.optimizer import Optimizer as PythonOptimizer
 
 
@@ -164,7 +164,7 @@ cdef int evaluate_schedules(Stepper self, size_t ahead) except -1 with gil:
                 (index, [(name.encode(), value) for name, value in group.scheduled_at(step)])
                 for index, group in enumerate(groups)
             ]
-            for step in range(first, first + ahead)
+            for step in range(first, min(first + ahead, LARGEST_COUNT + 1))
         ]
     finally:
         driver.set_asking(False)

@@ -481,3 +481,22 @@ def test_the_module_of_the_page_finds_the_optimum(built: Path) -> None:
     fit(Stepper(optimizer, [grad], schedule_steps=100), x, x @ best, w, grad, steps=500)
     assert optimizer.steps == 500
     assert np.abs(w - best).max() < 1e-6
+
+
+def test_a_stepper_makes_the_last_step_that_counts_and_no_more() -> None:
+    asked = []
+
+    def rate(step: int) -> float:
+        asked.append(step)
+        return 0.5
+
+    w = np.ones(3, np.float32)
+    opt = po.SGD([w], lr=rate)
+    opt.load_state_dict({**opt.state_dict(), "step": 2**53 - 1, "params.0.step": 2**53 - 1})
+    stepper = Stepper(opt, [np.ones(3, np.float32)], schedule_steps=16)
+    assert stepper.run(1) == 1
+    assert w.tolist() == [0.5] * 3
+    with pytest.raises(RuntimeError, match=r"expected a count below 2\^53"):
+        stepper.run(1)
+    assert w.tolist() == [0.5] * 3
+    assert max(asked) == 2**53

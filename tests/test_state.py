@@ -24,6 +24,7 @@ from reference import (
 )
 
 import pyoptim as po
+from pyoptim.matrix import RULES as MATRIX_RULES
 
 SIZES = (70, 35, 40)
 
@@ -372,3 +373,30 @@ def test_other_variant_loads_or_is_refused() -> None:
         with pytest.raises(ValueError, match="|".join(only)):
             mine.load_state_dict({**mine.state_dict(), **settings})
         assert contents(mine) == before
+
+
+@pytest.mark.parametrize("name", [*(r.name for r in po.rules()), *(r.name for r in MATRIX_RULES)])
+def test_no_step_counts_past_the_largest_count(name: str) -> None:
+    def made() -> tuple[Any, list[Any]]:
+        arrays = [np.full((3, 2), value, np.float32) for value in (1.0, 2.0)]
+        return getattr(po, name)(arrays), arrays
+
+    grads = [np.full((3, 2), 0.5, np.float32)] * 2
+    optimizer, arrays = made()
+    optimizer.step(grads)
+    state = optimizer.state_dict()
+    counts = [key for key in state if key == "step" or key.endswith(".step")]
+    assert len(counts) == 3
+    for largest in (counts, counts[:1], counts[1:2], counts[2:]):
+        optimizer.load_state_dict({**state, **dict.fromkeys(largest, 2**53 - 1)})
+        assert optimizer.step(grads).step in (2**53, 2)
+        before = [array.copy() for array in arrays], optimizer.state_dict()
+        with pytest.raises(RuntimeError, match=r"expected a count below 2\^53"):
+            optimizer.step(grads)
+        assert all(map(np.array_equal, arrays, before[0]))
+        after = optimizer.state_dict()
+        assert all(np.array_equal(after[key], value) for key, value in before[1].items())
+    other, _ = made()
+    other.load_state_dict({**state, **dict.fromkeys(counts, 2**53)})
+    with pytest.raises(RuntimeError, match=r"expected a count below 2\^53"):
+        other.step(grads)

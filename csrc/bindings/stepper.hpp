@@ -91,7 +91,7 @@ class Driver {
         all[i].rows = rows[i];
         all[i].row_count = counts[i];
         check_rows(i, all[i]);
-        size = rows_[i] > 0 ? size / rows_[i] * counts[i] : 0;
+        size = size_of_rows(size, rows_[i], counts[i]);
       }
       check_overlap(i, grads[i], size);
     }
@@ -180,12 +180,19 @@ class Driver {
   }
 
   void check_overlap(std::size_t index, const void* grad, std::size_t size) const {
-    if (grad != nullptr && engine_->overlaps(grad, size * item_size(engine_->tensor(index).dtype)))
+    if (grad == nullptr) return;
+    const std::size_t item = item_size(engine_->tensor(index).dtype);
+    if (!has_addresses(grad, size, item))
+      check_addresses("gradient " + std::to_string(index), grad, size, item);
+    if (engine_->overlaps(grad, size * item))
       throw std::invalid_argument("gradient " + std::to_string(index) +
                                   " overlaps a parameter or a state in memory");
   }
 
   void check_rows(std::size_t index, const Gradient& grad) const {
+    if (!has_addresses(grad.rows, grad.row_count, sizeof *grad.rows))
+      check_addresses("the rows of gradient " + std::to_string(index), grad.rows, grad.row_count,
+                      sizeof *grad.rows);
     const auto* const end = grad.rows + grad.row_count;
     const auto limit = std::int64_t(rows_[index]);
     const auto* const wrong =

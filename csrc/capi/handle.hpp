@@ -92,8 +92,6 @@ inline void add_setting(Settings& settings, const char* given, double value) {
   settings.emplace_back(std::move(name), value);
 }
 
-constexpr std::int64_t most_steps = std::int64_t{1} << 53;  // all of them are doubles, too
-
 /// Throws unless it can be a number of steps.
 inline void check_steps(const char* what, std::int64_t steps) {
   if (steps < 0 || steps > most_steps)
@@ -101,8 +99,14 @@ inline void check_steps(const char* what, std::int64_t steps) {
                                 std::to_string(steps));
 }
 
+/// Throws unless so many items can be where the pointer leads to.
+template <class T>
+void check_list(const T* given, std::size_t count, const char* what) {
+  if (count > 0) check_addresses(what, &at(given, what), count, sizeof(T));
+}
+
 inline Settings settings_of(const pyoptim_setting* given, std::size_t count) {
-  if (count > 0) at(given, "settings");
+  check_list(given, count, "settings");
   Settings settings;
   for (std::size_t i = 0; i < count; ++i) add_setting(settings, given[i].name, given[i].value);
   return settings;

@@ -80,11 +80,12 @@ pyoptim_status pyoptim_add_buffer(pyoptim_optimizer* optimizer, const char* name
     if (!dtype)
       throw std::invalid_argument(spec.name + ": parameters must be float32, float64 or bfloat16");
     spec.dtype = *dtype;
-    if (ndim > 0) at(shape, "the shape");
+    check_list(shape, ndim, (spec.name + ": the shape").c_str());
     spec.shape.assign(shape, shape + ndim);
     spec.size = size_of(spec.name, spec.shape, item_size(*dtype));
     spec.data = data;
     if (spec.size > 0 && data == nullptr) throw std::invalid_argument(spec.name + ": data is NULL");
+    check_addresses(spec.name, data, spec.size, item_size(*dtype));
     if (reinterpret_cast<std::uintptr_t>(data) % item_size(*dtype) != 0)
       throw std::invalid_argument(spec.name + ": data is not aligned to its type");
     std::vector<std::size_t> kept = spec.shape;

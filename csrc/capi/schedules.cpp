@@ -15,10 +15,12 @@ schedules::Argument argument_of(const pyoptim_argument& given) {
   argument.name = text(given.name, "the name of an argument");
   if (given.schedules != nullptr) {
     argument.kind = Kind::schedules;
+    check_list(given.schedules, given.count, given.name);
     for (std::size_t i = 0; i < given.count; ++i)
       argument.schedules.push_back(at(given.schedules[i], given.name).value);
   } else if (given.numbers != nullptr) {
     argument.kind = Kind::numbers;
+    check_list(given.numbers, given.count, given.name);
     argument.numbers.assign(given.numbers, given.numbers + given.count);
   } else if (given.word != nullptr) {
     argument.kind = Kind::word;
@@ -39,7 +41,7 @@ pyoptim_status pyoptim_schedule_create(const char* name, const pyoptim_argument*
                                        size_t count, pyoptim_schedule** made) {
   return guarded([&] {
     at(made, "made") = nullptr;
-    if (count > 0) at(arguments, "arguments");
+    check_list(arguments, count, "arguments");
     std::vector<schedules::Argument> given;
     for (std::size_t i = 0; i < count; ++i) given.push_back(argument_of(arguments[i]));
     *made =

@@ -132,7 +132,7 @@ pyoptim_status pyoptim_set_schedules(pyoptim_optimizer* optimizer, size_t group,
                                      const pyoptim_argument* settings, size_t count) {
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     check_index(group, engine.group_count(), "group");
-    if (count > 0) at(settings, "settings");
+    check_list(settings, count, "settings");
     Settings values;
     std::vector<Scheduled> made;
     for (std::size_t i = 0; i < count; ++i) {

@@ -15,6 +15,8 @@ void check_array(const Optimizer& engine, const Tensor& tensor, const void* valu
   if (reinterpret_cast<std::uintptr_t>(values) % item != 0)
     throw std::invalid_argument("gradient " + std::to_string(index) +
                                 " is not aligned to its type");
+  if (!has_addresses(values, size, item))
+    check_addresses("gradient " + std::to_string(index), values, size, item);
   if (engine.overlaps(values, size * item))
     throw std::invalid_argument("gradient " + std::to_string(index) +
                                 " overlaps a parameter or a state in memory");
@@ -42,6 +44,7 @@ void check_rows(const pyoptim_optimizer& handle, const pyoptim_gradient& grad, s
     throw std::invalid_argument(name + ": values is NULL");
   if (reinterpret_cast<std::uintptr_t>(grad.rows) % alignof(std::int64_t) != 0)
     throw std::invalid_argument(name + ": rows are not aligned to their type");
+  check_addresses(name + ": rows", grad.rows, grad.row_count, sizeof *grad.rows);
   for (std::size_t i = 0; i < grad.row_count; ++i)
     if (grad.rows[i] < 0 || std::uint64_t(grad.rows[i]) >= shape[0])
       throw std::invalid_argument(name + ": there is no row " + std::to_string(grad.rows[i]) +
@@ -58,7 +61,7 @@ void check_gradients_of_rows(pyoptim_optimizer& handle, const pyoptim_gradient* 
         throw std::invalid_argument(std::string(engine.rule_name()) +
                                     " takes no gradients of rows with these options");
       check_rows(handle, grad, i);
-      size = handle.shapes[i][0] == 0 ? 0 : size / handle.shapes[i][0] * grad.row_count;
+      size = size_of_rows(size, handle.shapes[i][0], grad.row_count);
     }
     if (grad.values != nullptr) check_array(engine, engine.tensor(i), grad.values, size, i);
     handle.by_rows[i] = {grad.values, grad.rows, grad.row_count};

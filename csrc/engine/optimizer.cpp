@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <new>
 #include <stdexcept>
 
 #include "engine/dispatch.hpp"
@@ -77,6 +79,14 @@ std::size_t item_size(StoredType type) {
       return 2;
   }
   return 0;
+}
+
+void check_addresses(const std::string& what, const void* data, std::size_t count,
+                     std::size_t item) {
+  if (!has_addresses(data, count, item))
+    throw std::invalid_argument(what +
+                                ": reaches past the end of the address space, got a size of " +
+                                std::to_string(count));
 }
 
 DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
@@ -267,7 +277,10 @@ void Optimizer::check_overlap(const std::vector<GroupSpec>& specs) {
     for (const TensorSpec& tensor : group.tensors) all.push_back(&tensor);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const auto begin = reinterpret_cast<std::uintptr_t>(all[i]->data);
-    const std::size_t bytes = all[i]->size * item_size(all[i]->dtype);
+    const std::size_t item = item_size(all[i]->dtype), bytes = all[i]->size * item;
+    check_addresses(all[i]->name, all[i]->data, all[i]->size, item);
+    // Arrays that are kept have at most 8 bytes an element, also of parameters that follow another.
+    if (all[i]->size > PTRDIFF_MAX / 8) throw std::bad_alloc();
     if (bytes > 0) extents_.push_back({begin, begin + bytes, i});
   }
   std::sort(extents_.begin(), extents_.end(),
@@ -367,6 +380,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
         "the parameters are at their evaluation points; call train() before the next step");
   if (!std::isfinite(grad_scale))
     throw std::invalid_argument("grad_scale must be finite, got " + text(grad_scale));
+  check_counts(grads);
   if (options_.extras.zero_grads) check_apart(grads);
   StepInfo info;
   info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
@@ -400,6 +414,19 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   }
   info.step = steps_;
   return info;
+}
+
+void Optimizer::check_counts(const void* const* grads) const {
+  const auto refuse = [](const std::string& what, std::int64_t steps) {
+    throw std::runtime_error(what +
+                             ": expected a count below 2^53, after which there is no step, " +
+                             "got " + std::to_string(steps));
+  };
+  if (steps_ >= most_steps) refuse("the number of steps", steps_);
+  for (std::size_t i = 0; i < tensors_.size(); ++i)
+    if (const std::int64_t steps = tensors_[i].steps;
+        grads[i] != nullptr && (steps < 0 || steps >= most_steps))
+      refuse("the step count of parameter " + std::to_string(i), steps);
 }
 
 double Optimizer::clip_factor(double norm) const {

@@ -80,6 +80,25 @@ PYOPTIM_API void check_range(const std::string& what, const Range& range, double
 
 PYOPTIM_API std::size_t item_size(StoredType type);
 
+/// Whether an array of so many items ends before the address space does.
+inline bool has_addresses(const void* data, std::size_t count, std::size_t item) {
+  std::size_t bytes = 0;
+  std::uintptr_t end = 0;
+  return !__builtin_mul_overflow(count, item, &bytes) && bytes <= PTRDIFF_MAX &&
+         !__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(data), bytes, &end);
+}
+/// Throws std::invalid_argument unless it does; `what` is what the error calls the array.
+PYOPTIM_API void check_addresses(const std::string& what, const void* data, std::size_t count,
+                                 std::size_t item);
+/// The elements of `count` rows of a tensor that has `rows`; SIZE_MAX if a size cannot be so large.
+inline std::size_t size_of_rows(std::size_t tensor_size, std::size_t rows, std::size_t count) {
+  std::size_t size = 0;
+  return rows != 0 && __builtin_mul_overflow(tensor_size / rows, count, &size) ? SIZE_MAX : size;
+}
+
+/// The largest count of steps: up to it a double counts exactly.
+constexpr std::int64_t most_steps = std::int64_t{1} << 53;
+
 class PYOPTIM_API Optimizer {
  public:
   /// Throws std::invalid_argument for an unknown rule or setting, one out of range, or tensors
@@ -89,7 +108,8 @@ class PYOPTIM_API Optimizer {
   /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
   /// as it is. Gradients are multiplied by grad_scale, clipped, and never written but by
   /// zero_grads. Throws std::invalid_argument, and changes nothing, for a grad_scale that is not
-  /// finite, and for gradients that overlap and are to be zeroed.
+  /// finite, and for gradients that overlap and are to be zeroed; std::runtime_error for a step
+  /// past `most_steps`.
   StepInfo step(const void* const* grads, double grad_scale = 1);
   /// The same, where gradients may be of some rows, whose numbers must be below the length of
   /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
@@ -196,6 +216,8 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
   /// What gradients of this norm are to be multiplied by.
   [[nodiscard]] double clip_factor(double norm) const;
+  /// Throws if a step would count past `most_steps`.
+  void check_counts(const void* const* grads) const;
   /// Throws if gradients overlap, which are to be set to 0.
   void check_apart(const void* const* grads) const;
   void plan(const void* const* grads, double scale);

@@ -17,6 +17,7 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.catalog import rules
+from pyoptim.checks import LARGEST_COUNT
 from pyoptim.extras import native_options
 from pyoptim.matrix.products import Workspace
 from pyoptim.matrix.rule import (
@@ -371,6 +372,7 @@ class MatrixEngine:
     def step(self, grads: Any, grad_scale: float) -> _core.StepInfo:
         with np.errstate(all="ignore"):
             given = self._given(grads)
+            self._check_counts(given)
             self._rehearse(given)
             before = self.steps
             for array in self._grads:
@@ -409,6 +411,15 @@ class MatrixEngine:
                     twin.steps = steps
                     self._update(twin, group.settings)
                 self._rehearsed.add(kind)
+
+    def _check_counts(self, grads: list[Any]) -> None:
+        """Raise RuntimeError if a matrix would count past the largest number of steps."""
+        for matrix in (matrix for group in self._groups for matrix in group.matrices):
+            if grads[matrix.index] is not None and matrix.steps >= LARGEST_COUNT:
+                raise RuntimeError(
+                    f"the step count of {self._names[matrix.index]}: expected a count below 2^53, "
+                    f"after which there is no step, got {matrix.steps}"
+                )
 
     def _check_range(self, steps: int) -> None:
         """Raise ValueError, and count `steps` as before, for a gradient that overflows float32."""

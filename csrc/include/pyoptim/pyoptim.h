@@ -15,7 +15,8 @@
  * this is not allowed, for an unknown name and for a number that is out of range,
  * PYOPTIM_ERROR_MEMORY if memory runs out, and PYOPTIM_ERROR_INTERNAL for a mistake of the library.
  * Further errors are listed with each function. Numbers in messages are the shortest decimals that
- * read back as the same number, whatever the locale.
+ * read back as the same number, whatever the locale. Control characters, and others that are
+ * invisible, are escaped in them, as those of a name that a message quotes: "\x1b".
  *
  * Threads: different optimizers and schedules may be used at the same time. Calls on one optimizer
  * wait for each other; its arrays, states and gradients must not be written by others during a
@@ -185,8 +186,9 @@ typedef struct pyoptim_step_info {
  * grad_scale, which is finite, and only read unless there is zero_grads. `info` may be NULL.
  * PYOPTIM_ERROR_ARGUMENT: a gradient is misaligned or overlaps a parameter, a state or, with
  * zero_grads, another gradient; grads is NULL and no gradient is bound; a schedule gives a number
- * out of range. PYOPTIM_ERROR_STATE: parameters are at their evaluation points. Any status: a
- * function of a schedule failed with it. */
+ * out of range. PYOPTIM_ERROR_STATE: parameters are at their evaluation points, or 2^53 steps were
+ * made, of the optimizer or of a buffer that has a gradient. Any status: a function of a schedule
+ * failed with it. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_step(pyoptim_optimizer *optimizer, const void *const *grads,
                                            double grad_scale, pyoptim_step_info *info);
 
