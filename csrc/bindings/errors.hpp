@@ -4,25 +4,27 @@
 #include <Python.h>
 
 #include "engine/errors.hpp"
+#include "engine/text.hpp"
 
 namespace pyoptim::bindings {
 
 /// Raises in Python what is being handled in C++.
 inline void raise_in_python() noexcept {
   const CaughtError error = caught_error();
+  char message[4096];
+  show(error.message, message, sizeof message);  // it may quote names of the caller's
   switch (error.kind) {
     case ErrorKind::index:
-      return PyErr_SetString(PyExc_IndexError, error.message);
+      return PyErr_SetString(PyExc_IndexError, message);
     case ErrorKind::argument:
-      return PyErr_SetString(PyExc_ValueError, error.message);
+      return PyErr_SetString(PyExc_ValueError, message);
     case ErrorKind::state:
-      return PyErr_SetString(PyExc_RuntimeError, error.message);
+      return PyErr_SetString(PyExc_RuntimeError, message);
     case ErrorKind::memory:
       PyErr_NoMemory();
       return;
     case ErrorKind::mistake:
-      PyErr_Format(PyExc_SystemError, "pyoptim: an internal error, %s; please report it",
-                   error.message);
+      PyErr_Format(PyExc_SystemError, "pyoptim: an internal error, %s; please report it", message);
   }
 }
 

@@ -1,26 +1,16 @@
 #include "capi/errors.hpp"
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "engine/errors.hpp"
+#include "engine/text.hpp"
 
 namespace pyoptim::capi {
 namespace {
 
 thread_local char last_message[1024] = "";
 thread_local FunctionCall* running = nullptr;
-
-/// How many bytes of a message fit, without half a character of UTF-8 at the end.
-std::size_t fitting(const char* message) {
-  constexpr std::size_t most = sizeof last_message - 1;
-  std::size_t size = strnlen(message, most + 1);
-  if (size <= most) return size;
-  for (size = most; size > 0 && (static_cast<unsigned char>(message[size]) & 0xC0U) == 0x80U;)
-    --size;
-  return size;
-}
 
 }  // namespace
 
@@ -42,9 +32,9 @@ FunctionCall::~FunctionCall() { running = outer_; }
 
 pyoptim_status failed(pyoptim_status status, const char* message,
                       std::weak_ptr<Cause> cause) noexcept {
-  const std::size_t size = fitting(message);
-  std::memmove(last_message, message, size);  // it may be the last message itself
-  last_message[size] = '\0';
+  char text[sizeof last_message];  // the message may be the last one itself
+  show(message, text, sizeof text);
+  std::memcpy(last_message, text, sizeof text);
   Failed& last = last_failed();
   ++last.count;
   last.cause = std::move(cause);

@@ -62,7 +62,7 @@ struct FunctionError {
   std::weak_ptr<Cause> cause;
 };
 
-/// Keeps the message for pyoptim_last_error(); cut off where it is very long.
+/// Keeps the message for pyoptim_last_error(), as it is shown; cut off where it is very long.
 pyoptim_status failed(pyoptim_status status, const char* message,
                       std::weak_ptr<Cause> cause = {}) noexcept;
 

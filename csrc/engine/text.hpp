@@ -1,6 +1,7 @@
-// Numbers as text and back. Neither depends on a locale, C's or C++'s.
+// Numbers as text and back, and text as it is shown. Nothing depends on a locale, C's or C++'s.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,5 +16,12 @@ PYOPTIM_API std::string text(float number);
 
 /// The number that a text begins with, past blanks, and cuts it off; nothing if there is none.
 std::optional<double> take_number(std::string_view& text);
+
+/// Writes text as it is shown to `to`, and a NUL behind it: control characters, C1 ones among them,
+/// marks of direction, other invisible characters and bytes that are no UTF-8 are escaped as in a
+/// string of Python, so that no terminal obeys them. Text that is too long for `size` bytes is cut
+/// between characters. Allocates nothing. Text that was shown already stays as it is.
+PYOPTIM_API void show(std::string_view text, char* to, std::size_t size) noexcept;
+PYOPTIM_API std::string shown(std::string_view text);
 
 }  // namespace pyoptim

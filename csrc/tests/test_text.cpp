@@ -1,4 +1,4 @@
-// Numbers in messages: the shortest text that reads back, whatever the locale.
+// Numbers in messages: the shortest text that reads back, whatever the locale. Names: escaped.
 #include <doctest.h>
 
 #include <bit>
@@ -64,6 +64,23 @@ TEST_CASE("a number is the shortest text that reads back") {
     CHECK(std::strtod(text(number).c_str(), nullptr) == number);
     const auto narrow = float(std::ldexp(number, -std::ilogb(number) % 100));
     CHECK(std::strtof(text(narrow).c_str(), nullptr) == narrow);
+  }
+}
+
+TEST_CASE("names are shown with what a terminal would obey escaped") {
+  const std::string name = "a\x1b[31m\r\n\t\x7f\u009b\u202e\u200b\U000E0001\u00e4\U0001F600'\\";
+  const std::string escaped =
+      "a\\x1b[31m\\r\\n\\t\\x7f\\x9b\\u202e\\u200b\\U000e0001\u00e4\U0001F600'\\";
+  CHECK(shown(name) == escaped);
+  CHECK(shown(escaped) == escaped);
+  CHECK(shown("\x9b\xc3\xe2\x80(\xed\xa0\x80\xf5") == "\\x9b\\xc3\\xe2\\x80(\\xed\\xa0\\x80\\xf5");
+  for (std::size_t size = 1; size < 12; ++size) {
+    char cut[12];
+    show("x\u00e4\x1b\u00e4y", cut, size);
+    const std::string whole = "x\u00e4\\x1b\u00e4y", got = cut;
+    CHECK(got.size() < size);
+    CHECK(whole.starts_with(got));
+    CHECK(shown(got) == got);
   }
 }
 

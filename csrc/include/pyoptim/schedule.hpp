@@ -74,7 +74,8 @@ inline void check(pyoptim_status status) {
 }
 
 [[noreturn]] inline void refuse(const std::string& message) {
-  throw Error(PYOPTIM_ERROR_ARGUMENT, message.c_str());
+  pyoptim_fail(PYOPTIM_ERROR_ARGUMENT, message.c_str());  // escapes what messages quote
+  throw Error(PYOPTIM_ERROR_ARGUMENT, pyoptim_last_error());
 }
 
 /// A name for the C interface, where it ends at the first NUL.

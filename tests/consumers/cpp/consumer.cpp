@@ -322,6 +322,15 @@ void check_names_and_numbers() {
                 schedules::piecewise_constant{.lr = 1, .boundaries_and_scales = {{most + 1, 0.5}}});
           }).find("got 9007199254740993") != std::string::npos,
           "a boundary");
+  require(message([&] { opt.step({nullptr}); }).find("expected a count below 2^53") !=
+              std::string::npos,
+          "a step past the largest count");
+  require(message([&] { opt.set(0, "l\x1b[31mr", 1); }).find("'l\\x1b[31mr'") != std::string::npos,
+          "an escaped name of a setting");
+  std::vector<float> v(2);
+  const pyoptim::Buffer odd("v\u202e", v, {3});
+  require(message([&] { pyoptim::Optimizer(pyoptim::SGD{}, {odd}); }).find("v\\u202e: ") == 0,
+          "an escaped name of a buffer");
   require(message([&] { opt.set(0, "lr", most + 1); }).find("a setting must be") == 0, "a setting");
   require(message([&] { opt.set(0, "lr", ~std::uint64_t{0}); }).find("a setting must be") == 0,
           "one without a sign");
@@ -360,7 +369,7 @@ void check_evaluations() {
   const auto message = [](const auto& work) { return message_of<pyoptim::Error>(work); };
   for (const std::string& refused :
        {message([&] { pyoptim::Evaluation{opt}; }), message([&] { opt.step({w}); }),
-        message([&] { opt.step(); }), message([&] { return opt.steps(); }),
+        message([&] { opt.step({nullptr}); }), message([&] { return opt.steps(); }),
         message([&] { opt.set(0, "lr", 1); }), message([&] { return opt.states(0); })})
     require(refused == "the optimizer was moved from; use the one it moved to", "moved from");
   require(opt.handle() == nullptr && opt.buffer_count() == 0, "it has nothing");
