@@ -60,11 +60,11 @@ def test_a_schedule_throws_out_of_the_call_that_asked_it(tmp_path: Path) -> None
     ]
 
 
-def symbols() -> list[tuple[str, str, str]]:
-    """Return name, kind and version of every symbol that the library shows."""
+def symbols(library: Path = LIBRARY) -> list[tuple[str, str, str]]:
+    """Return name, kind and version of every symbol that a library shows."""
     if not shutil.which("nm"):
         pytest.skip("needs nm")
-    lines = run("nm", "-D", "--defined-only", "--with-symbol-versions", LIBRARY).splitlines()
+    lines = run("nm", "-D", "--defined-only", "--with-symbol-versions", library).splitlines()
     split = [line.split()[1:] for line in lines]
     return [(name.partition("@")[0], kind, name.rpartition("@")[2]) for kind, name in split]
 
@@ -77,6 +77,14 @@ def test_the_library_shows_its_own_names_only() -> None:
     private = {name for name, _, version in shown if version == f"PYOPTIM_PRIVATE_{po.__version__}"}
     assert private | of_c == {name for name, _, _ in shown}
     assert [name for name in private if not re.match(r"_Z(N|NK|TIN|TSN|TVN)7pyoptim", name)] == []
+
+
+def test_every_other_library_shows_its_entry_for_python_only() -> None:
+    modules = [path for path in LIBRARY.parent.rglob("*.so*") if "cpython" in path.name]
+    assert len(modules) >= 2
+    for module in modules:
+        entry = "PyInit_" + module.name.partition(".")[0]
+        assert [(name, kind) for name, kind, _ in symbols(module)] == [(entry, "T")]
 
 
 def test_the_modules_are_linked_to_versions_of_symbols() -> None:
