@@ -255,11 +255,13 @@ def test_tensors_without_memory(case: int) -> None:
 @pytest.mark.peers
 def test_a_parameter_whose_memory_is_freed_is_refused() -> None:
     torch = pytest.importorskip("torch")
-    tensor = torch.zeros(1000)
-    opt = po.SGD([tensor], lr=1.0)
-    tensor.untyped_storage().resize_(0)
-    with pytest.raises(ValueError, match="the tensor's memory is no longer the one it had"):
-        opt.step([torch.ones(1000)])
+    for sizes in ((0,), (96,), (0, 96), (0, 3996)):  # memory freed first may be had again
+        tensor = torch.zeros(1000)
+        opt = po.SGD([tensor], lr=1.0)
+        for size in sizes:
+            tensor.untyped_storage().resize_(size)
+        with pytest.raises(ValueError, match="the tensor's memory is no longer the one it had"):
+            opt.step([torch.ones(1000)])
 
 
 @pytest.mark.peers

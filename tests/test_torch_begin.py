@@ -130,3 +130,42 @@ def test_adabounds_base_is_the_rate_at_construction() -> None:
     assert abs(plain).max() < 0.9
     with pytest.raises(ValueError, match="base_lr"):
         ours.AdaBound([param], base_lr=-1.0)
+
+
+@all_rules
+def test_no_step_counts_past_the_largest_count(cls: Any) -> None:
+    made = params(1.0, 2.0)
+    optimizer = cls(made)
+    optimizer.step()
+    if not counted(optimizer):
+        pytest.skip("keeps no step counts")
+    state = optimizer.state_dict()
+    for of_param in state["state"].values():
+        of_param["step"] = torch.tensor(2.0**53 - 1, dtype=torch.float64)
+    optimizer.load_state_dict(state)
+    optimizer.step()
+    assert [float(step) for step in counted(optimizer)] == [2.0**53] * 2
+    before = copy.deepcopy((made, optimizer.state_dict()["state"]))
+    with pytest.raises(RuntimeError, match=r"expected a count below 2\^53"):
+        optimizer.step()
+    for a, b in zip(before[0], made, strict=True):
+        assert torch.equal(a, b)
+    for index, of_param in optimizer.state_dict()["state"].items():
+        for name, value in of_param.items():
+            assert torch.equal(torch.as_tensor(value), torch.as_tensor(before[1][index][name]))
+    again = cls(made)
+    again.load_state_dict(optimizer.state_dict())
+    with pytest.raises(RuntimeError, match=r"expected a count below 2\^53"):
+        again.step()
+
+
+@pytest.mark.parametrize("count", [-1.0, 0.5, 2.0**54, float("nan"), float("inf")])
+def test_counts_that_are_none_are_refused_wherever_they_are_written(count: float) -> None:
+    made = params(1.0, 2.0)
+    optimizer = ours.Adam(made)
+    optimizer.step()
+    before = copy.deepcopy(made)
+    optimizer.state[made[1]]["step"].fill_(count)
+    with pytest.raises(ValueError, match=r"state 'step' of params\[1\]: expected a count"):
+        optimizer.step()
+    assert all(map(torch.equal, made, before))

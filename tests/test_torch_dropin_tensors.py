@@ -407,3 +407,61 @@ def test_a_gradient_over_its_parameter_is_refused_or_read_first(cls: Any) -> Non
     with pytest.raises(ValueError, match=r"gradient of params\[0\] overlaps a parameter"):
         opt.step()
     assert (param == 1).all()
+
+
+@pytest.mark.usefixtures("versions")
+@pytest.mark.parametrize("cls", [ours.SGD, ours.Adam, ours.Adafactor, ours.Muon])
+@pytest.mark.parametrize("offset", [0, 25])
+def test_storage_that_shrinks_between_steps_is_refused(cls: Any, offset: int) -> None:
+    def view() -> Any:
+        return torch.ones(1000 + offset)[offset:].view(40, 25)
+
+    params = [torch.nn.Parameter(view()) for _ in range(2)]
+    opt = cls(params, lr=0.1)
+    for sizes in ((0,), (96,), (0, 96), (0, 3996)):  # memory freed first may be had again
+        for param in params:
+            param.grad = view()
+        opt.step()
+        before = [param.detach().clone() for param in params]
+        for grad in (view(), params[1].grad.clone().requires_grad_()):
+            params[1].grad = grad.detach()
+            for size in sizes:
+                params[1].grad.untyped_storage().resize_(size)
+            with pytest.raises(ValueError, match=r"^gradient of params\[1\]: expected a tensor wi"):
+                opt.step()
+            assert all(map(torch.equal, params, before))
+    with pytest.raises(RuntimeError, match="not resizable"):
+        params[0].data.untyped_storage().resize_(96)
+
+
+def test_the_storage_of_states_cannot_shrink() -> None:
+    param = parameter(torch.ones(40, 25), torch.ones(40, 25))
+    opt = ours.Adam([param])
+    opt.step()
+    for name, value in opt.state[param].items():
+        with pytest.raises(RuntimeError, match="not resizable"):
+            value.untyped_storage().resize_(0)
+        assert opt.state[param][name] is value
+    small = opt.state[param]["exp_avg"] = torch.ones(40, 25)
+    small.untyped_storage().resize_(100)
+    with pytest.raises((ValueError, RuntimeError), match="exp_avg"):
+        opt.step()
+
+
+@pytest.mark.parametrize("part", ["_indices", "_values"])
+def test_sparse_gradients_whose_storage_shrank_are_refused(part: str) -> None:
+    param = torch.nn.Parameter(torch.ones(1000, 2))
+    opt = ours.SGD([param])
+    param.grad = torch.sparse_coo_tensor(
+        torch.arange(500)[None],
+        torch.ones(500, 2),
+        (1000, 2),
+        is_coalesced=True,
+        check_invariants=True,
+    )
+    getattr(param.grad, part)().untyped_storage().resize_(100)
+    with pytest.raises(
+        ValueError, match=rf"gradient of params\[0\]: its {part[1:]}: expected a ten"
+    ):
+        opt.step()
+    assert (param == 1).all()

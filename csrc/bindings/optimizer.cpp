@@ -72,7 +72,7 @@ class BoundOptimizer {
         given_.push_back(array);
         sizes_.push_back(array.nbytes());
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
-          tensors_.emplace_back(params_.size() - 1, object);
+          tensors_.push_back({params_.size() - 1, object, storage_bytes(object)});
         names_.push_back(name);
         if (!own_grad.is_none()) own_grads.push_back(own_grad);
       }
@@ -246,7 +246,7 @@ class BoundOptimizer {
   int visit(visitproc visit, void* arg) const {
     for (const py::array& array : given_) Py_VISIT(array.ptr());
     for (const py::array& array : bound_) Py_VISIT(array.ptr());
-    for (const auto& [index, tensor] : tensors_) Py_VISIT(tensor.ptr());
+    for (const auto& [index, tensor, bytes] : tensors_) Py_VISIT(tensor.ptr());
     for (const auto& [index, slot] : slots_) Py_VISIT(slot.ptr());
     return 0;
   }
@@ -268,15 +268,28 @@ class BoundOptimizer {
                               "when the optimizer was made; make a new optimizer");
       if (!given.writeable()) check_updatable(given, names_[i]);
     }
-    for (const auto& [index, tensor] : tensors_)
-      if (params_[index].size() > 0 && tensor.attr("data_ptr")().cast<std::uintptr_t>() !=
-                                           reinterpret_cast<std::uintptr_t>(params_[index].data()))
+    for (const auto& [index, tensor, bytes] : tensors_)
+      if (params_[index].size() > 0 &&
+          (tensor.attr("data_ptr")().cast<std::uintptr_t>() !=
+               reinterpret_cast<std::uintptr_t>(params_[index].data()) ||
+           (bytes > 0 && storage_bytes(tensor) < bytes)))
         throw py::value_error(names_[index] +
                               ": the tensor's memory is no longer the one it had "
                               "when the optimizer was made; make a new optimizer");
   }
 
  private:
+  /// Storage may be made smaller under a tensor, even where it stays at its address.
+  struct TorchTensor {
+    std::size_t index;
+    py::object tensor;
+    std::size_t bytes;  // of its storage, at first; 0 if it does not say
+  };
+  static std::size_t storage_bytes(const py::object& tensor) {
+    if (!py::hasattr(tensor, "untyped_storage")) return 0;
+    return tensor.attr("untyped_storage")().attr("nbytes")().cast<std::size_t>();
+  }
+
   /// The gradients that belong to the parameters, as they are now.
   [[nodiscard]] Arrays bound_arrays() const {
     check_bound();
@@ -402,9 +415,9 @@ class BoundOptimizer {
 
   std::unique_ptr<Optimizer> engine_;
   std::vector<py::array> given_;
-  std::vector<py::ssize_t> sizes_;  // in bytes
-  std::vector<py::array> params_;   // of our own: nobody changes their shape and type
-  std::vector<std::pair<std::size_t, py::object>> tensors_;  // parameters that are PyTorch's
+  std::vector<py::ssize_t> sizes_;    // in bytes
+  std::vector<py::array> params_;     // of our own: nobody changes their shape and type
+  std::vector<TorchTensor> tensors_;  // parameters that are PyTorch's
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
   std::vector<const void*> bound_pointers_;

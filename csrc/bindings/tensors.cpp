@@ -35,6 +35,38 @@ class Look {
   int (*describe_)(void*, dlpack::Tensor*) = nullptr;
 };
 
+/// A method's name, which is looked up by its address.
+py::str interned(const char* name) {
+  return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(name));
+}
+
+py::object call(py::handle object, const py::str& method) {
+  auto result =
+      py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(object.ptr(), method.ptr()));
+  if (!result) throw py::error_already_set();
+  return result;
+}
+
+/// Asks tensors for their storage, which can be freed or made smaller under them.
+class Storages {
+ public:
+  [[nodiscard]] bool is_resizable(py::handle tensor) const {
+    return call(call(tensor, storage_), resizable_).ptr() != Py_False;
+  }
+  [[nodiscard]] std::size_t bytes(py::handle tensor) const {
+    return call(call(tensor, storage_), bytes_).cast<std::size_t>();
+  }
+  [[nodiscard]] std::size_t offset(py::handle tensor) const {
+    return call(tensor, offset_).cast<std::size_t>();
+  }
+
+ private:
+  py::str storage_ = interned("untyped_storage");
+  py::str bytes_ = interned("nbytes");
+  py::str resizable_ = interned("resizable");
+  py::str offset_ = interned("storage_offset");
+};
+
 std::uintptr_t address(const dlpack::Tensor& tensor) {
   return reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.byte_offset;
 }
@@ -47,7 +79,13 @@ class Layout {
         device_(tensor.device),
         dtype_(tensor.dtype),
         shape_(tensor.shape, tensor.shape + tensor.dimensions),
-        strides_(tensor.strides, tensor.strides + tensor.dimensions) {}
+        strides_(tensor.strides, tensor.strides + tensor.dimensions) {
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < shape_.size(); ++i)
+      last += std::size_t(shape_[i] - 1) * std::size_t(strides_[i]);
+    item_ = dtype_.bits / 8U;
+    extent_ = is_empty() ? 0 : last + 1;
+  }
 
   /// Whether another one's elements lie in the same order, of the same type.
   [[nodiscard]] bool same_order(const dlpack::Tensor& other) const {
@@ -62,6 +100,10 @@ class Layout {
   [[nodiscard]] bool is_empty() const {
     return std::find(shape_.begin(), shape_.end(), 0) != shape_.end();
   }
+  /// The bytes of storage that elements in this order need from this element of it on.
+  [[nodiscard]] std::size_t bytes_from(std::size_t offset) const {
+    return is_empty() ? 0 : (offset + extent_) * item_;
+  }
 
  private:
   std::uintptr_t address_;
@@ -69,6 +111,8 @@ class Layout {
   dlpack::DataType dtype_;
   std::vector<std::int64_t> shape_;
   std::vector<std::int64_t> strides_;
+  std::size_t item_ = 0;
+  std::size_t extent_ = 0;  // elements from the first to the last in memory
 };
 
 using Addresses = std::vector<std::optional<std::uintptr_t>>;
@@ -83,15 +127,18 @@ class Layouts {
       const auto seen = look_(tensor);
       if (!seen) throw py::type_error("expected tensors with memory of their own");
       layouts_.emplace_back(*seen);
+      const bool shrinks = !layouts_.back().is_empty() && storages_.is_resizable(tensor);
+      needed_.push_back(shrinks ? layouts_.back().bytes_from(storages_.offset(tensor)) : 0);
     }
   }
 
-  /// Whether they lie where they did, and as they did.
+  /// Whether they lie where they did, and as they did, and their storage was not made smaller.
   [[nodiscard]] bool hold(const py::list& tensors) const {
     if (tensors.size() != layouts_.size()) return false;
     for (std::size_t i = 0; i < layouts_.size(); ++i) {
       const auto seen = look_(tensors[i]);
       if (!seen || !layouts_[i].same(*seen)) return false;
+      if (needed_[i] > 0 && storages_.bytes(tensors[i]) < needed_[i]) return false;
     }
     return true;
   }
@@ -123,18 +170,18 @@ class Layouts {
     if (!seen || !param.same_order(*seen)) return std::nullopt;
     if (address(*seen) == 0 && !param.is_empty()) return std::nullopt;  // zeros without memory
     // A view whose elements are to be negated looks the same otherwise.
-    const auto negated =
-        py::reinterpret_steal<py::object>(PyObject_CallMethodNoArgs(grad.ptr(), is_neg_.ptr()));
-    if (!negated) throw py::error_already_set();
-    if (negated.ptr() != Py_False) return std::nullopt;
+    if (call(grad, is_neg_).ptr() != Py_False) return std::nullopt;
+    if (!param.is_empty() && storages_.bytes(grad) < param.bytes_from(storages_.offset(grad)))
+      return std::nullopt;
     return address(*seen);
   }
 
   Look look_;
+  Storages storages_;
   std::vector<Layout> layouts_;
+  std::vector<std::size_t> needed_;  // bytes of each one's storage; 0 if it cannot be resized
   py::object kind_;
-  py::str grad_ = py::reinterpret_steal<py::str>(PyUnicode_InternFromString("grad"));
-  py::str is_neg_ = py::reinterpret_steal<py::str>(PyUnicode_InternFromString("is_neg"));
+  py::str grad_ = interned("grad"), is_neg_ = interned("is_neg");
 };
 
 bool same_items(const py::list& lists, const py::list& others) {

@@ -12,9 +12,10 @@ import torch
 from pyoptim import _core
 from pyoptim._utils.text import listed, shown
 from pyoptim.catalog import Rule
+from pyoptim.checks import LARGEST_COUNT
 from pyoptim.engine import Engine
 from pyoptim.parameters import Array
-from pyoptim.torch.memory import Place, Tensor, layouts
+from pyoptim.torch.memory import Place, Tensor, check_memory, layouts
 from pyoptim.torch.names import Settings
 from pyoptim.torch.sparse import row_grad
 
@@ -28,7 +29,6 @@ OPTIONAL_STATES = {"ema", "bfloat16_copy", "master", "low_half"}
 """What options of pyoptim keep; other checkpoints have not got it."""
 
 _STEP = "step"
-_MOST_STEPS = 2**53
 _EXACT_IN_FLOAT32 = 2**24
 
 
@@ -83,7 +83,6 @@ class Binding:
                     f"{place.stride} for shape {tuple(place.shape)}"
                 )
         self._tensors = [place.tensor for place in self._places]
-        self._layouts = layouts(self._tensors)
         self._settings = settings
         self.engine = make_engine(
             [
@@ -91,6 +90,8 @@ class Binding:
                 for values, group in zip(settings, places, strict=True)
             ]
         )
+        # Torch does not resize storage any more that an array was made of.
+        self._layouts = layouts(self._tensors)
         self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
         self._look_at_memory(counts, state)
         self._check_complete(state, missing)
@@ -255,7 +256,10 @@ class Binding:
     def _follow_counts(self) -> None:
         """Take over step counts that were written from outside."""
         if self._counts and (self._steps != self._steps_before).any():
-            for index in np.flatnonzero(self._steps != self._steps_before):
+            changed = np.flatnonzero(self._steps != self._steps_before)
+            for index in changed:
+                _fitting(self._steps[index], torch.empty(()), _STEP, self._places[index].name)
+            for index in changed:
                 self._engine_steps[index][...] = int(self._steps[index])
 
     def _check_can_show(self, there: Sequence[bool], state: State) -> None:
@@ -306,11 +310,13 @@ def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
         value = torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(f"{where}: expected a tensor, got {type(value).__name__}") from None
+    if value.layout is torch.strided and value.is_cpu:
+        check_memory(value, where)
     if value.shape != view.shape:
         raise ValueError(f"{where}: expected shape {tuple(view.shape)}, got {tuple(value.shape)}")
     if key == _STEP:
         count = value.item()
-        if isinstance(count, complex) or not 0 <= count < _MOST_STEPS or count != int(count):
+        if isinstance(count, complex) or not 0 <= count <= LARGEST_COUNT or count != int(count):
             raise ValueError(f"{where}: expected a count of steps, got {count}")
     elif not view.is_floating_point() and value.dtype is not view.dtype:
         raise ValueError(

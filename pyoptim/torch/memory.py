@@ -37,10 +37,10 @@ def check_steppable(tensor: Tensor, name: str) -> None:
             f"{name}: expected elements that lie in memory without overlaps and gaps, got shape "
             f"{tuple(tensor.shape)} with strides {tensor.stride()}"
         )
-    _check_memory(tensor, name)
+    check_memory(tensor, name)
 
 
-def _check_memory(tensor: Tensor, name: str) -> None:
+def check_memory(tensor: Tensor, name: str) -> None:
     """Raise ValueError if a tensor has less memory than its elements take.
 
     Storage can be freed, or made smaller, under it. Fake tensors have none.
@@ -137,7 +137,7 @@ class Place:
             raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
         zeros = grad._is_zerotensor()  # they have no memory
         if not zeros:
-            _check_memory(grad, name)
+            check_memory(grad, name)
         lies_alike = grad.dtype is self.dtype and grad.stride() == self.stride
         if lies_alike and not zeros and not grad.is_neg():
             return grad
@@ -168,7 +168,14 @@ class Layouts:
 
 
 def _layout(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.data_ptr(), tensor.device, tensor.dtype, tensor.shape, tensor.stride()
+    return (
+        tensor.data_ptr(),
+        tensor.untyped_storage().nbytes(),
+        tensor.device,
+        tensor.dtype,
+        tensor.shape,
+        tensor.stride(),
+    )
 
 
 def layouts(tensors: list[Tensor]) -> Layouts | _core.Layouts:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from pyoptim.row_grad import RowGrad
-from pyoptim.torch.memory import Place, Tensor, as_numpy
+from pyoptim.torch.memory import Place, Tensor, as_numpy, check_memory
 
 
 def row_grad(place: Place, grad: Tensor) -> Any:
@@ -16,6 +16,9 @@ def row_grad(place: Place, grad: Tensor) -> Any:
         raise RuntimeError(
             f"gradient of {place.name}: of sparse tensors only rows of dense values are supported"
         )
-    grad = grad.detach().coalesce()
+    grad = grad.detach()
+    check_memory(grad._indices(), f"gradient of {place.name}: its indices")
+    check_memory(grad._values(), f"gradient of {place.name}: its values")
+    grad = grad.coalesce()
     values = grad.values().to(place.dtype).contiguous()
     return RowGrad(grad.indices()[0].numpy(), as_numpy(values))
