@@ -127,15 +127,16 @@ class NaiveSAM(Naive):
         if self.adaptive:
             sizes = [abs(p.astype(np.float64)) + self.eta for p, _ in pairs]
             scaled = [size * g for size, g in zip(sizes, scaled, strict=True)]
-        factor = self.F(self.rho * 1.0 / (norm(scaled) + 1e-12))
+        F = np.float64 if self.adaptive else self.F
+        factor = F(self.rho * 1.0 / (norm(scaled) + 1e-12))
         found = []
         for param, grad in zip(self.params, grads, strict=True):
-            p = self.wide(param)
+            p = param.astype(F)
             if grad is not None:
-                up = factor * self.wide(grad)
-                size = abs(p) + self.F(self.eta)
-                p = p + (up * (size * size) if self.adaptive else up)
-            found.append(p.astype(param.dtype))
+                g = grad.astype(F)
+                size = abs(p) + F(self.eta)
+                p = p + (factor * size * g * size if self.adaptive else factor * g)
+            found.append(p.astype(self.F).astype(param.dtype))
         return found
 
     def step(self, *grads: Grads) -> None:

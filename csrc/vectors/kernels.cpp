@@ -20,20 +20,45 @@ void each_element(const VectorPart& part, const Change& change) {
   for (std::size_t i = 0; i < part.size; ++i) change(i, param, grad, wide, copy);
 }
 
+/// Whether F has a number but for rounding: not beyond its normal numbers.
+template <class F>
+bool fits(double x) {
+  const double size = magnitude(x);
+  return sizeof(F) == sizeof(double) || size == 0 ||
+         (size >= double(__FLT_MIN__) && size <= double(__FLT_MAX__));
+}
+
+/// Calls work(numbers ...) with numbers of the type that elements are computed in, or, if it cannot
+/// hold them, with doubles: then elements are computed in double.
+template <class T, class Work, class... Doubles>
+void with_numbers(const Work& work, Doubles... numbers) {
+  using F = Arithmetic<T>;
+  if ((fits<F>(numbers) && ...))
+    work(F(numbers)...);
+  else
+    work(numbers...);
+}
+
 template <class T>
 void weigh(const VectorPart& part, double weight, double /*unused*/) {
-  const auto w = Arithmetic<T>(weight);
-  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* sum, T* /*copy*/) {
-    sum[i] = w * load(g[i]);
-  });
+  using F = Arithmetic<T>;
+  const auto run = [&](auto w) {
+    each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
+      sum[i] = F(w * load(g[i]));
+    });
+  };
+  with_numbers<T>(run, weight);
 }
 
 template <class T>
 void add_weighed(const VectorPart& part, double weight, double /*unused*/) {
-  const auto w = Arithmetic<T>(weight);
-  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* sum, T* /*copy*/) {
-    sum[i] += w * load(g[i]);
-  });
+  using F = Arithmetic<T>;
+  const auto run = [&](auto w) {
+    each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
+      sum[i] = F(sum[i] + w * load(g[i]));
+    });
+  };
+  with_numbers<T>(run, weight);
 }
 
 template <class T>
@@ -52,55 +77,74 @@ void give(const VectorPart& part, double /*unused*/, double /*unused*/) {
 
 template <class T, bool Pull>
 void lerp(const VectorPart& part, double weight, double /*unused*/) {
-  const auto w = Arithmetic<T>(weight);
-  each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* mean, T* /*copy*/) {
-    const auto moved = mean[i] + w * (load(p[i]) - mean[i]);
-    mean[i] = moved;
-    if constexpr (Pull) store(p[i], moved);
-  });
+  using F = Arithmetic<T>;
+  const auto run = [&](auto w) {
+    each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* mean, T* /*copy*/) {
+      const F moved = F(mean[i] + w * (load(p[i]) - mean[i]));
+      mean[i] = moved;
+      if constexpr (Pull) store(p[i], moved);
+    });
+  };
+  with_numbers<T>(run, weight);
 }
 
 template <class T>
 void narrow(const VectorPart& part, double factor, double /*unused*/) {
-  const auto f = Arithmetic<T>(factor);
-  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* /*g*/, auto* wide, T* copy) {
-    store(copy[i], f * wide[i]);
-  });
+  using F = Arithmetic<T>;
+  const auto run = [&](auto f) {
+    each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* /*g*/, F* wide, T* copy) {
+      store(copy[i], F(f * wide[i]));
+    });
+  };
+  with_numbers<T>(run, factor);
 }
 
 template <class T>
 void scale(const VectorPart& part, double factor, double /*unused*/) {
-  const auto f = Arithmetic<T>(factor);
-  each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, auto* /*wide*/, T* copy) {
-    store(copy[i], f * load(g[i]));
-  });
+  using F = Arithmetic<T>;
+  const auto run = [&](auto f) {
+    each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* /*wide*/, T* copy) {
+      store(copy[i], F(f * load(g[i])));
+    });
+  };
+  with_numbers<T>(run, factor);
 }
 
-template <class T, bool Adaptive>
-void ascend(const VectorPart& part, double factor, double eta) {
+template <class T>
+void ascend(const VectorPart& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
-  const F f = F(factor), least = F(eta);
-  each_element<T>(part, [=](std::size_t i, T* p, const T* g, auto* /*wide*/, T* copy) {
+  const auto run = [&](auto f) {
+    each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
+      const T kept = p[i];
+      copy[i] = kept;
+      store(p[i], F(load(kept) + f * load(g[i])));
+    });
+  };
+  with_numbers<T>(run, factor);
+}
+
+/// In double, as float32 may not hold the square of a size.
+template <class T>
+void ascend_adaptive(const VectorPart& part, double factor, double eta) {
+  using F = Arithmetic<T>;
+  each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
     const T kept = p[i];
-    const F param = load(kept);
-    F up = f * load(g[i]);
-    if constexpr (Adaptive) {
-      const F size = magnitude(param) + least;
-      up *= size * size;
-    }
+    const double param = load(kept), size = magnitude(param) + eta;
     copy[i] = kept;
-    store(p[i], param + up);
+    store(p[i], F(param + factor * size * load(g[i]) * size));
   });
 }
 
 template <class T>
 void shrink(const VectorPart& part, double threshold, double factor) {
   using F = Arithmetic<T>;
-  const F least = F(threshold), f = F(factor);
-  each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* /*wide*/, T* /*copy*/) {
-    const F param = load(p[i]), size = magnitude(param);
-    store(p[i], size <= least ? F(0) : f * (param - least * sign(param)));
-  });
+  const auto run = [&](auto least, auto f) {
+    each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* /*wide*/, T* /*copy*/) {
+      const F param = load(p[i]), size = magnitude(param);
+      store(p[i], size <= least ? F(0) : F(f * (param - least * sign(param))));
+    });
+  };
+  with_numbers<T>(run, threshold, factor);
 }
 
 template <class T>
@@ -118,16 +162,21 @@ double penalize(const VectorPart& part, void* sum, double l1, double l2) {
   const T* const param = static_cast<const T*>(part.param);
   T* const grad = static_cast<T*>(sum);
   T* const orthant = static_cast<T*>(part.copy);
-  const F lasso = F(l1), ridge = F(l2);
-  return sum_in_lanes(part.size, [=](std::size_t i) {
-    const F p = load(param[i]), g = load(grad[i]);
-    // At 0 every slope from -l1 to l1 is one: that which leaves the least.
-    const F at_zero = magnitude(g) <= lasso ? F(0) : g - lasso * sign(g);
-    const F total = p == 0 ? at_zero : g + (lasso * sign(p) + ridge * p);
-    store(grad[i], total);
-    store(orthant[i], p == 0 ? -sign(at_zero) : sign(p));
-    return l1 * double(magnitude(p)) + 0.5 * l2 * (double(p) * double(p));
-  });
+  double sum_of_all = 0;
+  const auto run = [&](auto lasso, auto ridge) {
+    using W = decltype(lasso);
+    sum_of_all = sum_in_lanes(part.size, [=](std::size_t i) {
+      const F p = load(param[i]), g = load(grad[i]);
+      // At 0 every slope from -l1 to l1 is one: that which leaves the least.
+      const W at_zero = magnitude(g) <= lasso ? W(0) : g - lasso * sign(g);
+      const W total = p == 0 ? at_zero : g + (lasso * sign(p) + ridge * p);
+      store(grad[i], F(total));
+      store(orthant[i], F(p == 0 ? -sign(at_zero) : W(sign(p))));
+      return l1 * double(magnitude(p)) + 0.5 * l2 * (double(p) * double(p));
+    });
+  };
+  with_numbers<T>(run, l1, l2);
+  return sum_of_all;
 }
 
 template <class T>
@@ -152,15 +201,25 @@ void column_square_sums(const void* values, double* sums, std::size_t rows, std:
   }
 }
 
-template <class T>
-void scale_columns(const void* grad, void* copy, const double* factors, std::size_t rows,
-                   std::size_t columns) {
+template <class T, class Wide>
+void scale_columns_in(const void* grad, void* copy, const double* factors, std::size_t rows,
+                      std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i) {
     const T* const g = static_cast<const T*>(grad) + i * columns;
     T* const out = static_cast<T*>(copy) + i * columns;
 #pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) store(out[j], Arithmetic<T>(factors[j]) * load(g[j]));
+    for (std::size_t j = 0; j < columns; ++j)
+      store(out[j], Arithmetic<T>(Wide(factors[j]) * load(g[j])));
   }
+}
+
+template <class T>
+void scale_columns(const void* grad, void* copy, const double* factors, std::size_t rows,
+                   std::size_t columns) {
+  bool all_fit = true;
+  for (std::size_t j = 0; j < columns; ++j) all_fit = all_fit && fits<Arithmetic<T>>(factors[j]);
+  (all_fit ? scale_columns_in<T, Arithmetic<T>> : scale_columns_in<T, double>)(grad, copy, factors,
+                                                                               rows, columns);
 }
 
 template <class T>
@@ -173,8 +232,8 @@ constexpr VectorKernels table = {
     .pull = lerp<T, true>,
     .narrow = narrow<T>,
     .scale = scale<T>,
-    .ascend = ascend<T, false>,
-    .ascend_adaptive = ascend<T, true>,
+    .ascend = ascend<T>,
+    .ascend_adaptive = ascend_adaptive<T>,
     .shrink = shrink<T>,
     .keep_orthant = keep_orthant<T>,
     .penalize = penalize<T>,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "engine/dispatch.hpp"
+#include "engine/dtype.hpp"
 #include "engine/optimizer.hpp"
 #include "engine/parallel.hpp"
 #include "engine/plan.hpp"
@@ -42,16 +43,30 @@ void over_pieces(std::size_t count, std::size_t elements, int threads, const Wor
   });
 }
 
-/// The squares' sum again, of gradients that overflowed it and shrunk to where it does not.
-double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
+template <class T>
+double shrunk_square_sum(const VectorPart& part, bool adaptive, double eta) {
+  const T* const param = static_cast<const T*>(part.param);
+  const T* const grad = static_cast<const T*>(part.grad);
   double sum = 0;
-  if (block.dtype != DType::float64) return sum;
-  for (std::size_t i = 0; i < block.part.size; ++i) {
-    double value = static_cast<const double*>(block.part.grad)[i] * shrink;
-    if (adaptive) value *= std::fabs(static_cast<const double*>(block.part.param)[i]) + eta;
+  for (std::size_t i = 0; i < part.size; ++i) {
+    double value = double(baseline::load(grad[i])) * shrink;
+    if (adaptive) value *= std::fabs(double(baseline::load(param[i]))) + eta;
     sum += value * value;
   }
   return sum;
+}
+
+/// The squares' sum again, of gradients that overflowed it and shrunk to where it does not.
+double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
+  switch (block.dtype) {
+    case DType::float32:
+      return shrunk_square_sum<float>(block.part, adaptive, eta);
+    case DType::float64:
+      return shrunk_square_sum<double>(block.part, adaptive, eta);
+    case DType::bfloat16:
+      return shrunk_square_sum<baseline::bfloat16>(block.part, adaptive, eta);
+  }
+  return 0;
 }
 
 }  // namespace

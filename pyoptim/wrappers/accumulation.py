@@ -17,6 +17,8 @@ from pyoptim.state_dict import StateDict
 from pyoptim.wrappers.base import Wrapper
 from pyoptim.wrappers.row_sums import RowSums
 
+_FLOAT32 = np.finfo(np.float32)
+
 
 class GradientAccumulation(Wrapper):
     """Gradient accumulation: one step for the gradients of several micro-batches.
@@ -132,7 +134,8 @@ class GradientAccumulation(Wrapper):
         RuntimeError
             Between `eval` and `train`.
         ValueError
-            If the weight is not above 0, or as `Optimizer.step`.
+            If the weight is not above 0, or `weight` times `grad_scale` is too large or too small
+            for sums in float32, or as `Optimizer.step`.
         MemoryError
             If there is too little memory. If `count` is `every` now, only the step was not made:
             `flush` makes it.
@@ -144,6 +147,7 @@ class GradientAccumulation(Wrapper):
         weight = as_positive("weight", weight)
         factor = weight * as_number("grad_scale", grad_scale)
         check_not_negative("weight times the magnitude of grad_scale", abs(factor))
+        self._check_range(factor)
         given = self._read(grads)
         self._check_rows(given)
         new: list[tuple[Array, Array]] = []
@@ -169,6 +173,16 @@ class GradientAccumulation(Wrapper):
         """Make the step for the gradients there are, if any: after the last one of an epoch."""
         self._check_training("flush()")
         return self._finish() if self.count > 0 else super().flush()
+
+    def _check_range(self, factor: float) -> None:
+        """Raise ValueError if sums in float32 cannot be of gradients times this."""
+        least, most = map(float, (_FLOAT32.tiny, _FLOAT32.max))
+        in_float64 = all(p.dtype == np.float64 for p in self._params)
+        if not in_float64 and factor != 0 and not least <= abs(factor) <= most:
+            raise ValueError(
+                f"weight times grad_scale: expected 0 or a magnitude from {least:g} to {most:g} for "
+                f"sums in float32, got {factor:g}; scale all weights"
+            )
 
     def _check_rows(self, grads: list[Any]) -> None:
         """Raise TypeError unless gradients are of rows where parameters are row-sparse."""
