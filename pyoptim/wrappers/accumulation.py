@@ -180,8 +180,8 @@ class GradientAccumulation(Wrapper):
         in_float64 = all(p.dtype == np.float64 for p in self._params)
         if not in_float64 and factor != 0 and not least <= abs(factor) <= most:
             raise ValueError(
-                f"weight times grad_scale: expected 0 or a magnitude from {least:g} to {most:g} for "
-                f"sums in float32, got {factor:g}; scale all weights"
+                f"weight times grad_scale: expected 0 or a magnitude from {least:g} to {most:g}, "
+                f"which sums in float32 can hold, got {factor:g}; scale all weights"
             )
 
     def _check_rows(self, grads: list[Any]) -> None:
