@@ -250,6 +250,7 @@ def test_models_load_under_a_low_limit_of_recursion(tmp_path: Path) -> None:
     [
         ("", 1),
         ("epoch,lo", 1),
+        ("epoch,loss,loss\n1,2.0,3.0\n", 1),
         ("epoch,loss\n1,0.2", 2),
         ("epoch,loss\n1,0.25\n2", 3),
         ("epoch,loss\n1,0.25\n2,", 3),

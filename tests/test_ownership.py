@@ -372,6 +372,14 @@ def test_functions_replace_their_own_files_only(name: str, content: bytes, tmp_p
     assert sorted(each.name for each in tmp_path.iterdir()) == sorted(["data", name])
 
 
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_error_names_the_file_alone(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / name
+    with pytest.raises(OSError, match="No such file") as caught:
+        WRITERS[name](path)
+    assert str(caught.value) == f"[Errno 2] No such file or directory: {str(path)!r}"
+
+
 def test_a_model_does_not_replace_other_tensors(tmp_path: Path) -> None:
     po.checkpoint.save_safetensors(tmp_path / "w", {"w": np.ones(3)})
     with pytest.raises(FileExistsError):

@@ -124,6 +124,8 @@ class History:
             try:
                 records = csv.reader(lines)
                 header = next(records)
+                if len(set(header)) < len(header):
+                    raise ValueError("a column comes twice")
                 for record in records:
                     cells = zip(header, record, strict=True)
                     row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
