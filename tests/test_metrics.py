@@ -120,3 +120,16 @@ def test_early_stopping_counts_a_change_of_exactly_min_delta() -> None:
         trainer.history.rows.append({"score": value})
         stopping.on_epoch_end(trainer)
         assert (stopping.best, trainer.stop_reason) == (value, None)
+
+
+@pytest.mark.parametrize("value", ["x", 1j, None, [1.0]])
+def test_what_a_metric_returns_is_a_number_or_an_error_with_its_name(value: object) -> None:
+    def distance(y: object, predicted: object) -> object:
+        return value
+
+    x = np.ones((8, 1))
+    trainer = po.train.Trainer(
+        po.models.Linear(1), epochs=1, validation=0.5, metrics=[distance], progress=False
+    )
+    with pytest.raises(TypeError, match="metrics: the value of distance must be a number, got"):
+        trainer.fit(x, x)

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pyoptim._utils.text import listed, shown
+from pyoptim.checks import as_number
 from pyoptim.losses import Loss
 from pyoptim.parameters import Array
 from pyoptim.train.data import Rows
@@ -120,7 +121,8 @@ def _by_function(
         return math.nan
     predicted = loss.predict(scores)
     keywords = rows.keywords if takes_weights else {}
-    return float(metric(loss.like_predictions(rows.y, predicted), predicted, **keywords))
+    value = metric(loss.like_predictions(rows.y, predicted), predicted, **keywords)
+    return as_number(f"metrics: the value of {shown(_name(metric))}", value)
 
 
 def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
