@@ -1,4 +1,4 @@
-"""Numbers that users type: each option refuses what is none, by its name."""
+"""Numbers and paths that users type: each option refuses what is none, by its name."""
 
 from pathlib import Path
 
@@ -50,6 +50,26 @@ def test_what_is_no_number_is_refused_by_the_options_name(
     assert result.stderr.count("\n") == 1
     assert option in result.stderr
     assert not [path for path in Path().iterdir() if path.name != "data.csv"]
+
+
+def test_no_path_is_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv").write_text("x,y\n1,2\n")
+    for name, command in sorted(pyoptim.commands.items()):
+        paths = [each for each in command.params if isinstance(each.type, click.Path)]
+        for wrong in paths:
+            words = [name]
+            for each in paths:
+                value = "" if each is wrong else "." if each.name == "directory" else "data.csv"
+                if isinstance(each, click.Argument):
+                    words.append(value)
+                elif each is wrong:
+                    words.append(f"{each.opts[0]}={value}")
+            result = click_testing.CliRunner().invoke(pyoptim, words)
+            assert result.exit_code == 2, words
+            assert result.stderr.startswith("Error: Invalid value for "), words
+            assert "expected a path, got ''" in result.stderr, words
+    assert [path.name for path in Path().iterdir()] == ["data.csv"]
 
 
 @pytest.mark.parametrize("fraction", [np.nan, np.inf, -1.0, 1e300, 2.0, "abc"])

@@ -14,10 +14,21 @@ from pyoptim.cli.errors import UserError, files_checked, settings_checked
 from pyoptim.cli.optimizers import all_rules, find_rule
 from pyoptim.cli.output import escaped_errors, show, stdout_checked
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_PATH = click.Path(exists=True, path_type=Path)
-_FOLDER = click.Path(file_okay=False, path_type=Path)
-_EXISTING_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+class _Path(click.Path):
+    """A path that is not empty, as an unset variable of a shell would make it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("expected a path, got ''", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_FILE = _Path(exists=True, dir_okay=False, path_type=Path)
+_PATH = _Path(exists=True, path_type=Path)
+_FOLDER = _Path(file_okay=False, path_type=Path)
+_EXISTING_FOLDER = _Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SEED = click.IntRange(min=0, max=2**64 - 1)
 _force = click.option(
@@ -318,7 +329,7 @@ def _settings(hidden: tuple[int, ...] | None, activation: str | None, **options:
 @click.argument("data", type=_FILE)
 @click.option(
     "--out",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=_Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Where to write the predictions.  [default: stdout]",
 )
