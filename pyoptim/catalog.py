@@ -9,8 +9,6 @@ import numpy as np
 
 from pyoptim import _core
 
-_MEAN = "ax"  # PyTorch's name of it
-
 
 @dataclass(frozen=True)
 class Field:
@@ -46,6 +44,8 @@ class Rule:
         What the rule measures before it updates: nothing (""), each "array", or "all" parameters.
     copied_state : str
         The state that starts as a copy of the parameters, or "".
+    mean_state : str
+        The state that is a running mean of the parameters, or "".
     passes : tuple of (int, int)
         How many arrays each pass over the parameters reads and writes.
     factored : bool
@@ -77,6 +77,7 @@ class Rule:
     decays_itself: bool
     norms: str = ""
     copied_state: str = ""
+    mean_state: str = ""
     passes: tuple[tuple[int, int], ...] = ()
     factored: bool = False
     averages: bool = False
@@ -84,16 +85,6 @@ class Rule:
     takes_rows: bool = False
     first_lr: str = ""
     gradient_range: tuple[float, float] = (0.0, float(np.finfo(np.float32).max))
-
-    @property
-    def mean_state(self) -> str:
-        """The state that is a running mean of the parameters, or "".
-
-        >>> import pyoptim as po
-        >>> {rule.name: rule.mean_state for rule in po.rules() if rule.mean_state}
-        {'ASGD': 'ax'}
-        """
-        return _MEAN if _MEAN in self.states else ""
 
     @property
     def bytes_per_parameter(self) -> int:
@@ -130,6 +121,7 @@ def rules() -> tuple[Rule, ...]:
             decays_itself=entry["decays_itself"],
             norms=entry["norms"],
             copied_state=entry["copied_state"],
+            mean_state=entry["mean_state"],
             passes=entry["passes"],
             factored=entry["factored"],
             averages=entry["averages"],

@@ -251,6 +251,17 @@ def test_averages_of_a_rule_satisfy_the_penalty(rule: str, dtype: str, name: str
     assert np.array_equal(weights, at_evaluation)
 
 
+def test_rules_declare_their_mean_of_the_parameters() -> None:
+    declared = [rule for rule in po.rules() if rule.mean_state]
+    assert declared
+    for rule in declared:
+        assert rule.mean_state in rule.states
+        w = np.arange(3.0)
+        opt = getattr(po, rule.name)([w])
+        opt.step([np.ones(3)])
+        assert (opt.state["0"][rule.mean_state] == w).all()
+
+
 @pytest.mark.parametrize("name", ["L1", "ElasticNet", "MaxNorm"])
 @pytest.mark.parametrize("dtype", [None, "bfloat16"])
 @pytest.mark.parametrize("rule", [rule.name for rule in po.rules() if rule.mean_state])

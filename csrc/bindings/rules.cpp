@@ -48,6 +48,7 @@ py::list rules() {
       entry["factored"] = rule.factored != nullptr;
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
+      entry["mean_state"] = rule.mean_state < rule.state_count ? rule.states[rule.mean_state] : "";
       entry["averages"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
       entry["takes_rows"] = rule.takes_rows;

@@ -277,11 +277,16 @@ constexpr RuleInfo info() {
   rule.initial_scalars = initial_scalars<R>;
   rule.advance = advance<R>;
   rule.copied_state = R::states.size;
+  rule.mean_state = R::states.size;
   rule.observed_state = R::states.size;
   rule.first_lr = R::fields.size;
   if constexpr (requires { R::first_lr; })
     for (std::size_t i = 0; i < R::fields.size; ++i)
       if (__builtin_strcmp(R::fields.item[i].name, R::first_lr) == 0) rule.first_lr = i;
+  if constexpr (requires { R::mean_state; }) {
+    static_assert(R::mean_state < R::states.size);
+    rule.mean_state = R::mean_state;
+  }
   if constexpr (requires { R::gradient_range; }) rule.gradient_range = R::gradient_range;
   if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
   if constexpr (requires { R::takes_rows; }) rule.takes_rows = R::takes_rows;

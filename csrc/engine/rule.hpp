@@ -4,9 +4,10 @@
 //                                           states that it takes by value are not written
 // and, where it needs them, applies(), conflict(), initial(), scalars and advance(). A rule that
 // needs norms has sum_count and measure<F>(t), a first pass whose sums are in t when step<F>(t) is
-// called. One with takes_rows can be given gradients of some rows of a tensor. See adam.hpp for
-// one, lamb.hpp for one that measures; factored_kernels.hpp tells of those that keep states by row
-// and column. The engine supplies everything else: types, decay, clipping, threads.
+// called. `mean_state` is the index of a state that is a running mean of the parameters. A rule
+// with takes_rows can be given gradients of some rows of a tensor. See adam.hpp for a rule,
+// lamb.hpp for one that measures, and factored_kernels.hpp for rules that keep states by row and
+// column. The engine supplies everything else: types, decay, clipping, threads.
 #pragma once
 
 #include <cstddef>

@@ -225,6 +225,8 @@ struct RuleInfo {
   std::size_t first_lr;
   /// The state that starts as a copy of the parameters; state_count if none does.
   std::size_t copied_state;
+  /// The state that is a running mean of the parameters; state_count if none is.
+  std::size_t mean_state;
   /// The state that update_hessian() changes; state_count if none is. Both are always kept whole.
   std::size_t observed_state;
   /// How many arrays each pass reads, parameters and gradients among them.

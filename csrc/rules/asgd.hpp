@@ -20,6 +20,7 @@ struct ASGD {
       "Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states = names("ax");
+  static constexpr std::size_t mean_state = 0;
   static constexpr auto scalars = names("eta", "mu");
   static constexpr auto fields = fields_of<ASGD>(
       Field<ASGD>{"lambd", &ASGD::lambd, non_negative, "Decay of parameters and of the rate."},
