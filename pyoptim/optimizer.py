@@ -131,12 +131,15 @@ class Optimizer(PenalizedSteps):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an attribute of the caller's own; settings and options are not attributes."""
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
         fields = self._rule.fields if self.rule else ()
         if name in SHARED_SETTINGS or any(field.name == name for field in fields):
             raise AttributeError(
                 f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
             )
-        if name in OPTIONS or name == "rule":
+        if name in OPTIONS or name in ("params", "rule"):
             raise AttributeError(f"{name}: cannot change; make a new optimizer")
         super().__setattr__(name, value)
 
@@ -205,8 +208,8 @@ class Optimizer(PenalizedSteps):
         with guard.lock:
             if guard.blocked:
                 guard.check("step()")
-            for group in self.param_groups:
-                if group.schedules:
+            for group in self._param_groups:
+                if group._schedules:
                     self._follow_schedules()
                     break
             if grads is not None and isinstance(grads, Mapping):
@@ -374,7 +377,7 @@ class Optimizer(PenalizedSteps):
             groups.append({**group.numbers(), "params": named})
         return {
             "groups": groups,
-            "schedules": [group.schedules for group in self.param_groups],
+            "schedules": [dict(group.schedules) for group in self.param_groups],
             "options": self._options,
             "state": self.state_dict(),
             "penalties": self._attached,
@@ -386,7 +389,7 @@ class Optimizer(PenalizedSteps):
         self._build(state["groups"], state["options"])
         self._load_penalties(state["penalties"])
         for group, schedules in zip(self.param_groups, state["schedules"], strict=True):
-            group.schedules = dict(schedules)
+            group._schedules = dict(schedules)
         if state["training"] is None:
             self.load_state_dict(state["state"])
             return

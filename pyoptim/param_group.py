@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,8 +37,8 @@ class ParamGroup(MutableMapping[str, Any]):
 
     Attributes
     ----------
-    schedules : dict of str to schedule
-        The settings that are schedules.
+    schedules : mapping of str to schedule
+        The settings that are schedules, read-only. ``group["lr"] = schedule`` adds one.
     """
 
     def __init__(
@@ -56,14 +57,27 @@ class ParamGroup(MutableMapping[str, Any]):
         self._rule = rule
         self._flags = _flags(rule)
         self._names = (*SHARED_SETTINGS, *(field.name for field in rule.fields))
-        self.schedules = schedules
+        self._schedules = schedules
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse attributes: settings are items."""
+        if not name.startswith("_"):
+            given = f"param_groups[{self._index}][{name!r}]"
+            what = f"set {given}" if name in self._names else f"its items are {listed(self)}"
+            raise AttributeError(f"{name}: a group has no attributes that can be set; {what}")
+        super().__setattr__(name, value)
+
+    @property
+    def schedules(self) -> Mapping[str, StepFunction]:
+        """The settings that are schedules."""
+        return MappingProxyType(self._schedules)
 
     @reads
     def __getitem__(self, name: str) -> Any:
         if name == "params":
             return self._params
-        if name in self.schedules:
-            return self.schedules[name]
+        if name in self._schedules:
+            return self._schedules[name]
         if name not in self._names:
             raise KeyError(f"no setting {name!r}; there are {listed(self)}")
         value = self._native.get(self._index, name)
@@ -77,17 +91,17 @@ class ParamGroup(MutableMapping[str, Any]):
             raise KeyError(f"no setting {name!r}; there are {listed(self)}")
         if not callable(value):
             self._native.set(self._index, name, as_setting(self._rule, name, value))
-            self.schedules.pop(name, None)
+            self._schedules.pop(name, None)
         else:
             check_may_vary(self._rule, name)
             first = value_at(name, value, self._native.steps, self._guard.asked)
             self._native.set(self._index, name, first)
-            self.schedules[name] = value
+            self._schedules[name] = value
 
     def scheduled_at(self, step: int) -> list[tuple[str, float]]:
         """Return what is a schedule, with its value at this step."""
         asked = self._guard.asked
-        return [(name, value_at(name, at, step, asked)) for name, at in self.schedules.items()]
+        return [(name, value_at(name, at, step, asked)) for name, at in self._schedules.items()]
 
     @reads
     def numbers(self) -> dict[str, Any]:

@@ -287,7 +287,8 @@ def test_schedules_that_fail(consumer: Any) -> None:
     with pytest.raises(RuntimeError, match="no rate"):
         consumer.step(stepper, 5, 1.0)
     assert opt.steps == 2
-    opt.param_groups[0].schedules["lr"] = lambda step: -1.0
+    rates = iter([0.1, -1.0])
+    opt.param_groups[0]["lr"] = lambda step: next(rates)
     with pytest.raises(ValueError, match="lr must be at least 0"):
         consumer.step(stepper, 1, 1.0)
     assert opt.steps == 2

@@ -1,6 +1,7 @@
 """What a user writes to takes effect, or refuses the write and tells what to do instead."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -208,6 +209,85 @@ def test_flags_may_be_numbers_and_those_of_numpy(value: Any) -> None:
     state = opt.state_dict()
     opt.load_state_dict({**state, "groups.0.maximize": value})
     assert po.Muon([np.ones((2, 2))], nesterov=value).param_groups[0]["nesterov"] is True
+
+
+def writable(obj: object, owned: Callable[[str], bool] = lambda _: False) -> list[str]:
+    """Return the public attributes and arguments that can be set without an error that names them.
+
+    Methods can be replaced, and state can be set: `owned` tells which names are state.
+    """
+    names = {name for name in dir(obj) if not callable(getattr(obj, name, None))}
+    names |= set(inspect.signature(type(obj)).parameters) - {"settings", "keywords"}
+    found = []
+    for name in sorted(name for name in names if not name.startswith("_") and not owned(name)):
+        try:
+            setattr(obj, name, 0.5)
+        except AttributeError as error:
+            if name in str(error):
+                continue
+        found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("rule", po.rules(), ids=lambda rule: rule.name)
+def test_attributes_without_effect_cannot_be_set(rule: po.Rule) -> None:
+    opt = getattr(po, rule.name)([np.zeros((2, 2))], lr=po.schedules.linear(0.1, steps=9))
+    for of in (opt, copy.copy(opt), pickle.loads(pickle.dumps(opt))):
+        assert writable(of) == []
+    group = opt.param_groups[0]
+    for name in (*group, "schedules", "learning_rate", "betas"):
+        with pytest.raises(AttributeError, match=f"^{name}: a group has no attributes"):
+            setattr(group, name, 5)
+    with pytest.raises(TypeError):
+        group.schedules["lr"] = 5
+    assert list(group.schedules) == ["lr"]
+
+
+def each_wrapper() -> list[Any]:
+    made = []
+    for name in po.wrappers.__all__:
+        cls = getattr(po.wrappers, name)
+        if isinstance(cls, type) and issubclass(cls, po.wrappers.Wrapper):
+            more = {"every": 2} if "every" in inspect.signature(cls).parameters else {}
+            made.append(cls(po.SGD([np.zeros((2, 2))], skip_nonfinite=True), **more))
+    return made
+
+
+@pytest.mark.parametrize("wrapper", each_wrapper(), ids=lambda w: type(w).__name__)
+def test_attributes_of_wrappers_without_effect_cannot_be_set(wrapper: Any) -> None:
+    before = repr(wrapper)
+    for of in (wrapper, copy.copy(wrapper), copy.deepcopy(wrapper)):
+        assert writable(of, type(of)._numbers.__contains__) == []
+        assert repr(of) == before
+        of.mine = 3  # an attribute of the caller's own
+        assert of.mine == 3
+
+
+def test_a_wrapper_of_a_users_own_sets_its_arguments_when_it_likes() -> None:
+    class Halving(po.wrappers.Wrapper):
+        _numbers = ("factor",)
+
+        def __init__(self, optimizer: Any, factor: float = 1.0, tag: str = "") -> None:
+            super().__init__(optimizer, factor=factor, tag=tag)
+            self.factor = factor
+            self.tag = tag
+            self.seen = 0
+
+        def _moved(self) -> None:
+            self.factor /= 2
+            self.seen += 1
+
+    class Named(Halving):
+        def __init__(self, optimizer: Any) -> None:
+            super().__init__(optimizer, tag="a")
+            self.tag = "b"
+
+    opt = Named(po.SGD([np.zeros(2)]))
+    opt.step([np.ones(2)])
+    assert (opt.factor, opt.seen, opt.tag) == (0.5, 1, "b")
+    opt.factor = 3.0
+    with pytest.raises(AttributeError, match=r"^tag: cannot change; make a new Named$"):
+        opt.tag = "c"
 
 
 @pytest.mark.parametrize("name", ["lr", "weight_decay", "decoupled_weight_decay", "maximize"])

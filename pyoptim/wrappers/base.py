@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import wraps
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -26,7 +27,20 @@ GradientsOrClosure: TypeAlias = (
 )
 """What `step` takes: gradients in any form, or around `SAM` the function that computes them."""
 
+_FIXED = ("optimizer", "takes_closure", "unwrapped")  # attributes that every wrapper has
 _INNER = "optimizer."  # what the keys of the wrapped optimizer's state start with
+
+
+def _fixing(init: Callable[..., None]) -> Callable[..., None]:
+    """Make a constructor fix the wrapper's arguments when the whole constructor is done."""
+
+    @wraps(init)
+    def fixing(self: Wrapper, *arguments: Any, **keywords: Any) -> None:
+        init(self, *arguments, **keywords)
+        if type(self).__init__ is fixing:
+            self._is_made = True
+
+    return fixing
 
 
 class Wrapper(EvaluationPoints):
@@ -73,9 +87,18 @@ class Wrapper(EvaluationPoints):
     _passes_gradients: ClassVar[bool] = True
     """Whether what is wrapped makes a step of every call, at the same scale and the same point."""
 
+    _is_made: bool = False
+    """Whether the constructor is done: arguments cannot change then."""
+
     takes_closure: bool = False
     """Whether `step` takes a function that computes gradients, not gradients."""
 
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "__init__" in vars(cls):
+            cls.__init__ = _fixing(cls.__init__)  # type: ignore[method-assign]
+
+    @_fixing
     def __init__(self, optimizer: Optimizer | Wrapper, **settings: Any) -> None:
         if not isinstance(optimizer, Optimizer | Wrapper):
             raise TypeError(f"optimizer must be one, or a wrapper, got {optimizer!r}")
@@ -99,7 +122,19 @@ class Wrapper(EvaluationPoints):
             self._check_gradients()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute of the wrapper, not a setting or an option of its optimizer."""
+        """Set an attribute of the wrapper that is state, or the caller's own.
+
+        Settings and options of its optimizer are no attributes, and its arguments cannot change.
+        """
+        if name.startswith("_"):
+            super().__setattr__(name, value)
+            return
+        if (
+            self._is_made
+            and name not in self._numbers
+            and (name in _FIXED or name in self._settings or name in self._own_arguments())
+        ):
+            raise AttributeError(f"{name}: cannot change; make a new {type(self).__name__}")
         unwrapped: Optimizer | None = self.__dict__.get("unwrapped")
         fields = () if unwrapped is None else unwrapped._rule.fields
         if name in SHARED_SETTINGS or (
@@ -114,8 +149,14 @@ class Wrapper(EvaluationPoints):
 
     @classmethod
     def _own_arguments(cls) -> Collection[str]:
-        """Return the arguments of the wrapper's constructor."""
-        return inspect.signature(cls).parameters
+        """Return the arguments of the constructors of the wrapper's class and its bases."""
+        return {
+            argument.name
+            for made in cls.__mro__
+            if issubclass(made, Wrapper)
+            for argument in inspect.signature(made).parameters.values()
+            if argument.kind is not argument.VAR_KEYWORD
+        }
 
     def _check_gradients(self) -> None:
         """Raise an error where the optimizer's gradients cannot be replaced by others."""
