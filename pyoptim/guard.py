@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
-from threading import RLock
+from threading import Lock, RLock, get_ident
 from typing import Any, TypeVar, cast
 from weakref import WeakSet
 
@@ -23,32 +24,75 @@ class Guard:
         Held during an action. A thread that waits for it lets go of Python's own lock.
     blocked : bool
         Whether `check` raises an error, for the thread that holds the lock.
+    holder : int
+        The thread that holds the lock while it may wait for another one, else 0. While it runs a
+        schedule, a closure, or a method that others override, it may use other optimizers.
     """
 
-    __slots__ = ("__weakref__", "_forked", "blocked", "lock")
+    __slots__ = ("__weakref__", "_forked", "blocked", "holder", "lock")
 
     def __init__(self) -> None:
         self.lock = RLock()
         self.blocked = False
+        self.holder = 0
         self._forked = False
         _guards.add(self)
 
     def check(self, what: str) -> None:
         """Raise RuntimeError unless the optimizer can be changed by `what`."""
-        self.check_readable()
+        self.check_readable(what)
         if self.blocked:
             raise RuntimeError(
                 f"{what}: called by a schedule of the same optimizer; a schedule can only read it"
             )
 
-    def check_readable(self) -> None:
-        """Raise RuntimeError if a change was cut off, so that the optimizer is of no use."""
+    def check_readable(self, what: str) -> None:
+        """Raise RuntimeError if a change was cut off, so that `what` cannot read the optimizer."""
         if self._forked:
             raise RuntimeError(_FORKED)
 
+    def wait(self, what: str) -> None:
+        """Acquire the lock that another thread holds.
+
+        Raises
+        ------
+        RuntimeError
+            If that thread waits, directly or by others, for a lock that this one holds.
+        """
+        thread = get_ident()
+        with _waits:
+            holder = self.holder
+            while holder != thread and (wanted := _waiting.get(holder)) is not None:
+                holder = wanted.holder
+            if holder == thread:
+                raise RuntimeError(
+                    f"{what}: deadlock, because another thread uses this optimizer and waits for "
+                    "an optimizer that this thread uses; do not let schedules or closures of two "
+                    "optimizers use each other's optimizer"
+                )
+            _waiting[thread] = self
+        try:
+            self.lock.acquire()
+        finally:
+            with _waits:
+                _waiting.pop(thread, None)
+
+    @contextmanager
+    def held(self, what: str) -> Iterator[None]:
+        """Hold the lock while code runs that may use other optimizers."""
+        if not self.lock.acquire(blocking=False):
+            self.wait(what)
+        before = self.holder
+        try:
+            self.holder = get_ident()
+            yield
+        finally:
+            self.holder = before
+            self.lock.release()
+
     def asked(self, schedule: Callable[[int], Any], step: int) -> Any:
         """Return what a schedule gives for a step; it cannot change the optimizer meanwhile."""
-        with self.lock:
+        with self.held("schedule"):
             before, self.blocked = self.blocked, True
             try:
                 return schedule(step)
@@ -61,13 +105,19 @@ class Guard:
             self.lock.release()
             return
         self.lock = RLock()
+        self.holder = 0
         self.blocked = self._forked = True
 
 
 _guards: WeakSet[Guard] = WeakSet()
+_waits = Lock()  # held while a thread looks at `_waiting`, and enters what it waits for
+_waiting: dict[int, Guard] = {}  # by thread
 
 
 def _after_fork() -> None:
+    global _waits
+    _waits = Lock()
+    _waiting.clear()
     for guard in list(_guards):
         guard._after_fork()
 
@@ -77,35 +127,36 @@ os.register_at_fork(after_in_child=_after_fork)
 
 def changes(method: _Method) -> _Method:
     """Make a method that changes the optimizer one action."""
+    return cast(_Method, _one_action(method, changes, Guard.check))
+
+
+def reads(method: _Method) -> _Method:
+    """Make a method that reads the optimizer one action."""
+    return cast(_Method, _one_action(method, reads, Guard.check_readable))
+
+
+def _one_action(
+    method: Callable[..., Any], decorator: Callable[..., Any], check: Callable[[Guard, str], None]
+) -> Callable[..., Any]:
     what = f"{method.__name__}()"
 
     @wraps(method)
     def alone(self: Any, *arguments: Any, **keywords: Any) -> Any:
         guard = self._guard
-        with guard.lock:
-            if guard.blocked:
-                guard.check(what)
+        lock = guard.lock
+        if not lock.acquire(False):
+            guard.wait(what)
+        before = guard.holder
+        try:
+            guard.holder = get_ident()
+            check(guard, what)
             return method(self, *arguments, **keywords)
+        finally:
+            guard.holder = before
+            lock.release()
 
-    return cast(_Method, _marked(alone, changes))
-
-
-def reads(method: _Method) -> _Method:
-    """Make a method that reads the optimizer one action."""
-
-    @wraps(method)
-    def alone(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        guard = self._guard
-        with guard.lock:
-            guard.check_readable()
-            return method(self, *arguments, **keywords)
-
-    return cast(_Method, _marked(alone, reads))
-
-
-def _marked(method: Callable[..., Any], decorator: Callable[..., Any]) -> Any:
-    method._guarded_by = decorator  # type: ignore[attr-defined]
-    return method
+    alone._guarded_by = decorator  # type: ignore[attr-defined]
+    return alone
 
 
 class Guarded:

@@ -205,7 +205,10 @@ class Optimizer(PenalizedSteps):
             where none is taken, or a schedule gives no number.
         """
         guard = self._guard
-        with guard.lock:
+        lock = guard.lock
+        if not lock.acquire(False):
+            guard.wait("step()")
+        try:
             if guard.blocked:
                 guard.check("step()")
             for group in self._param_groups:
@@ -217,8 +220,11 @@ class Optimizer(PenalizedSteps):
             if type(grad_scale) is not float:
                 grad_scale = as_number("grad_scale", grad_scale)
             if self._acting:
-                return self._penalized_step(grads, grad_scale)
+                with guard.held("step()"):
+                    return self._penalized_step(grads, grad_scale)
             return self._native.step(grads, grad_scale)
+        finally:
+            lock.release()
 
     def _follow_schedules(self) -> None:
         """Set all that is a schedule to its value at the next step: all of it, or nothing."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim import wrappers
+from pyoptim import guard, wrappers
 
 ANY = [po.SGD, po.Adam, po.ScheduleFreeSGD, po.Muon]
 AROUND: list[Callable[[Any], Any]] = [
@@ -153,22 +153,132 @@ def test_a_schedule_cannot_change_its_optimizer(
 
 
 def test_schedules_that_fail_leave_all_settings() -> None:
+    accepted = True
+
     def fails(step: int) -> float:
-        if step:
+        if step and not accepted:
             raise KeyError("no rate")
         return 0.5
+
+    def negative(step: int) -> float:
+        return 1.0 if accepted else -1.0
 
     params = [np.zeros(1), np.zeros(1)]
     groups = [{"params": [params[0]], "lr": lambda step: step + 1.0}, {"params": [params[1]]}]
     opt = po.SGD(groups, lr=fails)
     gradients = [np.ones(1), np.ones(1)]
     opt.step(gradients)
-    for second, error in ((fails, KeyError), (lambda _: -1.0, ValueError)):
-        opt.param_groups[1].schedules["lr"] = second
+    for second, error in ((fails, KeyError), (negative, ValueError)):
+        accepted = True
+        opt.param_groups[1]["lr"] = second
+        accepted = False
         before = opt.state_dict()
         with pytest.raises(error):
             opt.step(gradients)
         assert str(opt.state_dict()) == str(before)
+
+
+MEETINGS: dict[str, Callable[[Any], Any]] = {
+    "step": lambda opt: opt.step([np.ones(1)]),
+    "item": lambda opt: opt.param_groups[0]["lr"],
+    "set": lambda opt: opt.param_groups[0].__setitem__("lr", 1.0),
+    "state": lambda opt: opt.state_dict(),
+    "eval": lambda opt: opt.eval(),
+    "copy": copy.copy,
+}
+
+
+def outcomes(works: list[Callable[[], Any]]) -> list[BaseException | None]:
+    """Return what each work raised, all on threads of their own; fail if one never ends."""
+    ends: list[BaseException | None] = [None] * len(works)
+
+    def run(number: int) -> None:
+        try:
+            works[number]()
+        except BaseException as error:
+            ends[number] = error
+
+    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads), "the threads wait for each other"
+    return ends
+
+
+@pytest.mark.parametrize("wrap", AROUND)
+@pytest.mark.parametrize("use", MEETINGS.values(), ids=MEETINGS)
+@pytest.mark.parametrize("count", [2, 3])
+def test_schedules_that_use_each_others_optimizer_do_not_wait_for_ever(
+    count: int, use: Callable[[Any], Any], wrap: Callable[[Any], Any]
+) -> None:
+    barrier = threading.Barrier(count)
+    optimizers: list[Any] = []
+    met: set[int] = set()
+
+    def schedule_of(number: int) -> Callable[[int], float]:
+        def schedule(step: int) -> float:
+            if len(optimizers) == count and number not in met:
+                met.add(number)
+                barrier.wait(timeout=60)  # all threads hold the lock of their own optimizer
+                use(optimizers[(number + 1) % count])
+            return 1.0
+
+        return schedule
+
+    arrays = [np.zeros(1) for _ in range(count)]
+    optimizers += [wrap(po.SGD([w], lr=schedule_of(i))) for i, w in enumerate(arrays)]
+    made = [lambda opt=opt: opt.step([np.ones(1)]) for opt in optimizers]
+    errors = [error for error in outcomes(made) if error is not None]
+    # One thread fails, and no other one: its lock is free then.
+    assert [type(error) for error in errors] == [RuntimeError]
+    assert "deadlock, because another thread uses this optimizer and waits" in str(errors[0])
+    assert sum(opt.steps for opt in optimizers) >= count - 1
+    assert not guard._waiting
+    for opt in optimizers:
+        opt.train()
+        opt.param_groups[0]["lr"] = 1.0
+        opt.step([np.ones(1)])
+
+
+def test_closures_that_use_each_others_optimizer_do_not_wait_for_ever() -> None:
+    barrier = threading.Barrier(2)
+    met: set[int] = set()
+    optimizers = [wrappers.SAM(po.SGD([np.zeros(1)])) for _ in range(2)]
+
+    def closure_of(number: int) -> Callable[[], list[np.ndarray]]:
+        def closure() -> list[np.ndarray]:
+            if number not in met:
+                met.add(number)
+                barrier.wait(timeout=60)
+                optimizers[1 - number].state_dict()
+            return [np.ones(1)]
+
+        return closure
+
+    works = [lambda i=i: optimizers[i].step(closure_of(i)) for i in range(2)]
+    errors = [error for error in outcomes(works) if error is not None]
+    assert any("deadlock" in str(error) for error in errors)
+
+
+def test_threads_that_wait_for_a_schedule_get_their_turn() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def schedule(step: int) -> float:
+        if step == 0 and threading.current_thread() is not threading.main_thread():
+            entered.set()
+            assert leave.wait(timeout=60)
+        return 1.0
+
+    opt = po.SGD([np.zeros(1)], lr=schedule)
+
+    def second() -> None:
+        assert entered.wait(timeout=60)
+        threading.Timer(0.01, leave.set).start()
+        assert opt.state_dict()["step"] == 1  # it waited until the step was made
+
+    assert outcomes([lambda: opt.step([np.ones(1)]), second]) == [None, None]
 
 
 def test_copies_have_locks_of_their_own() -> None:
