@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 from collections.abc import Iterable
 from typing import Any, SupportsIndex
 
 import numpy as np
 import numpy.typing as npt
 
+from pyoptim._utils.text import dtype_text
+
 LARGEST_COUNT = 2**53
 """Up to here a float64 has every whole number."""
+
+LARGEST_INDEX = 2**63 - 1
+"""The largest number of int64, which stands for all larger ones, too: see `as_indices`."""
 
 
 def shown(value: object) -> str:
@@ -75,10 +81,45 @@ def as_counts(
 def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
     """Return numbers as an array; TypeError if they are complex or masked: NumPy would cast."""
     refuse_masked(name, values)
-    array = np.asarray(values)
+    array = with_nan(np.asarray(values))
     if array.dtype.kind == "c":
-        raise TypeError(f"{name}: expected real numbers, got {array.dtype}")
+        raise TypeError(f"{name}: expected real numbers, got {dtype_text(array.dtype)}")
     return array
+
+
+def with_nan(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers and missing values as float64, with NaN for None and `pandas.NA`.
+
+    An array without missing values, or with other objects than numbers, is returned as it is.
+
+    Examples
+    --------
+    >>> with_nan(np.array([1, None, 3], object))
+    array([ 1., nan,  3.])
+    """
+    if array.dtype.kind != "O":
+        return array
+    na = getattr(sys.modules.get("pandas"), "NA", None)
+    missing = np.fromiter((x is None or x is na for x in array.flat), bool, array.size)
+    if not missing.any():
+        return array
+    try:
+        return np.where(missing.reshape(array.shape), np.nan, array).astype(np.float64)
+    except (TypeError, ValueError):
+        return array
+
+
+def refuse_missing(name: str, wanted: str, array: npt.NDArray[Any]) -> None:
+    """Raise ValueError for the first NaN or missing value, where `wanted` cannot be NaN."""
+    numbers = with_nan(array)
+    if numbers.dtype.kind != "f" or not np.isnan(numbers).any():
+        return
+    row, *column = np.argwhere(np.isnan(numbers))[0].tolist() if numbers.ndim else [0]
+    at = f"row {row}" + "".join(f", column {each}" for each in column)
+    raise ValueError(
+        f"{name}: expected {wanted}, got a missing value at {at}; drop such rows, or replace their "
+        "values"
+    )
 
 
 def refuse_masked(name: str, values: object) -> None:
@@ -97,6 +138,20 @@ def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.N
     """
     array = np.ascontiguousarray(values, dtype)
     return array if array.flags.aligned else array.copy()
+
+
+def as_indices(values: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return integers as native code takes labels and indices: int64, cut where it ends.
+
+    Examples
+    --------
+    >>> as_indices(np.array([3, 2**63], np.uint64)).tolist()
+    [3, 9223372036854775807]
+    """
+    array = np.asarray(values)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
+        array = np.minimum(array, np.uint64(LARGEST_INDEX))
+    return as_plain(array, np.int64)
 
 
 def as_flag(name: str, value: Any) -> bool:

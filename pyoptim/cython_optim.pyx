@@ -129,7 +129,7 @@ cdef class Stepper:
     def run(self, steps):
         """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
         cdef Py_ssize_t made = 0
-        self._native.check_memory()
+        self._native.checked_grads(self._arrays)
         cdef Py_ssize_t count = as_count("steps", steps, PY_SSIZE_T_MAX, least=0)
         with nogil:
             for _ in range(count):

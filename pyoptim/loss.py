@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
+from pyoptim._utils.text import dtype_text
 from pyoptim.catalog import Field
-from pyoptim.checks import as_number, as_plain, refuse_masked
+from pyoptim.checks import as_indices, as_number, as_plain, refuse_masked, refuse_missing, with_nan
 from pyoptim.parameters import Array
 from pyoptim.weights import as_sample_weight
 
@@ -210,17 +211,23 @@ class Loss:
         ------
         TypeError
             If they are no numbers, or class labels that are not whole.
+        ValueError
+            If a class label is missing.
         """
         refuse_masked("targets", targets)
         given = np.asarray(targets)
+        if self.labels and given.ndim < 2:
+            refuse_missing("targets", "whole-number class labels", given)
+        given = with_nan(given)
         if given.dtype.kind not in _KINDS:
-            raise TypeError(f"targets: expected numbers, got dtype {given.dtype}")
+            raise TypeError(f"targets: expected numbers, got dtype {dtype_text(given.dtype)}")
         if self.labels and given.ndim < 2:
             if given.dtype.kind == "f":
                 raise TypeError(
-                    f"targets: expected whole-number class labels, got dtype {given.dtype}"
+                    "targets: expected whole-number class labels, got dtype "
+                    f"{dtype_text(given.dtype)}"
                 )
-            return as_plain(given, np.int64)
+            return as_indices(given)
         return as_plain(given, dtype)
 
     def predict(self, scores: Array) -> Array:

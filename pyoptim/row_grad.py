@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim._utils.equality import same_values
-from pyoptim._utils.text import listed
+from pyoptim._utils.text import dtype_text, listed
 
 if TYPE_CHECKING:
     from pyoptim.parameters import Array
@@ -80,7 +80,7 @@ def _as_rows(given: Sequence[int] | Array) -> Array:
     if rows.size == 0 and not isinstance(given, np.ndarray):
         rows = rows.astype(np.int64)  # an empty list has no type
     if rows.dtype.kind not in "iu":
-        raise TypeError(f"rows: expected integers, got {rows.dtype}")
+        raise TypeError(f"rows: expected integers, got {dtype_text(rows.dtype)}")
     if rows.ndim != 1:
         raise ValueError(f"rows: expected a 1-D array, got shape {rows.shape}")
     return rows

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pyoptim._utils.text import listed, shown
+from pyoptim._utils.text import dtype_text, listed, shown
 from pyoptim.checks import as_number
 
 StateDict: TypeAlias = dict[str, Any]
@@ -72,7 +72,8 @@ def _fitting_array(key: str, theirs: np.ndarray, mine: np.ndarray, free_axes: in
         )
     if theirs.dtype != mine.dtype:
         raise TypeError(
-            f"{shown(key)}: the state has dtype {theirs.dtype}, this optimizer {mine.dtype}"
+            f"{shown(key)}: the state has dtype {dtype_text(theirs.dtype)}, "
+            f"this optimizer {dtype_text(mine.dtype)}"
         )
     return theirs
 

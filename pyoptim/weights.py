@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim.checks import as_not_negative, as_plain, refuse_masked
+from pyoptim._utils.text import dtype_text
+from pyoptim.checks import as_not_negative, as_plain, refuse_masked, with_nan
 from pyoptim.parameters import Array
 
 ClassWeight = Mapping[Any, float] | str
@@ -20,9 +21,9 @@ _PART = 2**20  # labels that are counted at a time
 def as_sample_weight(weights: npt.ArrayLike) -> Array:
     """Return weights as losses take them; TypeError unless they are bools, integers or floats."""
     refuse_masked("sample_weight", weights)
-    given = np.asarray(weights)
+    given = with_nan(np.asarray(weights))
     if given.dtype.kind not in "biuf":
-        raise TypeError(f"sample_weight: expected numbers, got dtype {given.dtype}")
+        raise TypeError(f"sample_weight: expected numbers, got dtype {dtype_text(given.dtype)}")
     return as_plain(given, np.float64)
 
 
@@ -73,7 +74,7 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
     >>> po.losses.compute_class_weight("balanced", [0, 0, 0, 1])
     {0: 0.6666666666666666, 1: 2.0}
     """
-    labels = np.asarray(targets)
+    labels = with_nan(np.asarray(targets))
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -137,7 +138,7 @@ def compute_sample_weight(
         raise ValueError(
             f"sample_weight: expected shape ({len(np.asarray(targets))},), got {own.shape}"
         )
-    classes, index = np.unique(np.asarray(targets), return_inverse=True)
+    classes, index = np.unique(with_nan(np.asarray(targets)), return_inverse=True)
     found = np.array([of_class.get(label, 1.0) for label in classes.tolist()])
     weights: Array = found[index.reshape(-1)]
     return weights if own is None else weights * own

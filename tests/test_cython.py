@@ -295,6 +295,19 @@ def test_schedules_that_fail(consumer: Any) -> None:
     assert w.tolist() == [0.8, 0.8]
 
 
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+@pytest.mark.parametrize("which", [0, 1])
+def test_arrays_that_were_given_another_dtype_are_refused(which: int) -> None:
+    arrays = np.ones(2, np.float32), np.ones(2, np.float32)
+    stepper = Stepper(po.SGD(arrays[:1], lr=1.0), list(arrays[1:]))
+    arrays[which].dtype = arrays[which].dtype.newbyteorder("S")
+    with pytest.raises((TypeError, ValueError), match=r"params\[0\].*-endian float32"):
+        stepper.run(1)
+    arrays[which].dtype = np.float32
+    assert stepper.run(1) == 1
+    assert arrays[0].tolist() == [0, 0]
+
+
 def test_arrays_that_were_made_read_only_are_not_written() -> None:
     w = np.ones(2)
     stepper = Stepper(po.SGD([w], lr=0.1), [np.ones(2)])

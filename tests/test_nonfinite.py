@@ -25,13 +25,19 @@ def data(dtype: str = "float32") -> tuple[np.ndarray, np.ndarray]:
 
 
 def fitted(
-    x: Any, y: Any = None, *, model: Any = None, weights: Any = None, **keywords: Any
+    x: Any,
+    y: Any = None,
+    *,
+    model: Any = None,
+    weights: Any = None,
+    class_weight: Any = None,
+    **keywords: Any,
 ) -> Any:
     model = po.models.Linear(4) if model is None else model
     before = {name: array.copy() for name, array in model.params.items()}
     trainer = Trainer(model, batch_size=8, progress=False, **keywords)
     try:
-        trainer.fit(x, y, sample_weight=weights)
+        trainer.fit(x, y, sample_weight=weights, class_weight=class_weight)
     except ValueError:
         if trainer.step == 0:
             for name, array in model.params.items():
@@ -241,6 +247,79 @@ def test_allowed_data_stop_training_at_the_loss(which: str) -> None:
     assert (trainer.stop_reason, trainer.step) == (StopReason.NAN, 1)
     trainer = fitted(x, y, allow_nonfinite=True, shuffle=False, stop_on_nan=False, epochs=3)
     assert (trainer.stop_reason, len(trainer.history)) == (StopReason.FINISHED, 3)
+
+
+def with_missing(values: list[Any], kind: str) -> Any:
+    """Return numbers, the fourth of which is missing, as pandas or lists of objects have them."""
+    if kind == "object":
+        return np.array([*values[:3], None, *values[4:]], object)
+    pandas = pytest.importorskip("pandas")
+    array = pandas.array([*values[:3], None, *values[4:]], dtype=kind)
+    return pandas.Series(array, index=range(10, 10 + len(values)))
+
+
+MISSING = pytest.mark.parametrize("kind", ["object", "Int64", "Float64", "UInt8", "boolean"])
+
+
+@MISSING
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_missing_targets_are_refused_by_row(kind: str, class_weight: Any) -> None:
+    x, _ = data()
+    y = with_missing([0, 1] * (ROWS // 2), kind)
+    messages = {"squared": r"y: expected finite numbers.* got nan at row 3; mend or drop"}
+    messages["logistic"] = r"targets of the loss logistic must be in \[0, 1\], got nan at row 3"
+    for loss, message in messages.items():
+        with pytest.raises(ValueError, match=f"^{message}"):
+            fitted(x, y, model=po.models.MLP([4, 1], loss=loss), class_weight=class_weight)
+    message = r"^targets: expected whole-number class labels, got a missing value at row 3; drop"
+    with pytest.raises(ValueError, match=message):
+        fitted(x, y, model=po.models.Softmax(4, 2))
+
+
+@MISSING
+def test_missing_inputs_weights_and_codes_are_refused_by_row_and_column(kind: str) -> None:
+    x, y = data()
+    column = with_missing([0, 1] * (ROWS // 2), kind)
+    table = np.stack([*x.astype(object).T[:3], np.asarray(column, object)], axis=1)
+    with pytest.raises(ValueError, match=r"^x: expected finite .* got nan at row 3, column 3;"):
+        fitted(table, y)
+    with pytest.raises(ValueError, match=r"^sample_weight: .* got nan at row 3"):
+        fitted(x, y, weights=column)
+    codes = np.stack([np.zeros(ROWS, object), np.asarray(column, object)], axis=1)
+    with pytest.raises(ValueError, match=r"^x: expected integers, .* missing .* row 3, column 1;"):
+        fitted(codes, y, model=po.models.MatrixFactorization(2, 2))
+    model = po.models.EmbeddingMLP({"a": 2}, [4], 1, numbers=["b"], loss="squared")
+    with pytest.raises(ValueError, match=r"^a: expected integers, got a missing value at row 3;"):
+        fitted({"a": column, "b": x[:, 0]}, y, model=model)
+    with pytest.raises(ValueError, match=r"^b: expected finite numbers.* got nan at row 3"):
+        fitted({"a": np.zeros(ROWS, int), "b": column}, y, model=model)
+    weights = np.ones(ROWS)
+    weights[3] = 0
+    assert fitted(table, y, weights=weights, epochs=1).step > 0
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64 - 1])
+def test_labels_and_codes_above_int64_are_not_shown_as_negative(value: int) -> None:
+    x, y = data()
+    large = np.zeros(ROWS, np.uint64)
+    large[3] = value
+    shown = r"9223372036854775807 or more at row 3"
+    with pytest.raises(ValueError, match=f"^targets: expected labels from 0 to 1, got {shown}"):
+        fitted(x, large, model=po.models.Softmax(4, 2))
+    with pytest.raises(ValueError, match=f"from 0 to 1, got {shown}"):
+        po.losses.softmax.value_and_slope(np.zeros((ROWS, 2)), large)
+    pairs = np.stack([large, large], axis=1)
+    of_pairs = po.models.MatrixFactorization(2, 2)
+    with pytest.raises(ValueError, match=f"from 0 to 1, got {shown}"):
+        fitted(pairs, y, model=of_pairs)
+    with pytest.raises(ValueError, match=f"from 0 to 1, got {shown}"):
+        of_pairs.scores(pairs)
+    for given in (large, [[code] for code in large]):
+        table: Any = {"a": (2, 2)}
+        tables = {"fields": table} if given is large else {"fields": {}, "bags": table}
+        model = po.models.EmbeddingMLP(**tables, hidden=[4], outputs=1, loss="squared")
+        with pytest.raises(ValueError, match=r"from 0 to 1, got 9223372036854775807 or more"):
+            fitted({"a": given}, y, model=model)
 
 
 def diverging(**keywords: Any) -> Trainer:

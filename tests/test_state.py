@@ -278,7 +278,9 @@ MISMATCHES: dict[str, Mismatch] = {
     "dtype": change(
         np.ndarray, lambda x: x.astype(np.float32), ": .* float32, this optimizer float64"
     ),
-    "byte order": change(np.ndarray, lambda x: x.astype(">f8"), ": .* >f8, this optimizer float64"),
+    "byte order": change(
+        np.ndarray, lambda x: x.astype(">f8"), ": .* big-endian float64, this optimizer float64"
+    ),
     "number for array": change(np.ndarray, lambda _: 1.5, r": .* \(\), this optimizer \(40,\)"),
     "text for array": change(np.ndarray, lambda _: "x", ""),
     "none for scalar": change(float, lambda _: None, ".* None"),

@@ -48,6 +48,20 @@ bool is_native(const py::dtype& dtype) {
   return order == '=' || order == '|' || order == own_order;
 }
 
+std::string dtype_text(const py::dtype& dtype) {
+  return py::str(py::module_::import("pyoptim._utils.text").attr("dtype_text")(dtype));
+}
+
+bool is_same_memory(const py::array& array, const py::array& contiguous) {
+  if (array.data() != contiguous.data() || array.nbytes() != contiguous.nbytes() ||
+      (array.flags() & py::array::c_style) == 0)
+    return false;
+  // Equal types mostly are one object.
+  const auto* const type = py::detail::array_proxy(array.ptr())->descr;
+  return type == py::detail::array_proxy(contiguous.ptr())->descr ||
+         array.dtype().equal(contiguous.dtype());
+}
+
 py::array read_only(py::array array) {
   array.attr("flags").attr("writeable") = false;
   return array;
@@ -82,8 +96,7 @@ DType dtype_of(const py::array& array, const std::string& name) {
   if (native && bfloat16) return DType::bfloat16;
   const bool swapped = bfloat16 || number == numpy_float32 || number == numpy_float64;
   throw py::type_error(name + ": dtype must be float32, float64 or bfloat16, got " +
-                       (bfloat16 ? "bfloat16" : std::string(py::str(dtype))) +
-                       (swapped ? " in the other byte order" : ""));
+                       dtype_text(dtype) + (!swapped ? "" : "; convert it to native byte order"));
 }
 
 bool is_plain(const py::array& array) {
@@ -135,8 +148,8 @@ void check_shape(const py::array& array, const py::array& like, const std::strin
 
 void check_dtype(const py::array& grad, const py::array& param, const std::string& name) {
   if (dtype_of(grad, name) != dtype_of(param, name))
-    throw py::type_error(name + ": expected dtype " + std::string(py::str(param.dtype())) +
-                         " as the parameter's, got " + std::string(py::str(grad.dtype())));
+    throw py::type_error(name + ": expected dtype " + dtype_text(param.dtype()) +
+                         " as the parameter's, got " + dtype_text(grad.dtype()));
 }
 
 py::dtype numpy_dtype(DType dtype) {

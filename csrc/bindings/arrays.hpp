@@ -25,6 +25,13 @@ py::array read_only(py::array array);
 /// Whether numbers of this type have the machine's byte order.
 bool is_native(const py::dtype& dtype);
 
+/// A type's name for errors, with its byte order if that is not the machine's.
+std::string dtype_text(const py::dtype& dtype);
+
+/// Whether an array still has the memory and the type of a C-contiguous one, in the same order of
+/// elements. Its axes may be others.
+bool is_same_memory(const py::array& array, const py::array& contiguous);
+
 /// Whether the object is of NumPy's array type itself, not of a subclass.
 bool is_numpy_array(py::handle object);
 

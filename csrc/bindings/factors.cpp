@@ -30,7 +30,7 @@ const Number* numbers(const py::array& array, const char* name) {
   if (!py::isinstance<py::array_t<Number>>(array) || !is_plain(array))
     throw py::type_error(std::string(name) + ": expected contiguous " +
                          std::string(py::str(py::dtype::of<Number>())) + ", got " +
-                         std::string(py::str(array.dtype())));
+                         dtype_text(array.dtype()));
   return static_cast<const Number*>(array.data());
 }
 

@@ -28,7 +28,7 @@ const Number* per_row(const py::array& array, const char* name, const char* kind
       std::size_t(array.shape(0)) != rows || !is_plain(array))
     throw py::value_error(std::string(name) + ": expected " + std::to_string(rows) +
                           " contiguous " + kind + ", got shape " + shape_text(array) + " of " +
-                          std::string(py::str(array.dtype())));
+                          dtype_text(array.dtype()));
   return static_cast<const Number*>(array.data());
 }
 

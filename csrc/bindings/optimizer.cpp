@@ -70,7 +70,6 @@ class BoundOptimizer {
         elements_ += std::size_t(array.size());
         params_.push_back(bare_view(array));
         given_.push_back(array);
-        sizes_.push_back(array.nbytes());
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
           tensors_.push_back({params_.size() - 1, object, storage_bytes(object)});
         names_.push_back(name);
@@ -83,6 +82,7 @@ class BoundOptimizer {
     if (own_grads.size() == params_.size()) {
       for (std::size_t i = 0; i < own_grads.size(); ++i) {
         bound_.push_back(is_row_slot(own_grads[i]) ? py::array() : plain_grad(own_grads[i], i));
+        bound_views_.push_back(bare_view(bound_.back()));
         bound_pointers_.push_back(bound_.back().data());
       }
     }
@@ -92,6 +92,7 @@ class BoundOptimizer {
   /// None the bound ones, or None if there are none, or some of rows.
   [[nodiscard]] py::object checked_grads(py::handle grads) const {
     check_memory();
+    if (grads.is_none()) check_bound_memory();
     if (grads.is_none())
       return is_bound() && slots_.empty() ? py::object(py::cast(bound_)) : py::none();
     const Arrays arrays = arrays_of(grads, "grads");
@@ -158,7 +159,7 @@ class BoundOptimizer {
   StepInfo step(py::handle grads, double grad_scale) {
     check_memory();
     if (grads.is_none()) {
-      check_bound_writable();
+      check_bound_memory();
       if (is_bound() && slots_.empty())
         return locked([&] { return engine_->step(bound_pointers_.data(), grad_scale); });
       return step_by_rows(bound_arrays(), grad_scale);
@@ -258,14 +259,11 @@ class BoundOptimizer {
   }
 
   /// A tensor of PyTorch may be given other memory: by share_memory_(), or by setting its data. An
-  /// array may be resized, or made read-only.
+  /// array may be resized, made read-only, or given another dtype or strides.
   void check_memory() const {
     for (std::size_t i = 0; i < given_.size(); ++i) {
       const py::array& given = given_[i];
-      if (given.data() != params_[i].data() || given.nbytes() != sizes_[i])
-        throw py::value_error(names_[i] +
-                              ": the array's memory is no longer the one it had "
-                              "when the optimizer was made; make a new optimizer");
+      if (!is_same_memory(given, params_[i])) refuse_memory(given, params_[i], names_[i]);
       if (!given.writeable()) check_updatable(given, names_[i]);
     }
     for (const auto& [index, tensor, bytes] : tensors_)
@@ -293,6 +291,7 @@ class BoundOptimizer {
   /// The gradients that belong to the parameters, as they are now.
   [[nodiscard]] Arrays bound_arrays() const {
     check_bound();
+    check_bound_memory();
     Arrays arrays{py::tuple(), bound_, bound_pointers_, {}};
     for (const auto& [index, slot] : slots_) {
       arrays.pointers[index] = nullptr;
@@ -360,10 +359,31 @@ class BoundOptimizer {
       throw py::value_error("gradients are needed: only optimizers over Parameters have their own");
   }
 
-  /// Gradients that a step sets to 0 may have been made read-only.
-  void check_bound_writable() const {
-    if (!engine_->options().extras.zero_grads) return;
-    for (std::size_t i = 0; i < bound_.size(); ++i) check_updatable(bound_[i], grad_name(i));
+  [[noreturn]] static void refuse_memory(const py::array& now, const py::array& before,
+                                         const std::string& name) {
+    const auto layout = [](const py::array& array) {
+      return "dtype " + dtype_text(array.dtype()) + ", shape " + shape_text(array) +
+             " and strides " + std::string(py::str(array.attr("strides")));
+    };
+    if (now.data() != before.data() || now.nbytes() != before.nbytes())
+      throw py::value_error(name +
+                            ": the array's memory is no longer the one it had "
+                            "when the optimizer was made; make a new optimizer");
+    throw py::value_error(name + ": expected " + layout(before) +
+                          " as when the optimizer was made, got " + layout(now) +
+                          "; set them back, or make a new optimizer");
+  }
+
+  /// Gradients may have been changed as parameters may be; read-only ones can be read, too, but not
+  /// set to 0.
+  void check_bound_memory() const {
+    const bool zeroes = engine_->options().extras.zero_grads;
+    for (std::size_t i = 0; i < bound_.size(); ++i) {
+      const py::array& grad = bound_[i];
+      if (!is_same_memory(grad, bound_views_[i]))
+        refuse_memory(grad, bound_views_[i], grad_name(i));
+      if (zeroes && !grad.writeable()) check_updatable(grad, grad_name(i));
+    }
   }
 
   void check_count(std::size_t count) const {
@@ -415,11 +435,11 @@ class BoundOptimizer {
 
   std::unique_ptr<Optimizer> engine_;
   std::vector<py::array> given_;
-  std::vector<py::ssize_t> sizes_;    // in bytes
   std::vector<py::array> params_;     // of our own: nobody changes their shape and type
   std::vector<TorchTensor> tensors_;  // parameters that are PyTorch's
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
+  std::vector<py::array> bound_views_;  // of our own
   std::vector<const void*> bound_pointers_;
   std::vector<std::pair<std::size_t, py::object>> slots_;  // where a gradient of rows is found
   std::size_t elements_ = 0;

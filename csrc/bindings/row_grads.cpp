@@ -47,7 +47,7 @@ std::vector<std::int64_t> checked_rows(py::handle object, py::ssize_t limit,
   const char kind = given.dtype().kind();
   if ((kind != 'i' && kind != 'u') || given.ndim() != 1)
     throw py::type_error(name + ": expected a 1-D array of integers, got " +
-                         std::string(py::str(given.dtype())) + " of shape " + shape_text(given));
+                         dtype_text(given.dtype()) + " of shape " + shape_text(given));
   const py::dtype wide =
       kind == 'i' ? py::dtype::of<std::int64_t>() : py::dtype::of<std::uint64_t>();
   constexpr int aligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;

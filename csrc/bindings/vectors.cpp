@@ -63,7 +63,7 @@ class Lists {
       if (dtype_of(arrays[i], at(name, i)) != wanted)
         throw py::type_error(at(name, i) + ": expected dtype " +
                              std::string(py::str(numpy_dtype(wanted))) + ", got " +
-                             std::string(py::str(arrays[i].dtype())));
+                             dtype_text(arrays[i].dtype()));
     }
   }
 

@@ -93,6 +93,10 @@ void each_shown(std::string_view text, const Write& write) {
 std::string text(double number) { return shortest(number); }
 std::string text(float number) { return shortest(number); }
 
+std::string index_text(std::int64_t index) {
+  return std::to_string(index) + (index == INT64_MAX ? " or more" : "");
+}
+
 std::optional<double> take_number(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
   double number = 0;

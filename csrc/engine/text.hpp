@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,6 +14,10 @@ namespace pyoptim {
 /// The shortest text that reads back as the number: "0.1", "1e-310", "inf", "nan".
 PYOPTIM_API std::string text(double number);
 PYOPTIM_API std::string text(float number);
+
+/// A label or an index as errors show it. The largest one stands for all larger ones, too: numbers
+/// that int64 cannot hold are cut to it.
+PYOPTIM_API std::string index_text(std::int64_t index);
 
 /// The number that a text begins with, past blanks, and cuts it off; nothing if there is none.
 std::optional<double> take_number(std::string_view& text);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/dispatch.hpp"
+#include "engine/text.hpp"
 #include "layers/blocks.hpp"
 
 namespace pyoptim {
@@ -85,7 +86,7 @@ void check_numbers(const std::int64_t* numbers, std::size_t size, std::size_t st
   const std::string at = each > 0 ? " at row " + std::to_string(i / each) : "";
   throw std::invalid_argument("x: expected " + what + " from 0 to " +
                               std::to_string(std::int64_t(count) - 1) + ", got " +
-                              std::to_string(numbers[i * stride]) + at);
+                              index_text(numbers[i * stride]) + at);
 }
 
 double share_of_rows(const double* weights, std::size_t rows) {

@@ -46,7 +46,7 @@ std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t 
   const std::size_t columns = call.scores.columns;
   if (call.labels != nullptr)
     return "targets: expected labels from 0 to " + std::to_string(columns - 1) + ", got " +
-           std::to_string(call.labels[row]) + at;
+           index_text(call.labels[row]) + at;
   const Range& range = call.loss->targets;
   std::size_t i = row * columns;
   while (range.contains(target(call, i))) ++i;

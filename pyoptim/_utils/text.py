@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
 
 _PLAIN = re.compile(r"[\x20-\x7e]*")
 
@@ -45,6 +48,22 @@ def listed(given: Iterable[object]) -> str:
     'w, b\\n'
     """
     return ", ".join(map(shown, given))
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """Return a dtype's name, with its byte order if that is not the machine's.
+
+    Examples
+    --------
+    >>> import ml_dtypes
+    >>> dtype_text(np.dtype("float32")), dtype_text(np.dtype([("x", "f4")]))
+    ('float32', "[('x', '<f4')]")
+    >>> dtype_text(np.dtype(ml_dtypes.bfloat16).newbyteorder(">"))
+    'big-endian bfloat16'
+    """
+    if dtype.byteorder not in "<>" or dtype.isnative or dtype.kind not in "iufcV":
+        return str(dtype)
+    return f"{'big' if dtype.byteorder == '>' else 'little'}-endian {dtype.name}"
 
 
 def _escaped(char: str) -> str:

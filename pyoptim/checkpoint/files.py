@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from pyoptim._utils.atomic import replace_file, write
 from pyoptim._utils.ownership import check_replaceable
-from pyoptim._utils.text import shown
+from pyoptim._utils.text import dtype_text, shown
 from pyoptim.checkpoint.dtypes import DTYPES, to_name, to_numpy
 from pyoptim.checkpoint.header import (
     LARGEST_HEADER,
@@ -270,7 +270,7 @@ def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Arra
         if to_name(array.dtype) is None:
             known = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
             raise TypeError(
-                f"{shown(name)}: safetensors has no dtype {array.dtype}; it has {known}"
+                f"{shown(name)}: safetensors has no dtype {dtype_text(array.dtype)}; it has {known}"
             )
         if array.ndim > MOST_DIMENSIONS:
             raise ValueError(

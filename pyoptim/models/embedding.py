@@ -9,8 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim._utils.text import shown
-from pyoptim.checks import as_count, as_counts, as_not_negative, as_plain, as_real, check_choice
+from pyoptim._utils.text import dtype_text, shown
+from pyoptim.checks import (
+    as_count,
+    as_counts,
+    as_indices,
+    as_not_negative,
+    as_real,
+    check_choice,
+    refuse_missing,
+)
 from pyoptim.csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.models.dense import MLP
@@ -350,11 +358,12 @@ def _counts_of(numbers: Sequence[str] | Mapping[str, int]) -> dict[str, int]:
 
 def _codes(table: _Table, given: Any) -> Array:
     codes = np.asarray(given)
+    refuse_missing(shown(table.name), "integers", codes)
     if codes.dtype.kind not in "biu":
-        raise TypeError(f"{shown(table.name)}: expected integers, got {codes.dtype}")
+        raise TypeError(f"{shown(table.name)}: expected integers, got {dtype_text(codes.dtype)}")
     if codes.ndim != 1:
         raise ValueError(f"{shown(table.name)}: expected a 1-D array, got shape {codes.shape}")
-    return as_plain(codes, np.int64)
+    return as_indices(codes)
 
 
 def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
@@ -363,8 +372,8 @@ def _bags(table: _Table, given: Any, dtype: np.dtype[Any]) -> CSR:
         lists = [np.asarray(each, None if len(each) else np.int64) for each in given]
         kinds = [each.dtype for each in lists if each.dtype.kind not in "biu"]
         if kinds:
-            raise TypeError(f"{shown(table.name)}: expected integers, got {kinds[0]}")
-        ids = np.concatenate([np.empty(0, np.int64), *lists]).astype(np.int64)
+            raise TypeError(f"{shown(table.name)}: expected integers, got {dtype_text(kinds[0])}")
+        ids = np.concatenate([np.empty(0, np.int64), *map(as_indices, lists)])
         indptr = np.cumsum([0, *map(len, lists)], dtype=np.int64)
         given = CSR(np.ones(len(ids), dtype), ids, indptr, (len(lists), table.size))
     rows = as_csr(given, dtype)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyoptim._utils.text import shown
+from pyoptim.checks import LARGEST_INDEX
 from pyoptim.csr import CSR
 from pyoptim.parameters import Array
 
@@ -54,4 +55,5 @@ def find_index(
 
 
 def _out_of_range(name: str, what: str, count: int, got: Any) -> str:
-    return f"{name}: expected {shown(what)} from 0 to {count - 1}, got {got}"
+    more = " or more" if got == LARGEST_INDEX else ""
+    return f"{name}: expected {shown(what)} from 0 to {count - 1}, got {got}{more}"

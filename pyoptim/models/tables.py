@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import losses
-from pyoptim.checks import as_count, as_not_negative, as_plain
+from pyoptim._utils.text import dtype_text
+from pyoptim.checks import as_count, as_indices, as_not_negative, refuse_missing
 from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.parameters import Array, to_dtype
@@ -96,14 +97,15 @@ def as_codes(x: npt.ArrayLike, columns: int) -> Array:
     TypeError
         If they are no integers.
     ValueError
-        If there is another number of columns.
+        If there is another number of columns, or a number is missing.
     """
     codes = np.asarray(x)
+    refuse_missing("x", "integers", codes)
     if codes.dtype.kind not in "biu":
-        raise TypeError(f"x: expected integers, got {codes.dtype}")
+        raise TypeError(f"x: expected integers, got {dtype_text(codes.dtype)}")
     if codes.ndim != 2 or codes.shape[1] != columns:
         raise ValueError(f"x: expected shape (rows, {columns}), got {codes.shape}")
-    return as_plain(codes, np.int64)
+    return as_indices(codes)
 
 
 def check_not_empty(rows: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pyoptim._utils.text import listed, shown
+from pyoptim._utils.text import dtype_text, listed, shown
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters import Array
 from pyoptim.train.callbacks.keep_best import KeepBest
@@ -196,6 +196,6 @@ def _check_params(trainer: Trainer, tensors: Mapping[str, Array]) -> None:
         mine, theirs = params[name], np.asarray(tensors[name])
         if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
             raise ValueError(
-                f"{shown(name)}: the checkpoint has {theirs.dtype} of shape {theirs.shape}, "
-                f"this model {mine.dtype} of shape {mine.shape}"
+                f"{shown(name)}: the checkpoint has {dtype_text(theirs.dtype)} of shape "
+                f"{theirs.shape}, this model {dtype_text(mine.dtype)} of shape {mine.shape}"
             )
