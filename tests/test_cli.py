@@ -364,8 +364,8 @@ def test_training_that_diverges_writes_nothing(run, flights, tmp_path):
     sgd = ("--optimizer", "sgd", "--lr", 1e30, "--epochs", 2, "--out", "x")
     result = run("train", flights, "--target", "delay", *sgd, status=2)
     assert result.stderr.splitlines()[-1] == (
-        "Error: training diverged: after 2 steps the loss is nan; a smaller --lr may help; "
-        "nothing was written"
+        "Error: training diverged: the loss after 2 steps is nan; try a smaller --lr. "
+        "Nothing was written."
     )
     assert not (tmp_path / "x").exists()
 

@@ -279,8 +279,8 @@ def _check_finite(model: Any, problem: Problem, trainer: po.train.Trainer) -> No
             loss = model.evaluate(inputs, targets)["loss"] if len(inputs) else 0.0
             if not np.isfinite(loss):
                 raise UserError(
-                    f"training diverged: after {count(trainer.step, 'step')} the loss is {loss}; "
-                    "a smaller --lr may help; nothing was written"
+                    f"training diverged: the loss after {count(trainer.step, 'step')} is {loss}; "
+                    "try a smaller --lr. Nothing was written."
                 )
 
 
