@@ -94,6 +94,51 @@ def test_the_accuracy_of_several_logistic_outputs_is_scikit_learns(weighted: boo
         assert history["val_accuracy"] == [pytest.approx(expected)]
 
 
+SCORED = {
+    "several questions": (lambda: po.models.MLP([3, 2], loss="logistic"), 2),
+    "one question": (lambda: po.models.MLP([3, 1], loss="logistic"), 1),
+    "classes": (lambda: po.models.Softmax(3, 4), 4),
+    "values": (lambda: po.models.MLP([3, 2], loss="poisson"), 2),
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+@pytest.mark.filterwarnings("ignore:.*(sum to one|pos_label|probabilities)")
+@pytest.mark.parametrize("what", SCORED)
+def test_each_scorer_works_or_is_refused_by_name_before_training(what: str) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    make, outputs = SCORED[what]
+    x = rng().normal(size=(24, 3))
+    y: Any = np.arange(24) % 4
+    if what != "classes":
+        y = (y[:, None] + np.arange(outputs)) % 2
+    works = 0
+    refusals = {}
+    for name in metrics.get_scorer_names():
+        model: Any = make()
+        try:
+            trainer = Trainer(model, epochs=1, validation=(x, y), metrics=[name], progress=False)
+        except ValueError as error:
+            refusals[name] = str(error)
+            continue
+        history = trainer.fit(x, y)
+        assert isinstance(history[f"val_{name}"][0], float)
+        works += 1
+    for name, refusal in refusals.items():
+        assert f"scikit-learn's scorer {name!r} cannot score" in refusal
+    assert works >= 5
+
+
+def test_the_area_of_several_questions_is_scikit_learns() -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    x = rng().normal(size=(24, 3))
+    y = (np.arange(24)[:, None] + np.arange(2)) % 2
+    model = po.models.MLP([3, 2], loss="logistic")
+    trainer = Trainer(model, epochs=1, validation=(x, y), metrics=["roc_auc"], progress=False)
+    expected = metrics.roc_auc_score
+    assert trainer.fit(x, y)["val_roc_auc"] == [pytest.approx(expected(y, model.predict_proba(x)))]
+
+
 def test_predictions_of_another_shape_are_refused() -> None:
     model = po.models.MLP([2, 3], loss="squared")
     with pytest.raises(ValueError, match=r"y: expected shape \(4, 3\), .* got \(4, 1\)"):

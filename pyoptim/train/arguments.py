@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyoptim.checks import as_count, as_not_negative
+from pyoptim.losses import Loss
 from pyoptim.models.model import Model
 from pyoptim.models.protocol import Trainable, check_parts, is_adapted
 from pyoptim.optim import AdamW
 from pyoptim.optimizer import Optimizer
 from pyoptim.penalties import ElasticNet, Penalty
 from pyoptim.train.data import Shuffle, Validation
-from pyoptim.train.metrics import Measure, check_columns, check_names, own_measures
+from pyoptim.train.metrics import Measure, check_columns, check_names, check_scorers, own_measures
 from pyoptim.wrappers import GradientAccumulation
 from pyoptim.wrappers.base import Wrapper
 
@@ -59,7 +60,8 @@ def check_measures(
     Raises
     ------
     ValueError
-        If metrics have no validation set, or two columns of the history would have one name.
+        If metrics have no validation set, two columns of the history would have one name, or a
+        scorer cannot score what the model predicts.
     TypeError
         If the model lacks what an argument needs.
     """
@@ -74,6 +76,9 @@ def check_measures(
     )
     own = {"loss"} if is_adapted(model) else own_measures(loss)  # theirs are known when measured
     check_names(metrics, own)
+    if isinstance(loss, Loss) and model.outputs is not None:
+        others = {name: metric for name, metric in metrics.items() if name not in own}
+        check_scorers(others, loss, model.outputs)
     if isinstance(validation, Mapping):
         check_columns(validation, own | metrics.keys())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,6 +85,35 @@ def check_columns(sets: Iterable[str], measures: Collection[str]) -> None:
                 f"validation: two columns of the history would be called {column!r}; give a set or "
                 "a metric another name"
             )
+
+
+def check_scorers(metrics: Mapping[str, Measure], loss: Loss, outputs: int) -> None:
+    """Raise ValueError for a scorer that cannot score such predictions, whatever the rows.
+
+    Each is tried on a few rows with targets of all classes, and the best scores for them.
+    """
+    y: Array
+    scores: Array
+    rows = np.arange(max(4, 2 * outputs))
+    grid = rows[:, np.newaxis] + np.arange(outputs)
+    if loss.link == "softmax":
+        if outputs < 2:
+            return
+        y = rows % outputs
+        scores = np.eye(outputs)[y]
+    elif loss.link in ("sign", "logistic"):
+        y = grid % 2
+        scores = 2.0 * y - 1
+    else:
+        y = 1.0 + grid
+        scores = np.log(y) if loss.link == "exponential" else y
+    for measure in metrics.values():
+        if isinstance(measure.given, str):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                measure.value(
+                    scores, Rows((), y[:, 0] if y.ndim == 2 and outputs == 1 else y), loss
+                )
 
 
 def scorers(metrics: Metrics) -> set[str]:

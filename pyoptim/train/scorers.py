@@ -59,14 +59,26 @@ def find_scorer(name: str) -> Callable[[Array, Array, Loss, Array | None], float
         raise ValueError(f"scikit-learn has no scorer {name!r}; it has {_names()}")
     scorer = get_scorer(name)
     takes_weights = "sample_weight" in inspect.signature(scorer._score_func).parameters
-    return partial(_score, scorer, takes_weights)
+    return partial(_score, name, scorer, takes_weights)
 
 
 def _score(
-    scorer: Any, takes_weights: bool, scores: Array, y: Array, loss: Loss, weights: Array | None
+    name: str,
+    scorer: Any,
+    takes_weights: bool,
+    scores: Array,
+    y: Array,
+    loss: Loss,
+    weights: Array | None,
 ) -> float:
     keywords = {"sample_weight": weights} if takes_weights and weights is not None else {}
-    return float(scorer(_estimator(scores, loss), scores, y, **keywords))
+    try:
+        return float(scorer(_estimator(scores, loss), scores, y, **keywords))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"metrics: scikit-learn's scorer {name!r} cannot score {scores.shape[1]} "
+            f"outputs of the loss {loss.name!r}: {error}"
+        ) from error
 
 
 def _names() -> str:
