@@ -2,8 +2,8 @@
 #include <cstring>
 
 #include "bench/bare.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/threads.hpp"
+#include "core/dispatch.hpp"
+#include "core/threads.hpp"
 
 /// Makes so many steps of a rule with its defaults over float32 arrays of one size; `states` has
 /// all of the first array, then all of the second. 0 if there is such a rule.

@@ -20,17 +20,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from pyoptim._core import StepInfo, __version__
-from pyoptim.catalog import Field, Rule, rules
+from pyoptim._utils.hyperparameter import Field
+from pyoptim._utils.install_paths import get_include
 from pyoptim.config import config, get_num_threads, set_num_threads, show_config
 from pyoptim.errors import CheckpointError
-from pyoptim.matrix import *
-from pyoptim.matrix import __all__ as _matrix_optimizers
 from pyoptim.optim import *
 from pyoptim.optim import __all__ as _optimizers
-from pyoptim.optimizer import Optimizer, ParamGroup
-from pyoptim.parameters import Parameters
-from pyoptim.paths import get_include
-from pyoptim.row_grad import RowGrad
+from pyoptim.optim._registry import Rule, rules
+from pyoptim.parameters._parameters import Parameters
+from pyoptim.parameters._row_grad import RowGrad
 
 if TYPE_CHECKING:
     from pyoptim import checkpoint as checkpoint
@@ -58,8 +56,6 @@ _LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
 __all__ = [
     "CheckpointError",
     "Field",
-    "Optimizer",
-    "ParamGroup",
     "Parameters",
     "RowGrad",
     "Rule",
@@ -72,7 +68,6 @@ __all__ = [
     "set_num_threads",
     "show_config",
     *_optimizers,
-    *_matrix_optimizers,
     *_LAZY,
     *_LAZY_FUNCTIONS,
 ]

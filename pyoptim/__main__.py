@@ -4,9 +4,9 @@ import errno
 import os
 import sys
 
+from pyoptim._utils.install_paths import get_cmake_dir, get_include, get_library_dir
 from pyoptim._utils.streams import QuietStream, abandon_broken_streams
 from pyoptim.cli import main
-from pyoptim.paths import get_cmake_dir, get_include, get_library_dir
 
 PATHS = {
     "--cmake-dir": get_cmake_dir,

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Sequence
 from typing import Any, final
 
-from pyoptim.parameters import Array
+from pyoptim.parameters._types import Array
 
 __version__: str
 compiler: str

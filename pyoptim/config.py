@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pyoptim import _core
-from pyoptim.checks import as_count
+from pyoptim._utils.validation import as_count
 
 
 def set_num_threads(count: int | None) -> None:

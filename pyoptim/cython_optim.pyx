@@ -11,11 +11,11 @@ from libcpp.pair cimport pair
 from libcpp.string cimport string
 from libcpp.vector cimport vector
 
-from pyoptim.checks import LARGEST_COUNT, as_count
-from pyoptim.optimizer import Optimizer as PythonOptimizer
+from pyoptim._utils.validation import LARGEST_COUNT, as_count
+from pyoptim.optim._base import Optimizer as PythonOptimizer
 
 
-cdef extern from "engine/optimizer.hpp" namespace "pyoptim" nogil:
+cdef extern from "optim/optimizer.hpp" namespace "pyoptim" nogil:
     cdef cppclass StepInfo:
         double grad_norm
         bool measured
@@ -24,7 +24,7 @@ cdef extern from "engine/optimizer.hpp" namespace "pyoptim" nogil:
     cdef cppclass Optimizer:
         pass
 
-cdef extern from "bindings/errors.hpp" namespace "pyoptim::bindings":
+cdef extern from "bindings/exceptions.hpp" namespace "pyoptim::bindings":
     void raise_in_python() noexcept
 
 cdef extern from "bindings/stepper.hpp" namespace "pyoptim::bindings" nogil:

@@ -36,8 +36,8 @@ from typing import Any
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.checks import as_not_negative, as_positive
-from pyoptim.parameters import Array
+from pyoptim._utils.validation import as_not_negative, as_positive
+from pyoptim.parameters._types import Array
 
 __all__ = ["L1", "L2", "ElasticNet", "MaxNorm", "Penalty"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyoptim._utils.atomic import replace_bytes
+from pyoptim._utils.dependencies import requires
 from pyoptim._utils.ownership import check_replaceable, has_marker
 from pyoptim._utils.text import shown
-from pyoptim.checks import as_count, as_number
-from pyoptim.dependencies import requires
+from pyoptim._utils.validation import as_count, as_number
 from pyoptim.train import History
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from reference import DTYPES, Array
 from test_state import through_pickle
 
 import pyoptim as po
-from pyoptim.matrix import RULES
-from pyoptim.matrix.rule import MatrixRule
+from pyoptim.optim.matrix import RULES
+from pyoptim.optim.matrix._rule import MatrixRule
 
 all_rules = pytest.mark.parametrize("rule", RULES, ids=[rule.name for rule in RULES])
 all_dtypes = pytest.mark.parametrize("dtype", DTYPES)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import pyoptim as po
+from pyoptim.data import Rows
 from pyoptim.models import MLP, Linear
 from pyoptim.train import Checkpoint, Lambda, Progress, Trainer
-from pyoptim.train.batch_size import BatchSizeReport, measure, sizes, unchanged
-from pyoptim.train.data import Rows
-from pyoptim.train.step import Step
+from pyoptim.train._batch_size import BatchSizeReport, measure, sizes, unchanged
+from pyoptim.train._step import Step
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(1000, 3))
@@ -149,7 +149,7 @@ def test_it_is_reported_and_kept_when_resumed(
         calls.append(arguments)
         return BatchSizeReport(128, {16: 0.5, 128: 0.25})
 
-    monkeypatch.setattr("pyoptim.train.trainer.choose", chosen)
+    monkeypatch.setattr("pyoptim.train._trainer.choose", chosen)
     model = MLP([3, 2])
     stop = Lambda(on_step_end=lambda t: t.step == 3 and t.stop())
     trainer = Trainer(model, batch_size="auto", epochs=2, callbacks=[Progress(stream), stop,

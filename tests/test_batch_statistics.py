@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import pyoptim as po
+from pyoptim.data import Rows
 from pyoptim.models import MLP, EmbeddingMLP
 from pyoptim.train import Callback, Checkpoint, EarlyStopping, Trainer
-from pyoptim.train.data import Rows
-from pyoptim.train.points import _first
+from pyoptim.train._eval_mode import _first
 from pyoptim.wrappers import ASAM, EMA, SAM, SWA, DynamicLossScale, GradientAccumulation, Lookahead
 
 AVERAGES: dict[str, Callable[[Any], Any]] = {

@@ -11,8 +11,8 @@ from reference import Array, all_variants, same_bits
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.extras import native_extras
-from pyoptim.optimizer import native_options
+from pyoptim.optim._base import native_options
+from pyoptim.optim._options import native_extras
 
 ENGINE_OPTIONS = {**native_options({}), **native_extras({})}
 FORMATS = [None, "bfloat16", "float8"]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyoptim.blas import product_threads
+from pyoptim._utils.threadpool import product_threads
 from pyoptim.models import MLP
 
 threadpoolctl = pytest.importorskip("threadpoolctl")

@@ -159,8 +159,8 @@ def test_a_signal_before_the_model_is_written_loses_nothing(
     where: str, number: int, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     testing = pytest.importorskip("click.testing")
-    from pyoptim.cli import training
-    from pyoptim.cli.commands import pyoptim
+    from pyoptim.cli import _train as training
+    from pyoptim.cli._commands import pyoptim
 
     handlers = [signal.getsignal(each) for each in SIGNALS]
     monkeypatch.setattr(training, where, Calls(getattr(training, where), number))
@@ -177,8 +177,8 @@ def test_a_signal_before_the_first_step_ends_the_command(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     testing = pytest.importorskip("click.testing")
-    from pyoptim.cli.commands import pyoptim
-    from pyoptim.train import trainer
+    from pyoptim.cli._commands import pyoptim
+    from pyoptim.train import _trainer as trainer
 
     monkeypatch.setattr(trainer, "prepare", Calls(trainer.prepare, signal.SIGINT))
     result = testing.CliRunner().invoke(pyoptim, [*TRAIN])
@@ -206,7 +206,7 @@ def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
 
 def commands() -> list[tuple[str, ...]]:
     """Return what leads to each command, and to what all of them share."""
-    commands = pytest.importorskip("pyoptim.cli.commands", exc_type=ImportError)
+    commands = pytest.importorskip("pyoptim.cli._commands", exc_type=ImportError)
     return [(), *((name,) for name in sorted(commands.pyoptim.commands))]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim.csr import CSR
+from pyoptim.data._csr import CSR
 
 FLOATS = [np.dtype(kind) for kind in (np.float32, np.float64, ml_dtypes.bfloat16)]
 RULES = ["SGD", "Adam", "Adafactor", "Muon", "Shampoo"]

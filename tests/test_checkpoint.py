@@ -18,8 +18,8 @@ from safetensors.numpy import load_file
 import pyoptim as po
 from pyoptim._core import xxh64
 from pyoptim.checkpoint import Keep
-from pyoptim.checkpoint.retention import Saved
-from pyoptim.checkpoint.values import decode, encode
+from pyoptim.checkpoint._retention import Saved
+from pyoptim.checkpoint._tree import decode, encode
 
 # What comes back
 

@@ -13,8 +13,10 @@ import pytest
 
 import pyoptim as po
 from pyoptim._utils import temporary
-from pyoptim.checkpoint import disk, save_safetensors, saving
-from pyoptim.checkpoint.manifest import checksum
+from pyoptim.checkpoint import _save as saving
+from pyoptim.checkpoint import _staging as disk
+from pyoptim.checkpoint import save_safetensors
+from pyoptim.checkpoint._manifest import checksum
 
 FILE = "tensors-00001-of-00002.safetensors"
 OTHER = "tensors-00002-of-00002.safetensors"

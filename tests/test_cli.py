@@ -20,8 +20,8 @@ pytest.importorskip("sklearn")
 from pyarrow import parquet  # noqa: E402
 
 import pyoptim as po  # noqa: E402
-from pyoptim.cli.commands import pyoptim  # noqa: E402
-from pyoptim.cli.optimizers import all_rules  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
+from pyoptim.cli._optimizers import all_rules  # noqa: E402
 
 ROWS = 400
 
@@ -428,7 +428,7 @@ def test_a_missing_package_is_one_line(package, flights):
 
 def test_info_imports_nothing_heavy():
     code = (
-        "import sys; from pyoptim.cli.commands import pyoptim\n"
+        "import sys; from pyoptim.cli._commands import pyoptim\n"
         "pyoptim(['info'], standalone_mode=False)\n"
         "print(sorted({'pyarrow', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
@@ -454,7 +454,7 @@ def interrupted_at(monkeypatch, step, number=signal.SIGINT):
             os.kill(os.getpid(), number)
         return plain(self, batch)
 
-    monkeypatch.setattr("pyoptim.train.trainer.Step.__call__", call)
+    monkeypatch.setattr("pyoptim.train._trainer.Step.__call__", call)
 
 
 @pytest.mark.usefixtures("ctrl_c")

@@ -17,7 +17,7 @@ from test_cli import (
 )
 
 import pyoptim as po
-from pyoptim.train.batch_size import BatchSizeReport, sizes
+from pyoptim.train._batch_size import BatchSizeReport, sizes
 
 REPORT = BatchSizeReport(64, {16: 0.5, 32: 0.375, 64: 0.25, 128: 0.25})
 FAST = ("--epochs", 4, "--hidden", 8, "--lr", 0.01)
@@ -32,7 +32,7 @@ def measured(monkeypatch):
         calls.append(arguments)
         return REPORT
 
-    monkeypatch.setattr("pyoptim.train.trainer.choose", choose)
+    monkeypatch.setattr("pyoptim.train._trainer.choose", choose)
     return calls
 
 

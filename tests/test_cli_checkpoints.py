@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
 import pyoptim as po  # noqa: E402
-from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
 
 Run = Callable[..., Any]
 

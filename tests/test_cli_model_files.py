@@ -12,7 +12,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
 import pyoptim as po  # noqa: E402
-from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
 from pyoptim.tabular import Columns, target_from_json  # noqa: E402
 
 COLUMN = {"name": "a", "kind": "number", "mean": 0.0, "scale": 1.0}

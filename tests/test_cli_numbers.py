@@ -12,7 +12,7 @@ click_testing = pytest.importorskip("click.testing")
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
-from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
 
 WRONG = ("nan", "inf", "-inf", "-1", "1e400", "-1e400", "", " ", "abc", "1;5", "0x10", "1" * 5000)
 WORDS = (click.types.StringParamType, click.Choice, click.Path, click.types.BoolParamType)

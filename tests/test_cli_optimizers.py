@@ -9,8 +9,8 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 
 import pyoptim as po  # noqa: E402
-from pyoptim.cli.commands import pyoptim  # noqa: E402
-from pyoptim.cli.optimizers import all_rules  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
+from pyoptim.cli._optimizers import all_rules  # noqa: E402
 
 OPTIMIZERS = sorted(
     name

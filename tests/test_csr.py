@@ -11,7 +11,7 @@ from scipy import sparse
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.csr import CSR, TakenRows, as_csr, concatenated
+from pyoptim.data._csr import CSR, TakenRows, as_csr, concatenated
 from pyoptim.models import MLP, FactorizationMachine, Linear, Softmax
 from pyoptim.train import Trainer
 

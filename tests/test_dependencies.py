@@ -72,7 +72,7 @@ def test_every_module_imports_or_names_an_extra() -> None:
     )
     assert done.stderr == ""
     lines = [line.split("|") for line in done.stdout.splitlines()]
-    assert {"pyoptim.torch", "pyoptim.tabular", "pyoptim.train.scorers"} <= {x[0] for x in lines}
+    assert {"pyoptim.torch", "pyoptim.tabular", "pyoptim.train._scorers"} <= {x[0] for x in lines}
     for _, kind, package, message in lines:
         assert kind == "MissingPackageError"
         check_message(message, package.partition(".")[0])

@@ -14,8 +14,8 @@ from test_factorization import dense_grads
 
 import pyoptim as po
 from pyoptim import _core
+from pyoptim.data import prepare
 from pyoptim.models import EmbeddingMLP
-from pyoptim.train.data import prepare
 
 FIELDS = {"cut": (4, 3), "color": (5, 2)}
 BAGS = {"tags": (6, 3), "words": (9, 70)}

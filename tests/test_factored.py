@@ -23,7 +23,7 @@ from reference import (
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.extras import native_options
+from pyoptim.optim._options import native_options
 
 FACTORED = [case for case in VARIANTS if case.rule.factored]
 all_factored = pytest.mark.parametrize("case", FACTORED, ids=str)

@@ -159,7 +159,7 @@ def test_checkpoints_stay_where_the_model_cannot_be_written(
 ) -> None:
     testing = pytest.importorskip("click.testing")
     pytest.importorskip("sklearn")
-    from pyoptim.cli.commands import pyoptim
+    from pyoptim.cli._commands import pyoptim
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -203,7 +203,7 @@ TARGET = {"task": "regression", "column": "y", "sign": "", "number": 0, "mean": 
     ids=["deep", "wide", "number", "text", "list", "large", "kind"],
 )  # fmt: skip
 def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> None:
-    from pyoptim.cli.files import read_trained
+    from pyoptim.cli._model_directory import read_trained
 
     for metadata in (
         {"pyoptim.columns": text, "pyoptim.target": json.dumps(TARGET)},

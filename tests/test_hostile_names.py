@@ -143,7 +143,7 @@ def test_commands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     testing = pytest.importorskip("click.testing")
     pa = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
-    from pyoptim.cli.commands import pyoptim
+    from pyoptim.cli._commands import pyoptim
 
     monkeypatch.chdir(tmp_path)
     plain = name.replace("\n", "").replace("\r", "")  # of which there is a file
@@ -198,7 +198,7 @@ def test_data_are_escaped_on_a_terminal_only(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("click")
-    from pyoptim.cli.output import stdout_checked
+    from pyoptim.cli._terminal import stdout_checked
 
     for terminal in (False, True):
         monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal)

@@ -13,7 +13,7 @@ import pytest
 
 import pyoptim as po
 from pyoptim.train import Checkpoint, Lambda, StopReason, Trainer
-from pyoptim.train.interrupts import interrupts
+from pyoptim.train._interrupts import interrupts
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 HOOKS = ("on_fit_begin", "on_epoch_begin", "on_step_begin", "on_step_end", "on_epoch_end")

@@ -23,8 +23,8 @@ from reference import DTYPES, Array, clip_factor, norm, same_bits
 from test_state import contents
 
 import pyoptim as po
-from pyoptim.matrix import RULES
-from pyoptim.matrix.rule import MatrixRule
+from pyoptim.optim.matrix import RULES
+from pyoptim.optim.matrix._rule import MatrixRule
 
 SHAPES = [(6, 6), (9, 4), (3, 8), (1, 5), (5, 1), (1, 1)]
 

@@ -14,7 +14,7 @@ from matrices import (
 from reference import Array, same_bits
 
 import pyoptim as po
-from pyoptim.matrix.rule import MatrixRule
+from pyoptim.optim.matrix._rule import MatrixRule
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.peers

@@ -25,8 +25,8 @@ from reference import same_bits
 from test_state import contents
 
 import pyoptim as po
-from pyoptim.matrix import RULES
-from pyoptim.matrix.rule import MatrixRule
+from pyoptim.optim.matrix import RULES
+from pyoptim.optim.matrix._rule import MatrixRule
 
 
 @all_rules

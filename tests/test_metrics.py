@@ -10,7 +10,7 @@ import pytest
 import pyoptim as po
 from pyoptim import _core, losses
 from pyoptim.train import EarlyStopping, Trainer
-from pyoptim.train.callbacks.monitor import improves
+from pyoptim.train.callbacks._monitor import improves
 
 LOSSES = [losses.get(entry["name"]) for entry in _core.losses()]
 

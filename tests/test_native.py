@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim.paths import get_cmake_dir, get_library_dir
-from pyoptim.schedules.base import Schedule
-from pyoptim.schedules.cycles import CycleMomentum
+from pyoptim._utils.install_paths import get_cmake_dir, get_library_dir
+from pyoptim.schedules._base import Schedule
+from pyoptim.schedules._cycles import CycleMomentum
 
 HERE = Path(__file__).parent
 CONSUMERS = HERE / "consumers"

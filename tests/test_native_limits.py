@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from pyoptim._utils.install_paths import get_library_dir
 from pyoptim._utils.text import shown
-from pyoptim.paths import get_library_dir
 
 ARGUMENT, STATE, FUNCTION = 1, 2, 6
 LARGEST = 2**53

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pyoptim as po
-from pyoptim.paths import get_library_dir
+from pyoptim._utils.install_paths import get_library_dir
 
 PLUGINS = Path(__file__).parent / "consumers" / "plugins"
 LIBRARY = Path(get_library_dir()) / "libpyoptim.so.0"

@@ -12,8 +12,8 @@ import pytest
 import pyoptim as po
 from pyoptim._utils import finite
 from pyoptim._utils.finite import find_nonfinite, is_finite
+from pyoptim.data import _prepare as inputs
 from pyoptim.train import EarlyStopping, LRSchedule, StopReason, Trainer
-from pyoptim.train.data import inputs
 
 ROWS = 60
 VALUES = [np.nan, np.inf, -np.inf]

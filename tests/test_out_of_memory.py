@@ -10,8 +10,8 @@ import pytest
 
 import pyoptim as po
 from pyoptim import wrappers
-from pyoptim.matrix import products
-from pyoptim.wrappers import row_sums
+from pyoptim.optim.matrix import _linalg as products
+from pyoptim.wrappers import _row_sums as row_sums
 
 SHAPES = [(6, 4), (4, 6), (3, 3), (5,)]
 

@@ -20,7 +20,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
-from pyoptim.cli.commands import pyoptim  # noqa: E402
+from pyoptim.cli._commands import pyoptim  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 Run = Callable[..., Any]

@@ -10,7 +10,7 @@ import pytest
 
 import pyoptim as po
 from pyoptim.models import MLP, param_groups
-from pyoptim.parameters import Parameters
+from pyoptim.parameters._parameters import Parameters
 from pyoptim.train import Checkpoint, EarlyStopping, Lambda, LRSchedule, ReduceLROnPlateau, Trainer
 
 RNG = np.random.default_rng(0)

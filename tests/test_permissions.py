@@ -32,7 +32,7 @@ TRAIN = ("--target", "y", "--task", "regression", "--epochs", 1, "--hidden", 2)
 CODE = """
 import json, os, sys
 from click.testing import CliRunner
-from pyoptim.cli.commands import pyoptim
+from pyoptim.cli._commands import pyoptim
 
 ends = []
 for modes, arguments in json.loads(sys.argv[1]):

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 
 import pyoptim as po
 from pyoptim.models import MLP, load_pretrained, param_groups
-from pyoptim.parameters import Parameters
+from pyoptim.parameters._parameters import Parameters
 from pyoptim.train import Trainer
 
 RNG = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.parameters import Array
+from pyoptim.parameters._types import Array
 
 DEPTH = 256  # terms of a block, at most
 

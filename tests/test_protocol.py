@@ -13,7 +13,7 @@ from sklearn.linear_model import PoissonRegressor
 
 import pyoptim as po
 from pyoptim.models import Trainable
-from pyoptim.parameters import Array
+from pyoptim.parameters._types import Array
 from pyoptim.train import Checkpoint, Trainer
 
 RNG = np.random.default_rng(0)

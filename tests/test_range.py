@@ -16,7 +16,7 @@ import pytest
 from reference import Array, Case, all_variants
 
 import pyoptim as po
-from pyoptim.matrix import RULES
+from pyoptim.optim.matrix import RULES
 
 SHAPE = (4, 18)
 SQUARE = (5, 5)  # of full rank: eigenvectors of the null space are those of rounding

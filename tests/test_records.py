@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim.csr import CSR
-from pyoptim.train.batch_size import BatchSizeReport
+from pyoptim.data._csr import CSR
+from pyoptim.train._batch_size import BatchSizeReport
 
 CLONES: dict[str, Callable[[Any], Any]] = {
     "copy": copy.copy,

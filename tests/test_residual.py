@@ -10,7 +10,7 @@ import pytest
 
 import pyoptim as po
 from pyoptim.models import MLP
-from pyoptim.models.dense import _HIDDEN
+from pyoptim.models.mlp import _HIDDEN
 
 DEPTHS = [5, 20, 50]
 

@@ -12,7 +12,7 @@ from reference import VARIANTS, same_bits, some_numbers
 from test_state import contents
 
 import pyoptim as po
-from pyoptim import matrix
+from pyoptim.optim import matrix
 
 TAKERS = ", ".join(rule.name for rule in po.rules() if rule.takes_rows)
 NOT_TAKEN = [case for case in VARIANTS if not case.rule.takes_rows]

@@ -13,7 +13,7 @@ from reference import all_dtypes, same_bits, some_numbers
 from test_row_grad import CASES, Case, some_rows
 
 import pyoptim as po
-from pyoptim import matrix
+from pyoptim.optim import matrix
 
 TAKERS = [rule for rule in po.rules() if rule.takes_rows]
 OTHERS = [rule.name for rule in po.rules() if not rule.takes_rows]

@@ -21,8 +21,8 @@ from safetensors.numpy import save as to_bytes
 
 import pyoptim as po
 from pyoptim.checkpoint import load_safetensors, save_safetensors
-from pyoptim.checkpoint.dtypes import DTYPES, to_numpy
-from pyoptim.checkpoint.header import MOST_METADATA, MOST_TENSORS, read_header
+from pyoptim.checkpoint._dtypes import DTYPES, to_numpy
+from pyoptim.checkpoint._header import MOST_METADATA, MOST_TENSORS, read_header
 
 KINDS = sorted(name for name in DTYPES if to_numpy(name) is not None)
 MEBIBYTE = 2**20
@@ -88,7 +88,7 @@ def test_ten_million_keys(beginning: bytes, value: bytes, end: bytes, message: s
 
 def test_more_tensors_than_any_model_has(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MOST_TENSORS == 100_000
-    monkeypatch.setattr("pyoptim.checkpoint.header.MOST_TENSORS", 10)
+    monkeypatch.setattr("pyoptim.checkpoint._header.MOST_TENSORS", 10)
     empty = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
     header = {f"{i}": empty for i in range(11)}
     with pytest.raises(po.CheckpointError, match="more than 10 tensors"):

@@ -18,7 +18,7 @@ from test_safetensors import same
 
 import pyoptim as po
 from pyoptim.checkpoint import load_safetensors
-from pyoptim.checkpoint.index import read_index
+from pyoptim.checkpoint._index import read_index
 from pyoptim.models import MLP, load_pretrained
 
 INDEX = "model.safetensors.index.json"
@@ -339,8 +339,8 @@ def test_a_fault_of_the_index_is_named(name: str, tmp_path: Path) -> None:
 
 def test_huge_indexes_take_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limits lowered, which are what memory goes by."""
-    monkeypatch.setattr("pyoptim.checkpoint.index.MOST_TENSORS", 10_000)
-    monkeypatch.setattr("pyoptim.checkpoint.index.MOST_METADATA", 5_000)
+    monkeypatch.setattr("pyoptim.checkpoint._index.MOST_TENSORS", 10_000)
+    monkeypatch.setattr("pyoptim.checkpoint._index.MOST_METADATA", 5_000)
     path = tmp_path / INDEX
     pairs = ",".join(f'"{i}":"a.safetensors"' for i in range(300_000))
     path.write_text(f'{{"weight_map":{{{pairs}}}}}')

@@ -24,7 +24,7 @@ from reference import (
 )
 
 import pyoptim as po
-from pyoptim.matrix import RULES as MATRIX_RULES
+from pyoptim.optim.matrix import RULES as MATRIX_RULES
 
 SIZES = (70, 35, 40)
 

@@ -22,7 +22,7 @@ from pyoptim.tabular import (  # noqa: E402
     read_table,
     target_from_json,
 )
-from pyoptim.tabular.errors import listing, no_such_column  # noqa: E402
+from pyoptim.tabular._table_error import listing, no_such_column  # noqa: E402
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_ragged_csv_names_the_line(write, text, message):
 
 
 def test_ragged_csv_names_the_line_beyond_the_first_block(write, monkeypatch):
-    monkeypatch.setattr("pyoptim.tabular.read._CSV_BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("pyoptim.tabular._read._CSV_BLOCK_BYTES", 1 << 12)
     good = '1,"two\nlines"\n' * 5000
     path = write("a.csv", f"a,b\n{good}1,2,3\n{good}")
     with pytest.raises(TableError, match="line 10002: 3 fields"):
@@ -93,7 +93,7 @@ def test_ragged_csv_names_the_line_beyond_the_first_block(write, monkeypatch):
 
 
 def test_csv_with_quoted_newlines_in_many_blocks_is_whole(write, monkeypatch):
-    monkeypatch.setattr("pyoptim.tabular.read._CSV_BLOCK_BYTES", 1 << 12)
+    monkeypatch.setattr("pyoptim.tabular._read._CSV_BLOCK_BYTES", 1 << 12)
     rows = [f"{i},line\n{i}" for i in range(3000)]
     text = "a,b\n" + "".join(f'{i},"line\n{i}"\n' for i in range(3000))
     table = read_table(write("a.csv", text))

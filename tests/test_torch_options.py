@@ -16,7 +16,7 @@ import pytest
 torch = pytest.importorskip("torch")
 import pyoptim as po  # noqa: E402
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
-from pyoptim.torch.memory import as_numpy  # noqa: E402
+from pyoptim.torch._layout import as_numpy  # noqa: E402
 
 pytestmark = pytest.mark.peers
 

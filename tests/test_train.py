@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import pyoptim as po
+from pyoptim.data import batches, split_rows
 from pyoptim.models import MLP, Linear, Softmax
-from pyoptim.parameters import Array
+from pyoptim.parameters._types import Array
 from pyoptim.train import EarlyStopping, History, Progress, StopReason, Trainer
-from pyoptim.train.data import batches, split_rows
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:

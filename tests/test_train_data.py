@@ -15,15 +15,15 @@ from scipy import sparse
 
 import pyoptim as po
 from pyoptim import _core
+from pyoptim.data import _arrays as tables
+from pyoptim.data import _sampler as ordering
+from pyoptim.data import prepare
+from pyoptim.data._arrays import Reader, Table
+from pyoptim.data._batch import Rows
+from pyoptim.data._mmap import is_mapped, releasable
+from pyoptim.data._sampler import Blocks, batches, split_blocks, split_rows
 from pyoptim.models import MLP, Linear, Softmax
 from pyoptim.train import Checkpoint, Lambda, Progress, StopReason, Trainer
-from pyoptim.train.data import order as ordering
-from pyoptim.train.data import prepare
-from pyoptim.train.data import table as tables
-from pyoptim.train.data.mapped import is_mapped, releasable
-from pyoptim.train.data.order import Blocks, batches, split_blocks, split_rows
-from pyoptim.train.data.rows import Rows
-from pyoptim.train.data.table import Reader, Table
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(203, 6))
@@ -66,7 +66,7 @@ def test_a_mapped_file_trains_as_the_array(
 
 def test_large_arrays_are_converted_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = trained(X, Y, class_weight="balanced", validation=0.1)[0]
-    monkeypatch.setattr("pyoptim.train.data.inputs._CONVERTED_AT_ONCE", 1000)
+    monkeypatch.setattr("pyoptim.data._prepare._CONVERTED_AT_ONCE", 1000)
     assert trained(X, Y, class_weight="balanced", validation=0.1)[0] == expected
     large = prepare(X, Y, None, None, validation=None, shuffle=True, seed=0,
                     loss=po.losses.softmax, model=MLP([6, 3]))[0]  # fmt: skip

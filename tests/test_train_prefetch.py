@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import pyoptim as po
+from pyoptim.data import prefetched
 from pyoptim.models import Linear
 from pyoptim.train import EarlyStopping, Lambda, StopReason, Trainer
-from pyoptim.train.data import prefetched
 
 X = np.random.default_rng(2).normal(size=(60, 3))
 Y = X @ [1.0, -2.0, 0.5]

@@ -13,8 +13,8 @@ from sklearn.metrics import f1_score, fbeta_score, get_scorer_names, log_loss, r
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
 from pyoptim.train import EarlyStopping, EMAEvaluation, History, Trainer
-from pyoptim.train.metrics import named_metrics
-from pyoptim.train.scorers import find_scorer
+from pyoptim.train._metrics import named_metrics
+from pyoptim.train._scorers import find_scorer
 
 wrap = po.wrappers
 RNG = np.random.default_rng(1)

@@ -206,5 +206,5 @@ def test_classes_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.random.default_rng(0).integers(0, 5, size=100)
     whole = po.losses.compute_class_weight("balanced", labels)
     assert whole == {k: 100 / (5 * int((labels == k).sum())) for k in range(5)}
-    monkeypatch.setattr("pyoptim.weights._PART", 7)
+    monkeypatch.setattr("pyoptim.losses._class_weight._PART", 7)
     assert po.losses.compute_class_weight("balanced", labels) == whole

@@ -27,7 +27,7 @@ from reference import DTYPES, Array, all_dtypes, same_bits
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.matrix import RULES as MATRIX_RULES
+from pyoptim.optim.matrix import RULES as MATRIX_RULES
 
 all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 RULES = [*(rule.name for rule in po.rules()), *(rule.name for rule in MATRIX_RULES)]

@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyoptim as po
-from pyoptim import losses, matrix
+from pyoptim import losses
 from pyoptim._utils.atomic import replace_text
+from pyoptim._utils.install_paths import get_library_dir
 from pyoptim._utils.ownership import check_replaceable
-from pyoptim.paths import get_library_dir
-from pyoptim.schedules.cycles import CycleMomentum
+from pyoptim.optim import matrix
+from pyoptim.schedules._cycles import CycleMomentum
 
 PACKAGE = Path(__file__).parent.parent / "pyoptim"
 HEADERS = Path(__file__).parent.parent / "csrc" / "include" / "pyoptim"
@@ -30,9 +31,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pyoptim.catalog import Rule
-from pyoptim.extras import MasterWeights, Modifier, StateDType
-from pyoptim.optimizer import Optimizer, Params, ScalarOrSchedule
+from pyoptim.optim._registry import Rule
+from pyoptim.optim._options import MasterWeights, Modifier, StateDType
+from pyoptim.optim._base import Optimizer, Params, ScalarOrSchedule
 
 OPTIONS: dict[str, Any]
 
@@ -55,9 +56,9 @@ MATRIX = """\
 from collections.abc import Collection, Sequence
 from typing import ClassVar
 
-from pyoptim.matrix.optimizer import MatrixOptimizer
-from pyoptim.matrix.rule import MatrixRule
-from pyoptim.optimizer import Params, ScalarOrSchedule
+from pyoptim.optim.matrix._base import MatrixOptimizer
+from pyoptim.optim.matrix._rule import MatrixRule
+from pyoptim.optim._base import Params, ScalarOrSchedule
 
 RULES: tuple[MatrixRule, ...]
 
@@ -74,9 +75,9 @@ from torch.optim import lr_scheduler as lr_scheduler
 from torch.optim import swa_utils as swa_utils
 from torch.optim.optimizer import ParamsT
 
-from pyoptim.catalog import Rule
-from pyoptim.extras import MasterWeights, Modifier, StateDType
-from pyoptim.torch.optimizer import Optimizer as Optimizer
+from pyoptim.optim._registry import Rule
+from pyoptim.optim._options import MasterWeights, Modifier, StateDType
+from pyoptim.torch._base import Optimizer as Optimizer
 
 """
 
@@ -85,9 +86,9 @@ LOSSES = """\
 from collections.abc import Mapping
 from typing import Any
 
-from pyoptim.loss import Loss as Loss
-from pyoptim.weights import compute_class_weight as compute_class_weight
-from pyoptim.weights import compute_sample_weight as compute_sample_weight
+from pyoptim.losses._base import Loss as Loss
+from pyoptim.losses._class_weight import compute_class_weight as compute_class_weight
+from pyoptim.losses._class_weight import compute_sample_weight as compute_sample_weight
 
 def get(loss: str | Loss | Mapping[str, Any], **parameters: float) -> Loss: ...
 
@@ -314,9 +315,9 @@ def stubs() -> dict[Path, str]:
     """Return the stub files with their texts; that for torch only if torch is installed."""
     native, for_matrices = ([rule.name for rule in r] for r in (po.rules(), matrix.RULES))
     texts = {
-        PACKAGE / "losses.pyi": losses_stub(),
-        PACKAGE / "optim.pyi": stub(NATIVE, native),
-        PACKAGE / "matrix" / "__init__.pyi": stub(MATRIX, for_matrices),
+        PACKAGE / "losses" / "_builtin.pyi": losses_stub(),
+        PACKAGE / "optim" / "_elementwise.pyi": stub(NATIVE, native),
+        PACKAGE / "optim" / "matrix" / "__init__.pyi": stub(MATRIX, for_matrices),
     }
     if importlib.util.find_spec("torch") is not None:
         torch_text = stub(TORCH, [*native, *for_matrices], torch_class_stub, ["Optimizer"])

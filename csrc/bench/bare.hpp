@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/backend.hpp"
+#include "core/backend.hpp"
 
 namespace pyoptim::bench {
 

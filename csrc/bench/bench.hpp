@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/arena.hpp"
-#include "engine/backend.hpp"
-#include "engine/passes.hpp"
+#include "core/arena.hpp"
+#include "core/backend.hpp"
+#include "optim/memory_traffic.hpp"
 
 namespace pyoptim::bench {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/dispatch.hpp"
+#include "core/dispatch.hpp"
 #include "pyoptim/pyoptim.h"
 
 namespace {

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "bench/bench.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
-#include "engine/threads.hpp"
+#include "core/dispatch.hpp"
+#include "core/threads.hpp"
+#include "optim/optimizer.hpp"
 
 extern "C" {
 int floor_pass_baseline(int, int, int, void* const*, std::ptrdiff_t, int, float*);

@@ -1,8 +1,8 @@
 // A step of every variant of every rule over one array, beside its floor.
 #include "bench/bench.hpp"
 #include "bench/variants.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
+#include "core/dispatch.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bench {
 namespace {

@@ -5,9 +5,9 @@
 #include "bench/bare.hpp"
 #include "bench/bench.hpp"
 #include "bench/variants.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
-#include "engine/threads.hpp"
+#include "core/dispatch.hpp"
+#include "core/threads.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bench {
 namespace {

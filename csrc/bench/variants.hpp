@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/optimizer.hpp"
+#include "optim/optimizer.hpp"
 #include "tests/support.hpp"
 
 namespace pyoptim::bench {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "engine/optimizer.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 

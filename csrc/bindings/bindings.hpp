@@ -3,7 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "engine/backend.hpp"
+#include "core/backend.hpp"
 
 namespace pyoptim::bindings {
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "bindings/bindings.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/threads.hpp"
+#include "core/dispatch.hpp"
+#include "core/threads.hpp"
 
 namespace pyoptim::bindings {
 

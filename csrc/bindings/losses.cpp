@@ -1,4 +1,4 @@
-#include "layers/losses.hpp"
+#include "losses/mean_loss.hpp"
 
 #include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "bindings/matrices.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
+#include "core/dispatch.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "bindings/arrays.hpp"
-#include "layers/layers.hpp"
+#include "nn/layers.hpp"
 
 namespace pyoptim::bindings {
 

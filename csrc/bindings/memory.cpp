@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "bindings/arrays.hpp"
-#include "engine/arena.hpp"
+#include "core/arena.hpp"
 
 namespace pyoptim::bindings {
 namespace {

@@ -1,6 +1,6 @@
 #include "bindings/bindings.hpp"
-#include "bindings/errors.hpp"
-#include "engine/dispatch.hpp"
+#include "bindings/exceptions.hpp"
+#include "core/dispatch.hpp"
 
 // Initialised in two phases. Objects of the engine belong to one interpreter and its lock: nothing
 // is said of running without the lock, which keeps it.

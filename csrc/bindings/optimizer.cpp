@@ -1,4 +1,4 @@
-#include "engine/optimizer.hpp"
+#include "optim/optimizer.hpp"
 
 #include <pybind11/stl.h>
 #include <unistd.h>
@@ -17,8 +17,8 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/row_grads.hpp"
-#include "bindings/states.hpp"
-#include "engine/threads.hpp"
+#include "bindings/state_dict.hpp"
+#include "core/threads.hpp"
 
 namespace pyoptim::bindings {
 namespace {

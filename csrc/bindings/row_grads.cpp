@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "bindings/arrays.hpp"
-#include "engine/dispatch.hpp"
+#include "core/dispatch.hpp"
 
 namespace pyoptim::bindings {
 namespace {
@@ -77,12 +77,13 @@ bool is_row_grad(py::handle object) {
   if (is_numpy_array(object)) return false;
   PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> type;
   type.call_once_and_store_result(
-      [] { return py::module_::import("pyoptim.row_grad").attr("RowGrad"); });
+      [] { return py::module_::import("pyoptim.parameters._row_grad").attr("RowGrad"); });
   return py::isinstance(object, type.get_stored());
 }
 
 bool is_row_slot(py::handle object) {
-  return py::isinstance(object, py::module_::import("pyoptim.row_grad").attr("RowSlot"));
+  return py::isinstance(object,
+                        py::module_::import("pyoptim.parameters._row_grad").attr("RowSlot"));
 }
 
 void refuse_row_grad(const std::string& name) {
@@ -120,7 +121,7 @@ Gradient RowGrad::gradient() const {
 
 py::object RowGrad::object() const {
   const py::array_t<std::int64_t> rows(py::ssize_t(rows_.size()), rows_.data());
-  return py::module_::import("pyoptim.row_grad").attr("RowGrad")(rows, values_);
+  return py::module_::import("pyoptim.parameters._row_grad").attr("RowGrad")(rows, values_);
 }
 
 std::vector<Gradient> Arrays::gradients() const {

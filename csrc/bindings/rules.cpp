@@ -1,9 +1,9 @@
 #include <string_view>
 
 #include "bindings/bindings.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
-#include "engine/passes.hpp"
+#include "core/dispatch.hpp"
+#include "optim/memory_traffic.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
-#include "engine/optimizer.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 namespace {

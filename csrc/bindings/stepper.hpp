@@ -10,9 +10,9 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/errors.hpp"
-#include "engine/errors.hpp"
-#include "engine/optimizer.hpp"
+#include "bindings/exceptions.hpp"
+#include "core/errors.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 

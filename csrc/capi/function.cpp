@@ -7,9 +7,9 @@
 #include <string>
 #include <thread>
 
-#include "capi/errors.hpp"
 #include "capi/exclusive.hpp"
-#include "engine/errors.hpp"
+#include "capi/status.hpp"
+#include "core/errors.hpp"
 
 namespace pyoptim::capi {
 namespace {

@@ -13,9 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "capi/errors.hpp"
 #include "capi/exclusive.hpp"
-#include "engine/optimizer.hpp"
+#include "capi/status.hpp"
+#include "optim/optimizer.hpp"
 #include "pyoptim/pyoptim.h"
 #include "schedules/schedule.hpp"
 

@@ -2,9 +2,9 @@
 #include <stdexcept>
 #include <string>
 
-#include "capi/errors.hpp"
-#include "engine/dispatch.hpp"
-#include "engine/threads.hpp"
+#include "capi/status.hpp"
+#include "core/dispatch.hpp"
+#include "core/threads.hpp"
 
 using namespace pyoptim;
 using namespace pyoptim::capi;

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "capi/handle.hpp"
-#include "engine/threads.hpp"
+#include "core/threads.hpp"
 
 namespace pyoptim::capi {
 namespace {

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "capi/handle.hpp"
-#include "engine/dispatch.hpp"
+#include "core/dispatch.hpp"
 
 namespace pyoptim::capi {
 namespace {

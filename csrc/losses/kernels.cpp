@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/sum.hpp"
 #include "losses/all.hpp"
+#include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {

@@ -1,8 +1,8 @@
 // The table of losses of one instruction set.
 #pragma once
 
-#include "engine/backend.hpp"
-#include "engine/math.hpp"
+#include "core/backend.hpp"
+#include "simd/math.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 

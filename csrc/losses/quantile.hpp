@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/loss.hpp"
+#include "losses/loss.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "engine/loss.hpp"
-#include "engine/sum.hpp"
+#include "losses/loss.hpp"
+#include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/rule.hpp"
+#include "rules/rule.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 

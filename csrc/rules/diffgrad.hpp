@@ -1,7 +1,7 @@
 #pragma once
 
-#include "engine/elementary.hpp"
-#include "engine/rule.hpp"
+#include "rules/rule.hpp"
+#include "simd/vecmath.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "engine/text.hpp"
+#include "core/text.hpp"
 
 namespace pyoptim::schedules {
 namespace {

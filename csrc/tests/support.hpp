@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/dispatch.hpp"
-#include "engine/optimizer.hpp"
+#include "core/dispatch.hpp"
+#include "optim/optimizer.hpp"
 
 namespace pyoptim::test {
 

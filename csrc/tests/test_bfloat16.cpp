@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "engine/dtype.hpp"
+#include "simd/element.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

@@ -1,7 +1,7 @@
 // Short work stays serial for a while after threads had to wait for a processor.
 #include <doctest.h>
 
-#include "engine/threads.hpp"
+#include "core/threads.hpp"
 
 using pyoptim::BusyWatch;
 using pyoptim::Team;

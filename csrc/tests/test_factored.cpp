@@ -2,7 +2,7 @@
 // instruction set and for every number of threads, nothing written outside, memory in bounds.
 #include <doctest.h>
 
-#include "engine/factored.hpp"
+#include "optim/factored/factored.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

@@ -5,8 +5,8 @@
 #include <cfenv>
 #include <limits>
 
-#include "engine/threads.hpp"
-#include "layers/layers.hpp"
+#include "core/threads.hpp"
+#include "nn/layers.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

@@ -3,7 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/threads.hpp"
+#include "core/threads.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

@@ -2,8 +2,8 @@
 // and number of threads.
 #include <doctest.h>
 
-#include "engine/threads.hpp"
-#include "layers/losses.hpp"
+#include "core/threads.hpp"
+#include "losses/mean_loss.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <new>
 
-#include "engine/arena.hpp"
+#include "core/arena.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

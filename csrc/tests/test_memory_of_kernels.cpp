@@ -2,15 +2,15 @@
 // allocation fails, no result is written, and the next call is right.
 #include <thread>
 
-#include "engine/arena.hpp"
-#include "engine/threads.hpp"
+#include "core/arena.hpp"
+#include "core/threads.hpp"
 #include "failing_memory.hpp"
-#include "layers/losses.hpp"
-#include "layers/norms.hpp"
-#include "products/products.hpp"
-#include "sparse/products.hpp"
+#include "foreach/foreach.hpp"
+#include "linalg/gemm.hpp"
+#include "linalg/spmm.hpp"
+#include "losses/mean_loss.hpp"
+#include "nn/norm.hpp"
 #include "support.hpp"
-#include "vectors/vectors.hpp"
 
 using namespace pyoptim;
 using namespace pyoptim::test;

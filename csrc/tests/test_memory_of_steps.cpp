@@ -2,7 +2,7 @@
 // gives what it would have given.
 #include <memory>
 
-#include "engine/threads.hpp"
+#include "core/threads.hpp"
 #include "failing_memory.hpp"
 #include "support.hpp"
 

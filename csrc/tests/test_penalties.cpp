@@ -2,9 +2,9 @@
 // threads.
 #include <doctest.h>
 
-#include "engine/threads.hpp"
+#include "core/threads.hpp"
+#include "foreach/foreach.hpp"
 #include "support.hpp"
-#include "vectors/vectors.hpp"
 
 using namespace pyoptim;
 using namespace pyoptim::test;

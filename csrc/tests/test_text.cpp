@@ -11,7 +11,7 @@
 #include <string>
 
 #include "capi.hpp"
-#include "engine/text.hpp"
+#include "core/text.hpp"
 
 using namespace pyoptim;
 using namespace pyoptim::test;

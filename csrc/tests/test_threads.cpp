@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
-#include "engine/parallel.hpp"
-#include "engine/threads.hpp"
+#include "core/parallel.hpp"
+#include "core/threads.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

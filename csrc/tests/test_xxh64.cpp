@@ -1,5 +1,5 @@
 // XXH64 against published values, and against itself where it must differ.
-#include "checksum/xxh64.hpp"
+#include "core/xxh64.hpp"
 
 #include <doctest.h>
 

@@ -4,11 +4,11 @@
 safetensors files. docs/checkpoints.md tells the format, the protocol and what they guarantee.
 """
 
-from pyoptim.checkpoint.files import save_safetensors
-from pyoptim.checkpoint.loading import Checkpoint, latest, load, verify
-from pyoptim.checkpoint.retention import Keep
-from pyoptim.checkpoint.saving import save
-from pyoptim.checkpoint.sharded import load_safetensors
+from pyoptim.checkpoint._load import Checkpoint, latest, load, verify
+from pyoptim.checkpoint._retention import Keep
+from pyoptim.checkpoint._safetensors import save_safetensors
+from pyoptim.checkpoint._save import save
+from pyoptim.checkpoint._sharded import load_safetensors
 
 __all__ = [
     "Checkpoint",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from pyoptim._utils.dependencies import requires
 from pyoptim._utils.streams import QuietStream, abandon_broken_streams
-from pyoptim.dependencies import requires
 from pyoptim.errors import MissingPackageError
 
 __all__ = ["main"]
@@ -15,7 +15,7 @@ def main() -> None:
     """Run the command line; say which extra to install where one of its packages is missing."""
     try:
         with requires("the command line", "cli"):
-            from pyoptim.cli.commands import pyoptim
+            from pyoptim.cli._commands import pyoptim
 
             pyoptim(prog_name="pyoptim")
     except MissingPackageError as error:

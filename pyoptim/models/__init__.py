@@ -1,15 +1,15 @@
 """Models that an optimizer of this library trains, their files, and fine-tuning."""
 
-from pyoptim.models.dense import MLP
+from pyoptim.models._base import Model
+from pyoptim.models._io import load, read_metadata
+from pyoptim.models._pretrained import load_pretrained
+from pyoptim.models._protocol import Trainable
 from pyoptim.models.embedding import EmbeddingMLP
 from pyoptim.models.factorization_machine import FactorizationMachine
-from pyoptim.models.files import load, read_metadata
 from pyoptim.models.linear import Linear, Softmax
 from pyoptim.models.matrix_factorization import MatrixFactorization
-from pyoptim.models.model import Model
+from pyoptim.models.mlp import MLP
 from pyoptim.models.param_groups import param_groups
-from pyoptim.models.pretrained import load_pretrained
-from pyoptim.models.protocol import Trainable
 
 __all__ = [
     "MLP",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim._utils.text import dtype_text, shown
-from pyoptim.checks import (
+from pyoptim._utils.validation import (
     as_count,
     as_counts,
     as_indices,
@@ -19,14 +19,14 @@ from pyoptim.checks import (
     check_choice,
     refuse_missing,
 )
-from pyoptim.csr import CSR, as_csr, is_sparse
+from pyoptim.data._csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.models.dense import MLP
-from pyoptim.models.faults import Fault, find_code, find_index
-from pyoptim.models.tables import Scratch, fill_normal, table_dtype
-from pyoptim.parameters import Array
-from pyoptim.row_grad import RowGrad
-from pyoptim.weights import weigh_nothing
+from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.models._embedding_base import Scratch, fill_normal, table_dtype
+from pyoptim.models._range_check import Fault, find_code, find_index
+from pyoptim.models.mlp import MLP
+from pyoptim.parameters._row_grad import RowGrad
+from pyoptim.parameters._types import Array
 
 _SPREAD = 0.05  # of initial tables
 _CHUNK_ROWS = 4096  # of a forward pass without gradients

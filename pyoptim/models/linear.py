@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pyoptim.checks import as_count
-from pyoptim.models.dense import MLP
+from pyoptim._utils.validation import as_count
+from pyoptim.models.mlp import MLP
 
 
 class Linear(MLP):

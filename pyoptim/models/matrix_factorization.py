@@ -9,19 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_number
+from pyoptim._utils.validation import as_count, as_number
 from pyoptim.losses import Loss
-from pyoptim.models.faults import Fault, find_code
-from pyoptim.models.tables import (
+from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.models._embedding_base import (
     TableModel,
     as_codes,
     check_not_empty,
     fill_normal,
     table_dtype,
 )
-from pyoptim.parameters import Array, Parameters
-from pyoptim.row_grad import RowGrad
-from pyoptim.weights import weigh_nothing
+from pyoptim.models._range_check import Fault, find_code
+from pyoptim.parameters._parameters import Parameters
+from pyoptim.parameters._row_grad import RowGrad
+from pyoptim.parameters._types import Array
 
 _SPREAD = 0.1  # of initial factors
 _SIDES = ("users", "items")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyoptim._utils.text import listed
-from pyoptim.checks import as_positive
-from pyoptim.parameters import Parameters
+from pyoptim._utils.validation import as_positive
+from pyoptim.parameters._parameters import Parameters
+from pyoptim.parameters._selection import Patterns, Selection, match
 from pyoptim.schedules import chain, constant
-from pyoptim.selection import Patterns, Selection, match
 
 
 def param_groups(

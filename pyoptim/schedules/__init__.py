@@ -14,10 +14,10 @@ Examples
 warmup(steps=100, then=cosine(lr=0.001, steps=900, end=0.0), start=0.0)
 """
 
-from pyoptim.schedules.base import Schedule
-from pyoptim.schedules.combine import chain, sequence, warmup, warmup_stable_decay
-from pyoptim.schedules.cycles import cosine_restarts, cyclic, geometric_restarts, one_cycle
-from pyoptim.schedules.decay import (
+from pyoptim.schedules._base import Schedule
+from pyoptim.schedules._combine import chain, sequence, warmup, warmup_stable_decay
+from pyoptim.schedules._cycles import cosine_restarts, cyclic, geometric_restarts, one_cycle
+from pyoptim.schedules._decay import (
     constant,
     cosine,
     exponential,
@@ -27,9 +27,9 @@ from pyoptim.schedules.decay import (
     polynomial,
     step,
 )
-from pyoptim.schedules.functions import lambda_, multiplicative
-from pyoptim.schedules.piecewise import piecewise_constant, piecewise_interpolate
-from pyoptim.schedules.plateau import reduce_on_plateau
+from pyoptim.schedules._functions import lambda_, multiplicative
+from pyoptim.schedules._piecewise import piecewise_constant, piecewise_interpolate
+from pyoptim.schedules._plateau import reduce_on_plateau
 
 __all__ = [
     "Schedule",

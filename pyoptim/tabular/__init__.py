@@ -1,12 +1,12 @@
 """Tables of data: reading them, and turning their columns into numbers for a model."""
 
-from pyoptim.dependencies import requires
+from pyoptim._utils.dependencies import requires
 
 with requires("pyoptim.tabular", "cli"):
-    from pyoptim.tabular.columns import Columns, FitReport
-    from pyoptim.tabular.errors import TableError
-    from pyoptim.tabular.read import read_table
-    from pyoptim.tabular.target import (
+    from pyoptim.tabular._columns import Columns, FitReport
+    from pyoptim.tabular._read import read_table
+    from pyoptim.tabular._table_error import TableError
+    from pyoptim.tabular._target import (
         Amount,
         Labels,
         Target,

@@ -21,7 +21,7 @@ docs/torch.md tells what is the same and what differs.
 
 from typing import TYPE_CHECKING, Any
 
-from pyoptim.dependencies import requires as _requires
+from pyoptim._utils.dependencies import requires as _requires
 
 with _requires("pyoptim.torch", "torch"):
     import torch as _torch  # noqa: F401 - whether it is there
@@ -31,8 +31,8 @@ from torch.optim import SparseAdam as SparseAdam
 from torch.optim import lr_scheduler as lr_scheduler
 from torch.optim import swa_utils as swa_utils
 
-from pyoptim.torch.classes import CLASSES as _CLASSES
-from pyoptim.torch.optimizer import Optimizer
+from pyoptim.torch._base import Optimizer
+from pyoptim.torch._factory import CLASSES as _CLASSES
 
 if TYPE_CHECKING:
 

@@ -8,9 +8,9 @@ from torch.optim import lr_scheduler as lr_scheduler
 from torch.optim import swa_utils as swa_utils
 from torch.optim.optimizer import ParamsT
 
-from pyoptim.catalog import Rule
-from pyoptim.extras import MasterWeights, Modifier, StateDType
-from pyoptim.torch.optimizer import Optimizer as Optimizer
+from pyoptim.optim._options import MasterWeights, Modifier, StateDType
+from pyoptim.optim._registry import Rule
+from pyoptim.torch._base import Optimizer as Optimizer
 
 __all__ = [
     "Optimizer",

@@ -1,5 +1,7 @@
 """The training loop, and the callbacks around it."""
 
+from pyoptim.train._history import History, StopReason
+from pyoptim.train._trainer import Trainer
 from pyoptim.train.callbacks import (
     Callback,
     Checkpoint,
@@ -15,8 +17,6 @@ from pyoptim.train.callbacks import (
     TensorBoard,
     Timer,
 )
-from pyoptim.train.history import History, StopReason
-from pyoptim.train.trainer import Trainer
 
 __all__ = [
     "CSVLogger",

@@ -15,10 +15,10 @@ Examples
 True
 """
 
+from pyoptim.wrappers._base import Wrapper
 from pyoptim.wrappers.accumulation import GradientAccumulation
 from pyoptim.wrappers.agc import AGC
 from pyoptim.wrappers.averages import EMA, SWA
-from pyoptim.wrappers.base import Wrapper
 from pyoptim.wrappers.lookahead import Lookahead
 from pyoptim.wrappers.loss_scale import DynamicLossScale
 from pyoptim.wrappers.sam import ASAM, SAM

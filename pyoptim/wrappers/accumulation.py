@@ -8,14 +8,14 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim._utils.text import shown
-from pyoptim.checks import as_count, as_number, as_positive, check_not_negative
-from pyoptim.groups import row_sparse
-from pyoptim.optimizer import Optimizer
-from pyoptim.parameters import Array
-from pyoptim.row_grad import RowGrad
-from pyoptim.state_dict import StateDict
-from pyoptim.wrappers.base import Wrapper
-from pyoptim.wrappers.row_sums import RowSums
+from pyoptim._utils.validation import as_count, as_number, as_positive, check_not_negative
+from pyoptim.optim._base import Optimizer
+from pyoptim.optim._param_groups import row_sparse
+from pyoptim.optim._state_dict import StateDict
+from pyoptim.parameters._row_grad import RowGrad
+from pyoptim.parameters._types import Array
+from pyoptim.wrappers._base import Wrapper
+from pyoptim.wrappers._row_sums import RowSums
 
 _FLOAT32 = np.finfo(np.float32)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyoptim import _core
-from pyoptim.checks import as_positive
-from pyoptim.optimizer import Optimizer
-from pyoptim.parameters import Array
-from pyoptim.wrappers.base import Wrapper
+from pyoptim._utils.validation import as_positive
+from pyoptim.optim._base import Optimizer
+from pyoptim.parameters._types import Array
+from pyoptim.wrappers._base import Wrapper
 
 
 class AGC(Wrapper):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, SupportsIndex
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_share
-from pyoptim.optimizer import Optimizer
-from pyoptim.wrappers.base import KeptWeights, Wrapper
+from pyoptim._utils.validation import as_count, as_share
+from pyoptim.optim._base import Optimizer
+from pyoptim.wrappers._base import KeptWeights, Wrapper
 
 
 class Lookahead(KeptWeights):

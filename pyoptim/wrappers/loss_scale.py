@@ -7,10 +7,10 @@ from typing import Any, ClassVar, SupportsIndex
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.checks import as_count, as_positive
-from pyoptim.optimizer import Optimizer
-from pyoptim.state_dict import StateDict
-from pyoptim.wrappers.base import GradientsOrClosure, Wrapper
+from pyoptim._utils.validation import as_count, as_positive
+from pyoptim.optim._base import Optimizer
+from pyoptim.optim._state_dict import StateDict
+from pyoptim.wrappers._base import GradientsOrClosure, Wrapper
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.checks import as_not_negative, as_number
-from pyoptim.groups import row_sparse
-from pyoptim.guard import changes
-from pyoptim.optimizer import Optimizer
-from pyoptim.parameters import Array
-from pyoptim.row_grad import RowGrad
-from pyoptim.wrappers.base import GradientsOrClosure, Wrapper
-from pyoptim.wrappers.row_sums import RowSums
+from pyoptim._utils.validation import as_not_negative, as_number
+from pyoptim.optim._base import Optimizer
+from pyoptim.optim._guard import changes
+from pyoptim.optim._param_groups import row_sparse
+from pyoptim.parameters._row_grad import RowGrad
+from pyoptim.parameters._types import Array
+from pyoptim.wrappers._base import GradientsOrClosure, Wrapper
+from pyoptim.wrappers._row_sums import RowSums
 
 Gradients = Sequence[Any] | Mapping[str, Any] | Array | RowGrad | None
 

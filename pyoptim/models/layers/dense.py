@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from pyoptim import _core
+from pyoptim.models._matmul import product, product_of_transposed, transposed_product
 from pyoptim.models.layers.norms import BatchNorm, Norm
-from pyoptim.models.products import product, product_of_transposed, transposed_product
-from pyoptim.parameters import Array, Parameters
+from pyoptim.parameters._parameters import Parameters
+from pyoptim.parameters._types import Array
 
 
 class DenseLayer:

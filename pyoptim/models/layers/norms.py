@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from pyoptim import _core
-from pyoptim.parameters import Array
+from pyoptim.parameters._types import Array
 
 EPS = 1e-5
 """What is added to variances before their roots are divided by."""

@@ -1,6 +1,6 @@
 """What a trainer calls while it trains."""
 
-from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks._base import Callback
 from pyoptim.train.callbacks.checkpoint import Checkpoint
 from pyoptim.train.callbacks.csv_logger import CSVLogger
 from pyoptim.train.callbacks.early_stopping import EarlyStopping

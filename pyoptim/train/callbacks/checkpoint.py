@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pyoptim._utils.atomic import check_writable
+from pyoptim._utils.validation import as_count
 from pyoptim.checkpoint import Keep
-from pyoptim.checkpoint.directory import check_root
-from pyoptim.checkpoint.retention import as_policy
-from pyoptim.checks import as_count
+from pyoptim.checkpoint._directory import check_root
+from pyoptim.checkpoint._retention import as_policy
 from pyoptim.errors import CheckpointError
-from pyoptim.train.callbacks.monitor import Mode, Monitor
-from pyoptim.train.callbacks.outage import Outage
-from pyoptim.train.history import StopReason
+from pyoptim.train._history import StopReason
+from pyoptim.train.callbacks._monitor import Mode, Monitor
+from pyoptim.train.callbacks._outage import Outage
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class Checkpoint(Monitor):

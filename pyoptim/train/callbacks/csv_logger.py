@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from pyoptim._utils.atomic import check_writable, remove_abandoned
 from pyoptim._utils.ownership import check_replaceable
 from pyoptim._utils.text import shown
-from pyoptim.checks import as_flag
-from pyoptim.train.callbacks.base import Callback
-from pyoptim.train.callbacks.outage import Outage
-from pyoptim.train.history import is_history
+from pyoptim._utils.validation import as_flag
+from pyoptim.train._history import is_history
+from pyoptim.train.callbacks._base import Callback
+from pyoptim.train.callbacks._outage import Outage
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class CSVLogger(Callback):

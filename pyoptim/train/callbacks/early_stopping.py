@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pyoptim.checks import as_count, check_not_negative
+from pyoptim._utils.validation import as_count, check_not_negative
+from pyoptim.train._history import StopReason
+from pyoptim.train.callbacks._monitor import Mode
 from pyoptim.train.callbacks.keep_best import KeepBest
-from pyoptim.train.callbacks.monitor import Mode
-from pyoptim.train.history import StopReason
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class EarlyStopping(KeepBest):

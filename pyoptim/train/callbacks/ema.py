@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks._base import Callback
 from pyoptim.wrappers import EMA
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class EMAEvaluation(Callback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks._base import Callback
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 

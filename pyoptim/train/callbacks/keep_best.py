@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, ClassVar
 
-from pyoptim.parameters import Array
-from pyoptim.train.callbacks.monitor import Mode, Monitor, improves
+from pyoptim.parameters._types import Array
+from pyoptim.train.callbacks._monitor import Mode, Monitor, improves
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class KeepBest(Monitor):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from pyoptim.checks import check_choice
-from pyoptim.train.callbacks.base import Callback
+from pyoptim._utils.validation import check_choice
+from pyoptim.train.callbacks._base import Callback
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class LRSchedule(Callback):

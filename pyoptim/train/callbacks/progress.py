@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pyoptim._utils.streams import QuietStream
 from pyoptim._utils.text import shown
-from pyoptim.train.callbacks.base import Callback
+from pyoptim.train.callbacks._base import Callback
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class Progress(Callback):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyoptim.schedules import reduce_on_plateau
+from pyoptim.train.callbacks._monitor import Mode, Monitor
 from pyoptim.train.callbacks.lr_schedule import check_no_schedule
-from pyoptim.train.callbacks.monitor import Mode, Monitor
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class ReduceLROnPlateau(Monitor):

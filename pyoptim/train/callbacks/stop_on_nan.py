@@ -6,11 +6,11 @@ import math
 from typing import TYPE_CHECKING
 
 from pyoptim._utils.finite import is_finite
-from pyoptim.train.callbacks.base import Callback
-from pyoptim.train.history import StopReason
+from pyoptim.train._history import StopReason
+from pyoptim.train.callbacks._base import Callback
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class StopOnNaN(Callback):

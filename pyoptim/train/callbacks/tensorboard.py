@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyoptim._utils.atomic import GrowingFile, make_directories
-from pyoptim.dependencies import requires
-from pyoptim.train.callbacks.base import Callback
-from pyoptim.train.callbacks.outage import Outage
+from pyoptim._utils.dependencies import requires
+from pyoptim.train.callbacks._base import Callback
+from pyoptim.train.callbacks._outage import Outage
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 _NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # with the second it was made in
 

@@ -6,12 +6,12 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from pyoptim.checks import as_positive
-from pyoptim.train.callbacks.base import Callback
-from pyoptim.train.history import StopReason
+from pyoptim._utils.validation import as_positive
+from pyoptim.train._history import StopReason
+from pyoptim.train.callbacks._base import Callback
 
 if TYPE_CHECKING:
-    from pyoptim.train.trainer import Trainer
+    from pyoptim.train._trainer import Trainer
 
 
 class Timer(Callback):

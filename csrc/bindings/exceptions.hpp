@@ -1,0 +1,31 @@
+// The engine's exceptions as Python's, for both modules.
+#pragma once
+
+#include <Python.h>
+
+#include "core/errors.hpp"
+#include "core/text.hpp"
+
+namespace pyoptim::bindings {
+
+/// Raises in Python what is being handled in C++.
+inline void raise_in_python() noexcept {
+  const CaughtError error = caught_error();
+  char message[4096];
+  show(error.message, message, sizeof message);  // it may quote names of the caller's
+  switch (error.kind) {
+    case ErrorKind::index:
+      return PyErr_SetString(PyExc_IndexError, message);
+    case ErrorKind::argument:
+      return PyErr_SetString(PyExc_ValueError, message);
+    case ErrorKind::state:
+      return PyErr_SetString(PyExc_RuntimeError, message);
+    case ErrorKind::memory:
+      PyErr_NoMemory();
+      return;
+    case ErrorKind::mistake:
+      PyErr_Format(PyExc_SystemError, "pyoptim: an internal error, %s; please report it", message);
+  }
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,60 @@
+#include "linalg/gemm.hpp"
+
+#include <string>
+
+#include "bindings/matrices.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+/// A factor, which may be strided.
+StridedMatrix factor(const py::array& array, const std::string& name, DType dtype) {
+  if (array.ndim() != 2)
+    throw py::value_error(name + ": expected 2 axes, got " + std::to_string(array.ndim()));
+  if (dtype_of(array, name) != dtype) throw py::type_error(name + ": expected the dtype of out");
+  const py::ssize_t item = array.itemsize();
+  for (py::ssize_t axis = 0; axis < 2; ++axis)
+    if (array.strides(axis) % item != 0 ||
+        (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
+      throw py::value_error(name + ": expected an aligned array");
+  return {array.data(), std::size_t(array.shape(0)), std::size_t(array.shape(1)),
+          array.strides(0) / item, array.strides(1) / item};
+}
+
+/// The bytes from the first element in memory to behind the last.
+std::pair<const char*, const char*> extent(const StridedMatrix& m, std::size_t item) {
+  const char* low = static_cast<const char*>(m.data);
+  const char* high = low;
+  if (m.rows == 0 || m.columns == 0) return {low, low};
+  for (const auto& [count, stride] :
+       {std::pair(m.rows, m.row_stride), std::pair(m.columns, m.column_stride)})
+    (stride < 0 ? low : high) += std::ptrdiff_t(count - 1) * stride * std::ptrdiff_t(item);
+  return {low, high + item};
+}
+
+void product(const py::array& a, const py::array& b, const py::array& out) {
+  const Matrix into = matrix(out, "out");
+  const StridedMatrix left = factor(a, "a", into.dtype), right = factor(b, "b", into.dtype);
+  if (out.ndim() != 2 || left.rows != into.rows || right.columns != into.columns ||
+      left.columns != right.rows)
+    throw py::value_error("expected a, b and out of shapes (n, k), (k, m) and (n, m), got " +
+                          shape_text(a) + ", " + shape_text(b) + " and " + shape_text(out));
+  const auto* const begin = static_cast<const char*>(into.data);
+  const auto* const end = begin + out.nbytes();
+  for (const StridedMatrix& each : {left, right}) {
+    const auto [low, high] = extent(each, std::size_t(out.itemsize()));
+    if (low < end && begin < high) throw py::value_error("out: overlaps a or b in memory");
+  }
+  const py::gil_scoped_release released;
+  multiply(left, right, into.data, std::ptrdiff_t(into.columns), into.dtype);
+}
+
+}  // namespace
+
+void bind_products(py::module_& module) {
+  module.def("product", &product, py::arg("a"), py::arg("b"), py::arg("out"),
+             "out = a @ b, of which a and b may be strided: the same bits on every processor, and\n"
+             "for every number of threads.");
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,71 @@
+#include "linalg/spmm.hpp"
+#include "bindings/matrices.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::array& indptr,
+                     std::size_t columns) {
+  const Matrix values = matrix(data, "data", true);
+  const auto is_of = [](const py::array& array, std::initializer_list<int> bytes) {
+    bool found = false;
+    for (const int size : bytes) found |= array.itemsize() == size;
+    return found && array.ndim() == 1 && array.dtype().kind() == 'i' && is_native(array.dtype()) &&
+           is_plain(array);
+  };
+  if (!is_of(indices, {4, 8}) || !is_of(indptr, {8}) || indptr.size() < 1 || data.ndim() != 1 ||
+      indices.size() != data.size())
+    throw py::value_error(
+        "expected indices (int32 or int64) as many as data, and an indptr (int64)");
+  return {values.data,
+          indices.data(),
+          static_cast<const std::int64_t*>(indptr.data()),
+          std::size_t(indptr.size()) - 1,
+          columns,
+          values.rows,
+          values.dtype,
+          indices.itemsize() == 8};
+}
+
+/// ValueError unless a dense matrix has this shape, and the dtype of the sparse one.
+Matrix dense(const py::array& array, const std::string& name, std::size_t rows, DType dtype,
+             bool only_read) {
+  const Matrix made = matrix(array, name, only_read);
+  if (made.rows != rows || made.dtype != dtype)
+    throw py::value_error(name + ": expected " + std::to_string(rows) + " rows of the dtype of x");
+  return made;
+}
+
+void product(const py::array& data, const py::array& indices, const py::array& indptr,
+             const py::array& w, const py::array& out) {
+  const Matrix factor = matrix(w, "w", true);
+  const CsrMatrix x = csr_matrix(data, indices, indptr, factor.rows);
+  const Matrix into = dense(out, "out", x.rows, x.dtype, false);
+  if (into.columns != factor.columns || factor.dtype != x.dtype)
+    throw py::value_error("w: expected as many columns as out, and the dtype of x");
+  const py::gil_scoped_release released;
+  sparse_product(x, factor, into.data);
+}
+
+void transposed_product(const py::array& data, const py::array& indices, const py::array& indptr,
+                        const py::array& d, const py::array& out) {
+  const Matrix into = matrix(out, "out");
+  const CsrMatrix x = csr_matrix(data, indices, indptr, into.rows);
+  const Matrix factor = dense(d, "d", x.rows, x.dtype, true);
+  if (into.columns != factor.columns || into.dtype != x.dtype)
+    throw py::value_error("out: expected as many columns as d, and the dtype of x");
+  const py::gil_scoped_release released;
+  sparse_transposed_product(x, factor, into.data);
+}
+
+}  // namespace
+
+void bind_sparse(py::module_& module) {
+  module.def("sparse_product", &product, py::arg("data"), py::arg("indices"), py::arg("indptr"),
+             py::arg("w"), py::arg("out"), "out = x @ w, x being a matrix in compressed rows.");
+  module.def("sparse_transposed_product", &transposed_product, py::arg("data"), py::arg("indices"),
+             py::arg("indptr"), py::arg("d"), py::arg("out"),
+             "out = x.T @ d, x being a matrix in compressed rows.");
+}
+
+}  // namespace pyoptim::bindings

@@ -1,0 +1,246 @@
+// The loops of models of tables: factorized matrices, factorization machines, embedding bags.
+// Compiled once for each instruction set.
+#include "embedding/kernels.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/reduce.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+namespace {
+
+constexpr std::size_t most_columns = 64;  // of a row, that are added up at a time
+
+/// How many columns are added up from this one on.
+std::size_t part_from(std::size_t first, std::size_t columns) {
+  return columns - first < most_columns ? columns - first : most_columns;
+}
+
+template <class F>
+const F* row_of(const void* table, std::int64_t row, std::size_t columns) {
+  return static_cast<const F*>(table) + std::size_t(row) * columns;
+}
+
+/// The sum of products, in lanes that are added as a tree.
+template <class F>
+double dot(const F* p, const F* q, std::size_t size) {
+  Lanes<Combination::sum, F> sums;
+  F terms[lanes];
+  by_lanes(
+      size, [&](std::size_t i, std::size_t j) { terms[j] = p[i] * q[i]; },
+      [&](std::size_t j) { terms[j] = 0; }, [&] { sums.add(terms); });
+  return sums.folded();
+}
+
+/// What a row of the batch is worth in the penalty.
+double share_of(const RowPenalty& penalty, std::size_t row) {
+  return penalty.weights == nullptr ? penalty.share : penalty.share * penalty.weights[row];
+}
+
+/// l2/2 times the square of a row that is used, by a row of the batch with this share.
+template <class F>
+double penalty_of(const RowPenalty& penalty, double share, const F* row, std::size_t size) {
+  return penalty.l2 > 0 ? penalty.l2 / 2 * share * dot(row, row, size) : 0;
+}
+
+template <class F>
+void pair_scores(const PairTables& tables, const std::int64_t* pairs, void* score_rows,
+                 std::size_t rows) {
+  const F* const bias[] = {static_cast<const F*>(tables.bias[0]),
+                           static_cast<const F*>(tables.bias[1])};
+  const F* const seen[] = {static_cast<const F*>(tables.seen[0]),
+                           static_cast<const F*>(tables.seen[1])};
+  F* const scores = static_cast<F*>(score_rows);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::int64_t a = pairs[2 * i], b = pairs[2 * i + 1];
+    double score = tables.mean + double(bias[0][a]) + double(bias[1][b]);
+    if (seen[0] == nullptr || (seen[0][a] != 0 && seen[1][b] != 0))
+      score += dot(row_of<F>(tables.factors[0], a, tables.rank),
+                   row_of<F>(tables.factors[1], b, tables.rank), tables.rank);
+    scores[i] = F(score);
+  }
+}
+
+template <class F>
+double pair_slopes(const PairTables& tables, const std::int64_t* pairs, const void* slopes,
+                   const RowPenalty& penalty, const RowValues& to, std::size_t rows) {
+  const F* const slope = static_cast<const F*>(slopes);
+  const std::size_t rank = tables.rank;
+  double sum = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const std::int64_t a = pairs[2 * i], b = pairs[2 * i + 1];
+    const F* const p = row_of<F>(tables.factors[0], a, rank);
+    const F* const q = row_of<F>(tables.factors[1], b, rank);
+    const F* const bias_p = row_of<F>(tables.bias[0], a, 1);
+    const F* const bias_q = row_of<F>(tables.bias[1], b, 1);
+    F* const p_slope = static_cast<F*>(to.factors[0]) + i * rank;
+    F* const q_slope = static_cast<F*>(to.factors[1]) + i * rank;
+    const double share = share_of(penalty, i);
+    const F d = slope[i], l2 = F(penalty.l2 * share);
+#pragma omp simd
+    for (std::size_t k = 0; k < rank; ++k) {
+      p_slope[k] = d * q[k] + l2 * p[k];
+      q_slope[k] = d * p[k] + l2 * q[k];
+    }
+    static_cast<F*>(to.bias[0])[i] = d + l2 * *bias_p;
+    static_cast<F*>(to.bias[1])[i] = d + l2 * *bias_q;
+    sum += penalty_of(penalty, share, p, rank) + penalty_of(penalty, share, q, rank) +
+           penalty_of(penalty, share, bias_p, 1) + penalty_of(penalty, share, bias_q, 1);
+  }
+  return sum;
+}
+
+/// The entries of a row of the batch.
+struct Here {
+  std::size_t first, last;
+};
+
+Here of_row(const Entries& entries, std::size_t row) {
+  if (entries.offsets == nullptr) return {row * entries.each, (row + 1) * entries.each};
+  return {std::size_t(entries.offsets[row]), std::size_t(entries.offsets[row + 1])};
+}
+
+template <class F>
+F value_of(const Entries& entries, std::size_t entry) {
+  return entries.values == nullptr ? F(1) : static_cast<const F*>(entries.values)[entry];
+}
+
+/// Half of (sum of values times factors)^2 less the sum of their squares: the sum over all pairs.
+template <class F>
+double interactions(const FeatureTables& tables, const Entries& entries, Here here, F* sums) {
+  double found = 0;
+  for (std::size_t first = 0; first < tables.rank; first += most_columns) {
+    const std::size_t columns = part_from(first, tables.rank);
+    double sum[most_columns] = {}, squares[most_columns] = {};
+    for (std::size_t e = here.first; e < here.last; ++e) {
+      const F* const factors = row_of<F>(tables.factors, entries.ids[e], tables.rank) + first;
+      const auto x = double(value_of<F>(entries, e));
+#pragma omp simd
+      for (std::size_t k = 0; k < columns; ++k) {
+        const double term = x * double(factors[k]);
+        sum[k] += term;
+        squares[k] += term * term;
+      }
+    }
+#pragma omp simd
+    for (std::size_t k = 0; k < columns; ++k) sums[first + k] = F(sum[k]);
+    found += sum_in_lanes(columns, [&](std::size_t k) { return sum[k] * sum[k] - squares[k]; });
+  }
+  return found / 2;
+}
+
+template <class F>
+void feature_scores(const FeatureTables& tables, const Entries& entries, void* sum_rows,
+                    void* score_rows) {
+  const F* const weights = static_cast<const F*>(tables.weights);
+  F* const scores = static_cast<F*>(score_rows);
+  F* const sums = static_cast<F*>(sum_rows);
+  for (std::size_t i = 0; i < entries.rows; ++i) {
+    const Here here = of_row(entries, i);
+    double score = tables.bias;
+    for (std::size_t e = here.first; e < here.last; ++e)
+      score += double(weights[entries.ids[e]]) * double(value_of<F>(entries, e));
+    scores[i] = F(score + interactions(tables, entries, here, sums + i * tables.rank));
+  }
+}
+
+template <class F>
+double feature_slopes(const FeatureTables& tables, const Entries& entries, const void* sum_rows,
+                      const void* slopes, const RowPenalty& penalty, const RowValues& to) {
+  const std::size_t rank = tables.rank;
+  double found = 0;
+  for (std::size_t i = 0; i < entries.rows; ++i) {
+    const Here here = of_row(entries, i);
+    const F* const sums = static_cast<const F*>(sum_rows) + i * rank;
+    const double share = share_of(penalty, i);
+    const F l2 = F(penalty.l2 * share);
+    for (std::size_t e = here.first; e < here.last; ++e) {
+      const F* const weight = row_of<F>(tables.weights, entries.ids[e], 1);
+      const F* const factors = row_of<F>(tables.factors, entries.ids[e], rank);
+      F* const values = static_cast<F*>(to.factors[0]) + e * rank;
+      const F x = value_of<F>(entries, e), d = static_cast<const F*>(slopes)[i] * x;
+#pragma omp simd
+      for (std::size_t k = 0; k < rank; ++k)
+        values[k] = d * (sums[k] - x * factors[k]) + l2 * factors[k];
+      static_cast<F*>(to.bias[0])[e] = d + l2 * *weight;
+      found += penalty_of(penalty, share, factors, rank) + penalty_of(penalty, share, weight, 1);
+    }
+  }
+  return found;
+}
+
+/// What the values of a bag are multiplied with: in a mean, 1 over their sum.
+template <class F>
+double scale_of(const BagShape& shape, const Entries& entries, Here here) {
+  if (!shape.mean) return 1;
+  double sum = 0;
+  for (std::size_t e = here.first; e < here.last; ++e) sum += double(value_of<F>(entries, e));
+  return sum != 0 ? 1 / sum : 0;
+}
+
+template <class F>
+void bag_inputs(const void* table, const Entries& entries, const BagShape& shape, void* inputs) {
+  for (std::size_t i = 0; i < entries.rows; ++i) {
+    const Here here = of_row(entries, i);
+    const double scale = scale_of<F>(shape, entries, here);
+    F* const to = static_cast<F*>(inputs) + i * shape.stride;
+    for (std::size_t first = 0; first < shape.columns; first += most_columns) {
+      const std::size_t columns = part_from(first, shape.columns);
+      double sum[most_columns] = {};
+      for (std::size_t e = here.first; e < here.last; ++e) {
+        const F* const row = row_of<F>(table, entries.ids[e], shape.columns) + first;
+        const double x = scale * double(value_of<F>(entries, e));
+#pragma omp simd
+        for (std::size_t k = 0; k < columns; ++k) sum[k] += x * double(row[k]);
+      }
+#pragma omp simd
+      for (std::size_t k = 0; k < columns; ++k) to[first + k] = F(sum[k]);
+    }
+  }
+}
+
+template <class F>
+double bag_slopes(const void* table, const Entries& entries, const BagShape& shape,
+                  const void* slopes, const RowPenalty& penalty, void* values) {
+  double found = 0;
+  for (std::size_t i = 0; i < entries.rows; ++i) {
+    const Here here = of_row(entries, i);
+    const double scale = scale_of<F>(shape, entries, here);
+    const F* const d = static_cast<const F*>(slopes) + i * shape.stride;
+    const double share = share_of(penalty, i);
+    const F l2 = F(penalty.l2 * share);
+    for (std::size_t e = here.first; e < here.last; ++e) {
+      const F* const row = row_of<F>(table, entries.ids[e], shape.columns);
+      F* const to = static_cast<F*>(values) + e * shape.columns;
+      const F x = F(scale * double(value_of<F>(entries, e)));
+#pragma omp simd
+      for (std::size_t k = 0; k < shape.columns; ++k) to[k] = x * d[k] + l2 * row[k];
+      found += penalty_of(penalty, share, row, shape.columns);
+    }
+  }
+  return found;
+}
+
+template <class F>
+double sum(const void* slope, std::size_t size) {
+  const F* const d = static_cast<const F*>(slope);
+  return sum_in_lanes(size, [=](std::size_t i) { return double(d[i]); });
+}
+
+template <class F>
+constexpr FactorKernels table = {
+    .pair_scores = pair_scores<F>,
+    .pair_slopes = pair_slopes<F>,
+    .feature_scores = feature_scores<F>,
+    .feature_slopes = feature_slopes<F>,
+    .bag_inputs = bag_inputs<F>,
+    .bag_slopes = bag_slopes<F>,
+    .sum = sum<F>,
+};
+
+}  // namespace
+
+constinit const FactorKernels factor_kernels[2] = {table<float>, table<double>};
+
+}  // namespace pyoptim::PYOPTIM_ISA

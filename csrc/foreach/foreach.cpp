@@ -1,0 +1,326 @@
+#include "foreach/foreach.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/dispatch.hpp"
+#include "core/parallel.hpp"
+#include "optim/optimizer.hpp"
+#include "optim/plan.hpp"
+#include "simd/element.hpp"
+
+namespace pyoptim {
+namespace {
+
+constexpr std::size_t grain = 1024;         // elements; a multiple of every SIMD width
+constexpr std::size_t most = 1 << 18;       // what a thread takes at a time
+constexpr double smallest_gradient = 1e-6;  // what a unit's gradient norm is bounded by below
+constexpr double shrink = 0x1p-600;         // brings squares of any double within range
+
+const VectorKernels& kernels(DType dtype) { return active_backend().vectors[int(dtype)]; }
+
+template <class Pointer>
+Pointer moved(Pointer pointer, std::size_t bytes) {
+  using Byte = std::conditional_t<std::is_const_v<std::remove_pointer_t<Pointer>>, const std::byte,
+                                  std::byte>;
+  return pointer == nullptr ? nullptr : static_cast<Byte*>(pointer) + bytes;
+}
+
+/// The elements [begin, end).
+VectorPart cut(const Vector& vector, std::size_t begin, std::size_t end) {
+  const std::size_t item = item_size(vector.dtype), wide = item_size(state_dtype(vector.dtype));
+  const VectorPart& part = vector.part;
+  return {moved(part.param, begin * item), moved(part.grad, begin * item),
+          moved(part.wide, begin * wide), moved(part.copy, begin * item), end - begin};
+}
+
+/// Calls work(i) for every piece of work, on several threads if there are enough elements.
+template <class Work>
+void over_pieces(std::size_t count, std::size_t elements, int threads, const Work& work) {
+  const Team team(elements, threads);
+  parallel_for(team.threads(), count, 1, most / sum_block, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) work(i);
+  });
+}
+
+template <class T>
+double shrunk_square_sum(const VectorPart& part, bool adaptive, double eta) {
+  const T* const param = static_cast<const T*>(part.param);
+  const T* const grad = static_cast<const T*>(part.grad);
+  double sum = 0;
+  for (std::size_t i = 0; i < part.size; ++i) {
+    double value = double(baseline::load(grad[i])) * shrink;
+    if (adaptive) value *= std::fabs(double(baseline::load(param[i]))) + eta;
+    sum += value * value;
+  }
+  return sum;
+}
+
+/// The squares' sum again, of gradients that overflowed it and shrunk to where it does not.
+double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
+  switch (block.dtype) {
+    case DType::float32:
+      return shrunk_square_sum<float>(block.part, adaptive, eta);
+    case DType::float64:
+      return shrunk_square_sum<double>(block.part, adaptive, eta);
+    case DType::bfloat16:
+      return shrunk_square_sum<baseline::bfloat16>(block.part, adaptive, eta);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void update_vectors(VectorUpdate VectorKernels::*operation, const std::vector<Vector>& vectors,
+                    double a, double b, int threads) {
+  std::vector<std::size_t> ends;
+  ends.reserve(vectors.size());
+  std::size_t total = 0;
+  for (const Vector& vector : vectors) ends.push_back(total += vector.part.size);
+  const Team team(total, threads);
+  parallel_for(team.threads(), total, grain, most, [&](std::size_t begin, std::size_t end) {
+    auto i = std::size_t(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
+    while (begin < end) {
+      const std::size_t start = ends[i] - vectors[i].part.size, stop = std::min(ends[i], end);
+      if (begin < stop)
+        (kernels(vectors[i].dtype).*operation)(cut(vectors[i], begin - start, stop - start), a, b);
+      begin = stop;
+      ++i;
+    }
+  });
+}
+
+double penalize(const std::vector<Vector>& vectors, const std::vector<void*>& grads, double l1,
+                double l2, int threads) {
+  struct Piece {
+    Vector vector;
+    void* grad;
+  };
+  std::vector<Piece> pieces;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < vectors.size(); ++i) {
+    const auto& [part, dtype] = vectors[i];
+    for (std::size_t at = 0; at < part.size; at += sum_block)
+      pieces.push_back({{cut(vectors[i], at, std::min(at + sum_block, part.size)), dtype},
+                        moved(grads[i], at * item_size(dtype))});
+    total += part.size;
+  }
+  std::vector<double> sums(pieces.size());
+  over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
+    const auto& [vector, grad] = pieces[i];
+    sums[i] = kernels(vector.dtype).penalize(vector.part, grad, l1, l2);
+  });
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
+double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double eta, int threads) {
+  std::vector<Vector> blocks;
+  std::size_t total = 0;
+  for (const Vector& vector : vectors) {
+    for (std::size_t at = 0; at < vector.part.size; at += sum_block)
+      blocks.push_back({cut(vector, at, std::min(at + sum_block, vector.part.size)), vector.dtype});
+    total += vector.part.size;
+  }
+  const auto root_of_sum = [&](const auto& measure) {
+    std::vector<double> sums(blocks.size());
+    over_pieces(blocks.size(), total, threads,
+                [&](std::size_t i) { sums[i] = measure(blocks[i]); });
+    const FloatEnvironment environment;
+    double sum = 0;
+    for (const double part : sums) sum += part;
+    return std::sqrt(sum);
+  };
+  const double norm = root_of_sum([&](const Vector& block) {
+    const VectorPart& part = block.part;
+    return adaptive
+               ? kernels(block.dtype).adaptive_square_sum(part.param, part.grad, eta, part.size)
+               : active_backend().square_sum[int(block.dtype)](part.grad, part.size);
+  });
+  if (!std::isinf(norm)) return norm;
+  const double rest =
+      root_of_sum([&](const Vector& block) { return shrunk_square_sum(block, adaptive, eta); });
+  return rest == 0 ? norm : rest / shrink;
+}
+
+namespace {
+
+/// The norms of all units of a matrix, and the pieces of work they are computed in. Sums are cut
+/// into blocks: of a row where rows are units, of rows where columns are.
+class UnitNorms {
+ public:
+  UnitNorms(const Units& units, const void* values) : units_(&units), values_(values) {
+    const std::size_t rows = units.rows, columns = units.columns;
+    tall_ = std::max(sum_block / std::max<std::size_t>(1, columns), units.by_columns ? 256UL : 1UL);
+    wide_ = units.by_columns ? std::max<std::size_t>(1, columns) : sum_block;
+    blocks_down_ = (rows + tall_ - 1) / tall_;
+    blocks_across_ = (columns + wide_ - 1) / wide_;
+    sums_.resize(units.by_columns ? blocks_down_ * columns : rows * blocks_across_);
+  }
+
+  [[nodiscard]] std::size_t pieces() const { return blocks_down_ * blocks_across_; }
+
+  /// Calls work(first row, last row, first column, last column) for a piece.
+  template <class Work>
+  void over(std::size_t piece, const Work& work) const {
+    const std::size_t down = piece / blocks_across_ * tall_,
+                      across = piece % blocks_across_ * wide_;
+    work(down, std::min(down + tall_, units_->rows), across,
+         std::min(across + wide_, units_->columns));
+  }
+
+  void measure(std::size_t piece) {
+    over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left, std::size_t right) {
+      if (units_->by_columns) {
+        kernels(units_->vector.dtype)
+            .column_square_sums(at(top * units_->columns), &sums_[top / tall_ * units_->columns],
+                                bottom - top, units_->columns);
+        return;
+      }
+      const auto square_sum = active_backend().square_sum[int(units_->vector.dtype)];
+      for (std::size_t i = top; i < bottom; ++i)
+        sums_[i * blocks_across_ + left / wide_] =
+            square_sum(at(i * units_->columns + left), right - left);
+    });
+  }
+
+  [[nodiscard]] double norm(std::size_t unit) const {
+    double sum = 0;
+    const std::size_t blocks = units_->by_columns ? blocks_down_ : blocks_across_;
+    for (std::size_t i = 0; i < blocks; ++i)
+      sum += sums_[units_->by_columns ? i * units_->columns + unit : unit * blocks + i];
+    return std::isinf(sum) ? large_norm(unit) : std::sqrt(sum);
+  }
+
+ private:
+  [[nodiscard]] const void* at(std::size_t element) const {
+    return moved(values_, element * item_size(units_->vector.dtype));
+  }
+
+  /// Of a unit whose squares overflow.
+  [[nodiscard]] double large_norm(std::size_t unit) const {
+    if (units_->vector.dtype != DType::float64) return HUGE_VAL;  // its squares cannot
+    const std::size_t count = units_->by_columns ? units_->rows : units_->columns;
+    const std::size_t stride = units_->by_columns ? units_->columns : 1;
+    const double* const x =
+        static_cast<const double*>(values_) + unit * (units_->by_columns ? 1 : units_->columns);
+    double sum = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const double value = x[i * stride] * shrink;
+      sum += value * value;
+    }
+    return std::sqrt(sum) / shrink;
+  }
+
+  const Units* units_;
+  const void* values_;
+  std::size_t tall_, wide_, blocks_down_, blocks_across_;
+  std::vector<double> sums_;
+};
+
+/// What each unit's gradient is to be multiplied by.
+std::vector<double> unit_factors(const Units& units, const UnitNorms& params,
+                                 const UnitNorms& grads, double clip, double eps, double scale) {
+  std::vector<double> factors(units.by_columns ? units.columns : units.rows);
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    const double bound = clip * std::max(params.norm(i), eps);
+    const double norm = std::max(std::fabs(scale) * grads.norm(i), smallest_gradient);
+    factors[i] = norm > bound ? bound / norm : 1;
+  }
+  return factors;
+}
+
+/// The pieces of several matrices as one list of work.
+class UnitPieces {
+ public:
+  explicit UnitPieces(const std::vector<Units>& units) : units_(units) {}
+
+  void add(const UnitNorms& norms) {
+    for (std::size_t i = 0; i < norms.pieces(); ++i) pieces_.emplace_back(matrices_, i);
+    total_ += units_[matrices_++].vector.part.size;
+  }
+
+  /// Calls work(index of the matrix, its piece) for all pieces.
+  template <class Work>
+  void over(int threads, const Work& work) const {
+    over_pieces(pieces_.size(), total_, threads,
+                [&](std::size_t i) { work(pieces_[i].first, pieces_[i].second); });
+  }
+
+  /// Multiplies each unit's part of `grad` by its factor into `copy`.
+  void scale(const std::vector<UnitNorms>& norms, const std::vector<std::vector<double>>& factors,
+             int threads) const {
+    over(threads, [&](std::size_t index, std::size_t piece) {
+      const Units& matrix = units_[index];
+      const std::size_t columns = matrix.columns;
+      norms[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,
+                                   std::size_t right) {
+        const VectorKernels& kernel = kernels(matrix.vector.dtype);
+        if (matrix.by_columns) {
+          const VectorPart part = cut(matrix.vector, top * columns, bottom * columns);
+          kernel.scale_columns(part.grad, part.copy, factors[index].data(), bottom - top, columns);
+          return;
+        }
+        for (std::size_t row = top; row < bottom; ++row)
+          kernel.scale(cut(matrix.vector, row * columns + left, row * columns + right),
+                       factors[index][row], 0);
+      });
+    });
+  }
+
+ private:
+  const std::vector<Units>& units_;
+  std::vector<std::pair<std::size_t, std::size_t>> pieces_;  // of which matrix, and which of its
+  std::size_t matrices_ = 0, total_ = 0;
+};
+
+}  // namespace
+
+void clip_units(const std::vector<Units>& units, double clip, double eps, double scale,
+                int threads) {
+  std::vector<UnitNorms> params, grads;
+  UnitPieces pieces(units);
+  for (const Units& matrix : units) {
+    params.emplace_back(matrix, matrix.vector.part.param);
+    grads.emplace_back(matrix, matrix.vector.part.grad);
+    pieces.add(params.back());
+  }
+  pieces.over(threads, [&](std::size_t index, std::size_t piece) {
+    params[index].measure(piece);
+    grads[index].measure(piece);
+  });
+  std::vector<std::vector<double>> factors;
+  {
+    const FloatEnvironment environment;
+    for (std::size_t i = 0; i < units.size(); ++i)
+      factors.push_back(unit_factors(units[i], params[i], grads[i], clip, eps, scale));
+  }
+  pieces.scale(params, factors, threads);
+}
+
+void limit_norms(const std::vector<Units>& units, double most, int threads) {
+  std::vector<Units> in_place = units;
+  std::vector<UnitNorms> norms;
+  UnitPieces pieces(in_place);
+  for (Units& matrix : in_place) {
+    matrix.vector.part.grad = matrix.vector.part.copy = matrix.vector.part.param;
+    norms.emplace_back(matrix, matrix.vector.part.param);
+    pieces.add(norms.back());
+  }
+  pieces.over(threads, [&](std::size_t index, std::size_t piece) { norms[index].measure(piece); });
+  std::vector<std::vector<double>> factors;
+  {
+    const FloatEnvironment environment;
+    for (std::size_t i = 0; i < in_place.size(); ++i) {
+      factors.emplace_back(in_place[i].by_columns ? in_place[i].columns : in_place[i].rows);
+      for (std::size_t unit = 0; unit < factors[i].size(); ++unit) {
+        const double norm = norms[i].norm(unit);
+        factors[i][unit] = norm > most ? most / norm : 1;
+      }
+    }
+  }
+  pieces.scale(norms, factors, threads);
+}
+
+}  // namespace pyoptim

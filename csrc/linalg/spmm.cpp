@@ -1,0 +1,122 @@
+#include "linalg/spmm.hpp"
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "core/dispatch.hpp"
+#include "core/parallel.hpp"
+#include "core/row_blocks.hpp"
+
+namespace pyoptim {
+namespace {
+
+constexpr std::size_t most_rows = 4096;  // that a thread takes at a time
+
+const SparseKernels& kernels(DType dtype) {
+  return active_backend().sparse[dtype == DType::float64 ? 1 : 0];
+}
+
+/// Nothing outside of the arrays is read, whatever stands in them.
+template <class Index>
+void check(const CsrMatrix& x) {
+  bool right = x.starts[0] >= 0 && x.starts[x.rows] <= std::int64_t(x.size);
+  for (std::size_t i = 0; i < x.rows; ++i) right &= x.starts[i] <= x.starts[i + 1];
+  if (!right)
+    throw std::invalid_argument("indptr: expected rising numbers, up to the number of values");
+  const auto* const index = static_cast<const Index*>(x.indices);
+  for (std::int64_t k = x.starts[0]; k < x.starts[x.rows]; ++k)
+    right &= std::uint64_t(index[k]) < x.columns;
+  if (!right)
+    throw std::invalid_argument("indices: expected numbers from 0 to " +
+                                std::to_string(std::int64_t(x.columns) - 1));
+}
+
+/// Multiplications that threads are counted for: none if there is too little to do for several.
+std::size_t for_threads(std::size_t multiplications) {
+  return multiplications < threads_from ? 0 : multiplications;
+}
+
+const std::byte* at(const void* data, std::int64_t index, std::size_t item) {
+  return static_cast<const std::byte*>(data) + std::size_t(index) * item;
+}
+
+/// The entries of a matrix by columns, those of a column by rows. Kept from call to call, so that
+/// they are not allocated anew.
+template <class F>
+struct ByColumns {
+  std::vector<std::int64_t> starts, rows;
+  std::vector<F> values;
+
+  template <class Index>
+  void sort(const CsrMatrix& x) {
+    const auto* const index = static_cast<const Index*>(x.indices);
+    const F* const value = static_cast<const F*>(x.values);
+    const std::int64_t first = x.starts[0], last = x.starts[x.rows];
+    // Two places ahead: where a column is filled, its start moves to the next one's.
+    starts.assign(x.columns + 2, 0);
+    for (std::int64_t k = first; k < last; ++k) ++starts[std::size_t(index[k]) + 2];
+    for (std::size_t j = 2; j < starts.size(); ++j) starts[j] += starts[j - 1];
+    rows.resize(std::size_t(last - first));
+    values.resize(rows.size());
+    for (std::size_t i = 0; i < x.rows; ++i)
+      for (std::int64_t k = x.starts[i]; k < x.starts[i + 1]; ++k) {
+        const auto place = std::size_t(starts[std::size_t(index[k]) + 1]++);
+        rows[place] = std::int64_t(i);
+        values[place] = value[k];
+      }
+  }
+};
+
+template <class F, class Index>
+void product(const CsrMatrix& x, const Matrix& w, void* out) {
+  check<Index>(x);
+  const auto sum = kernels(x.dtype).weighted_sum[sizeof(Index) == 8 ? 1 : 0];
+  const auto entries = std::size_t(x.starts[x.rows] - x.starts[0]);
+  const Team team(for_threads(entries * w.columns), 0);
+  parallel_for(team.threads(), x.rows, 1, most_rows, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::int64_t start = x.starts[i];
+      sum(w.data, at(x.indices, start, sizeof(Index)), at(x.values, start, sizeof(F)),
+          std::size_t(x.starts[i + 1] - start), static_cast<F*>(out) + i * w.columns, w.columns);
+    }
+  });
+}
+
+template <class F, class Index>
+void transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
+  check<Index>(x);
+  thread_local ByColumns<F> kept;
+  const ByColumns<F>& entries = kept;  // that of this thread, in all others
+  kept.template sort<Index>(x);
+  const auto sum = kernels(x.dtype).weighted_sum[1];
+  const Team team(for_threads((entries.rows.size() + x.columns) * d.columns), 0);
+  parallel_for(team.threads(), x.columns, 1, most_rows, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t j = begin; j < end; ++j) {
+      const std::int64_t start = entries.starts[j];
+      sum(d.data, entries.rows.data() + start, entries.values.data() + start,
+          std::size_t(entries.starts[j + 1] - start), static_cast<F*>(out) + j * d.columns,
+          d.columns);
+    }
+  });
+}
+
+}  // namespace
+
+void sparse_product(const CsrMatrix& x, const Matrix& w, void* out) {
+  if (x.dtype == DType::float64)
+    x.wide ? product<double, std::int64_t>(x, w, out) : product<double, std::int32_t>(x, w, out);
+  else
+    x.wide ? product<float, std::int64_t>(x, w, out) : product<float, std::int32_t>(x, w, out);
+}
+
+void sparse_transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
+  if (x.dtype == DType::float64)
+    x.wide ? transposed_product<double, std::int64_t>(x, d, out)
+           : transposed_product<double, std::int32_t>(x, d, out);
+  else
+    x.wide ? transposed_product<float, std::int64_t>(x, d, out)
+           : transposed_product<float, std::int32_t>(x, d, out);
+}
+
+}  // namespace pyoptim

@@ -1,0 +1,60 @@
+// Weighted sums of rows of a table: what a sparse matrix's products are made of. Compiled once for
+// each instruction set.
+#include "linalg/spmm_kernels.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "simd/reduce.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+namespace {
+
+/// Sixteen columns are added up at a time, in registers; what is left of them is a sum of fewer.
+template <class F, class Index>
+void weighted_sum(const void* table, const void* rows, const void* factors, std::size_t count,
+                  void* sums, std::size_t columns) {
+  const F* const x = static_cast<const F*>(table);
+  const auto* const row = static_cast<const Index*>(rows);
+  const F* const factor = static_cast<const F*>(factors);
+  F* const out = static_cast<F*>(sums);
+  if (columns == 1) {
+    *out = F(sum_in_lanes(
+        count, [=](std::size_t k) { return double(factor[k]) * double(x[std::size_t(row[k])]); }));
+    return;
+  }
+  std::size_t first = 0;
+  for (; first + lanes <= columns; first += lanes) {
+    LaneSums total;
+    double terms[lanes];
+    for (std::size_t k = 0; k < count; ++k) {
+      const F* const values = x + std::size_t(row[k]) * columns + first;
+      const auto scale = double(factor[k]);
+#pragma omp simd
+      for (std::size_t j = 0; j < lanes; ++j) terms[j] = scale * double(values[j]);
+      total.add(terms);
+    }
+    total.write(out + first, lanes);
+  }
+  if (first == columns) return;
+  LaneSums total;
+  double terms[lanes] = {};
+  for (std::size_t k = 0; k < count; ++k) {
+    const F* const values = x + std::size_t(row[k]) * columns + first;
+    const auto scale = double(factor[k]);
+    for (std::size_t j = 0; j < columns - first; ++j) terms[j] = scale * double(values[j]);
+    total.add(terms);
+  }
+  total.write(out + first, columns - first);
+}
+
+template <class F>
+constexpr SparseKernels table = {
+    .weighted_sum = {weighted_sum<F, std::int32_t>, weighted_sum<F, std::int64_t>},
+};
+
+}  // namespace
+
+constinit const SparseKernels sparse_kernels[2] = {table<float>, table<double>};
+
+}  // namespace pyoptim::PYOPTIM_ISA

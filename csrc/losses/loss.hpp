@@ -1,0 +1,34 @@
+// How a loss is written down. A loss is a struct of its parameters with
+//   name, doc, fields   tables, as a rule's (rule.hpp)
+//   targets             the values that targets may have
+//   link                what a model's scores tell with this loss
+//   at<F>()             a function of a score z and its target y that returns a Point
+// See huber.hpp for one. A loss whose scores depend on each other has row() in place of at():
+// see softmax.hpp. The rest is supplied: types, weights, means, threads.
+#pragma once
+
+#include "core/backend.hpp"
+#include "rules/rule.hpp"
+#include "simd/vecmath.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+/// The loss of a score, and its first and second derivative by the score.
+template <class F>
+struct Point {
+  double value;
+  F slope;
+  F curvature;
+};
+
+/// A share of a value, which counts for nothing where the share is 0, even if it is infinite.
+template <class T>
+T share_of(T share, T value) {
+  return share == 0 && !(value != value) ? T(0) : share * value;
+}
+
+/// Whether a number is neither infinite nor NaN.
+inline bool is_finite(float x) { return magnitude(x) <= __FLT_MAX__; }
+inline bool is_finite(double x) { return magnitude(x) <= __DBL_MAX__; }
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,53 @@
+// What happens to one element before its rule sees it, and after.
+#pragma once
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include "rules/rule.hpp"
+#include "simd/element.hpp"
+
+namespace pyoptim::PYOPTIM_ISA {
+
+/// What the engine does to an element before the rule sees it.
+template <class F, bool General>
+class Shaper {
+ public:
+  explicit Shaper(const Shaping& shaping)
+      : scale_(narrow<F>(shaping.scale)),
+        rest_(narrow<F>(shaping.rest)),
+        bound_(F(shaping.bound)),
+        l2_(narrow<F>(shaping.l2)),
+        keep_(narrow<F>(shaping.keep)) {}
+
+  void operator()(F& param, F& grad) const {
+    grad *= scale_;
+    if constexpr (General) grad *= rest_;
+    grad = smaller(bound_, larger(-bound_, grad));
+    if constexpr (General) grad += l2_ * param;
+    param *= keep_;
+  }
+
+ private:
+  F scale_, rest_, bound_, l2_, keep_;
+};
+
+template <class Function, class... Arguments>
+concept Takes = requires(const Function& function, Arguments... arguments) {
+  function(arguments...);
+};
+
+/// Whether an update, or a measurement with these terms, changes state K of an element: whether it
+/// takes it by reference.
+template <std::size_t K, class F, class Function, class... Terms, std::size_t... I>
+consteval bool changes(std::index_sequence<I...> /*states*/) {
+  return !Takes<Function, F&, F, std::conditional_t<I == K, const F, F>&..., Terms...>;
+}
+
+template <bool Changed, class F>
+void store_state(F& state, F value) {
+  if constexpr (Changed) state = value;
+}
+
+}  // namespace pyoptim::PYOPTIM_ISA

@@ -1,0 +1,27 @@
+"""Where rows come from, in mini-batches whose order a seed fixes."""
+
+from pyoptim.data._arrays import Table
+from pyoptim.data._batch import Rows
+from pyoptim.data._chunks import Chunks
+from pyoptim.data._prefetch import batches_of, prefetched
+from pyoptim.data._prepare import Validation, as_validation, prepare
+from pyoptim.data._sampler import Shuffle, batches, split_blocks, split_rows
+from pyoptim.data._source import Batch, Order, Source
+
+__all__ = [
+    "Batch",
+    "Chunks",
+    "Order",
+    "Rows",
+    "Shuffle",
+    "Source",
+    "Table",
+    "Validation",
+    "as_validation",
+    "batches",
+    "batches_of",
+    "prefetched",
+    "prepare",
+    "split_blocks",
+    "split_rows",
+]

@@ -1,0 +1,349 @@
+"""What every loss can do, whatever its formula."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim import _core
+from pyoptim._utils.hyperparameter import Field
+from pyoptim._utils.text import dtype_text
+from pyoptim._utils.validation import (
+    as_indices,
+    as_number,
+    as_plain,
+    refuse_masked,
+    refuse_missing,
+    with_nan,
+)
+from pyoptim.losses._class_weight import as_sample_weight
+from pyoptim.parameters._types import Array
+
+_KINDS = "biuf"  # of NumPy's types: bool, integers, floats
+_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
+_MANY = 2**63 - 1  # classes, where their number is not known
+
+
+class Loss:
+    """A loss of scores against targets; see `pyoptim.losses` for those there are.
+
+    ``loss(scores, targets)`` is its mean, weighted by ``sample_weight`` if that is given:
+    ``sum_i w_i l_i / sum_i w_i``. Scores are float32 or float64, one row a sample. The mean is over
+    all scores; for the softmax loss, which has one value for a row of them, over rows. Rows of
+    weight 0 count for nothing, whatever stands in them, NaN included; if all weights are 0 the
+    mean and its derivatives are 0.
+
+    Attributes
+    ----------
+    name : str
+    labels : bool
+        Whether targets may be class labels, one a row, of scores with one column a class.
+    link : str
+        What the scores of a model tell that was trained with the loss: "identity" the predicted
+        value, "exponential" its logarithm, "sign" class 1 where they are above 0, "logistic" the
+        same and the log-odds of class 1, "softmax" the logarithms of all classes' probabilities,
+        up to a constant.
+    """
+
+    name: ClassVar[str]
+    labels: ClassVar[bool]
+    link: ClassVar[str]
+    fields: ClassVar[tuple[Field, ...]]
+
+    def __init__(self, *arguments: float, **parameters: float) -> None:
+        try:
+            given = self._signature().bind(*arguments, **parameters)
+        except TypeError as error:
+            names = ", ".join(field.name for field in self.fields) or "no parameters"
+            raise TypeError(f"{type(self).__name__}: {error}; it takes {names}") from None
+        given.apply_defaults()
+        self._parameters = {n: as_number(n, value) for n, value in given.arguments.items()}
+        _core.check_loss(self.name, self._values)
+
+    @classmethod
+    def _signature(cls) -> inspect.Signature:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature(
+            [inspect.Parameter(field.name, kind, default=field.default) for field in cls.fields]
+        )
+
+    @property
+    def _values(self) -> list[float]:
+        return list(self._parameters.values())
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The numbers that the loss was made with, by name."""
+        return dict(self._parameters)
+
+    def config(self) -> str | dict[str, Any]:
+        """Return what `pyoptim.losses.get` makes the loss from again, as JSON can hold it."""
+        if self == type(self)():
+            return self.name
+        return {"name": self.name, **self._parameters}
+
+    def __call__(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return the mean loss.
+
+        Parameters
+        ----------
+        scores : array of shape (rows,) or (rows, columns), float32 or float64
+        targets : array
+            One for each score: bools, integers or floats. Scores of shape (rows, 1) take targets
+            of shape (rows,), too. Where ``loss.labels``, whole numbers of shape (rows,), or
+            probabilities of shape (rows, columns).
+        sample_weight : array of shape (rows,), optional
+            Numbers of at least 0.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, or a target or weight is out of range.
+        TypeError
+            If scores are not of float32 or float64, or targets or weights are no numbers.
+        """
+        return self._mean(as_plain(scores), targets, sample_weight, None, None)
+
+    def value_and_slope(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, Array]:
+        """Return the mean loss and its slope by every score."""
+        rows = as_plain(scores)
+        slope = np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, slope, None), slope
+
+    def value_slope_curvature(
+        self,
+        scores: npt.ArrayLike,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> tuple[float, Array, Array]:
+        """Return the mean loss, and its first and second derivative by every score.
+
+        They are found in one pass. For the softmax loss the second one is the diagonal of each
+        row's Hessian.
+        """
+        rows = as_plain(scores)
+        slope, curvature = np.empty_like(rows), np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, slope, curvature), slope, curvature
+
+    def value_to_slope(
+        self, scores: Array, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """Return the mean loss, and write its slope over the scores, which are C-contiguous."""
+        return self._mean(scores, targets, sample_weight, scores, None)
+
+    def _mean(
+        self,
+        scores: Array,
+        targets: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None,
+        slope: Array | None,
+        curvature: Array | None,
+    ) -> float:
+        weights = None if sample_weight is None else as_sample_weight(sample_weight)
+        fitting = self.as_targets(targets, scores)
+        return _core.mean_loss(self.name, self._values, scores, fitting, weights, slope, curvature)
+
+    def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
+        """Return targets in the type and shape that the loss of these scores takes."""
+        values = self.cast_targets(targets, scores.dtype)
+        if values.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 1 and not self.labels:
+            values = values.reshape(-1, 1)
+        return values
+
+    def check_targets(
+        self,
+        targets: Array,
+        outputs: int | None = None,
+        weights: Array | None = None,
+        *,
+        first: int = 0,
+    ) -> None:
+        """Raise ValueError if the loss of scores would, before there are any.
+
+        Parameters
+        ----------
+        targets : array
+            Such as `cast_targets` returns.
+        outputs : int, optional
+            The columns of scores; by default as many as targets have.
+        weights : array of float64, of shape (rows,), optional
+            Targets of rows of weight 0 may be any.
+        first : int
+            The number of the first row, for the message.
+        """
+        if outputs is None:
+            labels = self.labels and targets.ndim == 1
+            outputs = _MANY if labels else targets.shape[1] if targets.ndim > 1 else 1
+        _core.check_targets(self.name, targets, weights, outputs, first)
+
+    def like_predictions(self, targets: Array, predicted: Array) -> Array:
+        """Return targets in the shape of what `predict` returns, as metrics compare the two.
+
+        A single column becomes one axis, and rows of class probabilities the most probable class.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit.
+        """
+        fitting = targets
+        if self.link == "softmax" and targets.ndim == 2:
+            fitting = targets.argmax(axis=1)
+        elif targets.ndim == 2 and targets.shape[1] == 1 and predicted.ndim == 1:
+            fitting = targets[:, 0]
+        if fitting.shape != predicted.shape:
+            raise ValueError(
+                f"y: expected shape {predicted.shape}, as predictions have, got {targets.shape}"
+            )
+        return fitting
+
+    def cast_targets(self, targets: npt.ArrayLike, dtype: npt.DTypeLike) -> Array:
+        """Return targets in the type that the loss of scores of `dtype` takes.
+
+        Raises
+        ------
+        TypeError
+            If they are no numbers, or class labels that are not whole.
+        ValueError
+            If a class label is missing.
+        """
+        refuse_masked("targets", targets)
+        given = np.asarray(targets)
+        if self.labels and given.ndim < 2:
+            refuse_missing("targets", "whole-number class labels", given)
+        given = with_nan(given)
+        if given.dtype.kind not in _KINDS:
+            raise TypeError(f"targets: expected numbers, got dtype {dtype_text(given.dtype)}")
+        if self.labels and given.ndim < 2:
+            if given.dtype.kind == "f":
+                raise TypeError(
+                    "targets: expected whole-number class labels, got dtype "
+                    f"{dtype_text(given.dtype)}"
+                )
+            return as_indices(given)
+        return as_plain(given, dtype)
+
+    def predict(self, scores: Array) -> Array:
+        """Return what a model with these scores, of shape (rows, columns), predicts.
+
+        Classes from 0 where the loss is one of classes, values elsewhere: of shape (rows,) if
+        there is one for each row, else (rows, columns).
+
+        Raises
+        ------
+        ValueError
+            If a score is NaN, and classes are predicted.
+        """
+        if self.link in _OF_CLASSES:
+            _check_scores(scores)
+        return self._predict(scores)
+
+    def _predict(self, scores: Array) -> Array:
+        if self.link == "softmax":
+            best: Array = scores.argmax(axis=1)
+            return best
+        if self.link in ("sign", "logistic"):
+            found = (scores > 0).astype(np.int64)
+        elif self.link == "exponential":
+            with np.errstate(over="ignore", under="ignore"):
+                found = np.exp(scores)
+        else:
+            found = scores
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def predict_proba(self, scores: Array) -> Array:
+        """Return the probability of each class, one row a sample.
+
+        With the logistic loss and several columns, each column is a question of its own, and its
+        probability of class 1 is returned.
+
+        Raises
+        ------
+        AttributeError
+            If the scores tell no probabilities.
+        ValueError
+            If a score is NaN.
+        """
+        if self.link in ("softmax", "logistic"):
+            _check_scores(scores)
+        if self.link == "softmax":
+            chances = np.array(scores, order="C")
+            _core.softmax(chances)
+            return chances
+        if self.link != "logistic":
+            raise AttributeError(f"a model with the loss {self.name!r} has no probabilities")
+        chances = np.stack([np.zeros_like(scores), scores], axis=-1).reshape(-1, 2)
+        _core.softmax(chances)
+        return chances if scores.shape[1] == 1 else chances[:, 1].reshape(scores.shape)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The names of what is measured with the loss: itself, and the accuracy of classes."""
+        return ("loss", "accuracy") if self.link in _OF_CLASSES else ("loss",)
+
+    def accuracy(
+        self, scores: Array, targets: Array, sample_weight: npt.ArrayLike | None = None
+    ) -> float | None:
+        """Return the fraction of rows predicted right, or None if targets are not classes.
+
+        With several columns, all of a row must be right, as in scikit-learn's ``accuracy_score``.
+        Targets are such as `as_targets` returns. Rows of weight 0 do not count.
+        """
+        if self.link == "softmax":
+            if targets.ndim > 1:
+                return None
+        elif self.link in ("sign", "logistic"):
+            counted = targets if sample_weight is None else targets[np.asarray(sample_weight) != 0]
+            if not ((counted == 0) | (counted == 1)).all():
+                return None
+        else:
+            return None
+        right = self._predict(scores).reshape(targets.shape) == targets
+        if np.isnan(scores).any():  # which no class can be told from
+            right &= ~np.isnan(scores).any(axis=-1).reshape(-1, *[1] * (right.ndim - 1))
+        of_rows = right.reshape(len(right), -1).all(axis=1)
+        if sample_weight is None:
+            return float(of_rows.mean())
+        weights = as_sample_weight(sample_weight)
+        total = weights.sum()
+        return float((weights * of_rows).sum() / total) if total > 0 else 0.0
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Loss):
+            return NotImplemented
+        return (self.name, self._parameters) == (other.name, other._parameters)
+
+    def __hash__(self) -> int:
+        return hash((self.name, *self._values))
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={value!r}" for name, value in self._parameters.items())
+        return f"{type(self).__name__}({values})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._parameters), ()
+
+
+def _check_scores(scores: Array) -> None:
+    """Raise ValueError if a score is NaN: the first class is not more likely than others then."""
+    wrong = np.isnan(scores)
+    if wrong.any():
+        row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())
+        raise ValueError(
+            f"scores: expected numbers, got nan at row {row}; the parameters or inputs of the "
+            "model are not finite"
+        )

@@ -1,0 +1,404 @@
+"""Dense networks: the multi-layer perceptron, from what stands in `pyoptim.models.layers`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim import losses
+from pyoptim._utils.text import listed
+from pyoptim._utils.validation import as_count, as_counts, as_number, check_choice
+from pyoptim.data._csr import CSR, as_csr, is_sparse
+from pyoptim.losses import Loss
+from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.models._base import Model
+from pyoptim.models.layers import BatchNorm, DenseLayer, LayerNorm, Norm
+from pyoptim.parameters._parameters import Parameters, to_dtype
+from pyoptim.parameters._types import Array
+
+_HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
+_OF_GLOROT = ("tanh", "sigmoid")  # whose weights start with his variance
+_CHUNK_ROWS = 4096  # of a forward pass without gradients
+
+
+class MLP(Model):
+    """Multi-layer perceptron: dense layers with an activation between them.
+
+    Rows are arrays of two axes, or sparse matrices and arrays of scipy.
+
+    ``a_0 = x``, ``a_(l+1) = dropout(activation(norm(a_l W_l) + b_l))``, plus ``a_l`` where there is
+    a skip connection; the last layer is ``a_l W_l + b_l``.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        The number of inputs, of units of each hidden layer, and of outputs (classes, for
+        "softmax"); at least two numbers.
+    activation : {"relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"}
+        Of the hidden layers. leaky_relu has the slope 0.01 below 0; gelu is the tanh form of
+        Hendrycks and Gimpel, arXiv:1606.08415, who have silu, too.
+    norm : {"layer", "batch"}, optional
+        Normalise each row of a hidden layer, or each unit over the batch, before the activation,
+        with a gain for each unit. The bias comes after it. Batch norm keeps running means and
+        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them,
+        but that rows of weight 0 do not count.
+    dropout : float in [0, 1)
+        The probability with which `loss_and_grad` sets each output of a hidden layer to 0, the
+        others being divided by 1 - dropout (Srivastava et al., 2014). What is dropped depends on
+        the seed and the number of the call, ``model.draws``, alone.
+    residual : bool
+        Add the input of a hidden layer to its output where both have the same size. Of n layers
+        of this kind each starts at 1/n: its weights, or with a norm its gains, are divided by n;
+        the bias of sigmoid starts where that is 1/(2 n).
+    loss : str or Loss
+        The name of one of `pyoptim.losses`, as "softmax" for classes numbered from 0, "logistic"
+        for one output and classes 0 and 1, "squared" or "huber" for values; or a loss.
+    dtype : {"float32", "float64", "bfloat16"}
+        Of the parameters. With "bfloat16" that is of the weights; biases, gains, and all that is
+        computed are float32. Give the optimizer ``master_weights="float32"`` then: small changes
+        are lost otherwise.
+    seed : int, from 0 to 2^64 - 1
+        Of dropout, and of the initial weights: normal with variance 2 / inputs for relu,
+        leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else 2 / (inputs + outputs)
+        (Glorot and Bengio, 2010). Biases are 0, gains 1.
+
+    Attributes
+    ----------
+    buffers : dict of str to array
+        The running statistics of batch norm.
+    draws : int
+        How often a layer's dropout was drawn.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> model = po.models.MLP([2, 16, 2], activation="tanh")
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float32)
+    >>> y = np.array([0, 1, 1, 0])  # exclusive or
+    >>> opt = po.Adam(model.params, lr=0.05)
+    >>> for _ in range(200):
+    ...     loss = model.loss_and_grad(x, y)
+    ...     info = opt.step()
+    >>> model.predict(x)
+    array([0, 1, 1, 0])
+    """
+
+    kind = "MLP"
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str = "relu",
+        norm: str | None = None,
+        dropout: float = 0.0,
+        residual: bool = False,
+        loss: str | Loss | Mapping[str, Any] = "softmax",
+        dtype: npt.DTypeLike = "float32",
+        seed: int = 0,
+    ) -> None:
+        self.sizes = as_counts("sizes", sizes)
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes must be two or more numbers, got {list(self.sizes)}")
+        if activation not in _HIDDEN:
+            raise ValueError(f"activation must be one of {listed(_HIDDEN)}, got {activation!r}")
+        if norm is not None:
+            check_choice("norm", norm, "layer", "batch")
+        self.activation = activation
+        self.norm = norm
+        self.dropout = as_number("dropout", dropout)
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+        self.residual = bool(residual)
+        self.loss = losses.get(loss)
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.draws = 0
+        self._make_params(to_dtype(dtype))
+        self._initialize()
+        self._layers: list[DenseLayer] = []
+
+    def _make_params(self, dtype: np.dtype[Any]) -> None:
+        self._weight_dtype = dtype
+        self._dtype = np.dtype(np.float32) if str(dtype) == "bfloat16" else dtype
+        shapes: dict[str, tuple[int, ...]] = {}
+        dtypes: dict[str, np.dtype[Any]] = {}
+        running: dict[str, int] = {}
+        hidden = len(self.sizes) - 2
+        for i, (inputs, outputs) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            shapes[f"layers.{i}.weight"] = (inputs, outputs)
+            dtypes[f"layers.{i}.weight"] = dtype
+            shapes[f"layers.{i}.bias"] = (outputs,)
+            if self.norm is not None and i < hidden:
+                shapes[f"layers.{i}.gain"] = (outputs,)
+            if self.norm == "batch" and i < hidden:
+                running[f"layers.{i}"] = outputs
+        tables = self._tables()
+        shapes = {**tables, **shapes}
+        self.params = Parameters(
+            shapes, dtype=dict.fromkeys(shapes, self._dtype) | dtypes, row_sparse=tables
+        )
+        self.buffers: dict[str, Array] = {}
+        for layer, outputs in running.items():
+            self.buffers[f"{layer}.running_mean"] = np.zeros(outputs, self._dtype)
+            self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
+        self._before = [np.empty_like(array) for array in self.buffers.values()]
+        self.weights = tuple(dtypes)
+        self.least_rows = 2 if self.buffers else 1
+        self.outputs = self.sizes[-1]
+
+    def _tables(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of row-sparse parameters before the layers."""
+        return {}
+
+    def _initialize(self) -> None:
+        """Draw the initial weights.
+
+        Branches beside skip connections are divided by their number. Else the outputs of a deep
+        network would grow with its depth, for most activations by a factor a layer.
+        """
+        rng = np.random.Generator(np.random.Philox(key=self.seed))
+        branches = sum(map(self._is_branch, range(len(self.weights))))
+        for i, name in enumerate(self.weights):
+            inputs, outputs = self.params[name].shape
+            fan = inputs + outputs if self.activation in _OF_GLOROT else inputs
+            share = 1 / branches if self._is_branch(i) else 1.0
+            of_weight, of_gain = (share, 1.0) if self.norm is None else (1.0, share)
+            scale = of_weight * (2 / fan) ** 0.5
+            self.params[name] = rng.normal(scale=scale, size=(inputs, outputs))
+            if f"layers.{i}.gain" in self.params:
+                self.params[f"layers.{i}.gain"] = of_gain
+            if self.activation == "sigmoid" and share < 1:  # it is 1/2 without an input
+                self.params[f"layers.{i}.bias"] = -math.log(2 / share - 1)
+
+    def _is_branch(self, layer: int) -> bool:
+        """Whether there is a skip connection around a layer."""
+        is_hidden = layer < len(self.sizes) - 2
+        return self.residual and is_hidden and self.sizes[layer] == self.sizes[layer + 1]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of scores, and of all that is computed."""
+        return self._dtype
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON can hold them."""
+        return {
+            "sizes": list(self.sizes),
+            "activation": self.activation,
+            "norm": self.norm,
+            "dropout": self.dropout,
+            "residual": self.residual,
+            "loss": self.loss.config(),
+            "dtype": str(self._weight_dtype),
+            "seed": self.seed,
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run needs to go on, beside the parameters."""
+        copies = {name: array.copy() for name, array in self.buffers.items()}
+        return {"draws": self.draws, "buffers": copies}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave.
+
+        Raises
+        ------
+        ValueError
+            If it is of a model with other buffers.
+        """
+        theirs = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
+        if {n: a.shape for n, a in theirs.items()} != {n: a.shape for n, a in self.buffers.items()}:
+            raise ValueError(
+                f"the state has the buffers {listed(theirs) or 'none'}; "
+                f"this model {listed(self.buffers) or 'none'}"
+            )
+        self.draws = int(state_dict["draws"])
+        for name, array in self.buffers.items():
+            array[...] = theirs[name]
+
+    def _network(self) -> list[DenseLayer]:
+        """Return the layers, which are made at their first use."""
+        if not self._layers:
+            last = len(self.sizes) - 2
+            layers = [
+                DenseLayer(
+                    self.params,
+                    f"layers.{i}",
+                    self.activation,
+                    norm=self._norm(f"layers.{i}"),
+                    rate=self.dropout,
+                    residual=self._is_branch(i),
+                )
+                for i in range(last)
+            ]
+            layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
+            self._layers = layers  # at once, as other threads may ask for scores
+        return self._layers
+
+    def _norm(self, layer: str) -> Norm | None:
+        if self.norm is None:
+            return None
+        gain, gain_grad = self.params[f"{layer}.gain"], self.params.grads[f"{layer}.gain"]
+        if self.norm == "layer":
+            return LayerNorm(gain, gain_grad)
+        running = self.buffers[f"{layer}.running_mean"], self.buffers[f"{layer}.running_var"]
+        return BatchNorm(gain, gain_grad, *running)
+
+    def cast_inputs(self, x: Any) -> Any:
+        """Return rows in the model's type: an array, or a matrix in compressed rows."""
+        return as_csr(x, self.dtype) if is_sparse(x) else super().cast_inputs(x)
+
+    def _inputs(self, x: Any) -> Any:
+        rows = self.cast_inputs(x)
+        if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
+            raise ValueError(f"x: expected shape (rows, {self.sizes[0]}), got {rows.shape}")
+        if isinstance(rows, CSR) and self.residual and self.sizes[0] == self.sizes[1]:
+            raise TypeError("x: a skip connection around the first layer takes no sparse rows")
+        return rows
+
+    def scores(self, x: npt.ArrayLike) -> Array:
+        """Return the outputs for rows `x`, shape (rows, outputs), before any softmax."""
+        rows = self._inputs(x)
+        count = rows.shape[0]
+        scores = np.empty((count, self.sizes[-1]), dtype=self.dtype)
+        for start in range(0, count, _CHUNK_ROWS):
+            a = rows[start : start + _CHUNK_ROWS]
+            for layer in self._network():
+                a = layer.scores(a)
+            scores[start : start + _CHUNK_ROWS] = a
+        return scores
+
+    def estimate_buffers(self, batches: Iterable[Any]) -> None:
+        """Estimate the running statistics of batch norm anew, for the parameters there are.
+
+        They become the means over all batches of what each of these has without dropout, weighted
+        by its rows. Call it where parameters are not those that training had at the end: averages
+        of them, for example. A `Trainer` does it whenever it evaluates or keeps averaged weights.
+        Batches of one row are left out; without any other, nothing changes.
+
+        Parameters
+        ----------
+        batches : iterable of inputs
+            Each is one that `scores` takes.
+
+        Examples
+        --------
+        >>> import numpy as np, pyoptim as po
+        >>> model = po.models.MLP([2, 3, 1], norm="batch", loss="squared")
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> model.estimate_buffers([x[:50], x[50:]])
+        >>> z = x @ model.params["layers.0.weight"]
+        >>> np.allclose(model.buffers["layers.0.running_mean"], z.mean(axis=0), atol=1e-6)
+        True
+        """
+        rows = 0
+        for batch in batches if self.buffers else ():
+            a = self._inputs(batch)
+            if a.shape[0] < self.least_rows:
+                continue
+            rows += a.shape[0]
+            for layer in self._network()[:-1]:
+                a = layer.estimate(a, a.shape[0] / rows)
+
+    def predict_proba(self, x: npt.ArrayLike) -> Array:
+        """Return the probability of each class, one row a sample.
+
+        Raises
+        ------
+        AttributeError
+            If the scores of the model's loss tell no probabilities.
+        """
+        return self.loss.predict_proba(self._finite_scores(x))
+
+    def loss_and_grad(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        loss: Loss | None = None,
+        sample_weight: npt.ArrayLike | None = None,
+    ) -> float:
+        """Return the mean loss of a batch and write its gradient to ``params.grads``.
+
+        Parameters
+        ----------
+        x : array of shape (rows, inputs)
+        y : array
+            Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
+        loss : Loss, optional
+            In place of the model's own.
+        sample_weight : array of shape (rows,), optional
+            The loss is then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute nothing,
+            whatever they hold: all is as if they were not there.
+
+        Raises
+        ------
+        ValueError
+            If a shape does not fit, a target or weight is out of range, there is no row, or one row
+            only with batch norm.
+        """
+        loss = loss or self.loss
+        rows, targets, weights = self._counted(self._inputs(x), y, loss, sample_weight)
+        if weigh_nothing(weights):
+            return self._no_gradient()
+        return self._train(rows, targets, loss, weights)
+
+    def _train(
+        self,
+        rows: Any,
+        y: npt.ArrayLike,
+        loss: Loss,
+        sample_weight: npt.ArrayLike | None,
+        *,
+        to_slope: bool = False,
+    ) -> float:
+        """Do what `loss_and_grad` does; if asked, write the slope by the inputs over them."""
+        count = rows.shape[0]
+        if count < self.least_rows:
+            wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
+            raise ValueError(f"x: expected at least {wanted}, got {count}")
+        layers = self._layers or self._network()
+        for array, values in zip(self._before, self.buffers.values(), strict=True):
+            array[...] = values
+        inputs = [rows]
+        for layer in layers:
+            inputs.append(layer.forward(inputs[-1], self.seed, self.draws))
+            self.draws += layer.rate > 0
+        d = inputs.pop()
+        value = loss.value_to_slope(d, y, sample_weight)
+        if not math.isfinite(value):
+            # No step can be made of such a batch, and it does not count in statistics.
+            for array, values in zip(self.buffers.values(), self._before, strict=True):
+                array[...] = values
+        for layer in reversed(layers):
+            d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
+        return value
+
+    def __repr__(self) -> str:
+        others = "".join(
+            f", {name}={value!r}"
+            for name, value, usual in (
+                ("norm", self.norm, None),
+                ("dropout", self.dropout, 0.0),
+                ("residual", self.residual, False),
+            )
+            if value != usual
+        )
+        return (
+            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{others}, "
+            f"loss={self._loss_text()}, dtype={str(self._weight_dtype)!r})"
+        )
+
+    def _loss_text(self) -> str:
+        return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_layers": []}

@@ -1,0 +1,371 @@
+"""Named arrays in one contiguous piece of memory."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim import _core
+from pyoptim._utils.equality import same_values
+from pyoptim._utils.text import listed, shown
+from pyoptim.parameters._row_grad import Gradients, RowGrad, RowSlot
+from pyoptim.parameters._selection import Selection, match
+from pyoptim.parameters._types import Array, Shape
+
+_DTYPES = ("float32", "float64", "bfloat16")
+
+
+_most: ContextVar[tuple[int, int] | None] = ContextVar("most parameters", default=None)
+
+
+@contextmanager
+def at_most(parameters: int, elements: int) -> Iterator[None]:
+    """Let Parameters made inside have no more than these, before memory is taken for them.
+
+    Raises
+    ------
+    ValueError
+        If they would have more.
+
+    Examples
+    --------
+    >>> with at_most(1, 10):
+    ...     Parameters({"w": (10**6, 10**6)})
+    Traceback (most recent call last):
+    ValueError: 1000000000000 numbers in 1 parameters, where there are at most 10 in 1
+    """
+    token = _most.set((parameters, elements))
+    try:
+        yield
+    finally:
+        _most.reset(token)
+
+
+def _check_allowed(parameters: int, elements: int) -> None:
+    most = _most.get()
+    if most is not None and (parameters > most[0] or elements > most[1]):
+        raise ValueError(
+            f"{elements} numbers in {parameters} parameters, where there are at most {most[1]} in "
+            f"{most[0]}"
+        )
+
+
+def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    """Return the NumPy dtype of a parameter; "bfloat16" is that of ml_dtypes."""
+    if isinstance(dtype, str) and dtype == "bfloat16":
+        from ml_dtypes import bfloat16
+
+        found: np.dtype[Any] = np.dtype(bfloat16)
+        return found
+    found = np.dtype(dtype)
+    if str(found) not in _DTYPES:
+        raise TypeError(f"dtype must be float32, float64 or bfloat16, got {found}")
+    return found
+
+
+class Parameters(Mapping[str, Array]):
+    """Named parameters and their gradients, all in one contiguous piece of memory.
+
+    A mapping from names to arrays. The arrays are views: write into them, ``params["w"][...] =``
+    or ``params["w"] =`` (which copies), and the memory stays one piece, so that an optimizer
+    updates all of it in one sweep.
+
+    Parameters
+    ----------
+    spec : mapping of str to shape or array
+        Shapes give zeros; arrays are copied.
+    dtype : {"float32", "float64", "bfloat16"}, or mapping of str to these, optional
+        By default the arrays' common type, and float32 if there are only shapes. A mapping has the
+        type of each name; the parameters of one type are then one piece of memory.
+    row_sparse : sequence of str
+        Parameters such as embedding tables, of which a batch reads a few rows: there is no memory
+        for their gradients, each of which is a `RowGrad`.
+
+    Attributes
+    ----------
+    grads : mapping of str to array or RowGrad
+        The gradients; an optimizer over these parameters reads them. They are views of the same
+        shapes, or, of a row-sparse parameter, the `RowGrad` that ``params.grads[name] =`` set last;
+        before that one of no rows.
+    flat, flat_grad : array, 1-D
+        All parameters, and all gradients that are arrays, in the order of `spec`. Row-sparse ones
+        are left out of `flat_grad`, which is empty if there are no others. TypeError if they are of
+        several types.
+    row_sparse : tuple of str
+        The row-sparse ones.
+    dtype : dtype
+        The type of all; TypeError if there are several.
+    size : int
+        The number of parameters, all arrays together.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is none of the three.
+    ValueError
+        If a mapping of dtypes lacks a name, or has another.
+        If a row-sparse one is not in `spec`, or has no rows, being a single number.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> params = po.Parameters({"w": (3, 2), "b": (2,)})
+    >>> params["w"] = 1.0
+    >>> params.grads["w"][...] = 0.5
+    >>> params.flat
+    array([1., 1., 1., 1., 1., 1., 0., 0.], dtype=float32)
+    >>> info = po.SGD(params, lr=1.0).step()
+    >>> params["w"][0]
+    array([0.5, 0.5], dtype=float32)
+
+    With a table of a million rows, whose gradient takes no memory but for the rows in use:
+
+    >>> params = po.Parameters({"table": (1_000_000, 2), "b": (2,)}, row_sparse=["table"])
+    >>> params.grads["table"] = po.RowGrad([7, 999_999], np.ones((2, 2), np.float32))
+    >>> info = po.SGD(params, lr=1.0).step()
+    >>> params["table"][[0, 7]], params.flat_grad
+    (array([[ 0.,  0.],
+           [-1., -1.]], dtype=float32), array([0., 0.], dtype=float32))
+    """
+
+    __slots__ = ("__weakref__", "_arrays", "_grads", "_pieces", "_row_sparse", "_size")
+
+    def __init__(
+        self,
+        spec: Mapping[str, int | Shape | npt.ArrayLike],
+        *,
+        dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike] | None = None,
+        row_sparse: Iterable[str] = (),
+    ) -> None:
+        given: dict[str, Array] = {}
+        shapes: dict[str, Shape] = {}
+        for name, value in spec.items():
+            if not isinstance(name, str):
+                raise TypeError(f"names must be strings, got {name!r}")
+            shape = _as_shape(value)
+            if shape is None:
+                given[name] = np.asarray(value)
+                shape = given[name].shape
+            shapes[name] = shape
+        if dtype is None:
+            found = {to_dtype(array.dtype) for array in given.values()}
+            if len(found) > 1:
+                kinds = ", ".join(sorted(map(str, found)))
+                raise TypeError(f"the arrays have several dtypes ({kinds}): choose one with dtype=")
+            dtype = found.pop() if found else np.dtype(np.float32)
+        dtypes = _dtypes(dtype, shapes)
+        by_rows = {row_sparse} if isinstance(row_sparse, str) else set(row_sparse)
+        self._row_sparse = tuple(name for name in shapes if name in by_rows)
+        _check_row_sparse(by_rows, shapes)
+        self._size = _elements(shapes)
+        _check_allowed(len(shapes), self.size)
+        if self.size * 8 > sys.maxsize // 4:
+            raise MemoryError(f"{self.size} parameters are more than any memory holds")
+        self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}
+        arrays: dict[str, Array] = {}
+        kept: dict[str, Array | RowSlot] = {}
+        for kind in dict.fromkeys(dtypes.values()) or [np.dtype(np.float32)]:
+            mine = {name: shape for name, shape in shapes.items() if dtypes[name] == kind}
+            dense = {name: shape for name, shape in mine.items() if name not in by_rows}
+            nbytes = [_elements(each) * kind.itemsize for each in (mine, dense)]
+            flat, flat_grad = (piece.view(kind) for piece in _core.allocate(nbytes))
+            self._pieces[kind] = flat, flat_grad
+            arrays |= _views(flat, mine)
+            kept |= _views(flat_grad, dense)
+        self._arrays = {name: arrays[name] for name in shapes}
+        for name in self.row_sparse:
+            kept[name] = RowSlot(self._no_rows(name))
+        self._grads = Gradients({name: kept[name] for name in shapes})
+        for name, array in given.items():
+            self._arrays[name][...] = array.astype(dtypes[name], copy=False)
+
+    @property
+    def row_sparse(self) -> tuple[str, ...]:
+        """The names of the row-sparse parameters."""
+        return self._row_sparse
+
+    @property
+    def size(self) -> int:
+        """The number of parameters, all arrays together."""
+        return self._size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of all parameters."""
+        return self._piece()[0].dtype
+
+    @property
+    def flat(self) -> Array:
+        """All parameters as one array."""
+        return self._piece()[0]
+
+    @property
+    def flat_grad(self) -> Array:
+        """All gradients that are arrays as one array."""
+        return self._piece()[1]
+
+    def _piece(self) -> tuple[Array, Array]:
+        if len(self._pieces) > 1:
+            kinds = ", ".join(map(str, self._pieces))
+            raise TypeError(f"the parameters are of several dtypes ({kinds}), not in one array")
+        return next(iter(self._pieces.values()))
+
+    @property
+    def grads(self) -> Gradients:
+        """The gradients by name."""
+        return self._grads
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
+        if name not in self._arrays:
+            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
+        self._arrays[name][...] = value
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the parameters have the same names, types, shapes and values, in this order."""
+        if not isinstance(other, Parameters):
+            return NotImplemented
+        return self.row_sparse == other.row_sparse and same_values(self._arrays, other._arrays)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def select(self, *patterns: str) -> Selection:
+        """Return those whose names fit a pattern, for a group of an optimizer with its settings.
+
+        Parameters
+        ----------
+        *patterns : str
+            Names, with ``*``, ``?`` and ``[...]`` as file names have them in a shell.
+
+        Raises
+        ------
+        ValueError
+            If a pattern fits no name.
+
+        Examples
+        --------
+        >>> import pyoptim as po
+        >>> params = po.Parameters({"base.w": (3,), "base.b": (1,), "head.w": (3,)})
+        >>> opt = po.SGD([{"params": params.select("head.*"), "lr": 1.0},
+        ...               {"params": params.select("*.b"), "lr": 0.5}])
+        >>> params.flat_grad[...] = 1
+        >>> info = opt.step()  # "base.w" is in no group, and stays
+        >>> params.flat
+        array([ 0. ,  0. ,  0. , -0.5, -1. , -1. , -1. ], dtype=float32)
+        """
+        return Selection(self, match(self, patterns))
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero; those of row-sparse parameters are of no rows then."""
+        for _, flat_grad in self._pieces.values():
+            flat_grad[...] = 0
+        for name in self.row_sparse:
+            self.grads[name] = self._no_rows(name)
+
+    def scale_grad(self, factor: float) -> None:
+        """Multiply all gradients by a number; products that are too large are infinite.
+
+        Those of row-sparse parameters are replaced: the values they had are not written.
+        """
+        with np.errstate(all="ignore"):
+            for kind, (_, flat_grad) in self._pieces.items():
+                flat_grad *= kind.type(factor)
+            for name in self.row_sparse:
+                grad = self.grads[name]
+                scaled = np.multiply(grad.values, self[name].dtype.type(factor))
+                self.grads[name] = RowGrad(grad.rows, scaled)
+
+    def _no_rows(self, name: str) -> RowGrad:
+        return RowGrad([], np.empty((0, *self[name].shape[1:]), self[name].dtype))
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{shown(name)}: {array.shape}" for name, array in self.items())
+        by_rows = f"; row-sparse {listed(self.row_sparse)}" if self.row_sparse else ""
+        kinds = ", ".join(map(str, self._pieces))
+        return f"Parameters({shapes}; {self.size} of {kinds}{by_rows})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        grads = {
+            name: (grad.rows, grad.values) if isinstance(grad, RowGrad) else grad
+            for name, grad in self.grads.items()
+        }
+        return _restore, (dict(self._arrays), grads)
+
+
+def _restore(arrays: dict[str, Array], grads: dict[str, Array | tuple[Array, Array]]) -> Parameters:
+    """Rebuild what pickling or copying took apart."""
+    by_rows = [name for name, grad in grads.items() if isinstance(grad, tuple)]
+    dtypes = {name: array.dtype for name, array in arrays.items()}
+    params = Parameters(arrays, dtype=dtypes, row_sparse=by_rows)
+    for name, grad in grads.items():
+        if isinstance(grad, tuple):
+            rows, values = grad
+            params.grads[name] = RowGrad(np.array(rows), np.array(values))
+        else:
+            params.grads[name] = grad
+    return params
+
+
+def _dtypes(
+    dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike], names: Collection[str]
+) -> dict[str, np.dtype[Any]]:
+    """Return the type of each parameter."""
+    if not isinstance(dtype, Mapping):
+        return dict.fromkeys(names, to_dtype(dtype))
+    of_names: Mapping[str, Any] = dtype
+    if of_names.keys() != set(names):
+        wrong = listed(sorted(of_names.keys() ^ set(names)))
+        raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
+    return {name: to_dtype(of_names[name]) for name in names}
+
+
+def _elements(shapes: Mapping[str, Shape]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def _views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
+    """Return views of these shapes, one after the other."""
+    views, end = {}, 0
+    for name, shape in shapes.items():
+        start, end = end, end + math.prod(shape)
+        views[name] = flat[start:end].reshape(shape)
+    return views
+
+
+def _check_row_sparse(names: set[str], shapes: Mapping[str, Shape]) -> None:
+    unknown = sorted(names - shapes.keys())
+    if unknown:
+        raise ValueError(
+            f"row_sparse: there is no parameter {unknown[0]!r}; there are {listed(shapes)}"
+        )
+    for name in names:
+        if shapes[name] == ():
+            raise ValueError(f"row_sparse: {name!r} is a single number, which has no rows")
+
+
+def _as_shape(value: object) -> Shape | None:
+    """Return the shape that a whole number or a tuple of them means; None for anything else."""
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(number, int | np.integer) for number in numbers):
+        return None
+    if any(isinstance(number, bool) for number in numbers):
+        raise TypeError(f"a shape must have whole numbers, got {value}")
+    sizes = tuple(map(int, numbers))
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"a shape must not have negative sizes, got {value}")
+    return sizes

@@ -1,0 +1,147 @@
+"""Gradients of some rows of a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyoptim._utils.equality import same_values
+from pyoptim._utils.text import dtype_text, listed
+
+if TYPE_CHECKING:
+    from pyoptim.parameters._types import Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowGrad:
+    """A gradient that is 0 but for some rows of a parameter, as embedding tables have it.
+
+    A step with it reads and writes these rows and their states only, however large the table is;
+    all others stay as they are, to the bit (lazily: there, momenta do not decay either, nor does
+    weight decay act). Values of a row that is given several times are added, in the order given.
+    The optimizers that take it say so in `Rule.takes_rows`; it stands where `Optimizer.step` takes
+    an array, and in the `grads` of `Parameters` for those that are row-sparse.
+
+    Parameters
+    ----------
+    rows : 1-D array or list of n integers
+        The numbers of rows, along the parameter's first axis, from 0, in any order.
+    values : array of shape (n, *param.shape[1:])
+        What belongs to them, of the parameter's dtype. Strided arrays are copied.
+
+    Raises
+    ------
+    TypeError
+        If `rows` are no integers.
+    ValueError
+        If `rows` are not 1-D.
+
+    `Optimizer.step` raises IndexError, too, for a number that is negative or of no row; ValueError
+    for values of another shape; TypeError for values of another dtype, and where gradients of rows
+    are not taken. Nothing is changed then.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> table = np.zeros((5, 2))
+    >>> opt = po.SGD([table], lr=1.0)
+    >>> values = np.array([[1.0, 2.0], [3.0, 4.0], [0.5, 0.0]])
+    >>> info = opt.step([po.RowGrad([3, 1, 3], values)])
+    >>> table
+    array([[ 0. ,  0. ],
+           [-3. , -4. ],
+           [ 0. ,  0. ],
+           [-1.5, -2. ],
+           [ 0. ,  0. ]])
+    """
+
+    rows: Any
+    values: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", _as_rows(self.rows))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, RowGrad):
+            return NotImplemented
+        return same_values((self.rows, self.values), (other.rows, other.values))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _as_rows(given: Sequence[int] | Array) -> Array:
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError("rows: expected an array without a mask, got a masked one")
+    rows = np.asarray(given)
+    if rows.size == 0 and not isinstance(given, np.ndarray):
+        rows = rows.astype(np.int64)  # an empty list has no type
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"rows: expected integers, got {dtype_text(rows.dtype)}")
+    if rows.ndim != 1:
+        raise ValueError(f"rows: expected a 1-D array, got shape {rows.shape}")
+    return rows
+
+
+class RowSlot:
+    """Where Parameters keep the gradient of a row-sparse one, for optimizers to find every step."""
+
+    __slots__ = ("grad",)
+
+    def __init__(self, grad: RowGrad) -> None:
+        self.grad = grad
+
+
+class Gradients(Mapping[str, Any]):
+    """The gradients of Parameters by name: an array, or the RowGrad that was set last.
+
+    ``grads["w"] = values`` copies into the array; ``grads["table"] = RowGrad(...)`` keeps it.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, kept: Mapping[str, Array | RowSlot]) -> None:
+        self._kept = dict(kept)
+
+    def __getitem__(self, name: str) -> Any:
+        kept = self._kept[name]
+        return kept.grad if isinstance(kept, RowSlot) else kept
+
+    def __setitem__(self, name: str, value: RowGrad | npt.ArrayLike) -> None:
+        if name not in self._kept:
+            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
+        kept = self._kept[name]
+        if isinstance(kept, RowSlot):
+            if not isinstance(value, RowGrad):
+                raise TypeError(
+                    f"{name!r} is row-sparse: its gradient is a RowGrad, got {type(value).__name__}"
+                )
+            kept.grad = value
+        elif isinstance(value, RowGrad):
+            raise TypeError(f"{name!r} is not row-sparse: its gradient is an array, got a RowGrad")
+        else:
+            kept[...] = value
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Gradients):
+            return NotImplemented
+        return same_values(dict(self), dict(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}: {grad!r}" for name, grad in self.items())
+        return f"Gradients({shown})"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def kept(self, name: str) -> Array | RowSlot:
+        """Return what an optimizer is to hold, to see the gradient of every step there."""
+        return self._kept[name]

@@ -1,0 +1,96 @@
+"""How torch calls settings that stand alone here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+
+from pyoptim._utils.validation import as_number
+from pyoptim.optim._elementwise import OPTIONS
+from pyoptim.optim._options import EXTRAS
+from pyoptim.optim._registry import Rule
+
+TUPLES: dict[str, tuple[str, ...]] = {
+    "betas": ("beta1", "beta2"),
+    "etas": ("eta_minus", "eta_plus"),
+    "step_sizes": ("step_size_min", "step_size_max"),
+    "eps": ("eps1", "eps2"),
+}
+"""A setting of torch that is a tuple, and what its parts are called here."""
+
+_SHARED = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
+
+Settings: TypeAlias = list[tuple[str, Any]]
+"""Settings as the engine takes them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a setting of the engine stands in a group: under a key, or in a tuple there."""
+
+    name: str
+    key: str
+    place: int | None
+    default: Any
+    is_number: bool
+
+    def value(self, group: Mapping[str, Any]) -> Any:
+        """Return it as the engine takes it; None is the default."""
+        value = group[self.key]
+        if self.place is not None:
+            value = value[self.place]
+        if value is None:
+            return self.default
+        if isinstance(value, torch.Tensor):
+            return value.item()
+        return float(value) if self.is_number and isinstance(value, int) else value
+
+
+def check_numbers(known: Sequence[Source], group: Mapping[str, Any]) -> None:
+    """Raise an error that names a setting which should be a number."""
+    for source in known:
+        if source.is_number:
+            as_number(source.name, source.value(group))
+
+
+def check_keys(rule: Rule, keys: Set[str], known: Set[str]) -> None:
+    """Raise an error if a group has an option, or a setting in the spelling of another class.
+
+    Whatever else is not `known` is the user's own.
+    """
+    fields = {field.name for field in rule.fields}
+    for key in sorted(keys - known):
+        if key in OPTIONS or key in EXTRAS:
+            raise ValueError(
+                f"{key!r} is no setting of a group; options of {rule.name}() act on all"
+            )
+        parts = [part for part in TUPLES.get(key, ()) if part in fields]
+        wholes = [whole for whole, names in TUPLES.items() if key in names and whole in known]
+        if parts or (key in fields and wholes):
+            raise ValueError(
+                f"a group of {rule.name} has no {key!r}, it takes {' and '.join(parts or wholes)}"
+            )
+
+
+def sources(rule: Rule, keys: Collection[str]) -> list[Source]:
+    """Return where groups with these keys have the settings of a rule.
+
+    What a group has not is left at its default.
+    """
+    parts = {
+        part: (key, place)
+        for key, names in TUPLES.items()
+        if key in keys
+        for place, part in enumerate(names)
+    }
+    found = [Source(name, name, None, None, True) for name in _SHARED if name in keys]
+    for field in rule.fields:
+        number = field.is_number or field.is_flag
+        if field.name in keys:
+            found.append(Source(field.name, field.name, None, field.default, number))
+        elif field.name in parts:
+            found.append(Source(field.name, *parts[field.name], field.default, number))
+    return found
