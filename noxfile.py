@@ -100,7 +100,7 @@ def lint(session: nox.Session) -> None:
     allowlist = ROOT / "tools" / "stubtest-allowlist.txt"
     with session.chdir(session.create_tmp()):  # the installed package, not the sources
         session.run("python", "-m", "mypy.stubtest", "pyoptim._core", f"--allowlist={allowlist}")
-        session.run("python", "-P", str(ROOT / "tools" / "write_stubs.py"), "--check")
+        session.run("python", "-P", str(ROOT / "tools" / "generate"), "--check")
     session.run("clang-format", "--dry-run", "-Werror", *cpp_files(), external=True)
     session.run("cmake", "--preset", "lint", "--log-level=WARNING")
     not_read = ("bindings", "include", "rules", "tests")  # others' macros, and headers alone

@@ -195,3 +195,10 @@ def test_numbers_and_text_are_converted_without_the_locale() -> None:
     assert [
         f"{path}: {found[0]}" for path, code in sources.items() for found in depends.finditer(code)
     ] == []
+
+
+def test_generated_code_is_up_to_date() -> None:
+    """The stub for PyTorch is compared where torch is installed."""
+    command = [sys.executable, str(ROOT / "tools" / "generate"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")

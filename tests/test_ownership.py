@@ -456,18 +456,18 @@ def test_drawing_schedules_leaves_pictures_of_somebody_else(
     assert (folder / "a.svg").read_text() == "<svg/>"
 
 
-def test_writing_stubs_leaves_files_of_somebody_else(
+def test_generating_code_leaves_files_of_somebody_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writing = tool("write_stubs")
-    path = tmp_path / "a.pyi"
-    monkeypatch.setattr(writing, "headers", dict)
-    monkeypatch.setattr(writing, "stubs", lambda: {path: "# do not edit\n"})
-    writing.main([])
-    writing.main([])
+    monkeypatch.syspath_prepend(str(ROOT / "tools" / "generate"))
+    generating = tool("generate/__main__")
+    path = tmp_path / "a.py"
+    monkeypatch.setattr(generating, "texts", lambda: {path: "# do not edit\n"})
+    generating.main([])
+    generating.main([])
     path.write_text("mine\n")
     with pytest.raises(FileExistsError):
-        writing.main([])
+        generating.main([])
     assert path.read_text() == "mine\n"
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import inspect
 import pickle
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,16 +228,3 @@ def test_options_out_of_range(cls: Any) -> None:
             cls(parameters(), **wrong)
     with pytest.raises(TypeError, match="clip_nrom"):
         cls(parameters(), clip_nrom=1.0)
-
-
-def test_the_stub_is_up_to_date() -> None:
-    root = Path(__file__).parent.parent
-    spec = importlib.util.spec_from_file_location("write_stubs", root / "tools" / "write_stubs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    texts = {path: text for path, text in module.stubs().items() if "torch" in path.parts}
-    assert {path.parent.name for path in texts} >= {"torch"}
-    for path, text in texts.items():
-        assert path.read_text(encoding="utf-8") == text

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import operator
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -206,3 +207,13 @@ def check_choice(name: str, value: object, *choices: str) -> None:
     if value not in choices:
         listed = ", ".join(map(repr, choices[:-1]))
         raise ValueError(f"{name} must be {listed} or {choices[-1]!r}, got {value!r}")
+
+
+def check_keywords(name: str, known: Sequence[str], given: Set[str]) -> None:
+    """Raise a TypeError that lists the arguments of `name` if a keyword is not among them."""
+    unknown = sorted(given - set(known))
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        takes = ", ".join(known) or "no arguments"
+        raise TypeError(f"{name}() has no argument {unknown[0]!r}{hint} It takes {takes}")

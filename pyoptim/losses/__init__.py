@@ -1,8 +1,7 @@
 """Losses: the mean over a batch, and its derivatives by the scores, in one pass.
 
 There is a class for each loss, which takes its parameters, and an instance with the defaults that
-has the same name in small letters: ``Huber(delta=2.0)`` and ``huber``. They are made from the
-engine's list of losses; `_builtin.pyi` spells them out for editors and type checkers.
+has the same name in small letters: ``Huber(delta=2.0)`` and ``huber``.
 
 Examples
 --------
@@ -23,10 +22,12 @@ from pyoptim.losses import _builtin
 from pyoptim.losses._base import Loss
 from pyoptim.losses._builtin import *
 from pyoptim.losses._class_weight import compute_class_weight, compute_sample_weight
+from pyoptim.losses._registry import get
 
 __all__ = [
     "Loss",
     "compute_class_weight",
     "compute_sample_weight",
+    "get",
     *_builtin.__all__,
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,15 @@ from pyoptim._utils.validation import (
     as_indices,
     as_number,
     as_plain,
+    check_keywords,
     refuse_masked,
     refuse_missing,
     with_nan,
 )
 from pyoptim.losses._class_weight import as_sample_weight
 from pyoptim.parameters._types import Array
+
+_ENTRIES = {entry["name"]: entry for entry in _core.losses()}
 
 _KINDS = "biuf"  # of NumPy's types: bool, integers, floats
 _OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
@@ -54,22 +56,22 @@ class Loss:
     link: ClassVar[str]
     fields: ClassVar[tuple[Field, ...]]
 
-    def __init__(self, *arguments: float, **parameters: float) -> None:
-        try:
-            given = self._signature().bind(*arguments, **parameters)
-        except TypeError as error:
-            names = ", ".join(field.name for field in self.fields) or "no parameters"
-            raise TypeError(f"{type(self).__name__}: {error}; it takes {names}") from None
-        given.apply_defaults()
-        self._parameters = {n: as_number(n, value) for n, value in given.arguments.items()}
-        _core.check_loss(self.name, self._values)
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        entry = _ENTRIES[cls.name]
+        cls.labels = entry["of_rows"]
+        cls.link = entry["link"].name
+        cls.fields = tuple(Field(*field) for field in entry["fields"])
 
-    @classmethod
-    def _signature(cls) -> inspect.Signature:
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return inspect.Signature(
-            [inspect.Parameter(field.name, kind, default=field.default) for field in cls.fields]
-        )
+    def __new__(cls, *_: float, **parameters: float) -> Self:
+        """Raise a TypeError that lists the parameters if a keyword is not one of them."""
+        names = [field.name for field in cls.fields]
+        check_keywords(cls.__name__, names, parameters.keys())
+        return super().__new__(cls)
+
+    def __init__(self, **parameters: float) -> None:
+        self._parameters = {name: as_number(name, value) for name, value in parameters.items()}
+        _core.check_loss(self.name, self._values)
 
     @property
     def _values(self) -> list[float]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copyreg
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, ClassVar, Self
 
 from pyoptim import _core
 from pyoptim._utils.fixed import FixedDict, FixedList
 from pyoptim._utils.text import listed
-from pyoptim._utils.validation import as_number
+from pyoptim._utils.validation import as_number, check_keywords
 from pyoptim.optim._backend import Engine
 from pyoptim.optim._guard import Guard, changes, reads
-from pyoptim.optim._options import EXTRAS, native_extras, native_options
+from pyoptim.optim._options import FUSED_DEFAULTS, OPTION_DEFAULTS, native_extras, native_options
 from pyoptim.optim._param_group import SHARED_SETTINGS, as_setting, check_may_vary, value_at
 from pyoptim.optim._param_group import ParamGroup as ParamGroup
 from pyoptim.optim._param_group import ScalarOrSchedule as ScalarOrSchedule
@@ -22,14 +24,14 @@ from pyoptim.optim._param_group import StepFunction as StepFunction
 from pyoptim.optim._param_groups import Params as Params
 from pyoptim.optim._param_groups import as_groups, belongs, with_grads
 from pyoptim.optim._penalized import PenalizedSteps
-from pyoptim.optim._registry import Rule
+from pyoptim.optim._registry import Rule, rules_by_name
 from pyoptim.optim._state_dict import StateDict, fitting
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._selection import Selection
 from pyoptim.parameters._types import Array
 
-OPTIONS = {"clip_norm", "clip_value", "skip_nonfinite", "num_threads", *EXTRAS}
+OPTIONS = {*OPTION_DEFAULTS, *FUSED_DEFAULTS}
 _FIXED_GROUPS = "param_groups: the groups of an optimizer cannot change; make a new optimizer"
 _FIXED_STATE = (
     "state: an optimizer's state cannot be changed here; use load_state_dict, or make a new "
@@ -53,8 +55,20 @@ class Optimizer(PenalizedSteps):
 
     _rule: ClassVar[Rule]
 
-    def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make an optimizer with a lock, which copies and pickles have of their own."""
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if "rule" in vars(cls) and not hasattr(cls, "_rule"):
+            cls._rule = rules_by_name()[cls.rule]
+
+    def __new__(cls, *_: Any, **keywords: Any) -> Self:
+        """Make an optimizer with a lock, which copies and pickles have of their own.
+
+        Raises
+        ------
+        TypeError
+            If a keyword is unknown, with the arguments there are.
+        """
+        check_keywords(cls.__name__, argument_names(cls), keywords.keys())
         made: Self = super().__new__(cls)
         made._guard = Guard()
         return made
@@ -424,6 +438,12 @@ class Optimizer(PenalizedSteps):
 def _copyable(given: Any, array: Array) -> Any:
     """Return a parameter as a copy is to have it: a tensor of PyTorch, or an array."""
     return given if hasattr(given, "data_ptr") else array
+
+
+@cache
+def argument_names(cls: type) -> tuple[str, ...]:
+    """Return what the constructor of a class takes."""
+    return tuple(inspect.signature(cls).parameters)
 
 
 def signature_settings(rule: Rule) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 
 import numpy as np
 
@@ -117,3 +119,9 @@ def rules() -> tuple[Rule, ...]:
         )
         for entry in _core.rules()
     )
+
+
+@cache
+def rules_by_name() -> Mapping[str, Rule]:
+    """Return every optimizer by its name."""
+    return MappingProxyType({rule.name: rule for rule in rules()})

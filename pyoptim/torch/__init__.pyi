@@ -1,4 +1,4 @@
-# Written by tools/write_stubs.py from the engine's list of rules and torch's classes; do not edit.
+# Written by tools/generate from the engine's list of rules and torch's classes; do not edit.
 from typing import ClassVar
 
 import torch

@@ -11,20 +11,25 @@ from typing import Any
 import torch
 
 from pyoptim import _core
+from pyoptim._utils.validation import check_keywords
 from pyoptim.optim import matrix
 from pyoptim.optim._base import signature_settings
-from pyoptim.optim._elementwise import OPTIONS, unexpected_argument
-from pyoptim.optim._options import EXTRAS, native_extras, native_options
+from pyoptim.optim._options import (
+    FUSED_DEFAULTS,
+    OPTION_DEFAULTS,
+    native_extras,
+    native_options,
+)
 from pyoptim.optim._registry import Rule, rules
 from pyoptim.optim.matrix._backend import MatrixEngine
 from pyoptim.optim.matrix._rule import MatrixRule
 from pyoptim.torch._base import Optimizer, OptionsEngine
 
-_MORE_OPTIONS = {name: value for name, value in EXTRAS.items() if name != "zero_grads"}
+_FUSED = {name: value for name, value in FUSED_DEFAULTS.items() if name != "zero_grads"}
 
 _KEYWORDS = {
     name: inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
-    for name, value in (OPTIONS | _MORE_OPTIONS).items()
+    for name, value in (OPTION_DEFAULTS | _FUSED).items()
 }
 
 _EXAMPLE = """
@@ -68,9 +73,7 @@ def _initializer(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> Callabl
         if theirs is not None:
             theirs.__init__(self, *arguments, **keywords)
             return
-        unknown = keywords.keys() - signature.parameters.keys()
-        if unknown:
-            raise unexpected_argument(rule, signature, unknown)
+        check_keywords(rule.name, list(signature.parameters)[1:], keywords.keys())
         given = signature.bind(self, *arguments, **keywords)
         given.apply_defaults()
         settings = given.arguments
@@ -125,7 +128,7 @@ def make_class(
 
 
 def _native(rule: Rule) -> type[Optimizer]:
-    options = OPTIONS if rule.factored else {**OPTIONS, **_MORE_OPTIONS}
+    options = OPTION_DEFAULTS if rule.factored else {**OPTION_DEFAULTS, **_FUSED}
     make_engine = partial(_native_engine, rule)
     return make_class(rule, make_engine, elementwise=not rule.factored, options=options)
 
@@ -141,7 +144,7 @@ def _native_engine(rule: Rule, groups: list[Any], options: Mapping[str, Any]) ->
 
 def _matrix(rule: MatrixRule) -> type[Optimizer]:
     make_engine = partial(_matrix_engine, rule)
-    return make_class(rule.entry(), make_engine, elementwise=False, options=OPTIONS)
+    return make_class(rule.entry(), make_engine, elementwise=False, options=OPTION_DEFAULTS)
 
 
 def _matrix_engine(rule: MatrixRule, groups: list[Any], options: Mapping[str, Any]) -> MatrixEngine:

@@ -9,8 +9,7 @@ from typing import Any, TypeAlias
 import torch
 
 from pyoptim._utils.validation import as_number
-from pyoptim.optim._elementwise import OPTIONS
-from pyoptim.optim._options import EXTRAS
+from pyoptim.optim._options import FUSED_DEFAULTS, OPTION_DEFAULTS
 from pyoptim.optim._registry import Rule
 
 TUPLES: dict[str, tuple[str, ...]] = {
@@ -63,7 +62,7 @@ def check_keys(rule: Rule, keys: Set[str], known: Set[str]) -> None:
     """
     fields = {field.name for field in rule.fields}
     for key in sorted(keys - known):
-        if key in OPTIONS or key in EXTRAS:
+        if key in OPTION_DEFAULTS or key in FUSED_DEFAULTS:
             raise ValueError(
                 f"{key!r} is no setting of a group; options of {rule.name}() act on all"
             )

@@ -1,4 +1,4 @@
-// Written by tools/write_stubs.py from the engine's list of rules; do not edit.
+// Written by tools/generate from the engine's list of rules; do not edit.
 // A struct for each rule: pyoptim::AdamW{.lr = 3e-4}. A Setting is a number or a schedule.
 // Include pyoptim/pyoptim.hpp. Members that are named in braces stand in the order of the struct.
 #pragma once

@@ -1,4 +1,4 @@
-// Written by tools/write_stubs.py from the classes of pyoptim.schedules; do not edit.
+// Written by tools/generate from the classes of pyoptim.schedules; do not edit.
 // A struct for each schedule: pyoptim::schedules::cosine{.lr = 1e-3, .steps = 1000}.
 // Include pyoptim/pyoptim.hpp. Members that are named in braces stand in the order of the struct.
 #pragma once

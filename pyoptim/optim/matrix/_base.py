@@ -7,41 +7,31 @@ from typing import Any, ClassVar
 
 from pyoptim._utils.text import listed
 from pyoptim.optim._base import Optimizer, Params
-from pyoptim.optim._elementwise import make_class
+from pyoptim.optim._options import Option
 from pyoptim.optim.matrix._backend import MatrixEngine
+from pyoptim.optim.matrix._registry import find_matrix_rule
 from pyoptim.optim.matrix._rule import MatrixRule
 
-_OPTIONS_DOC = """\
-    adamw_params : collection of names or numbers
-        Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys in
-        a mapping, or their places in a list, counted over all groups. A group with ``"adamw":
-        True`` has all of its parameters updated by AdamW.
-"""
-
-_NOTES = """\
-    Notes
-    -----
-    Parameters of two axes are updated by this rule, all others by AdamW with the settings that
-    start with ``adamw_``; clipping, maximize and skipped steps are common to both. Matrices are
-    multiplied by NumPy's BLAS, on the threads it has: for one number of threads, results are the
-    same to the bit. A bfloat16 gradient of a matrix is rounded again after it is scaled.
-
-"""
-
-_EXAMPLE = """\
-    >>> w, b = np.eye(3), np.ones(3)
-    >>> opt = po.{name}([w, b], lr=po.schedules.linear(0.2, steps=200))
-    >>> for _ in range(200):
-    ...     info = opt.step([2 * (w - 1), 2 * b])  # the gradients of |w - 1|^2 + |b|^2
-    >>> bool(abs(w - 1).max() < 0.1)
-    True
-"""
+ADAMW_PARAMS = Option(
+    "adamw_params",
+    "Collection[str | int]",
+    "collection of names or numbers",
+    (),
+    "Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys in "
+    "a mapping, or their places in a list, counted over all groups. A group with "
+    '``"adamw": True`` has all of its parameters updated by AdamW.',
+)
 
 
 class MatrixOptimizer(Optimizer):
     """Base class of `pyoptim.Muon` and its like: a rule for matrices, AdamW for all the rest."""
 
     _matrix_rule: ClassVar[MatrixRule]
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        cls._matrix_rule = find_matrix_rule(cls.rule)
+        cls._rule = cls._matrix_rule.entry()
+        super().__init_subclass__(**keywords)
 
     def __init__(
         self,
@@ -75,18 +65,3 @@ class MatrixOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._adamw_params = state["adamw_params"]
         super().__setstate__(state)
-
-
-def matrix_class(rule: MatrixRule, module: str) -> type[Optimizer]:
-    """Make the optimizer class of a matrix rule."""
-    made = make_class(
-        rule.entry(),
-        MatrixOptimizer,
-        module=module,
-        options={"adamw_params": ()},
-        options_doc=_OPTIONS_DOC,
-        notes=_NOTES,
-        example=_EXAMPLE,
-    )
-    made._matrix_rule = rule  # type: ignore[attr-defined]
-    return made
