@@ -92,11 +92,12 @@ def fuzz(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types of Python and C++; arguments are run-clang-tidy's."""
-    session.install("ruff", "mypy", *NATIVE_TOOLS)
+    session.install("ruff", "mypy", "import-linter", *NATIVE_TOOLS)
     session.install(".[all]")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy", "--strict", "-p", "pyoptim")
+    session.run("lint-imports")
     allowlist = ROOT / "tools" / "stubtest-allowlist.txt"
     with session.chdir(session.create_tmp()):  # the installed package, not the sources
         session.run("python", "-m", "mypy.stubtest", "pyoptim._core", f"--allowlist={allowlist}")

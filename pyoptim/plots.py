@@ -8,14 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pyoptim._utils.atomic import replace_bytes
 from pyoptim._utils.dependencies import requires
 from pyoptim._utils.ownership import check_replaceable, has_marker
 from pyoptim._utils.text import shown
 from pyoptim._utils.validation import as_count, as_number
-from pyoptim.train import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +28,26 @@ _NOT_METRICS = ("epoch", "lr", "seconds")
 _LOG_FROM = 10  # a loss that falls by this factor is drawn on a logarithmic axis
 
 
+class EpochTable(Protocol):
+    """A table with one row per epoch, such as `pyoptim.train.History`."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        ...
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Epoch whose weights were kept."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, column: str) -> list[float]: ...
+
+
 def history(
-    history: History, path: str | PathLike[str] | None = None, *, overwrite: bool = False
+    history: EpochTable, path: str | PathLike[str] | None = None, *, overwrite: bool = False
 ) -> Figure:
     """Draw the losses of each epoch and, in a second panel, the metrics if there are any.
 
@@ -38,8 +55,8 @@ def history(
 
     Parameters
     ----------
-    history : History
-        What `pyoptim.train.Trainer.fit` returned.
+    history : pyoptim.train.History
+        The history that `pyoptim.train.Trainer.fit` returned.
     path : path, optional
         Where to save the picture; its extension says what kind (png, svg, pdf).
     overwrite : bool
@@ -189,7 +206,7 @@ def _losses(columns: Sequence[str]) -> list[str]:
     return ["loss", *own]
 
 
-def _draw_losses(axes: Axes, history: History, losses: Sequence[str]) -> None:
+def _draw_losses(axes: Axes, history: EpochTable, losses: Sequence[str]) -> None:
     others = cycle(_OTHERS)
     for name in losses:
         label = _label(name).removesuffix(" loss")
@@ -217,13 +234,15 @@ def _plain(label: str) -> str:
     return shown(label).replace("$", r"\$")
 
 
-def _draw_metrics(axes: Axes, history: History, metrics: list[str]) -> None:
+def _draw_metrics(axes: Axes, history: EpochTable, metrics: list[str]) -> None:
     for name in metrics:
         _draw_curve(axes, history, name, _label(name), None if len(metrics) > 1 else _VALIDATION)
     axes.set_ylabel("accuracy" if metrics == ["val_accuracy"] else "metric")
 
 
-def _draw_curve(axes: Axes, history: History, column: str, label: str, color: str | None) -> None:
+def _draw_curve(
+    axes: Axes, history: EpochTable, column: str, label: str, color: str | None
+) -> None:
     marker = "o" if len(history) <= 30 else ""
     axes.plot(
         history["epoch"],
@@ -236,7 +255,7 @@ def _draw_curve(axes: Axes, history: History, column: str, label: str, color: st
     )
 
 
-def _finish(axes: Axes, history: History) -> None:
+def _finish(axes: Axes, history: EpochTable) -> None:
     if history.best_epoch is not None:
         axes.axvline(history.best_epoch, color="0.45", linestyle=":", label="best epoch")
     axes.set_xlabel("epoch")
