@@ -40,9 +40,9 @@ float* array(std::vector<float>& all, std::size_t index) { return all.data() + i
 
 int main() {
   const pyoptim::Backend& backend = pyoptim::active_backend();
-  const auto* const rule =
-      std::find_if(backend.rules, backend.rules + backend.rule_count,
-                   [](const pyoptim::RuleInfo& info) { return std::string(info.name) == "AdamW"; });
+  const pyoptim::RuleInfo* const rule = *std::find_if(
+      backend.rules, backend.rules + backend.rule_count,
+      [](const pyoptim::RuleInfo* info) { return std::string(info->name) == "AdamW"; });
   std::vector<double> hyper;
   for (std::size_t i = 0; i < rule->field_count; ++i) hyper.push_back(rule->fields[i].initial);
 

@@ -58,7 +58,7 @@ void add_small() {
   const std::vector<Variant> all = variants();
   for (std::size_t i = 0; i < all.size(); ++i)
     for (const Backend* backend : available_backends()) {
-      const RuleInfo& rule = backend->rules[i];
+      const RuleInfo& rule = *backend->rules[i];
       if (rule.factored != nullptr || rule.sum_count > 0) continue;  // more than one call each
       add(all[i].name + "/float32/4x100/" + backend->name,
           [variant = all[i], &rule, backend](benchmark::State& state) {

@@ -17,7 +17,7 @@ std::string takers() {
   std::string names;
   std::string_view before;
   for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    const RuleInfo& rule = backend.rules[i];
+    const RuleInfo& rule = *backend.rules[i];
     if (!rule.takes_rows || rule.name == before) continue;
     names += (names.empty() ? "" : ", ") + std::string(rule.name);
     before = rule.name;

@@ -34,7 +34,7 @@ py::list rules() {
   py::list all;
   std::string_view before;
   for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    const RuleInfo& rule = backend.rules[i];
+    const RuleInfo& rule = *backend.rules[i];
     if (rule.name != before) {
       py::dict entry;
       entry["name"] = rule.name;

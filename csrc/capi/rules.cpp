@@ -12,8 +12,8 @@ std::vector<const RuleInfo*> find_rules() {
   const Backend& backend = active_backend();
   std::vector<const RuleInfo*> rules;
   for (std::size_t i = 0; i < backend.rule_count; ++i)
-    if (rules.empty() || std::string_view(rules.back()->name) != backend.rules[i].name)
-      rules.push_back(&backend.rules[i]);
+    if (rules.empty() || std::string_view(rules.back()->name) != backend.rules[i]->name)
+      rules.push_back(backend.rules[i]);
   return rules;
 }
 

@@ -282,7 +282,7 @@ struct VectorKernels {
 /// Everything compiled for one instruction set.
 struct Backend {
   const char* name;
-  const RuleInfo* rules;
+  const RuleInfo* const* rules;
   std::size_t rule_count;
   /// Sum of squares of a block, in 16 lanes of double.
   double (*square_sum[dtype_count])(const void* values, std::size_t size);

@@ -32,8 +32,8 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
 [[noreturn]] void refuse_rule(const Backend& backend, std::string_view name) {
   std::string known, last;
   for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    if (last == backend.rules[i].name) continue;
-    last = backend.rules[i].name;
+    if (last == backend.rules[i]->name) continue;
+    last = backend.rules[i]->name;
     known += (known.empty() ? "" : ", ") + last;
   }
   throw std::invalid_argument("there is no optimizer '" + std::string(name) + "'; there are " +
@@ -110,10 +110,11 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
                      const Options& options)
     : backend_(&active_backend()), options_(options) {
   for (std::size_t i = 0; i < backend_->rule_count; ++i) {
-    if (rule != backend_->rules[i].name) continue;
-    if (variant_count_++ == 0) first_variant_ = &backend_->rules[i];
+    if (rule != backend_->rules[i]->name) continue;
+    if (variant_count_++ == 0) variants_ = backend_->rules + i;
   }
   if (variant_count_ == 0) refuse_rule(*backend_, rule);
+  first_variant_ = variants_[0];
   if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
   check_range("clip_norm", non_negative, options.clip_norm);
   check_range("clip_value", non_negative, options.clip_value);
@@ -220,12 +221,12 @@ void Optimizer::check_float32(const Group& group) const {
 
 const RuleInfo* Optimizer::variant(const Group& group) const {
   const double* const hyper = group.hyper.data();
-  const auto* const end = first_variant_ + variant_count_;
-  const auto* const found =
-      std::find_if(first_variant_, end, [&](const RuleInfo& rule) { return rule.applies(hyper); });
+  const RuleInfo* const* const found =
+      std::find_if(variants_, variants_ + variant_count_,
+                   [&](const RuleInfo* rule) { return rule->applies(hyper); });
   if (const char* wrong = first_variant_->conflict(hyper); wrong != nullptr)
     throw std::invalid_argument(std::string(first_variant_->name) + ": " + wrong);
-  return found;
+  return *found;
 }
 
 const Optimizer::Group& Optimizer::group_at(std::size_t index) const {

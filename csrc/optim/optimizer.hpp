@@ -227,6 +227,7 @@ class PYOPTIM_API Optimizer {
   void finish(const void* const* grads);
 
   const Backend* backend_;
+  const RuleInfo* const* variants_ = nullptr;
   const RuleInfo* first_variant_ = nullptr;
   std::size_t variant_count_ = 0;
   Options options_;

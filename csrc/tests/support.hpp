@@ -164,7 +164,7 @@ inline std::vector<std::pair<std::string, double>> settings_of(const RuleInfo& r
 inline std::vector<const RuleInfo*> all_rules() {
   const Backend& backend = *available_backends().front();
   std::vector<const RuleInfo*> rules;
-  for (std::size_t i = 0; i < backend.rule_count; ++i) rules.push_back(&backend.rules[i]);
+  for (std::size_t i = 0; i < backend.rule_count; ++i) rules.push_back(backend.rules[i]);
   return rules;
 }
 

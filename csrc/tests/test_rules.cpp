@@ -93,9 +93,9 @@ TEST_CASE("every instruction set lists the same rules") {
     CAPTURE(backend->name);
     REQUIRE(backend->rule_count == rules.size());
     for (std::size_t i = 0; i < rules.size(); ++i) {
-      CHECK(std::string(backend->rules[i].name) == rules[i]->name);
-      CHECK(backend->rules[i].field_count == rules[i]->field_count);
-      CHECK(backend->rules[i].state_count == rules[i]->state_count);
+      CHECK(std::string(backend->rules[i]->name) == rules[i]->name);
+      CHECK(backend->rules[i]->field_count == rules[i]->field_count);
+      CHECK(backend->rules[i]->state_count == rules[i]->state_count);
     }
   }
 }
