@@ -78,15 +78,15 @@ def large(session: nox.Session) -> None:
 def kill(session: nox.Session) -> None:
     """Kill processes that save checkpoints, and that train: nox -s kill -- --kills 300."""
     session.install(".[test]")
-    session.run("python", "tests/killing.py", *session.posargs)
-    session.run("python", "tests/training_killed.py")
+    session.run("python", "tests/support/killing.py", *session.posargs)
+    session.run("python", "tests/support/training_killed.py")
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Read mutated safetensors files for ten minutes: nox -s fuzz -- --seconds 60 --seed 1."""
     session.install(".[test]")
-    session.run("python", "tests/fuzzing.py", *session.posargs)
+    session.run("python", "tests/support/fuzzing.py", *session.posargs)
 
 
 @nox.session

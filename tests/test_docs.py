@@ -63,7 +63,7 @@ def test_examples_of_the_documentation(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", text.read_text(encoding="utf-8"), re.DOTALL):
-        if "import jax" not in block:  # which forbids os.fork(): tests/test_protocol.py runs it
+        if "import jax" not in block:  # forbids os.fork(): tests/models/test_protocol.py runs it
             exec(compile(block, text.name, "exec"), names)
 
 

@@ -102,7 +102,7 @@ def test_twenty_gigabytes_train_in_two() -> None:
 
     What is the process's own, which RLIMIT_DATA limits, is much less.
     """
-    script = str(Path(__file__).with_name("mapped_training.py"))
+    script = str(Path(__file__).parent / "support" / "mapped_training.py")
     run = subprocess.run(
         [sys.executable, "-P", script, "--gigabytes", "20", "--limit", "1000"],
         capture_output=True,

@@ -271,7 +271,7 @@ def test_word_embeddings_of_a_language_model(tmp_path: Path) -> None:
     texts = tmp_path / "texts.tsv"
     chosen = np.random.default_rng(0).permutation(len(lines))[:800]
     texts.write_text("\n".join(lines[i] for i in chosen), encoding="utf-8")
-    example = Path(__file__).parent.parent / "examples" / "finetune_minilm.py"
+    example = Path(__file__).parents[2] / "examples" / "finetune_minilm.py"
     spec = importlib.util.spec_from_file_location(example.stem, example)
     assert spec is not None
     assert spec.loader is not None

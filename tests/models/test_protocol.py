@@ -20,7 +20,7 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 3))
 Y = RNG.poisson(np.exp(X @ [0.5, -0.3, 0.0] + 1))
 W = RNG.uniform(0.1, 2, size=60)
-PAGE = Path(__file__).parent.parent / "docs" / "protocol.md"
+PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
 class Poisson:

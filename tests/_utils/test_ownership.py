@@ -22,7 +22,7 @@ pytest.importorskip("sklearn")
 
 from pyoptim.cli._commands import pyoptim  # noqa: E402
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 Run = Callable[..., Any]
 TABLE = "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(40))
 

@@ -1,4 +1,4 @@
-"""Training on a mapped file larger than its memory: python tests/mapped_training.py --help.
+"""Training on a mapped file larger than its memory: python tests/support/mapped_training.py --help.
 
 The file is as good as empty: it takes no room on the disk. RLIMIT_DATA holds the process to so much
 memory of its own; what it has of the file, at most at any moment, is measured after every step.

@@ -261,7 +261,7 @@ def test_what_was_written_to_a_mapped_file_stays(
 @pytest.mark.parametrize("shuffle", ["blocks", "none"])
 def test_a_file_takes_little_memory(shuffle: str) -> None:
     """700 MB train in 500 MiB, pages of the file included; `nox -s large` takes 20 GB."""
-    script = str(Path(__file__).with_name("mapped_training.py"))
+    script = str(Path(__file__).parents[1] / "support" / "mapped_training.py")
     sizes = ["--gigabytes", "0.7", "--limit", "400", "--columns", "500"]
     command = [sys.executable, "-P", script, "--shuffle", shuffle, *sizes]
     run = subprocess.run(command, capture_output=True, text=True, check=True)

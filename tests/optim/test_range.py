@@ -228,7 +228,7 @@ def test_matrix_rules_refuse_what_float32_cannot_square() -> None:
 
 def test_no_rule_casts_a_scalar_itself() -> None:
     """Scalars of a step become F by `narrow`, which is neither 0 nor infinite by rounding."""
-    rules = Path(__file__).parents[1] / "csrc" / "rules"
+    rules = Path(__file__).parents[2] / "csrc" / "rules"
     cast = re.compile(r"(?<![\w<])F\((?![)01])|static_cast<F>")
     found = [
         f"{path.name}: {line.strip()}"

@@ -1,4 +1,4 @@
-"""Training killed at every step in turn: python tests/training_killed.py [--every 1].
+"""Training killed at every step in turn: python tests/support/training_killed.py [--every 1].
 
 A process trains on distinct rows, shuffled, with noise, dropout and batch norm, and is killed
 (SIGKILL) at a step. What is resumed from its checkpoints must end, to the bit, like the run that

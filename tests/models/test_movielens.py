@@ -10,7 +10,7 @@ import pytest
 
 import pyoptim as po
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 sys.path.append(str(ROOT))  # at the end: pyoptim is the one installed, benchmarks are not
 from benchmarks import train_factors  # noqa: E402
 

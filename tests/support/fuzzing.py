@@ -1,4 +1,4 @@
-"""Mutated files for the strict reader: python tests/fuzzing.py [--seconds 600] [--seed 0].
+"""Mutated files for the strict reader: python tests/support/fuzzing.py [--seconds 600] [--seed 0].
 
 Every file must be read or refused by CheckpointError, with little memory: nothing else may happen.
 A file that breaks this is kept, and its path printed.

@@ -1,4 +1,4 @@
-"""Saving killed at random moments: python tests/killing.py [--kills 300] [--seed 0].
+"""Saving killed at random moments: python tests/support/killing.py [--kills 300] [--seed 0].
 
 A process saves checkpoints, one after the other, and is killed (SIGKILL). What loads afterwards
 must be whole: the last checkpoint that it reported, or the next one.

@@ -16,7 +16,7 @@ import pyoptim as po
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.peers
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 @pytest.fixture(autouse=True)
