@@ -145,8 +145,7 @@ class Layouts {
   }
 
   /// The gradients, and their addresses if all that are not None lie as their parameters do.
-  [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(
-      const py::list& tensors) {
+  [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(const py::list& tensors) {
     if (tensors.size() != layouts_.size()) throw py::value_error("expected the same tensors");
     py::list grads(layouts_.size());
     Addresses addresses(layouts_.size());
