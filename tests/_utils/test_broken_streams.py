@@ -187,6 +187,7 @@ def test_a_signal_before_the_first_step_ends_the_command(
     assert not (table / "pyoptim-model").exists()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
     Path("table.csv").write_text("x,y\n" + "".join(f"{i},{2 * i + i % 3}\n" for i in range(600)))
     settings = ("--hidden", "256,256", "--epochs", "100000", "--batch-size", "8")
