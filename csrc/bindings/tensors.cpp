@@ -130,7 +130,6 @@ class Layouts {
       const bool shrinks = !layouts_.back().is_empty() && storages_.is_resizable(tensor);
       needed_.push_back(shrinks ? layouts_.back().bytes_from(storages_.offset(tensor)) : 0);
     }
-    checked_.resize(layouts_.size());
   }
 
   /// Whether they lie where they did, and as they did, and their storage was not made smaller.
@@ -145,7 +144,8 @@ class Layouts {
   }
 
   /// The gradients, and their addresses if all that are not None lie as their parameters do.
-  [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(const py::list& tensors) {
+  [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(
+      const py::list& tensors) const {
     if (tensors.size() != layouts_.size()) throw py::value_error("expected the same tensors");
     py::list grads(layouts_.size());
     Addresses addresses(layouts_.size());
@@ -153,7 +153,7 @@ class Layouts {
     for (std::size_t i = 0; i < layouts_.size(); ++i) {
       py::object grad = tensors[i].attr(grad_);
       if (alike && !grad.is_none()) {
-        addresses[i] = readable(grad, i);
+        addresses[i] = readable(grad, layouts_[i]);
         alike = addresses[i].has_value();
       }
       grads[i] = std::move(grad);
@@ -163,18 +163,16 @@ class Layouts {
   }
 
  private:
-  [[nodiscard]] std::optional<std::uintptr_t> readable(const py::object& grad, std::size_t i) {
-    const Layout& param = layouts_[i];
+  [[nodiscard]] std::optional<std::uintptr_t> readable(const py::object& grad,
+                                                       const Layout& param) const {
     if (!py::type::handle_of(grad).is(kind_)) return std::nullopt;
     const auto seen = look_(grad);
     if (!seen || !param.same_order(*seen)) return std::nullopt;
     if (address(*seen) == 0 && !param.is_empty()) return std::nullopt;  // zeros without memory
     // A view whose elements are to be negated looks the same otherwise.
     if (call(grad, is_neg_).ptr() != Py_False) return std::nullopt;
-    if (address(*seen) != checked_[i] && !param.is_empty()) {
-      if (storages_.bytes(grad) < param.bytes_from(storages_.offset(grad))) return std::nullopt;
-      checked_[i] = address(*seen);
-    }
+    if (!param.is_empty() && storages_.bytes(grad) < param.bytes_from(storages_.offset(grad)))
+      return std::nullopt;
     return address(*seen);
   }
 
@@ -182,9 +180,6 @@ class Layouts {
   Storages storages_;
   std::vector<Layout> layouts_;
   std::vector<std::size_t> needed_;  // bytes of each one's storage; 0 if it cannot be resized
-  /// Where the gradients of the last step were, which had all of their memory. Storage that is made
-  /// smaller moves.
-  std::vector<std::uintptr_t> checked_;
   py::object kind_;
   py::str grad_ = interned("grad"), is_neg_ = interned("is_neg");
 };
