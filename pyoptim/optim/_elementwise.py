@@ -92,22 +92,22 @@ class SGD(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -225,22 +225,22 @@ class SignSGD(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -355,22 +355,22 @@ class Signum(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -489,22 +489,22 @@ class Lion(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -627,22 +627,22 @@ class Adagrad(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -770,22 +770,22 @@ class RMSprop(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -878,7 +878,7 @@ class Adadelta(Optimizer):
     that steps have the units of the parameters.
 
         v = rho v + (1 - rho) g^2
-        d = sqrt((u + eps) / (v + eps)) g
+        d = sqrt(u + eps) / sqrt(v + eps) g
         u = rho u + (1 - rho) d^2
         p = p - lr d
 
@@ -912,22 +912,22 @@ class Adadelta(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1055,22 +1055,22 @@ class Adam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1197,22 +1197,22 @@ class AdamW(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1339,22 +1339,22 @@ class AMSGrad(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1480,22 +1480,22 @@ class Adamax(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1624,22 +1624,22 @@ class NAdam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1770,22 +1770,22 @@ class RAdam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1914,22 +1914,22 @@ class Rprop(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2057,22 +2057,22 @@ class ASGD(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2200,22 +2200,22 @@ class AdaBelief(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2346,22 +2346,22 @@ class Yogi(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2497,22 +2497,22 @@ class Adan(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2651,22 +2651,22 @@ class AdEMAMix(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2801,22 +2801,22 @@ class ADOPT(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2943,22 +2943,22 @@ class LaProp(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3089,22 +3089,22 @@ class QHAdam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3198,11 +3198,13 @@ class AdaBound(Optimizer):
     """AdaBound: Adam whose rate for each element is kept between two bounds that close around
     that of SGD.
 
-        m, v as in Adam;  f = final_lr lr / (lr at the first step)
+        m, v as in Adam;  f = final_lr lr / max(base_lr, the largest lr so far)
         rate = lr sqrt(1 - beta2^t) / (1 - beta1^t) / (sqrt(v) + eps)
         p = p - m clip(rate, f (1 - 1 / (gamma t + 1)), f (1 + 1 / (gamma t)))
 
-    With amsbound, the largest v so far takes the place of v.
+    With amsbound, the largest v so far takes the place of v. Where lr changes, final_lr is the
+    rate at base_lr, as in the authors' code; but f is never above final_lr. A schedule with a
+    warm-up needs base_lr only to follow that code from its first step on.
 
     Luo et al., Adaptive Gradient Methods with Dynamic Bound of Learning Rate, 2019,
     arXiv:1902.09843.
@@ -3224,6 +3226,8 @@ class AdaBound(Optimizer):
         The rate at the end.
     gamma : float or schedule, above 0 and finite
         How fast the bounds close.
+    base_lr : float or schedule, at least 0 and finite
+        The lr that final_lr belongs to; 0 for the lr at construction.
     amsbound : bool
         Divide by the largest v so far.
     weight_decay : float or schedule
@@ -3243,22 +3247,22 @@ class AdaBound(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3304,6 +3308,7 @@ class AdaBound(Optimizer):
         eps: ScalarOrSchedule = 1e-08,
         final_lr: ScalarOrSchedule = 0.1,
         gamma: ScalarOrSchedule = 0.001,
+        base_lr: ScalarOrSchedule = 0.0,
         amsbound: bool = False,
         weight_decay: ScalarOrSchedule = 0.0,
         decoupled_weight_decay: bool = False,
@@ -3330,6 +3335,7 @@ class AdaBound(Optimizer):
                 "eps": eps,
                 "final_lr": final_lr,
                 "gamma": gamma,
+                "base_lr": base_lr,
                 "amsbound": amsbound,
                 "weight_decay": weight_decay,
                 "decoupled_weight_decay": decoupled_weight_decay,
@@ -3389,22 +3395,22 @@ class DiffGrad(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3531,22 +3537,22 @@ class PAdam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3669,22 +3675,22 @@ class Tiger(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3774,6 +3780,8 @@ class FTML(Optimizer):
         z = beta1 z + (1 - beta1) g - (d_t - beta1 d_(t-1)) p
         p = -z / d_t
 
+    Parameters stay where they are while lr is below 1e-18, whose inverse float32 cannot square.
+
     Zheng and Kwok, Follow the Moving Leader in Deep Learning, ICML 2017.
 
     Parameters
@@ -3806,22 +3814,22 @@ class FTML(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3948,22 +3956,22 @@ class MADGRAD(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4056,7 +4064,7 @@ class FTRL(Optimizer):
         p = 0                                         where |z| <= l1
         p = -(z - sign(z) l1) / (d_t + l2)            elsewhere
 
-    Nothing moves while lr is 0.
+    Nothing moves while lr is below 1e-18, whose inverse float32 cannot square.
 
     McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013.
 
@@ -4090,22 +4098,22 @@ class FTRL(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4233,22 +4241,22 @@ class ScheduleFreeSGD(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4381,22 +4389,22 @@ class ScheduleFreeAdamW(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4534,22 +4542,22 @@ class Sophia(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4681,22 +4689,22 @@ class LAMB(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4826,22 +4834,22 @@ class LARS(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4970,22 +4978,22 @@ class NovoGrad(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5113,22 +5121,22 @@ class StableAdamW(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5264,22 +5272,22 @@ class Prodigy(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5414,22 +5422,22 @@ class DAdaptAdam(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5558,22 +5566,22 @@ class DoG(Optimizer):
         Threads of a step; by default those of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
         How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 4 bits of exponent, below the largest of 256 elements, and 3 bits of
-        mantissa and a sign, or 4 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. What
-        is below 2^-15 of the largest of the 256 is kept as 0 or that: in a mean of squares,
-        elements with gradients below 1/200 of the largest move more slowly. A number that is
-        not finite makes all of the 256 NaN.
+        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
+        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
+        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
+        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
+        no momentum, and a mean of squares that is too large, never 0, so that their elements
+        move more slowly. A number that is not finite makes all of the 256 NaN.
     stochastic_rounding : bool
         Round reduced states up or down at random, with the mean they had: small changes then
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
-    seed : int
+    seed : int, from 0 to 2^64 - 1
         Of the random rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters at construction.
+        the parameters, unless another mean was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.

@@ -17,7 +17,8 @@ from test_checkpoint_faults import signed
 
 import pyoptim as po
 from pyoptim._utils import temporary
-from pyoptim.checkpoint import Keep, saving
+from pyoptim.checkpoint import Keep
+from pyoptim.checkpoint import _save as saving
 
 
 def names(directory: Path) -> list[str]:

@@ -447,7 +447,7 @@ def test_an_interrupt_leaves_cleanly(flights, tmp_path, monkeypatch, run):
 
 def interrupted_at(monkeypatch, step, number=signal.SIGINT):
     """Let a signal come in a step of training."""
-    plain = po.train.trainer.Step.__call__
+    plain = po.train._trainer.Step.__call__
 
     def call(self, batch):
         if self.optimizer.steps == step - 1:

@@ -363,8 +363,8 @@ def test_losses_are_right_about_what_is_wrong() -> None:
         (ValueError, "power must be at least 1", lambda: get("tweedie", power=0.5)),
         (ValueError, "gamma must be .* got nan", lambda: get("focal", gamma=np.nan)),
         (TypeError, "delta must be a number, got 'a'", lambda: get("huber", delta="a")),
-        (TypeError, "Huber: .*'dleta'; it takes delta", lambda: get("huber", dleta=1)),
-        (TypeError, "Squared: .*; it takes no parameters", lambda: get("squared", delta=1)),
+        (TypeError, "Huber.*'dleta'.* It takes delta", lambda: get("huber", dleta=1)),
+        (TypeError, "Squared.*It takes no arguments", lambda: get("squared", delta=1)),
         (TypeError, "has its parameters", lambda: get(po.losses.huber, delta=1)),
     ]
     softmax, scores = po.losses.softmax, zeros((3, 4))

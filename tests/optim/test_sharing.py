@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import pyoptim as po
-from pyoptim import guard, wrappers
+from pyoptim import wrappers
+from pyoptim.optim import _guard as guard
 
 ANY = [po.SGD, po.Adam, po.ScheduleFreeSGD, po.Muon]
 AROUND: list[Callable[[Any], Any]] = [

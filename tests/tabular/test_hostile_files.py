@@ -22,7 +22,8 @@ pytest.importorskip("sklearn")
 
 from pyarrow import parquet  # noqa: E402
 
-from pyoptim.tabular import TableError, limits, read_table  # noqa: E402
+from pyoptim.tabular import TableError, read_table  # noqa: E402
+from pyoptim.tabular import _memory_limit as limits  # noqa: E402
 
 MOST = 1 << 30  # bytes of memory that reading any of these files may take beside what is there
 

@@ -179,9 +179,11 @@ class Shampoo(MatrixOptimizer):
 
     The roots come from eigenvalues, anew at the first step and each precondition_frequency steps.
     More than 1 saves most of the time, and needs a smaller lr or a warm-up, as the first roots
-    know one gradient only. A side longer than max_precond_dim has no preconditioner, and the other
-    one's power is -1/2 then; if both are longer, v = v + g^2 and p = p - lr m / sqrt(v + eps), as
-    Adagrad. With grafting the step has this direction and the norm of SGD's, lr m.
+    know one gradient only. Eigenvalues below the largest times the side's length and the machine
+    epsilon are rounding errors, and count as that number. A side longer than max_precond_dim has no
+    preconditioner, and the other one's power is -1/2 then; if both are longer, v = v + g^2 and
+    p = p - lr m / sqrt(v + eps), as Adagrad. With grafting the step has this direction and the norm
+    of SGD's, lr m.
 
     Gupta, Koren and Singer, Shampoo: Preconditioned Stochastic Tensor Optimization, 2018,
     arXiv:1802.09568.
