@@ -167,7 +167,8 @@ def test_the_commands_of_the_readme_exist() -> None:
     project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]
     assert {"all", "test"} <= project["optional-dependencies"].keys()
     assert project["scripts"] == {"pyoptim": "pyoptim.cli:main"}
-    named = set(re.findall(r"(?:^|&& )pyoptim (\w+)", readme, re.MULTILINE))
+    code = "".join(re.findall(r"```.*?```", readme, re.DOTALL))
+    named = set(re.findall(r"(?:^|&& )pyoptim (\w+)", code, re.MULTILINE))
     assert named >= {"demo", "train", "predict", "info"}
     assert named <= set(command.commands)
 
