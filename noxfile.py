@@ -166,7 +166,7 @@ def consumers(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure steps against the floor and the peers."""
+    """Measure steps against the bandwidth loop and the peers."""
     session.install(TORCH)
     session.install(*PEERS)
     session.install(".")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import pyoptim as po
-from benchmarks.trials import Problem, Run
+from benchmarks.comparisons import Problem, Run
 
 _CONTEXT = 32
 _BATCH = 32

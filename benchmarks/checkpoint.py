@@ -22,7 +22,7 @@ import numpy as np
 import pyoptim as po
 from benchmarks import command
 from benchmarks.report import aligned
-from benchmarks.sets import Array
+from benchmarks.workloads import Array
 
 _TENSORS = 32
 _TARGET = 0.7  # of the speed of plain files

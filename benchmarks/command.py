@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pyoptim as po
-from benchmarks.contenders import is_installed
+from benchmarks.competitors import is_installed
 from pyoptim import plots
 from pyoptim._utils.atomic import replace_text
 from pyoptim._utils.ownership import check_replaceable, has_marker

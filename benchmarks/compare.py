@@ -1,4 +1,4 @@
-"""Measuring contenders side by side, in turns."""
+"""Compare competitors in turns."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from benchmarks.sets import ShapeSet
+from benchmarks.workloads import Workload
 
 Step = Callable[[], object]
 
-# Rounds take about this long for every contender: several steps if they are short.
+# Rounds take about this long for every competitor: several steps if they are short.
 _ROUND_SECONDS = 0.05
 # Idle threads spin before they sleep, those of OpenMP for milliseconds, those of OpenBLAS for 100,
-# and would keep a processor from the next contender, whose threads are those of another pool.
+# and would keep a processor from the next competitor, whose threads are those of another pool.
 _SETTLE_SECONDS = 0.15
 # First steps create states and compile; RAdam takes its usual way from the sixth on.
 _WARM_UP_STEPS = 6
 
 
 @dataclass(frozen=True)
-class Contender:
-    """One way to make a step: `make` allocates for a set and returns what makes one step of it."""
+class Competitor:
+    """A way to make a step. `make` allocates for a workload and returns a function that makes one step."""
 
     name: str
-    make: Callable[[ShapeSet], Step]
+    make: Callable[[Workload], Step]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds per step of every contender, in each round."""
+    """Seconds per step of every competitor, in each round."""
 
     seconds: dict[str, list[float]]
 
     def median(self, name: str) -> float:
-        """Return a contender's median time."""
+        """Return a competitor's median time."""
         return statistics.median(self.seconds[name])
 
     def ratio(self, peer: str, ours: str) -> float:
@@ -50,9 +50,9 @@ class Comparison:
         return min(names, key=self.median)
 
 
-def compare(contenders: Sequence[Contender], shapes: ShapeSet, repeats: int) -> Comparison:
+def compare(competitors: Sequence[Competitor], shapes: Workload, repeats: int) -> Comparison:
     """Measure A, B, C, A, B, C ... over `repeats` rounds, all on arrays of the same shapes."""
-    steps = {contender.name: contender.make(shapes) for contender in contenders}
+    steps = {competitor.name: competitor.make(shapes) for competitor in competitors}
     counts = {name: _warm_up(step) for name, step in steps.items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(repeats):
@@ -60,7 +60,7 @@ def compare(contenders: Sequence[Contender], shapes: ShapeSet, repeats: int) -> 
             time.sleep(_SETTLE_SECONDS)
             seconds[name].append(_time(step, counts[name]) / counts[name])
     steps.clear()
-    gc.collect()  # a set may take gigabytes
+    gc.collect()  # a workload may take gigabytes
     return Comparison(seconds)
 
 

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from benchmarks.sets import Array
-from benchmarks.trials import WHOLE, Result
+from benchmarks.comparisons import WHOLE, Result
+from benchmarks.workloads import Array
 from pyoptim import plots
 from pyoptim._utils.atomic import replace_text
 

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 import pyoptim as po
-from benchmarks.sets import Array
-from benchmarks.trials import Problem, Run
+from benchmarks.comparisons import Problem, Run
+from benchmarks.workloads import Array
 
 HELP = """\
 Fashion-MNIST is four files, train-images-idx3-ubyte.gz and so on. On Debian and Ubuntu:

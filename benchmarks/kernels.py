@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 import pyoptim as po
-from benchmarks.compare import Contender, Step
-from benchmarks.contenders import LR
+from benchmarks.compare import Competitor, Step
+from benchmarks.competitors import LR
 from benchmarks.native import compiled
-from benchmarks.sets import Array, ShapeSet, normal_arrays
+from benchmarks.workloads import Array, Workload, normal_arrays
 from pyoptim import _core
 
 NAME = "bare kernels"
 
 
-def bare_kernels(rule: str, steps: int) -> Contender:
+def bare_kernels(rule: str, steps: int) -> Competitor:
     """Return so many steps of an elementwise rule over arrays of one size."""
     package, source = Path(_core.__file__).parent, Path(__file__).parent.parent / "csrc"
     linked = (f"-I{source}", str(package / "libpyoptim.so.0"), f"-Wl,-rpath,{package}")
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         (size,) = {shape[0] for shape in shapes.shapes}
         states = len(next(entry for entry in po.rules() if entry.name == rule).variants[0])
         params = normal_arrays(shapes.shapes, seed=0)
@@ -43,7 +43,7 @@ def bare_kernels(rule: str, steps: int) -> Contender:
 
         return step
 
-    return Contender(NAME, make)
+    return Competitor(NAME, make)
 
 
 def _addresses(arrays: list[Array]) -> ctypes.Array[ctypes.c_void_p]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import command, images
-from benchmarks.contenders import is_installed
-from benchmarks.trials import Problem, Result, one_thread, table
+from benchmarks.comparisons import Problem, Result, one_thread, table
+from benchmarks.competitors import is_installed
 
 _FEWER = ("bfloat16", "float8")
 KINDS: dict[str, dict[str, Any]] = {

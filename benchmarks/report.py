@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.compare import Comparison
-from benchmarks.sets import ShapeSet
+from benchmarks.workloads import Workload
 
 
 @dataclass(frozen=True)
 class Target:
-    """How many times as long as `ours` the peer must take; if None, the fastest but the floor."""
+    """The minimum of peer time / our time; if None, the fastest peer but not the bandwidth loop."""
 
     at_least: float
     ours: str
@@ -43,24 +43,24 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One comparison, and which of its contenders are ours."""
+    """One comparison, and which of its competitors are ours."""
 
     label: str
-    shapes: ShapeSet
+    shapes: Workload
     comparison: Comparison
     ours: tuple[str, ...]
     targets: tuple[Target, ...] = field(default=())
 
     @property
     def peers(self) -> list[str]:
-        """The contenders that are not ours."""
+        """The competitors that are not ours."""
         return [name for name in self.comparison.seconds if name not in self.ours]
 
     def ratio(self, peer: str, ours: str) -> Ratio:
         """Return the ratio of a pair, with its target if there is one."""
         target = None
         for candidate in self.targets:
-            others = [name for name in self.peers if name != "floor"]
+            others = [name for name in self.peers if name != "bandwidth"]
             wanted = candidate.peer or self.comparison.fastest(others)
             if (wanted, candidate.ours) == (peer, ours):
                 target = candidate.at_least
@@ -76,7 +76,7 @@ class Measurement:
         """Return all figures: seconds per step of every round, and the ratios."""
         return {
             "label": self.label,
-            "set": self.shapes.name,
+            "workload": self.shapes.name,
             "arrays": len(self.shapes.shapes),
             "elements": self.shapes.elements,
             "seconds": self.comparison.seconds,
@@ -96,12 +96,12 @@ class Measurement:
         }
 
 
-def table_of_contenders(measurements: Sequence[Measurement]) -> str:
+def table_of_competitors(measurements: Sequence[Measurement]) -> str:
     """Return a table for each measurement: a line for everyone, a column for each of ours."""
-    return "\n\n".join(map(_contenders, measurements))
+    return "\n\n".join(map(_competitors, measurements))
 
 
-def _contenders(measurement: Measurement) -> str:
+def _competitors(measurement: Measurement) -> str:
     count = len(measurement.shapes.shapes)
     arrays = f"{count} array{'s' * (count > 1)}, {measurement.shapes.elements:,} elements"
     header = [measurement.label, "a step", *(f"/ {name}" for name in measurement.ours)]

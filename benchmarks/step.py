@@ -1,4 +1,4 @@
-"""What a step costs, beside the floor and beside torch and optax.
+"""Measure the time of a step against the bandwidth loop, torch and optax.
 
 Run ``python -m benchmarks.step --help`` in the repository's root; see benchmarks/README.md.
 """
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyoptim as po
-from benchmarks import command, contenders, floor, kernels
-from benchmarks.compare import Contender, compare
-from benchmarks.contenders import (
+from benchmarks import command, competitors, kernels
+from benchmarks.compare import Competitor, compare
+from benchmarks.competitors import (
     ARRAYS,
     CYTHON,
     DROP_IN,
@@ -30,10 +30,10 @@ from benchmarks.report import (
     Measurement,
     Target,
     summary,
-    table_of_contenders,
+    table_of_competitors,
     table_of_rules,
 )
-from benchmarks.sets import Sets, ShapeSet, make_sets
+from benchmarks.workloads import Workload, Workloads, make_workloads
 
 _CLIP_NORM = 1.0  # below the norm of millions of normal numbers, so that it clips
 
@@ -46,13 +46,13 @@ _LARGE_MODEL = ("LAMB", "Adafactor", "Prodigy", "Adan", "Lion", "ScheduleFreeAda
 class Bench:
     """What all sections share."""
 
-    sets: Sets
+    workloads: Workloads
     repeats: int
 
     def measure(
-        self, label: str, shapes: ShapeSet, taking_part: Sequence[Contender], *targets: Target
+        self, label: str, shapes: Workload, taking_part: Sequence[Competitor], *targets: Target
     ) -> Measurement:
-        """Compare these contenders on one set."""
+        """Compare these competitors on one workload."""
         if sys.stderr.isatty():
             print(f"\r\033[Kmeasuring {label}, {shapes.name}\r", end="", file=sys.stderr)
         comparison = compare(taking_part, shapes, self.repeats)
@@ -60,8 +60,8 @@ class Bench:
         return Measurement(label, shapes, comparison, own, targets)
 
 
-def _floors(passes: Sequence[tuple[int, int]]) -> list[Contender]:
-    return [floor.floor(passes)] if has_compiler() else []
+def _bandwidth_loops(passes: Sequence[tuple[int, int]]) -> list[Competitor]:
+    return [bandwidth.bandwidth_loop(passes)] if has_compiler() else []
 
 
 def _passes(rule: po.Rule, states: int) -> tuple[tuple[int, int], ...]:
@@ -72,26 +72,26 @@ def _passes(rule: po.Rule, states: int) -> tuple[tuple[int, int], ...]:
     return rule.passes if states == len(rule.states) else ((2 + states, 1 + states),)
 
 
-def measure_floor(bench: Bench) -> Iterator[Measurement]:
+def measure_bandwidth(bench: Bench) -> Iterator[Measurement]:
     """Measure every variant of every rule against a loop with its reads and writes."""
     for rule in po.rules():
-        for settings, states in contenders.variants(rule):
+        for settings, states in competitors.variants(rule):
             chosen = ", ".join(f"{name}={value}" for name, value in settings.items())
             yield bench.measure(
                 f"{rule.name}({chosen})" if chosen else rule.name,
-                bench.sets.large_matrix if rule.factored else bench.sets.large,
-                [ours(rule.name, **settings), *_floors(_passes(rule, len(states)))],
-                Target(0.90 if len(rule.passes) == 1 else 0.85, PARAMETERS, "floor"),
+                bench.workloads.large_matrix if rule.factored else bench.workloads.large,
+                [ours(rule.name, **settings), *_bandwidth_loops(_passes(rule, len(states)))],
+                Target(0.90 if len(rule.passes) == 1 else 0.85, PARAMETERS, "bandwidth"),
             )
 
 
-def _adamw(bench: Bench, shapes: ShapeSet, *targets: Target) -> Measurement:
+def _adamw(bench: Bench, shapes: Workload, *targets: Target) -> Measurement:
     everyone = [
         ours("AdamW"),
         ours_on_arrays("AdamW"),
-        *_floors([(4, 3)]),
-        *contenders.torch_peers("AdamW"),
-        *contenders.optax_peers("AdamW"),
+        *_bandwidth_loops([(4, 3)]),
+        *competitors.torch_peers("AdamW"),
+        *competitors.optax_peers("AdamW"),
     ]
     return bench.measure("AdamW", shapes, everyone, *targets)
 
@@ -109,34 +109,36 @@ FEATURES: dict[str, tuple[dict[str, Any], float]] = {
 
 def measure_features(bench: Bench) -> Iterator[Measurement]:
     """Measure what is done around a step of AdamW against a plain step of our own."""
-    plain = Contender("plain", ours("AdamW").make)
-    for name, (settings, least) in FEATURES.items():
-        targets = [Target(least, PARAMETERS, "plain")] if least else []
-        yield bench.measure(name, bench.sets.large, [ours("AdamW", **settings), plain], *targets)
+    plain = Competitor("plain", ours("AdamW").make)
+    for name, (settings, minimum) in FEATURES.items():
+        targets = [Target(minimum, PARAMETERS, "plain")] if minimum else []
+        yield bench.measure(
+            name, bench.workloads.large, [ours("AdamW", **settings), plain], *targets
+        )
     yield bench.measure(
         "EMA and clip",
-        bench.sets.large,
+        bench.workloads.large,
         [
             ours("AdamW", ema_decay=0.999, clip_norm=_CLIP_NORM),
-            *_floors([(1, 0), (5, 4)]),
-            *contenders.torch_ema(_CLIP_NORM),
+            *_bandwidth_loops([(1, 0), (5, 4)]),
+            *competitors.torch_ema(_CLIP_NORM),
         ],
         Target(1.70, PARAMETERS),
     )
 
 
 def measure_adamw(bench: Bench) -> Iterator[Measurement]:
-    """Measure AdamW on all sets against everyone."""
-    sets = bench.sets
+    """Measure AdamW on all workloads against all competitors."""
+    workloads = bench.workloads
     yield _adamw(
         bench,
-        sets.large,
+        workloads.large,
         Target(1.15, PARAMETERS, "torch fused"),
         Target(1.60, PARAMETERS, "optax"),
         Target(5.00, PARAMETERS, "torch default"),
     )
-    yield _adamw(bench, sets.squares, Target(5.00, PARAMETERS, "torch fused"))
-    for shapes in (sets.gpt2, sets.resnet18, sets.mlp):
+    yield _adamw(bench, workloads.squares, Target(5.00, PARAMETERS, "torch fused"))
+    for shapes in (workloads.gpt2, workloads.resnet18, workloads.mlp):
         yield _adamw(bench, shapes)
 
 
@@ -144,7 +146,7 @@ def measure_small(bench: Bench) -> Iterator[Measurement]:
     """Measure what calling a step from Python costs."""
     yield _adamw(
         bench,
-        bench.sets.tiny,
+        bench.workloads.tiny,
         Target(15.0, PARAMETERS, "torch fused"),
         Target(5.00, ARRAYS, "torch fused"),
     )
@@ -156,8 +158,8 @@ def measure_cython(bench: Bench) -> Iterator[Measurement]:
     bare = [kernels.bare_kernels("AdamW", steps)] if has_compiler() else []
     yield bench.measure(
         f"AdamW, {steps:,} steps",
-        bench.sets.tiny,
-        [contenders.ours_in_cython("AdamW", steps), *bare],
+        bench.workloads.tiny,
+        [competitors.ours_in_cython("AdamW", steps), *bare],
         Target(1 / 1.5, CYTHON, kernels.NAME),
     )
 
@@ -166,8 +168,8 @@ def measure_clip(bench: Bench) -> Iterator[Measurement]:
     """Measure clipping by the norm together with the step."""
     yield bench.measure(
         "AdamW, clipped",
-        bench.sets.large,
-        [ours("AdamW", clip_norm=_CLIP_NORM), *contenders.torch_clipped(_CLIP_NORM)],
+        bench.workloads.large,
+        [ours("AdamW", clip_norm=_CLIP_NORM), *competitors.torch_clipped(_CLIP_NORM)],
         Target(1.50, PARAMETERS),
     )
 
@@ -175,8 +177,8 @@ def measure_clip(bench: Bench) -> Iterator[Measurement]:
 def measure_others(bench: Bench) -> Iterator[Measurement]:
     """Measure rules for which torch has no fused kernel against the best it has."""
     for rule in _OTHERS:
-        everyone = [ours(rule), *contenders.torch_peers(rule)]
-        yield bench.measure(rule, bench.sets.medium, everyone, Target(4.00, PARAMETERS))
+        everyone = [ours(rule), *competitors.torch_peers(rule)]
+        yield bench.measure(rule, bench.workloads.medium, everyone, Target(4.00, PARAMETERS))
 
 
 def measure_gpt2(bench: Bench) -> Iterator[Measurement]:
@@ -184,12 +186,12 @@ def measure_gpt2(bench: Bench) -> Iterator[Measurement]:
     for rule in po.rules():
         if rule.name in _LARGE_MODEL:
             peers = [
-                *contenders.torch_peers(rule.name),
-                *contenders.pytorch_optimizer_peers(rule.name),
-                *contenders.optax_peers(rule.name),
+                *competitors.torch_peers(rule.name),
+                *competitors.pytorch_optimizer_peers(rule.name),
+                *competitors.optax_peers(rule.name),
             ]
-            everyone = [ours(rule.name, weight_decay=0.0), *_floors(rule.passes), *peers]
-            yield bench.measure(rule.name, bench.sets.gpt2, everyone, Target(4.00, PARAMETERS))
+            everyone = [ours(rule.name, weight_decay=0.0), *_bandwidth_loops(rule.passes), *peers]
+            yield bench.measure(rule.name, bench.workloads.gpt2, everyone, Target(4.00, PARAMETERS))
 
 
 # Ours, what torch calls it where gradients are sparse, and what is wanted.
@@ -203,25 +205,25 @@ def measure_rows(bench: Bench) -> Iterator[Measurement]:
             targets = [Target(least, ROWS)] if least else []
             label = f"{rule}, rows {'repeated' if repeated else 'once'}"
             everyone = [
-                contenders.ours_by_rows(rule, repeated=repeated),
-                *contenders.torch_by_rows(peer, repeated=repeated),
+                competitors.ours_by_rows(rule, repeated=repeated),
+                *competitors.torch_by_rows(peer, repeated=repeated),
             ]
-            yield bench.measure(label, bench.sets.table, everyone, *targets)
+            yield bench.measure(label, bench.workloads.table, everyone, *targets)
 
 
 def measure_torch(bench: Bench) -> Iterator[Measurement]:
     """Measure AdamW of pyoptim.torch, over tensors, against torch's own."""
-    sets = bench.sets
+    workloads = bench.workloads
     for shapes, fused, default in (
-        (sets.resnet18, 1.1, 4.0),
-        (sets.gpt2, 1.1, 4.0),
-        (sets.squares, 3.0, 0.0),
+        (workloads.resnet18, 1.1, 4.0),
+        (workloads.gpt2, 1.1, 4.0),
+        (workloads.squares, 3.0, 0.0),
     ):
         wanted = ((fused, "torch fused"), (default, "torch default"))
         targets = [Target(least, DROP_IN, peer) for least, peer in wanted if least]
-        everyone = [*contenders.ours_in_torch("AdamW"), *contenders.torch_peers("AdamW")]
+        everyone = [*competitors.ours_in_torch("AdamW"), *competitors.torch_peers("AdamW")]
         if everyone:
-            everyone += _floors([(4, 3)])
+            everyone += _bandwidth_loops([(4, 3)])
             yield bench.measure("AdamW", shapes, everyone, *targets)
 
 
@@ -235,16 +237,16 @@ class Section:
 
 
 SECTIONS = {
-    "floor": Section("Every rule / its floor", measure_floor, table_of_rules),
-    "adamw": Section("AdamW", measure_adamw, table_of_contenders),
-    "small": Section("A step from Python", measure_small, table_of_contenders),
-    "cython": Section("Steps from Cython", measure_cython, table_of_contenders),
-    "clip": Section("Clipping and a step", measure_clip, table_of_contenders),
-    "features": Section("Around a step", measure_features, table_of_contenders),
+    "bandwidth": Section("Every rule / its bandwidth loop", measure_bandwidth, table_of_rules),
+    "adamw": Section("AdamW", measure_adamw, table_of_competitors),
+    "small": Section("A step from Python", measure_small, table_of_competitors),
+    "cython": Section("Steps from Cython", measure_cython, table_of_competitors),
+    "clip": Section("Clipping and a step", measure_clip, table_of_competitors),
+    "features": Section("Fused options", measure_features, table_of_competitors),
     "others": Section("Other rules / torch's best", measure_others, table_of_rules),
-    "torch": Section("In the place of torch.optim", measure_torch, table_of_contenders),
+    "torch": Section("pyoptim.torch", measure_torch, table_of_competitors),
     "gpt2": Section("Rules for large models / the best peer", measure_gpt2, table_of_rules),
-    "rows": Section("Rows of a table", measure_rows, table_of_contenders),
+    "rows": Section("Row-sparse gradients", measure_rows, table_of_competitors),
 }
 
 
@@ -260,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"left out: {missing}", file=out)
     if options.quick:
         print("quick: the sizes are small, the targets are those of full size", file=out)
-    bench = Bench(make_sets(quick=options.quick), options.repeats)
+    bench = Bench(make_workloads(quick=options.quick), options.repeats)
     results: dict[str, list[Measurement]] = {}
     for name in options.only:
         section = SECTIONS[name]
@@ -283,9 +285,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rules",
         dest="only",
-        type={"all": ["floor"]}.__getitem__,
+        type={"all": ["bandwidth"]}.__getitem__,
         metavar="all",
-        help="every rule against its floor; the same as --only floor",
+        help="every rule against its bandwidth loop; the same as --only bandwidth",
     )
     parser.add_argument(
         "--features",
@@ -315,10 +317,10 @@ def _use_threads(count: int | None) -> None:
 
 def _missing() -> Iterator[str]:
     for module in ("torch", "optax", "jax", "pytorch_optimizer"):
-        if not contenders.is_installed(module):
+        if not competitors.is_installed(module):
             yield f"{module} is not installed"
     if not has_compiler():
-        yield "the floor and the bare kernels: there is no C++ compiler"
+        yield "the bandwidth loop and the direct kernel calls, because there is no C++ compiler"
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import pyoptim as po
-from benchmarks.contenders import is_installed
+from benchmarks.competitors import is_installed
 from benchmarks.report import aligned
-from benchmarks.sets import Array
+from benchmarks.workloads import Array
 
 _MOST_ERROR, _LEAST_RATIO = 0.90, 5.0
 

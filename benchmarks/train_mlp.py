@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 import pyoptim as po
-from benchmarks.compare import Contender, Step, compare
-from benchmarks.contenders import LR, PARAMETERS, is_installed
-from benchmarks.report import Measurement, Target, summary, table_of_contenders
-from benchmarks.sets import Array, ShapeSet
+from benchmarks.compare import Competitor, Step, compare
+from benchmarks.competitors import LR, PARAMETERS, is_installed
+from benchmarks.report import Measurement, Target, summary, table_of_competitors
+from benchmarks.workloads import Array, Workload
 
 _SIZES = (784, 100, 10)
 _WANTED = {32: 4.0, 200: 1.8, 1000: 1.2}  # by rows of a batch: the peer's time / ours
-_SHAPES = ShapeSet("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,)))
+_SHAPES = Workload("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,)))
 TORCH, SKLEARN = "torch, fused Adam", "scikit-learn"
 
 
@@ -25,11 +25,11 @@ def measure(options: argparse.Namespace) -> tuple[str, Any]:
     """Return tables of all batch sizes, and their figures."""
     found = []
     for rows, least in _WANTED.items():
-        everyone = list(_contenders(*_batch(rows)))
+        everyone = list(_competitors(*_batch(rows)))
         comparison = compare(everyone, _SHAPES, options.repeats)
         targets = (Target(least, PARAMETERS, TORCH), Target(least, PARAMETERS, SKLEARN))
         found.append(Measurement(f"batch of {rows}", _SHAPES, comparison, (PARAMETERS,), targets))
-    return f"{table_of_contenders(found)}\n\n{summary(found)}", [m.as_json() for m in found]
+    return f"{table_of_competitors(found)}\n\n{summary(found)}", [m.as_json() for m in found]
 
 
 def _batch(rows: int) -> tuple[Array, Array]:
@@ -37,13 +37,13 @@ def _batch(rows: int) -> tuple[Array, Array]:
     return rng.random((rows, _SIZES[0]), np.float32), rng.integers(0, _SIZES[-1], rows)
 
 
-def _contenders(x: Array, y: Array) -> Iterator[Contender]:
+def _competitors(x: Array, y: Array) -> Iterator[Competitor]:
     """Yield those who are installed; each makes steps of Adam with one batch."""
-    yield Contender(PARAMETERS, lambda _: _ours(x, y))
+    yield Competitor(PARAMETERS, lambda _: _ours(x, y))
     if is_installed("torch"):
-        yield Contender(TORCH, lambda _: _torch(x, y))
+        yield Competitor(TORCH, lambda _: _torch(x, y))
     if is_installed("sklearn"):
-        yield Contender(SKLEARN, lambda _: _sklearn(x, y))
+        yield Competitor(SKLEARN, lambda _: _sklearn(x, y))
 
 
 def _ours(x: Array, y: Array) -> Step:

@@ -1,4 +1,5 @@
-// What the benchmarks share: arrays to work on, the floor, and measuring one thing beside another.
+// What the benchmarks share: arrays to work on, the bandwidth loop, and measuring one thing beside
+// another.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -34,10 +35,10 @@ std::vector<int> thread_counts(std::size_t elements);
 void fill(void* data, DType dtype, std::size_t size);
 
 /// A plain loop, compiled for the same instruction set, that reads and writes as much as a step.
-class Floor {
+class BandwidthLoop {
  public:
-  Floor(const Backend& backend, DType dtype, std::vector<Traffic> passes, std::size_t size,
-        int threads);
+  BandwidthLoop(const Backend& backend, DType dtype, std::vector<Traffic> passes, std::size_t size,
+                int threads);
 
   void run();
   /// The bytes that it moves.
@@ -82,19 +83,20 @@ double in_turns(benchmark::State& state, const Work& work, const Beside& beside)
   return *middle;
 }
 
-/// The same beside the floor: bytes/s of both, time an element, and the ratio: 1 is the floor's
-/// speed.
+/// The same beside the bandwidth loop: bytes/s of both, time an element, and the ratio: 1 is the
+/// bandwidth loop's speed.
 template <class Work>
-void beside_floor(benchmark::State& state, Floor& floor, std::size_t elements, const Work& work) {
-  const double ratio = in_turns(state, work, [&] { floor.run(); });
+void compare_with_bandwidth(benchmark::State& state, BandwidthLoop& loop, std::size_t elements,
+                            const Work& work) {
+  const double ratio = in_turns(state, work, [&] { loop.run(); });
   using benchmark::Counter;
-  const double moved = floor.bytes() * double(state.iterations());
+  const double moved = loop.bytes() * double(state.iterations());
   state.counters["bytes_per_second"] = Counter(moved, Counter::kIsRate, Counter::kIs1024);
-  state.counters["floor_bytes_per_second"] =
+  state.counters["bandwidth_bytes_per_second"] =
       Counter(moved / ratio, Counter::kIsRate, Counter::kIs1024);
   state.counters["time_per_element"] =
       Counter(double(elements) * double(state.iterations()), Counter::kIsRate | Counter::kInvert);
-  state.counters["floor_ratio"] = ratio;
+  state.counters["bandwidth_ratio"] = ratio;
 }
 
 /// Registers a benchmark whose time is that of the work alone.

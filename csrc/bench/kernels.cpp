@@ -1,4 +1,4 @@
-// The kernels beside rules: norms, losses and layers, on one thread, beside their floors.
+// The kernels beside rules: norms, losses and layers, on one thread, beside their bandwidth_loops.
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -45,9 +45,9 @@ void add_sizes(const std::string& name, DType dtype, Traffic traffic, const Make
       add(name + "/" + name_of(dtype) + "/2^" + std::to_string(exponent) + "/" + backend->name,
           [=](benchmark::State& state) {
             const std::size_t size = std::size_t{1} << exponent;
-            Floor floor(*backend, dtype, {traffic}, size, 1);
+            BandwidthLoop loop(*backend, dtype, {traffic}, size, 1);
             const FloatEnvironment environment;
-            beside_floor(state, floor, size, make(*backend, size));
+            compare_with_bandwidth(state, loop, size, make(*backend, size));
           });
 }
 

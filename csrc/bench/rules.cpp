@@ -1,4 +1,4 @@
-// A step of every variant of every rule over one array, beside its floor.
+// A step of every variant of every rule over one array, beside its bandwidth loop.
 #include "bench/bench.hpp"
 #include "bench/variants.hpp"
 #include "core/dispatch.hpp"
@@ -34,9 +34,9 @@ void run(benchmark::State& state, const Case& of) {
   const TensorSpec tensor{"p", param, size, of.dtype, grad, {side, side}};
   const Variant& variant = of.variant;
   Optimizer optimizer(variant.rule->name, {{variant.settings, {tensor}}}, {.threads = of.threads});
-  Floor floor(*of.backend, of.dtype, passes_of(*variant.rule), size, of.threads);
+  BandwidthLoop loop(*of.backend, of.dtype, passes_of(*variant.rule), size, of.threads);
   const void* const grads[] = {grad};
-  beside_floor(state, floor, size, [&] { optimizer.step(grads); });
+  compare_with_bandwidth(state, loop, size, [&] { optimizer.step(grads); });
 }
 
 }  // namespace

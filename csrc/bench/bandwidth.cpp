@@ -11,10 +11,10 @@
 #include "optim/optimizer.hpp"
 
 extern "C" {
-int floor_pass_baseline(int, int, int, void* const*, std::ptrdiff_t, int, float*);
+int bandwidth_pass_baseline(int, int, int, void* const*, std::ptrdiff_t, int, float*);
 #if defined(PYOPTIM_X86) && !defined(PYOPTIM_BASELINE_ONLY)
-int floor_pass_avx2(int, int, int, void* const*, std::ptrdiff_t, int, float*);
-int floor_pass_avx512(int, int, int, void* const*, std::ptrdiff_t, int, float*);
+int bandwidth_pass_avx2(int, int, int, void* const*, std::ptrdiff_t, int, float*);
+int bandwidth_pass_avx512(int, int, int, void* const*, std::ptrdiff_t, int, float*);
 #endif
 }
 
@@ -25,11 +25,11 @@ constexpr std::size_t alignment = 64;
 
 auto pass_of(std::string_view isa) {
 #if defined(PYOPTIM_X86) && !defined(PYOPTIM_BASELINE_ONLY)
-  if (isa == "avx512") return floor_pass_avx512;
-  if (isa == "avx2") return floor_pass_avx2;
+  if (isa == "avx512") return bandwidth_pass_avx512;
+  if (isa == "avx2") return bandwidth_pass_avx2;
 #endif
-  if (isa == "baseline") return floor_pass_baseline;
-  throw std::logic_error("no floor is compiled for " + std::string(isa));
+  if (isa == "baseline") return bandwidth_pass_baseline;
+  throw std::logic_error("no bandwidth loop is compiled for " + std::string(isa));
 }
 
 std::size_t array_count(const std::vector<Traffic>& passes) {
@@ -86,8 +86,8 @@ void fill(void* data, DType dtype, std::size_t size) {
                 std::min(length, size - i) * item_size(dtype));
 }
 
-Floor::Floor(const Backend& backend, DType dtype, std::vector<Traffic> passes, std::size_t size,
-             int threads)
+BandwidthLoop::BandwidthLoop(const Backend& backend, DType dtype, std::vector<Traffic> passes,
+                             std::size_t size, int threads)
     : pass_(pass_of(backend.name)),
       dtype_(dtype),
       passes_(std::move(passes)),
@@ -101,15 +101,15 @@ Floor::Floor(const Backend& backend, DType dtype, std::vector<Traffic> passes, s
   }
 }
 
-void Floor::run() {
+void BandwidthLoop::run() {
   for (const Traffic& pass : passes_)
     if (pass_(int(dtype_), int(pass.reads), int(pass.writes), arrays_.data(), std::ptrdiff_t(size_),
               threads_, &total_) != 0)
-      throw std::logic_error("benchmarks/floor.cpp has no loop for so many arrays");
+      throw std::logic_error("benchmarks/bandwidth.cpp has no loop for so many arrays");
   benchmark::DoNotOptimize(total_);
 }
 
-double Floor::bytes() const {
+double BandwidthLoop::bytes() const {
   const std::size_t item = item_size(dtype_), state = item_size(state_dtype(dtype_));
   std::size_t bytes = 0;
   for (const auto [reads, writes] : passes_) {

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 import pyoptim as po
-from benchmarks.compare import Contender, Step
-from benchmarks.sets import Array, ShapeSet, fill_normal, normal_arrays
+from benchmarks.compare import Competitor, Step
+from benchmarks.workloads import Array, Workload, fill_normal, normal_arrays
 
 # Small, so that parameters stay what they are however many steps are made.
 LR = 1e-6
@@ -33,43 +33,43 @@ def is_installed(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def ours(rule: str, **settings: Any) -> Contender:
+def ours(rule: str, **settings: Any) -> Competitor:
     """Return an optimizer of ours over Parameters, which bring their gradients."""
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         params = po.Parameters({str(i): shape for i, shape in enumerate(shapes.shapes)})
         fill_normal(params.flat, seed=0)
         fill_normal(params.flat_grad, seed=1)
         optimizer = getattr(po, rule)(params, lr=LR, **settings)
         return optimizer.step  # type: ignore[no-any-return]
 
-    return Contender(PARAMETERS, make)
+    return Competitor(PARAMETERS, make)
 
 
-def ours_on_arrays(rule: str, **settings: Any) -> Contender:
+def ours_on_arrays(rule: str, **settings: Any) -> Competitor:
     """Return an optimizer of ours over separate arrays, with gradients in a list."""
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         params = normal_arrays(shapes.shapes, seed=0)
         grads = normal_arrays(shapes.shapes, seed=1)
         return partial(getattr(po, rule)(params, lr=LR, **settings).step, grads)
 
-    return Contender(ARRAYS, make)
+    return Competitor(ARRAYS, make)
 
 
-def ours_in_cython(rule: str, steps: int) -> Contender:
+def ours_in_cython(rule: str, steps: int) -> Competitor:
     """Return so many steps of ours over separate arrays, made by compiled code."""
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         optimizer = getattr(po, rule)(normal_arrays(shapes.shapes, seed=0), lr=LR)
         stepper = import_module("pyoptim.cython_optim").Stepper
         return partial(stepper(optimizer, normal_arrays(shapes.shapes, seed=1)).run, steps)
 
-    return Contender(CYTHON, make)
+    return Competitor(CYTHON, make)
 
 
 def variants(rule: po.Rule) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """Yield, for every set of states a rule can keep, settings that choose it.
+    """Yield hyperparameters for every combination of states that a rule can have.
 
     They are found by trying: all flags, 0.9 for numbers that are 0 by default, which is how an
     optional part such as momentum is off, and 0 for the others.
@@ -104,7 +104,7 @@ def _torch() -> Any:
     return torch
 
 
-def _torch_parameters(shapes: ShapeSet) -> list[Any]:
+def _torch_parameters(shapes: Workload) -> list[Any]:
     torch = _torch()
 
     def tensors(seed: int) -> Iterator[Any]:
@@ -117,38 +117,38 @@ def _torch_parameters(shapes: ShapeSet) -> list[Any]:
     return params
 
 
-def torch_peers(rule: str) -> list[Contender]:
+def torch_peers(rule: str) -> list[Competitor]:
     """Return torch's optimizer of this name in every form it has: fused, foreach, default."""
     if not is_installed("torch") or not hasattr(_torch().optim, rule):
         return []
     offered = inspect.signature(getattr(_torch().optim, rule)).parameters
     forms = [form for form in ("fused", "foreach") if form in offered]
 
-    def contender(name: str, chosen: str) -> Contender:
+    def competitor(name: str, chosen: str) -> Competitor:
         settings = {form: form == chosen for form in forms}
 
-        def make(shapes: ShapeSet) -> Step:
+        def make(shapes: Workload) -> Step:
             optimizer = getattr(_torch().optim, rule)(_torch_parameters(shapes), lr=LR, **settings)
             return optimizer.step  # type: ignore[no-any-return]
 
-        return Contender(name, make)
+        return Competitor(name, make)
 
-    return [contender(f"torch {form}", form) for form in forms] + [contender("torch default", "")]
+    return [competitor(f"torch {form}", form) for form in forms] + [competitor("torch default", "")]
 
 
-def ours_in_torch(rule: str) -> list[Contender]:
+def ours_in_torch(rule: str) -> list[Competitor]:
     """Return the optimizer of this name in pyoptim.torch, over torch's tensors."""
     if not is_installed("torch"):
         return []
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         cls = getattr(import_module("pyoptim.torch"), rule)
         return cls(_torch_parameters(shapes), lr=LR).step  # type: ignore[no-any-return]
 
-    return [Contender(DROP_IN, make)]
+    return [Competitor(DROP_IN, make)]
 
 
-def torch_clipped(clip_norm: float) -> list[Contender]:
+def torch_clipped(clip_norm: float) -> list[Competitor]:
     """Return torch's clip_grad_norm_ and fused AdamW, one after the other.
 
     torch writes the clipped gradients. That they are within the norm from the second step on
@@ -157,7 +157,7 @@ def torch_clipped(clip_norm: float) -> list[Contender]:
     if not is_installed("torch"):
         return []
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         params = _torch_parameters(shapes)
         optimizer = _torch().optim.AdamW(params, lr=LR, fused=True)
         clip = _torch().nn.utils.clip_grad_norm_
@@ -168,15 +168,15 @@ def torch_clipped(clip_norm: float) -> list[Contender]:
 
         return step
 
-    return [Contender("torch clip, fused", make)]
+    return [Competitor("torch clip, fused", make)]
 
 
-def torch_ema(clip_norm: float) -> list[Contender]:
+def torch_ema(clip_norm: float) -> list[Competitor]:
     """Return torch's clip_grad_norm_, fused AdamW and the EMA of torch.optim.swa_utils."""
     if not is_installed("torch"):
         return []
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         params = _torch_parameters(shapes)
         kept = [param.detach().clone() for param in params]
         optimizer = _torch().optim.AdamW(params, lr=LR, fused=True)
@@ -190,10 +190,10 @@ def torch_ema(clip_norm: float) -> list[Contender]:
 
         return step
 
-    return [Contender("torch clip, fused, EMA", make)]
+    return [Competitor("torch clip, fused, EMA", make)]
 
 
-def row_gradients(shapes: ShapeSet, *, repeated: bool) -> list[tuple[Array, Array]]:
+def row_gradients(shapes: Workload, *, repeated: bool) -> list[tuple[Array, Array]]:
     """Return random rows of a table with values; repeated ones come twice on average.
 
     There are several gradients, so that a step finds few of its rows in cache.
@@ -209,23 +209,23 @@ def row_gradients(shapes: ShapeSet, *, repeated: bool) -> list[tuple[Array, Arra
     return gradients
 
 
-def ours_by_rows(rule: str, *, repeated: bool, **settings: Any) -> Contender:
+def ours_by_rows(rule: str, *, repeated: bool, **settings: Any) -> Competitor:
     """Return an optimizer of ours over a table, with gradients of rows."""
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         optimizer = getattr(po, rule)(normal_arrays(shapes.shapes, seed=0), lr=LR, **settings)
         grads = cycle(po.RowGrad(*grad) for grad in row_gradients(shapes, repeated=repeated))
         return lambda: optimizer.step(next(grads))
 
-    return Contender(ROWS, make)
+    return Competitor(ROWS, make)
 
 
-def torch_by_rows(rule: str, *, repeated: bool, **settings: Any) -> list[Contender]:
+def torch_by_rows(rule: str, *, repeated: bool, **settings: Any) -> list[Competitor]:
     """Return an optimizer of torch over a table, with sparse gradients that are not coalesced."""
     if not is_installed("torch"):
         return []
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         torch = _torch()
         torch.sparse.check_sparse_tensor_invariants.disable()  # said, or there is a warning
         param = _torch_parameters(shapes)[0]
@@ -246,7 +246,7 @@ def torch_by_rows(rule: str, *, repeated: bool, **settings: Any) -> list[Contend
 
         return step
 
-    return [Contender(f"torch {rule}", make)]
+    return [Competitor(f"torch {rule}", make)]
 
 
 # optax's function for a rule, and settings that make it do the work that ours does.
@@ -261,7 +261,7 @@ _OPTAX: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def optax_peers(rule: str) -> list[Contender]:
+def optax_peers(rule: str) -> list[Competitor]:
     """Return optax's optimizer for this rule under jax.jit, parameters and state donated."""
     if rule not in _OPTAX or not (is_installed("optax") and is_installed("jax")):
         return []
@@ -281,7 +281,7 @@ def optax_peers(rule: str) -> list[Contender]:
         # themselves, which can be donated once.
         return jax.tree.map(partial(jax.numpy.array, copy=True), arrays)
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         params = on_device(normal_arrays(shapes.shapes, seed=0))
         grads = on_device(normal_arrays(shapes.shapes, seed=1))
         state = on_device(peer.init(params))
@@ -292,7 +292,7 @@ def optax_peers(rule: str) -> list[Contender]:
 
         return step
 
-    return [Contender("optax", make)]
+    return [Competitor("optax", make)]
 
 
 # The class of pytorch_optimizer for a rule, and settings that make it do the work that ours does:
@@ -307,19 +307,19 @@ _PYTORCH_OPTIMIZER: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def pytorch_optimizer_peers(rule: str) -> list[Contender]:
+def pytorch_optimizer_peers(rule: str) -> list[Competitor]:
     """Return pytorch_optimizer's optimizer for this rule: foreach, and one tensor at a time."""
     if rule not in _PYTORCH_OPTIMIZER or not is_installed("pytorch_optimizer"):
         return []
     name, settings = _PYTORCH_OPTIMIZER[rule]
 
-    def contender(label: str, foreach: bool) -> Contender:
-        def make(shapes: ShapeSet) -> Step:
+    def competitor(label: str, foreach: bool) -> Competitor:
+        def make(shapes: Workload) -> Step:
             params = _torch_parameters(shapes)
             peer = getattr(import_module("pytorch_optimizer"), name)
             return peer(params, lr=LR, foreach=foreach, **settings).step  # type: ignore[no-any-return]
 
-        return Contender(label, make)
+        return Competitor(label, make)
 
     label = "pytorch_optimizer"
-    return [contender(f"{label} foreach", True), contender(label, False)]
+    return [competitor(f"{label} foreach", True), competitor(label, False)]

@@ -1,4 +1,4 @@
-"""The floor: a loop that only moves what an update must move, compiled when it is needed."""
+"""A loop that only moves what an update must move, compiled when needed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from functools import cache
 import numpy as np
 
 import pyoptim as po
-from benchmarks.compare import Contender, Step
+from benchmarks.compare import Competitor, Step
 from benchmarks.native import compiled
-from benchmarks.sets import Array, ShapeSet, fill_normal
+from benchmarks.workloads import Array, Workload, fill_normal
 from pyoptim import _core
 
 _FLOAT32 = 0
 
 
 @cache
-def _floor_pass() -> Callable[..., int]:
-    floor_pass = compiled("floor.cpp").floor_pass
-    floor_pass.argtypes = [
+def _bandwidth_pass() -> Callable[..., int]:
+    bandwidth_pass = compiled("bandwidth.cpp").bandwidth_pass
+    bandwidth_pass.argtypes = [
         ctypes.c_int,
         ctypes.c_int,
         ctypes.c_int,
@@ -29,7 +29,7 @@ def _floor_pass() -> Callable[..., int]:
         ctypes.c_int,
         ctypes.POINTER(ctypes.c_float),
     ]
-    return floor_pass
+    return bandwidth_pass
 
 
 def _buffers(size: int, count: int) -> list[Array]:
@@ -44,10 +44,10 @@ def _buffers(size: int, count: int) -> list[Array]:
     return [memory[k * stride :][: 4 * size].view(np.float32) for k in range(count)]
 
 
-def floor(passes: Sequence[tuple[int, int]]) -> Contender:
-    """Return the floor of a rule: passes that read and write so many arrays."""
+def bandwidth_loop(passes: Sequence[tuple[int, int]]) -> Competitor:
+    """Return the bandwidth loop of a rule, given the reads and writes of its passes."""
 
-    def make(shapes: ShapeSet) -> Step:
+    def make(shapes: Workload) -> Step:
         arrays = _buffers(shapes.elements, max(reads for reads, _ in passes))
         for array in arrays:
             fill_normal(array, seed=0)
@@ -58,11 +58,13 @@ def floor(passes: Sequence[tuple[int, int]]) -> Contender:
         def step() -> None:
             for reads, writes in passes:
                 arguments = (_FLOAT32, reads, writes, pointers, shapes.elements, threads, total)
-                if _floor_pass()(*arguments):
-                    raise ValueError(f"floor.cpp has no loop for {reads} reads, {writes} writes")
+                if _bandwidth_pass()(*arguments):
+                    raise ValueError(
+                        f"bandwidth.cpp has no loop for {reads} reads, {writes} writes"
+                    )
                 total.value += float(arrays[0][0])  # which keeps the memory alive
 
         step()
         return step
 
-    return Contender("floor", make)
+    return Competitor("bandwidth", make)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import pyoptim as po
-from benchmarks.contenders import is_installed
+from benchmarks.competitors import is_installed
 from benchmarks.report import aligned
 
 WHOLE = "float32"  # the kind that others are compared with

@@ -16,7 +16,7 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class ShapeSet:
+class Workload:
     """The shapes of all parameters of a model."""
 
     name: str
@@ -29,47 +29,47 @@ class ShapeSet:
 
 
 @dataclass(frozen=True)
-class Sets:
-    """The sets of one run, by what they stand for."""
+class Workloads:
+    """The workloads of one run."""
 
-    large: ShapeSet
-    large_matrix: ShapeSet
-    medium: ShapeSet
-    gpt2: ShapeSet
-    resnet18: ShapeSet
-    mlp: ShapeSet
-    squares: ShapeSet
-    tiny: ShapeSet
-    table: ShapeSet
+    large: Workload
+    large_matrix: Workload
+    medium: Workload
+    gpt2: Workload
+    resnet18: Workload
+    mlp: Workload
+    squares: Workload
+    tiny: Workload
+    table: Workload
 
 
-def make_sets(*, quick: bool) -> Sets:
-    """Return the sets; quick ones are small, to try the program."""
+def make_workloads(*, quick: bool) -> Workloads:
+    """Return the workloads, or small ones to try the program if `quick`."""
     gpt2 = _gpt2(192, 2, 5000) if quick else _gpt2(768, 12, 50257)
-    return Sets(
+    return Workloads(
         large=_one_array(20 if quick else 26),
         large_matrix=_one_matrix(20 if quick else 26),
         medium=_one_array(18 if quick else 24),
-        gpt2=ShapeSet("GPT-2 small" + " (shrunk)" * quick, tuple(gpt2)),
-        resnet18=ShapeSet("ResNet-18", tuple(_resnet18())),
-        mlp=ShapeSet("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,))),
-        squares=ShapeSet("100 arrays of 64 x 64", ((64, 64),) * 100),
-        tiny=ShapeSet("4 arrays of 100", ((100,),) * 4),
+        gpt2=Workload("GPT-2 small" + " (shrunk)" * quick, tuple(gpt2)),
+        resnet18=Workload("ResNet-18", tuple(_resnet18())),
+        mlp=Workload("MLP 784-100-10", ((784, 100), (100,), (100, 10), (10,))),
+        squares=Workload("100 arrays of 64 x 64", ((64, 64),) * 100),
+        tiny=Workload("4 arrays of 100", ((100,),) * 4),
         table=_table(10**4 if quick else 10**6),
     )
 
 
-def _one_array(exponent: int) -> ShapeSet:
-    return ShapeSet(f"one array of 2^{exponent}", ((2**exponent,),))
+def _one_array(exponent: int) -> Workload:
+    return Workload(f"one array of 2^{exponent}", ((2**exponent,),))
 
 
-def _one_matrix(exponent: int) -> ShapeSet:
+def _one_matrix(exponent: int) -> Workload:
     side = 2 ** (exponent // 2)
-    return ShapeSet(f"one matrix of 2^{exponent}", ((side, side),))
+    return Workload(f"one matrix of 2^{exponent}", ((side, side),))
 
 
-def _table(rows: int) -> ShapeSet:
-    return ShapeSet(f"4,096 rows of a table of {rows:,} x 64", ((rows, 64),))
+def _table(rows: int) -> Workload:
+    return Workload(f"4,096 rows of a table of {rows:,} x 64", ((rows, 64),))
 
 
 def _gpt2(width: int, blocks: int, vocabulary: int) -> Iterator[Shape]:

@@ -1,6 +1,7 @@
-// The floor: what a pass that reads so many arrays and writes the first of them costs at least. A
-// plain loop that adds up what it reads, and writes it back. The first array is of the parameters'
-// type, the last of the gradients', which is the same; others are of the type of arithmetic.
+// The bandwidth loop: what a pass that reads so many arrays and writes the first of them costs at
+// least. A plain loop that adds up what it reads, and writes it back. The first array is of the
+// parameters' type, the last of the gradients', which is the same; others are of the type of
+// arithmetic.
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -77,8 +78,8 @@ float in_parts(Walk walk, void* const* arrays, std::ptrdiff_t size, int threads)
 
 /// 0 if there is such a loop. `dtype` is 0, 1, 2 for parameters of float32, float64, bfloat16.
 /// `total` keeps a pass that writes nothing from being left out.
-extern "C" int floor_pass(int dtype, int reads, int writes, void* const* arrays,
-                          std::ptrdiff_t size, int threads, float* total) {
+extern "C" int bandwidth_pass(int dtype, int reads, int writes, void* const* arrays,
+                              std::ptrdiff_t size, int threads, float* total) {
   if (reads < 1 || reads > most_reads || writes < 0 || writes > most_writes || writes > reads)
     return 1;
   constexpr auto all = std::make_integer_sequence<int, most_reads*(most_writes + 1)>();
