@@ -24,7 +24,7 @@ _WARM_UP_STEPS = 6
 
 @dataclass(frozen=True)
 class Competitor:
-    """A way to make a step. `make` allocates for a workload and returns a function that makes one step."""
+    """A way to make a step. `make` allocates for a workload and returns a function that steps."""
 
     name: str
     make: Callable[[Workload], Step]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyoptim as po
-from benchmarks import command, competitors, kernels
+from benchmarks import bandwidth, command, competitors, kernels
 from benchmarks.compare import Competitor, compare
 from benchmarks.competitors import (
     ARRAYS,

@@ -1,4 +1,4 @@
-"""What is stepped: named lists of shapes, and random values for them."""
+"""Workloads: named lists of shapes, and random values for them."""
 
 from __future__ import annotations
 

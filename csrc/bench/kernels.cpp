@@ -1,4 +1,4 @@
-// The kernels beside rules: norms, losses and layers, on one thread, beside their bandwidth_loops.
+// The kernels beside rules: norms, losses and layers, on one thread, beside their bandwidth loops.
 #include <cstdint>
 #include <memory>
 #include <utility>
