@@ -130,6 +130,48 @@ class Activation(enum.Enum):
     gelu = 5
     silu = 6
 
+@final
+class Norm(enum.Enum):
+    none = 0
+    layer = 1
+    batch = 2
+
+@final
+class DenseLayer:
+    def __init__(
+        self,
+        activation: Activation,
+        weight: Array,
+        weight_grad: Array,
+        bias: Array,
+        bias_grad: Array,
+        norm: Norm = Norm.none,
+        gain: Array | None = None,
+        gain_grad: Array | None = None,
+        running_mean: Array | None = None,
+        running_var: Array | None = None,
+        dropout: float = 0.0,
+        residual: bool = False,
+    ) -> None: ...
+
+@final
+class Network:
+    def __init__(self, layers: Sequence[DenseLayer]) -> None: ...
+    def takes(self, x: object, targets: object, labels: bool) -> bool: ...
+    def loss_and_grad(
+        self,
+        x: Any,
+        targets: Any,
+        weights: Array | None,
+        loss: str,
+        parameters: Sequence[float],
+        seed: int = 0,
+        draw: int = 0,
+        to_inputs: bool = False,
+    ) -> float: ...
+    def scores(self, x: Any, out: Array) -> None: ...
+    def estimate_statistics(self, x: Any, momentum: float) -> None: ...
+
 def layer_forward(
     activation: Activation,
     z: Array,

@@ -19,6 +19,7 @@ void bind_factors(py::module_& module);
 void bind_layers(py::module_& module);
 void bind_losses(py::module_& module);
 void bind_memory(py::module_& module);
+void bind_network(py::module_& module);
 void bind_norms(py::module_& module);
 void bind_optimizer(py::module_& module);
 void bind_products(py::module_& module);

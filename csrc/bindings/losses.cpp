@@ -7,30 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "bindings/loss_arguments.hpp"
 #include "bindings/matrices.hpp"
 #include "core/dispatch.hpp"
 #include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 namespace {
-
-const LossInfo& loss_of(const std::string& name) {
-  const LossInfo* const info = find_loss(name);
-  if (info == nullptr) throw py::value_error("there is no loss '" + name + "'");
-  return *info;
-}
-
-/// A plain array of one number for each row.
-template <class Number>
-const Number* per_row(const py::array& array, const char* name, const char* kind,
-                      std::size_t rows) {
-  if (!py::isinstance<py::array_t<Number>>(array) || array.ndim() != 1 ||
-      std::size_t(array.shape(0)) != rows || !is_plain(array))
-    throw py::value_error(std::string(name) + ": expected " + std::to_string(rows) +
-                          " contiguous " + kind + ", got shape " + shape_text(array) + " of " +
-                          dtype_text(array.dtype()));
-  return static_cast<const Number*>(array.data());
-}
 
 /// As the scores, so that there is no doubt which target belongs to which score.
 const void* per_score(const py::array& targets, const py::array& scores, DType dtype) {

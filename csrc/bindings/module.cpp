@@ -29,6 +29,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supp
   bind_layers(module);
   bind_factors(module);
   bind_norms(module);
+  bind_network(module);
   bind_losses(module);
   bind_products(module);
   bind_sparse(module);

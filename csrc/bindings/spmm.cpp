@@ -4,29 +4,6 @@
 namespace pyoptim::bindings {
 namespace {
 
-CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::array& indptr,
-                     std::size_t columns) {
-  const Matrix values = matrix(data, "data", true);
-  const auto is_of = [](const py::array& array, std::initializer_list<int> bytes) {
-    bool found = false;
-    for (const int size : bytes) found |= array.itemsize() == size;
-    return found && array.ndim() == 1 && array.dtype().kind() == 'i' && is_native(array.dtype()) &&
-           is_plain(array);
-  };
-  if (!is_of(indices, {4, 8}) || !is_of(indptr, {8}) || indptr.size() < 1 || data.ndim() != 1 ||
-      indices.size() != data.size())
-    throw py::value_error(
-        "expected indices (int32 or int64) as many as data, and an indptr (int64)");
-  return {values.data,
-          indices.data(),
-          static_cast<const std::int64_t*>(indptr.data()),
-          std::size_t(indptr.size()) - 1,
-          columns,
-          values.rows,
-          values.dtype,
-          indices.itemsize() == 8};
-}
-
 /// ValueError unless a dense matrix has this shape, and the dtype of the sparse one.
 Matrix dense(const py::array& array, const std::string& name, std::size_t rows, DType dtype,
              bool only_read) {

@@ -78,6 +78,11 @@ class ColumnSums {
         each_(Blocks(matrix).count() * matrix.columns),
         data_(zeros(kinds * std::max(each_, columns_))) {}
 
+  /// Takes the memory for sums over such a matrix, so that they cannot fail later on this thread.
+  static void reserve(const Matrix& matrix, std::size_t kinds) {
+    kept().reserve(kinds * std::max(Blocks(matrix).count(), std::size_t{1}) * matrix.columns);
+  }
+
   /// Where a block adds up its sums of one kind.
   [[nodiscard]] double* of(std::size_t kind, const Block& block) const {
     return data_ + kind * each_ + block.index * columns_;
@@ -102,10 +107,13 @@ class ColumnSums {
   }
 
  private:
-  static double* zeros(std::size_t count) {
+  static std::vector<double>& kept() {
     thread_local std::vector<double> memory;
-    memory.assign(count, 0.0);
-    return memory.data();
+    return memory;
+  }
+  static double* zeros(std::size_t count) {
+    kept().assign(count, 0.0);
+    return kept().data();
   }
 
   std::size_t columns_;

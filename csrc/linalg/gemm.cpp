@@ -37,11 +37,17 @@ class Product {
     packs_b_ = b.column_stride != 1 || (far_apart && a.rows >= 8 * kernels_.rows);
   }
 
+  /// Takes all memory that run() needs, with as many threads as it can have.
+  void reserve() {
+    const auto threads = std::size_t(threads_for(cost(), 0));
+    allocate(threads, false);
+    if (runs_by_halves(threads)) allocate(threads, true);
+  }
+
   void run() {
-    // What 16 multiplications take is what an element of an update takes.
-    const Team team(a_.rows * a_.columns * b_.columns / 16, 0);
+    const Team team(cost(), 0);
     const auto threads = std::size_t(team.threads());
-    const bool by_halves = threads > 1 && blocks() > 1 && 2 * a_.rows <= a_.columns;
+    const bool by_halves = runs_by_halves(threads);
     allocate(threads, by_halves);
     if (by_halves) {
       run_by_halves(team.threads());
@@ -62,6 +68,12 @@ class Product {
   }
 
  private:
+  /// In elements of an update: one takes as long as 16 multiplications.
+  [[nodiscard]] std::size_t cost() const { return a_.rows * a_.columns * b_.columns / 16; }
+  [[nodiscard]] bool runs_by_halves(std::size_t threads) const {
+    return threads > 1 && blocks() > 1 && 2 * a_.rows <= a_.columns;
+  }
+
   [[nodiscard]] const F* a_at(std::size_t row, std::size_t k) const {
     return static_cast<const F*>(a_.data) + std::ptrdiff_t(row) * a_.row_stride +
            std::ptrdiff_t(k) * a_.column_stride;
@@ -91,6 +103,7 @@ class Product {
   /// Takes all memory that the product needs, before a thread is woken.
   void allocate(std::size_t threads, bool by_halves) {
     constexpr std::size_t line = 64 / sizeof(F);
+    of_thread_ = 0;
     const auto place = [&](Part part, bool needed, std::size_t size) {
       place_[std::size_t(part)] = of_thread_;
       if (needed) of_thread_ += (size + line - 1) / line * line + line;
@@ -248,6 +261,14 @@ void multiply(const StridedMatrix& a, const StridedMatrix& b, void* c, std::ptrd
     Product<double>(a, b, static_cast<double*>(c), c_stride).run();
   else
     Product<float>(a, b, static_cast<float*>(c), c_stride).run();
+}
+
+void reserve_multiply(const StridedMatrix& a, const StridedMatrix& b, DType dtype) {
+  if (a.rows == 0 || b.columns == 0) return;
+  if (dtype == DType::float64)
+    Product<double>(a, b, nullptr, 0).reserve();
+  else
+    Product<float>(a, b, nullptr, 0).reserve();
 }
 
 }  // namespace pyoptim

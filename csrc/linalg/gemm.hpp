@@ -23,4 +23,8 @@ struct StridedMatrix {
 PYOPTIM_API void multiply(const StridedMatrix& a, const StridedMatrix& b, void* c,
                           std::ptrdiff_t c_stride, DType dtype);
 
+/// Takes the memory that multiply() needs for such matrices, so that it cannot fail later on this
+/// thread.
+PYOPTIM_API void reserve_multiply(const StridedMatrix& a, const StridedMatrix& b, DType dtype);
+
 }  // namespace pyoptim

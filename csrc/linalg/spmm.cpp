@@ -83,11 +83,28 @@ void product(const CsrMatrix& x, const Matrix& w, void* out) {
   });
 }
 
+/// The entries that the calling thread keeps.
+template <class F>
+ByColumns<F>& kept_entries() {
+  thread_local ByColumns<F> kept;
+  return kept;
+}
+
+template <class F, class Index>
+void reserve(const CsrMatrix& x) {
+  check<Index>(x);
+  ByColumns<F>& kept = kept_entries<F>();
+  const auto entries = std::size_t(x.starts[x.rows] - x.starts[0]);
+  kept.starts.reserve(x.columns + 2);
+  kept.rows.reserve(entries);
+  kept.values.reserve(entries);
+}
+
 template <class F, class Index>
 void transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
   check<Index>(x);
-  thread_local ByColumns<F> kept;
-  const ByColumns<F>& entries = kept;  // that of this thread, in all others
+  ByColumns<F>& kept = kept_entries<F>();
+  const ByColumns<F>& entries = kept;
   kept.template sort<Index>(x);
   const auto sum = kernels(x.dtype).weighted_sum[1];
   const Team team(for_threads((entries.rows.size() + x.columns) * d.columns), 0);
@@ -117,6 +134,13 @@ void sparse_transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
   else
     x.wide ? transposed_product<float, std::int64_t>(x, d, out)
            : transposed_product<float, std::int32_t>(x, d, out);
+}
+
+void reserve_sparse_transposed_product(const CsrMatrix& x) {
+  if (x.dtype == DType::float64)
+    x.wide ? reserve<double, std::int64_t>(x) : reserve<double, std::int32_t>(x);
+  else
+    x.wide ? reserve<float, std::int64_t>(x) : reserve<float, std::int32_t>(x);
 }
 
 }  // namespace pyoptim

@@ -29,4 +29,8 @@ PYOPTIM_API void sparse_product(const CsrMatrix& x, const Matrix& w, void* out);
 /// out <- x^T d. std::invalid_argument if x is no matrix of so many columns.
 PYOPTIM_API void sparse_transposed_product(const CsrMatrix& x, const Matrix& d, void* out);
 
+/// Takes the memory that sparse_transposed_product() needs for x, so that it cannot fail later on
+/// this thread. std::invalid_argument as there.
+PYOPTIM_API void reserve_sparse_transposed_product(const CsrMatrix& x);
+
 }  // namespace pyoptim

@@ -1,6 +1,6 @@
 """How many threads NumPy's matrix products get, while something else is trained than our networks.
 
-Those have products of their own (`pyoptim.models._matmul`).
+Those multiply matrices natively.
 """
 
 from __future__ import annotations

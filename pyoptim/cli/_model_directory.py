@@ -9,6 +9,7 @@ import pyoptim as po
 from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.cli._output_files import COLUMNS_KEY, MODEL_FILE, TARGET_KEY
 from pyoptim.errors import CheckpointError
+from pyoptim.models._dense import DenseModel
 from pyoptim.tabular import Amount, Columns, Labels, target_from_json
 from pyoptim.tabular._column_values import check_unique
 
@@ -45,7 +46,7 @@ def read_trained(directory: Path) -> Trained:
     except _FAULTS as error:
         fault = shortened(repr(error))
         raise CheckpointError(f"{path}: its columns cannot be read ({fault})") from None
-    if not isinstance(model, po.models.MLP) or model.loss.labels != isinstance(target, Labels):
+    if not isinstance(model, DenseModel) or model.loss.labels != isinstance(target, Labels):
         raise CheckpointError(f"{path}: its columns do not fit its kind of model")
     if (columns.width, target.outputs) != (model.sizes[0], model.sizes[-1]):
         raise CheckpointError(f"{path}: its columns do not fit its weights")

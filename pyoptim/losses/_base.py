@@ -71,11 +71,8 @@ class Loss:
 
     def __init__(self, **parameters: float) -> None:
         self._parameters = {name: as_number(name, value) for name, value in parameters.items()}
+        self._values = list(self._parameters.values())
         _core.check_loss(self.name, self._values)
-
-    @property
-    def _values(self) -> list[float]:
-        return list(self._parameters.values())
 
     @property
     def parameters(self) -> dict[str, float]:

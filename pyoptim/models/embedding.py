@@ -306,7 +306,7 @@ class EmbeddingMLP(MLP):
         if weigh_nothing(weights):
             return self._no_gradient()
         slope = self._inputs(parts)
-        value = self._train(slope, y, loss, weights, to_slope=True)
+        value = self._backpropagate(slope, y, loss, weights, to_inputs=True)
         for table, entries in self._entries(parts):
             mean = table.is_bag and self.bag == "mean"
             shape = (entries.ids.size, table.width)

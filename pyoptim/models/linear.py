@@ -1,22 +1,68 @@
-"""Linear and softmax regression: perceptrons of one layer, which start from zero."""
+"""Linear and softmax regression: one dense layer, which starts from zero."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
+from pyoptim import _core, losses
 from pyoptim._utils.validation import as_count
-from pyoptim.models.mlp import MLP
+from pyoptim.losses import Loss
+from pyoptim.models._dense import DenseModel
+from pyoptim.parameters._parameters import Parameters, to_dtype
 
 
-class Linear(MLP):
-    """Linear regression: ``x W + b`` with the mean squared error; starts from zero.
+class _SingleLayer(DenseModel):
+    """One dense layer, whose parameters start from zero because the problem is convex."""
+
+    weights = ("layers.0.weight",)
+    _fixed_loss: ClassVar[Loss]
+    _outputs_name: ClassVar[str]
+
+    def __init__(self, inputs: int, outputs: int, dtype: npt.DTypeLike) -> None:
+        self.sizes = (as_count("inputs", inputs), as_count(self._outputs_name, outputs))
+        self.outputs = self.sizes[1]
+        self.loss = self._fixed_loss
+        self._set_dtype(to_dtype(dtype))
+        self.params = Parameters(
+            {"layers.0.weight": self.sizes, "layers.0.bias": self.sizes[1:]},
+            dtype={"layers.0.weight": self._weight_dtype, "layers.0.bias": self._dtype},
+        )
+
+    def _make_layers(self) -> list[_core.DenseLayer]:
+        params, grads = self.params, self.params.grads
+        return [
+            _core.DenseLayer(
+                _core.Activation.identity,
+                params["layers.0.weight"],
+                grads["layers.0.weight"],
+                params["layers.0.bias"],
+                grads["layers.0.bias"],
+            )
+        ]
+
+    def config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as JSON can hold them."""
+        inputs, outputs = self.sizes
+        return {"inputs": inputs, self._outputs_name: outputs, "dtype": str(self._weight_dtype)}
+
+    def __repr__(self) -> str:
+        inputs, outputs = self.sizes
+        return f"{type(self).__name__}({inputs}, {outputs}, dtype={str(self._weight_dtype)!r})"
+
+
+class Linear(_SingleLayer):
+    """Linear regression: ``x W + b`` with the mean squared error.
+
+    All parameters start from zero.
 
     Parameters
     ----------
     inputs, outputs : int
+        Number of columns of the inputs and of the targets.
     dtype : {"float32", "float64", "bfloat16"}
+        Dtype of the weights. With "bfloat16", the bias and all computations are float32.
 
     Examples
     --------
@@ -32,28 +78,24 @@ class Linear(MLP):
     """
 
     kind = "Linear"
+    _fixed_loss = losses.get("squared")
+    _outputs_name = "outputs"
 
     def __init__(self, inputs: int, outputs: int = 1, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(
-            [as_count("inputs", inputs), as_count("outputs", outputs)], loss="squared", dtype=dtype
-        )
-
-    def _initialize(self) -> None:
-        """Leave all parameters at zero: the problem is convex."""
-
-    def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
-        inputs, outputs = self.sizes
-        return {"inputs": inputs, "outputs": outputs, "dtype": str(self._weight_dtype)}
+        super().__init__(inputs, outputs, dtype)
 
 
-class Softmax(MLP):
-    """Softmax (multinomial logistic) regression with cross-entropy; starts from zero.
+class Softmax(_SingleLayer):
+    """Softmax (multinomial logistic) regression with the cross-entropy loss.
+
+    All parameters start from zero.
 
     Parameters
     ----------
     inputs, classes : int
+        Number of columns of the inputs, and number of classes.
     dtype : {"float32", "float64", "bfloat16"}
+        Dtype of the weights. With "bfloat16", the bias and all computations are float32.
 
     Examples
     --------
@@ -68,16 +110,8 @@ class Softmax(MLP):
     """
 
     kind = "Softmax"
+    _fixed_loss = losses.get("softmax")
+    _outputs_name = "classes"
 
     def __init__(self, inputs: int, classes: int, *, dtype: npt.DTypeLike = "float32") -> None:
-        super().__init__(
-            [as_count("inputs", inputs), as_count("classes", classes)], loss="softmax", dtype=dtype
-        )
-
-    def _initialize(self) -> None:
-        """Leave all parameters at zero: the problem is convex."""
-
-    def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
-        inputs, classes = self.sizes
-        return {"inputs": inputs, "classes": classes, "dtype": str(self._weight_dtype)}
+        super().__init__(inputs, classes, dtype)

@@ -1,4 +1,4 @@
-"""Dense networks: the multi-layer perceptron, from what stands in `pyoptim.models.layers`."""
+"""Dense networks: the multi-layer perceptron."""
 
 from __future__ import annotations
 
@@ -9,23 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyoptim import losses
+from pyoptim import _core, losses
 from pyoptim._utils.text import listed
 from pyoptim._utils.validation import as_count, as_counts, as_number, check_choice
-from pyoptim.data._csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import weigh_nothing
-from pyoptim.models._base import Model
-from pyoptim.models.layers import BatchNorm, DenseLayer, LayerNorm, Norm
+from pyoptim.models._dense import DenseModel, _native
 from pyoptim.parameters._parameters import Parameters, to_dtype
 from pyoptim.parameters._types import Array
 
 _HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
-_OF_GLOROT = ("tanh", "sigmoid")  # whose weights start with his variance
-_CHUNK_ROWS = 4096  # of a forward pass without gradients
+_GLOROT = ("tanh", "sigmoid")  # activations whose weights start with the variance of Glorot
 
 
-class MLP(Model):
+class MLP(DenseModel):
     """Multi-layer perceptron: dense layers with an activation between them.
 
     Rows are arrays of two axes, or sparse matrices and arrays of scipy.
@@ -124,11 +120,9 @@ class MLP(Model):
         self.draws = 0
         self._make_params(to_dtype(dtype))
         self._initialize()
-        self._layers: list[DenseLayer] = []
 
     def _make_params(self, dtype: np.dtype[Any]) -> None:
-        self._weight_dtype = dtype
-        self._dtype = np.dtype(np.float32) if str(dtype) == "bfloat16" else dtype
+        self._set_dtype(dtype)
         shapes: dict[str, tuple[int, ...]] = {}
         dtypes: dict[str, np.dtype[Any]] = {}
         running: dict[str, int] = {}
@@ -150,10 +144,11 @@ class MLP(Model):
         for layer, outputs in running.items():
             self.buffers[f"{layer}.running_mean"] = np.zeros(outputs, self._dtype)
             self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
-        self._before = [np.empty_like(array) for array in self.buffers.values()]
         self.weights = tuple(dtypes)
         self.least_rows = 2 if self.buffers else 1
         self.outputs = self.sizes[-1]
+        self._adds_inputs = self._is_branch(0)
+        self._draws_per_batch = hidden if self.dropout > 0 else 0
 
     def _tables(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of row-sparse parameters before the layers."""
@@ -169,7 +164,7 @@ class MLP(Model):
         branches = sum(map(self._is_branch, range(len(self.weights))))
         for i, name in enumerate(self.weights):
             inputs, outputs = self.params[name].shape
-            fan = inputs + outputs if self.activation in _OF_GLOROT else inputs
+            fan = inputs + outputs if self.activation in _GLOROT else inputs
             share = 1 / branches if self._is_branch(i) else 1.0
             of_weight, of_gain = (share, 1.0) if self.norm is None else (1.0, share)
             scale = of_weight * (2 / fan) ** 0.5
@@ -183,11 +178,6 @@ class MLP(Model):
         """Whether there is a skip connection around a layer."""
         is_hidden = layer < len(self.sizes) - 2
         return self.residual and is_hidden and self.sizes[layer] == self.sizes[layer + 1]
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of scores, and of all that is computed."""
-        return self._dtype
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments, as JSON can hold them."""
@@ -225,57 +215,30 @@ class MLP(Model):
         for name, array in self.buffers.items():
             array[...] = theirs[name]
 
-    def _network(self) -> list[DenseLayer]:
-        """Return the layers, which are made at their first use."""
-        if not self._layers:
-            last = len(self.sizes) - 2
-            layers = [
-                DenseLayer(
-                    self.params,
-                    f"layers.{i}",
-                    self.activation,
-                    norm=self._norm(f"layers.{i}"),
-                    rate=self.dropout,
-                    residual=self._is_branch(i),
-                )
-                for i in range(last)
-            ]
-            layers.append(DenseLayer(self.params, f"layers.{last}", "identity"))
-            self._layers = layers  # at once, as other threads may ask for scores
-        return self._layers
+    def _make_layers(self) -> list[_core.DenseLayer]:
+        return [self._make_layer(i) for i in range(len(self.weights))]
 
-    def _norm(self, layer: str) -> Norm | None:
-        if self.norm is None:
-            return None
-        gain, gain_grad = self.params[f"{layer}.gain"], self.params.grads[f"{layer}.gain"]
-        if self.norm == "layer":
-            return LayerNorm(gain, gain_grad)
-        running = self.buffers[f"{layer}.running_mean"], self.buffers[f"{layer}.running_var"]
-        return BatchNorm(gain, gain_grad, *running)
-
-    def cast_inputs(self, x: Any) -> Any:
-        """Return rows in the model's type: an array, or a matrix in compressed rows."""
-        return as_csr(x, self.dtype) if is_sparse(x) else super().cast_inputs(x)
-
-    def _inputs(self, x: Any) -> Any:
-        rows = self.cast_inputs(x)
-        if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
-            raise ValueError(f"x: expected shape (rows, {self.sizes[0]}), got {rows.shape}")
-        if isinstance(rows, CSR) and self.residual and self.sizes[0] == self.sizes[1]:
-            raise TypeError("x: a skip connection around the first layer takes no sparse rows")
-        return rows
-
-    def scores(self, x: npt.ArrayLike) -> Array:
-        """Return the outputs for rows `x`, shape (rows, outputs), before any softmax."""
-        rows = self._inputs(x)
-        count = rows.shape[0]
-        scores = np.empty((count, self.sizes[-1]), dtype=self.dtype)
-        for start in range(0, count, _CHUNK_ROWS):
-            a = rows[start : start + _CHUNK_ROWS]
-            for layer in self._network():
-                a = layer.scores(a)
-            scores[start : start + _CHUNK_ROWS] = a
-        return scores
+    def _make_layer(self, number: int) -> _core.DenseLayer:
+        name, params, grads = f"layers.{number}", self.params, self.params.grads
+        arrays = (
+            params[f"{name}.weight"],
+            grads[f"{name}.weight"],
+            params[f"{name}.bias"],
+            grads[f"{name}.bias"],
+        )
+        if number == len(self.weights) - 1:
+            return _core.DenseLayer(_core.Activation.identity, *arrays)
+        return _core.DenseLayer(
+            _core.Activation[self.activation],
+            *arrays,
+            norm=_core.Norm[self.norm or "none"],
+            gain=params.get(f"{name}.gain"),
+            gain_grad=grads.get(f"{name}.gain"),
+            running_mean=self.buffers.get(f"{name}.running_mean"),
+            running_var=self.buffers.get(f"{name}.running_var"),
+            dropout=self.dropout,
+            residual=self._is_branch(number),
+        )
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
         """Estimate the running statistics of batch norm anew, for the parameters there are.
@@ -306,81 +269,7 @@ class MLP(Model):
             if a.shape[0] < self.least_rows:
                 continue
             rows += a.shape[0]
-            for layer in self._network()[:-1]:
-                a = layer.estimate(a, a.shape[0] / rows)
-
-    def predict_proba(self, x: npt.ArrayLike) -> Array:
-        """Return the probability of each class, one row a sample.
-
-        Raises
-        ------
-        AttributeError
-            If the scores of the model's loss tell no probabilities.
-        """
-        return self.loss.predict_proba(self._finite_scores(x))
-
-    def loss_and_grad(
-        self,
-        x: npt.ArrayLike,
-        y: npt.ArrayLike,
-        loss: Loss | None = None,
-        sample_weight: npt.ArrayLike | None = None,
-    ) -> float:
-        """Return the mean loss of a batch and write its gradient to ``params.grads``.
-
-        Parameters
-        ----------
-        x : array of shape (rows, inputs)
-        y : array
-            Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
-        loss : Loss, optional
-            In place of the model's own.
-        sample_weight : array of shape (rows,), optional
-            The loss is then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute nothing,
-            whatever they hold: all is as if they were not there.
-
-        Raises
-        ------
-        ValueError
-            If a shape does not fit, a target or weight is out of range, there is no row, or one row
-            only with batch norm.
-        """
-        loss = loss or self.loss
-        rows, targets, weights = self._counted(self._inputs(x), y, loss, sample_weight)
-        if weigh_nothing(weights):
-            return self._no_gradient()
-        return self._train(rows, targets, loss, weights)
-
-    def _train(
-        self,
-        rows: Any,
-        y: npt.ArrayLike,
-        loss: Loss,
-        sample_weight: npt.ArrayLike | None,
-        *,
-        to_slope: bool = False,
-    ) -> float:
-        """Do what `loss_and_grad` does; if asked, write the slope by the inputs over them."""
-        count = rows.shape[0]
-        if count < self.least_rows:
-            wanted = "one row" if self.least_rows == 1 else "two rows, as batch norm needs"
-            raise ValueError(f"x: expected at least {wanted}, got {count}")
-        layers = self._layers or self._network()
-        for array, values in zip(self._before, self.buffers.values(), strict=True):
-            array[...] = values
-        inputs = [rows]
-        for layer in layers:
-            inputs.append(layer.forward(inputs[-1], self.seed, self.draws))
-            self.draws += layer.rate > 0
-        d = inputs.pop()
-        value = loss.value_to_slope(d, y, sample_weight)
-        if not math.isfinite(value):
-            # No step can be made of such a batch, and it does not count in statistics.
-            for array, values in zip(self.buffers.values(), self._before, strict=True):
-                array[...] = values
-        for layer in reversed(layers):
-            d = layer.backward(inputs.pop(), d, first=not inputs and not to_slope)
-        return value
+            self._make_network().estimate_statistics(_native(a), a.shape[0] / rows)
 
     def __repr__(self) -> str:
         others = "".join(
@@ -399,6 +288,3 @@ class MLP(Model):
 
     def _loss_text(self) -> str:
         return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_layers": []}
