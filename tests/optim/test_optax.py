@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import operator
+import os
 import pickle
 import subprocess
 import sys
@@ -161,7 +162,9 @@ def run_optax() -> list[Array]:
 
 @pytest.fixture(scope="module")
 def theirs() -> list[Array]:
-    done = subprocess.run([sys.executable, __file__], capture_output=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, __file__]
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
     answer: list[Array] = pickle.loads(done.stdout)
     return answer
 

@@ -232,7 +232,7 @@ def test_no_rule_casts_a_scalar_itself() -> None:
     cast = re.compile(r"(?<![\w<])F\((?![)01])|static_cast<F>")
     found = [
         f"{path.name}: {line.strip()}"
-        for path in sorted(rules.glob("*.hpp"))
+        for path in sorted({*rules.glob("*.hpp")} - {rules / "rule.hpp", rules / "rule_info.hpp"})
         for line in path.read_text().splitlines()
         if cast.search(line)
     ]
