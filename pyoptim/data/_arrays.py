@@ -114,7 +114,7 @@ class Table(Source):
         held = 0
         for index, chosen in enumerate(numbers, cursor):
             rows = readers[index % buffers].read(chosen)
-            held += rows.size * each
+            held += len(rows.y) * each
             if held > _MOST_HELD:
                 _release(mappings)
                 held = 0

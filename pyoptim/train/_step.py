@@ -60,17 +60,21 @@ class Step:
         return names
 
     def __call__(self, batch: Rows) -> float:
-        """Make a step and return the loss, penalties included, before it.
+        """Make a step and return the loss before it, penalties included.
 
-        While gradients are accumulated, rows that weigh nothing are left out.
+        A batch whose weights are all 0 makes no step while gradients are accumulated.
         """
         optimizer: Any = self.optimizer
-        keywords = {"weight": batch.weight} if self.accumulates else {}
-        if keywords and keywords["weight"] == 0:
-            return 0.0
-        self._unwrapped._penalty_value = None
-        if self.window_statistics is None and self.skips_nonfinite:
+        unwrapped = self._unwrapped
+        keywords = {}
+        if self.accumulates:
+            keywords["weight"] = batch.weight
+            if keywords["weight"] == 0:
+                return 0.0
+        if self.skips_nonfinite and self.window_statistics is None:
             self.window_statistics = self._statistics()
+        if unwrapped._acting:
+            unwrapped._penalty_value = None
         if self.takes_closure:
             values: list[float] = []
             info = optimizer.step(lambda: self._pass(batch, values), **keywords)
@@ -78,10 +82,13 @@ class Step:
         else:
             value = self._gradient(batch)
             info = optimizer.step(**keywords)
-        self._after(info)
-        penalty = self._unwrapped._penalty_value
-        # While gradients are accumulated there is no step, and the parameters are where they were.
-        return value + (self._unwrapped._value_of_penalties() if penalty is None else penalty)
+        if self.window_statistics is not None:
+            self._after(info)
+        if not unwrapped._acting:
+            return value
+        penalty = unwrapped._penalty_value
+        # While gradients are accumulated, no step changes the parameters.
+        return value + (unwrapped._value_of_penalties() if penalty is None else penalty)
 
     def rate(self) -> float:
         """Return the learning rate of the last step."""
@@ -115,7 +122,9 @@ class Step:
             self.model.buffers[name][...] = values
 
     def _gradient(self, batch: Rows) -> float:
-        value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **batch.keywords)
+        weights = batch.weights
+        keywords = {} if weights is None else {"sample_weight": weights}
+        value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **keywords)
         for scaled in self.scales:
             self.model.params.scale_grad(scaled.scale)
         return value

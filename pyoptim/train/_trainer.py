@@ -59,7 +59,7 @@ from pyoptim.train._resume import (
 )
 from pyoptim.train._step import Step
 from pyoptim.train.callbacks import Callback, EarlyStopping
-from pyoptim.train.callbacks._list import all_callbacks, call
+from pyoptim.train.callbacks._list import all_callbacks, call, hooks
 from pyoptim.wrappers._base import Wrapper
 
 
@@ -431,24 +431,33 @@ class Trainer:
             self._call("on_epoch_begin")
         order = Order(self.batch_size, self.shuffle, self.seed)
         batches = batches_of(source, order, self.epochs_done + 1, place.cursor, self.prefetch)
+        on_step_begin = hooks(self.callbacks, "on_step_begin")
+        on_step_end = hooks(self.callbacks, "on_step_end")
+        least = self._model.least_rows
         with closing(batches):
             for batch, self.rows_of_step, cursor in batches:
-                rows, least = batch.counted(), self._model.least_rows
-                partial = place.batch > 0 or rows.size < batch.size
-                if rows.weight == 0 or (partial and rows.size < least):
+                if batch.weights is None:
+                    rows, size, dropped = batch, len(batch.y), False
+                    weight = float(size)
+                else:
+                    rows = batch.counted()
+                    size, weight, dropped = rows.size, rows.weight, rows.size < batch.size
+                if weight == 0 or (size < least and (dropped or place.batch > 0)):
                     continue
-                self._call("on_step_begin")
+                for begin_step in on_step_begin:
+                    begin_step(self)
                 self.loss_of_step = self._make_step(rows)
                 finite = math.isfinite(self.loss_of_step)
                 self.step_skipped = not finite and self._make_step.skips_nonfinite
                 if not self.step_skipped:
-                    place.loss_sum += self.loss_of_step * rows.weight
-                    place.weight_sum += rows.weight
+                    place.loss_sum += self.loss_of_step * weight
+                    place.weight_sum += weight
                 place.step += 1
                 place.batch += 1
                 place.cursor = cursor
                 place.seconds = time.perf_counter() - started
-                self._call("on_step_end")
+                for end_step in on_step_end:
+                    end_step(self)
                 if self.stop_reason is not None:
                     return
         if place.batch == 0:

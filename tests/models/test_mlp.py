@@ -436,3 +436,45 @@ def test_settings_out_of_range_are_refused() -> None:
         "MLP([4, 4, 3], activation='relu', norm='batch', dropout=0.5, residual=True, "
         "loss='softmax', dtype='float32')"
     )
+
+
+def test_a_refused_batch_changes_nothing() -> None:
+    model = network("tanh", "batch", True, dropout=0.3)
+    model.loss_and_grad(X, Y)
+    before = {n: a.copy() for n, a in {**model.params.grads, **model.buffers}.items()}
+    draws = model.draws
+    labels = Y.copy()
+    labels[2] = 99
+    for rows, targets in ((X, labels), (X[1:], Y), (X[:, 1:], Y), (X, Y.astype(np.float64))):
+        with pytest.raises((ValueError, TypeError)):
+            model.loss_and_grad(rows, targets)
+    assert model.draws == draws
+    for name, array in {**model.params.grads, **model.buffers}.items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_batches_are_taken_as_they_are_or_converted_to_the_same_bits() -> None:
+    def gradient(x: Any, y: Any) -> tuple[float, bytes]:
+        model = network("gelu", "layer", False)
+        return model.loss_and_grad(x, y), model.params.flat_grad.tobytes()
+
+    x = X.astype(network("gelu", None, False).dtype)
+    y = Y.astype(np.int64)
+    expected = gradient(x, y)
+    wide = np.repeat(x, 2, axis=1)
+    swapped = x.astype(x.dtype.newbyteorder())
+    for rows in (np.asfortranarray(x), wide[:, ::2], swapped, x.tolist(), x[::-1][::-1]):
+        assert gradient(rows, y) == expected
+    for labels in (y.astype(np.int8), y.tolist(), np.repeat(y, 2)[::2], y.astype(np.uint64)):
+        assert gradient(x, labels) == expected
+
+
+def test_a_copy_has_a_network_of_its_own() -> None:
+    model = network("relu", "batch", True)
+    model.loss_and_grad(X, Y)
+    other = copy.deepcopy(model)
+    before = model.params.flat_grad.copy()
+    other.params.flat[...] *= 2
+    other.loss_and_grad(X, Y)
+    np.testing.assert_array_equal(model.params.flat_grad, before)
+    assert (other.params.flat_grad != before).any()

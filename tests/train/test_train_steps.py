@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -345,3 +346,30 @@ def test_a_file_that_is_no_history(tmp_path: Path) -> None:
         (tmp_path / "log.csv").write_text(text)
         with pytest.raises(ValueError, match=f"log.csv, line {line}: "):
             History.read_csv(tmp_path / "log.csv")
+
+
+def test_a_batch_takes_few_python_frames() -> None:
+    def count_calls(batches: int) -> int:
+        x = np.zeros((8 * batches, 3), np.float32)
+        y = np.zeros(8 * batches, np.int64)
+        model = MLP([3, 4, 2])
+        optimizer = po.Adam(model.params)
+        trainer = Trainer(model, optimizer=optimizer, epochs=1, batch_size=8, progress=False)
+        calls = 0
+
+        def count(_frame: Any, event: str, _argument: Any) -> None:
+            nonlocal calls
+            calls += event == "call"
+
+        before = sys.getprofile()
+        sys.setprofile(count)
+        try:
+            trainer.fit(x, y)
+        finally:
+            sys.setprofile(before)
+        return calls
+
+    count_calls(1)  # which imports modules
+    of_training = 5  # the step, its gradient, the model, the optimizer and a callback
+    of_data = 7  # two generators, a reader with two columns, and two tuples
+    assert count_calls(120) - count_calls(20) <= 100 * (of_training + of_data + 0.5)

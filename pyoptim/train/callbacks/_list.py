@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -79,3 +79,10 @@ def call(callbacks: Sequence[Callback], hook: str, trainer: Trainer) -> None:
     for callback in callbacks:
         method: Any = getattr(callback, hook)
         method(trainer)
+
+
+def hooks(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Trainer], object]]:
+    """Return a method of all callbacks that do something there."""
+    default = getattr(Callback, hook)
+    methods = [getattr(callback, hook) for callback in callbacks]
+    return [method for method in methods if getattr(method, "__func__", None) is not default]
