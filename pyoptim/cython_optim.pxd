@@ -1,6 +1,6 @@
-"""The Cython face of pyoptim: steps without Python, under nogil.
+"""The Cython interface of pyoptim, for steps without the GIL.
 
-cimport Stepper, make it from an optimizer, and call step() in your own loop:
+Create a Stepper from an optimizer, and call step() in your own loop:
 
     from pyoptim.cython_optim cimport Stepper
 
@@ -10,17 +10,16 @@ cimport Stepper, make it from an optimizer, and call step() in your own loop:
             ...                       # write the gradients
             stepper.step()
 
-No header and no library of pyoptim is needed to compile or link this.
+You need no header and no library of pyoptim to compile or link this.
 
 Parameters are numbered over all groups, in the order the optimizer was given them, and groups as in
-optimizer.param_groups. Names are C strings: b"lr". Where a method raises, it takes the GIL for that
-alone; it raises ValueError where it is given NULL in the place of an array, a name or a size. That a
-variable of type Stepper is not None is for its owner to see to, as with all cdef classes. A Stepper
-is for one thread at a time, and while it is at work nothing else may step, load or change its
-optimizer.
+optimizer.param_groups. Names are C strings: b"lr". Methods acquire the GIL only to raise. They raise
+ValueError for a NULL array, name or size. As with all cdef classes, you must ensure that a variable
+of type Stepper is not None. Use a Stepper from one thread at a time, and do not step, load or change
+its optimizer while the Stepper is running.
 
-Stability: what stands here may grow, and does not change otherwise. A module that was compiled
-against one version of pyoptim works with all later ones as it is. The methods of Stepper are
+Stability: declarations here may be added, but existing ones do not change. A module compiled against
+one version of pyoptim works with all later versions. The methods of Stepper are
 compiled into the module that uses them, and call the functions below, which Cython looks up by name
 and type when that module is imported: should a version not have them as the module expects, as an
 older one may not, the import raises ImportError ("does not export expected C function") or
@@ -67,107 +66,105 @@ cdef class Stepper:
     # Python, so that a step may take the GIL for them: see schedule_steps.
 
     cdef inline int step(self) except -1 nogil:
-        """One step on the gradients that the Stepper was made with.
+        """Step on the gradients of the Stepper.
 
-        ValueError if there are none, or a schedule gives a number out of range; RuntimeError while
-        evaluating.
+        Raises ValueError if there are none, or a schedule returns a number out of range, and
+        RuntimeError in eval mode.
         """
         return stepper_step(self, 1.0)
 
     cdef inline int step_scaled(self, double grad_scale) except -1 nogil:
-        """The same, gradients multiplied by grad_scale: 1.0 / batch_size, for example."""
+        """Step on the gradients times grad_scale, for example 1.0 / batch_size."""
         return stepper_step(self, grad_scale)
 
     cdef inline int step_on(
             self, const void *const *grads, double grad_scale) except -1 nogil:
-        """One step on other gradients: a pointer for each parameter, NULL to leave it as it is.
+        """Step on other gradients, a pointer for each parameter; NULL leaves it unchanged.
 
-        Each is to as many elements as the parameter has, of its dtype, one after the other. The
-        caller answers for that; ValueError where one overlaps a parameter or a state. With
-        zero_grads they are written.
+        You must ensure that each points to contiguous elements of the parameter's dtype and size.
+        Raises ValueError if one overlaps a parameter or a state. zero_grads writes to them.
         """
         return stepper_step_on(self, grads, grad_scale)
 
     cdef inline int step_rows(
             self, const void *const *grads, const int64_t *const *rows, const size_t *counts,
             double grad_scale) except -1 nogil:
-        """The same, where gradients may be of some rows of a parameter, as pyoptim.RowGrad.
+        """Step on gradients that may be row-sparse, like pyoptim.RowGrad.
 
-        Where rows[i] is not NULL, it points to counts[i] numbers of rows, counted along the first
+        If rows[i] is not NULL, it points to counts[i] numbers of rows, counted along the first
         axis, in any order, repeated or not, and grads[i] to as many rows of values; only these rows
-        and their states change. counts[i] is not read where rows[i] is NULL. IndexError if a row is
-        out of range; ValueError if the optimizer takes no gradients of rows.
+        and their states change. counts[i] is not read if rows[i] is NULL. Raises IndexError if a
+        row is out of range, and ValueError without support for row-sparse gradients.
         """
         return stepper_step_rows(self, grads, rows, counts, grad_scale)
 
     cdef inline int update_hessian(self, const void *const *estimates) except -1 nogil:
-        """Takes in estimates of the Hessian's diagonal, as Optimizer.update_hessian; as step_on.
+        """Update the diagonal Hessian, like Optimizer.update_hessian. Pointers are as in step_on.
 
-        ValueError if the rule uses none.
+        Raises ValueError if the rule does not use it.
         """
         return stepper_update_hessian(self, estimates)
 
-    # ---- Points of evaluation ------------------------------------------------------------------
+    # ---- Eval mode -----------------------------------------------------------------------------
 
     cdef inline int eval(self) except -1 nogil:
-        """Brings the parameters to where the model is to be evaluated, as Optimizer.eval."""
+        """Switch to eval mode, like Optimizer.eval."""
         return stepper_set_evaluating(self, True)
 
     cdef inline int train(self) except -1 nogil:
-        """Brings them back, to the bit; no step can be made in between."""
+        """Switch back to train mode. You cannot step in eval mode."""
         return stepper_set_evaluating(self, False)
 
     # ---- Settings ------------------------------------------------------------------------------
 
     cdef inline double get(self, size_t group, const char *name) except? -1 nogil:
-        """A setting of a group: b"lr", b"weight_decay", b"beta1" ... ; of a schedule, what it was
-        at the last step. A flag is 0 or 1. ValueError if there is none of this name, IndexError if
-        there is no such group.
+        """Return a hyperparameter of a group: b"lr", b"weight_decay", b"beta1" ... For a schedule, it
+        is the value at the last step. A flag is 0 or 1. Raises ValueError for an unknown name and
+        IndexError for an unknown group.
         """
         return stepper_get(self, group, name)
 
     cdef inline int set(self, size_t group, const char *name, double value) except -1 nogil:
-        """Sets one; it is used from the next step on. Returns 1.
+        """Set a hyperparameter from the next step on. Return 1.
 
-        ValueError as well if it is out of range, changes which states are kept, or is a schedule;
-        then it stays as it was.
+        Also raises ValueError, and changes nothing, if the value is out of range or changes which
+        states exist, or if the hyperparameter is a schedule.
         """
         return stepper_set(self, group, name, value)
 
-    # ---- What is known -------------------------------------------------------------------------
+    # ---- Results and states --------------------------------------------------------------------
 
     cdef inline int64_t steps(self) noexcept nogil:
-        """The steps made, those from Python too."""
+        """Return the number of steps, including those from Python."""
         return stepper_steps(self)
 
     cdef inline double grad_norm(self) noexcept nogil:
-        """The norm of all gradients of the last step, scaled and not yet clipped; NaN before the
-        first, and unless clip_norm or skip_nonfinite is on.
+        """Return the norm of all scaled gradients of the last step before clipping; NaN before the
+        first step, and without clip_norm and skip_nonfinite.
         """
         return stepper_grad_norm(self)
 
     cdef inline bint skipped(self) noexcept nogil:
-        """Whether the last step was skipped, as a gradient was not finite."""
+        """Return whether the last step was skipped because of a nonfinite gradient."""
         return stepper_skipped(self)
 
     cdef inline size_t count(self) noexcept nogil:
-        """The number of parameters."""
+        """Return the number of parameters."""
         return stepper_count(self)
 
     cdef inline void *param(self, size_t index, size_t *size) except? NULL nogil:
-        """Where a parameter lies, and in *size how many elements it has. IndexError if there is
-        none of this number.
+        """Return the address of a parameter, and its number of elements in *size. Raises IndexError
+        for an unknown number.
         """
         return stepper_param(self, index, size)
 
     cdef inline const void *state(
             self, size_t index, const char *name, size_t *size) except? NULL nogil:
-        """Where a state of a parameter lies, and in *size how many elements it has.
+        """Return the address of a state of a parameter, and its number of elements in *size.
 
         Names are those of optimizer.state. Elements are double for parameters of float64, else
-        float, in the parameter's order, unless state_dtype says otherwise; states of rows and
-        columns have a size of their own. A number kept beside the arrays is a double, b"step" an
-        int64_t. It stays there as long as the optimizer lives. ValueError if there is none of this
-        name.
+        float, in the parameter's order, unless state_dtype is set. Factored second moments have
+        their own size. A scalar state is a double, and b"step" an int64_t. The address is valid as
+        long as the optimizer exists. Raises ValueError for an unknown name.
         """
         return stepper_state(self, index, name, size)

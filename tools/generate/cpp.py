@@ -26,10 +26,10 @@ CPP = """\
 
 // clang-format off
 namespace pyoptim {{
-inline namespace face1 {{
+inline namespace v1 {{
 {begin}
 {structs}{end}
-}}  // namespace face1
+}}  // namespace v1
 }}  // namespace pyoptim
 """
 

@@ -1,4 +1,4 @@
-// Arrays for the C++ face: what an optimizer updates, and gradients. Include pyoptim/pyoptim.hpp.
+// Arrays of the C++ interface: parameters and gradients. Include pyoptim/pyoptim.hpp.
 #pragma once
 
 #include <bit>
@@ -15,7 +15,7 @@
 #include "pyoptim/pyoptim.h"
 
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 
 /// The upper half of a float's bits.
 struct bfloat16 {
@@ -56,7 +56,7 @@ template <class R>
 concept Values = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     Element<std::ranges::range_value_t<R>>;
 
-/// The same that outlive the expression: no temporary vector.
+/// Values that outlive the expression, unlike a temporary vector.
 template <class R>
 concept LastingValues = Values<R> && std::ranges::borrowed_range<R>;
 
@@ -72,7 +72,7 @@ template <class R>
 concept LastingRows = std::ranges::contiguous_range<R> && std::ranges::sized_range<R> &&
     std::ranges::borrowed_range<R> && std::same_as<std::ranges::range_value_t<R>, std::int64_t>;
 
-/// What empty arrays point to, so that nullptr is no gradient and nothing else.
+/// The target of empty arrays, so that nullptr only means no gradient.
 inline constexpr std::int64_t nowhere = 0;
 
 template <class T>
@@ -82,8 +82,8 @@ const void* address(const T* data) {
 
 }  // namespace detail
 
-/// An array that an optimizer updates: it must outlive the optimizer's last step. A shape is needed
-/// by rules that look at rows and columns, and for gradients of rows.
+/// An array that an optimizer updates. It must outlive the optimizer's last step. Rules with
+/// factored second moments and row-sparse gradients need a shape.
 class Buffer {
  public:
   template <detail::WritableValues R>
@@ -100,8 +100,8 @@ class Buffer {
     if (shape_.empty()) shape_ = {size_};
   }
 
-  /// Where its gradients lie at every step, so that step() needs none. A vector that is assigned
-  /// another one may lie elsewhere afterwards; a temporary does not compile.
+  /// Attaches the memory of the gradient, so that step() needs no arguments. Assigning to a vector
+  /// may move its memory. A temporary does not compile.
   template <detail::LastingValues R>
   Buffer& bind(R&& values) {
     gradient_ = detail::address(std::ranges::data(values));
@@ -134,8 +134,8 @@ class Buffer {
   bool gradient_is_writable_ = true;
 };
 
-/// A gradient of all elements of a buffer, or of some rows of its first axis; or none: nullptr, and
-/// nothing else. It only points to the values, so that one of a temporary vector does not compile.
+/// A gradient of all elements of a buffer, or a row-sparse gradient of its first axis. Only nullptr
+/// means no gradient. It points to the values, so a temporary vector does not compile.
 class Gradient {
  public:
   Gradient(std::nullptr_t /*none*/) {}
@@ -146,7 +146,7 @@ class Gradient {
         values_(detail::address(std::ranges::data(values))),
         size_(std::ranges::size(values)),
         is_writable_(detail::is_writable<R>) {}
-  /// The values of these rows follow each other; rows that come several times are added.
+  /// A row-sparse gradient with contiguous values. Values of duplicate rows are summed.
   template <detail::LastingRows Rows, detail::LastingValues R>
   Gradient(Rows&& rows, R&& values) : Gradient(values) {
     row_count_ = std::ranges::size(rows);
@@ -154,7 +154,7 @@ class Gradient {
   }
 
   [[nodiscard]] bool is_none() const { return values_ == nullptr; }
-  /// Whether it was made from memory that is not const, as zero_grads needs it.
+  /// Returns whether the memory is not const, as zero_grads requires.
   [[nodiscard]] bool is_writable() const { return is_writable_; }
   [[nodiscard]] pyoptim_type type() const { return type_; }
   [[nodiscard]] const void* values() const { return values_; }
@@ -173,7 +173,7 @@ class Gradient {
 
 namespace detail {
 
-/// A gradient that is only used in the call it is given to, and so may be of a temporary.
+/// A gradient that is used only during one call, and so may point to a temporary.
 class GivenGradient : public Gradient {
  public:
   GivenGradient(std::nullptr_t /*none*/) : Gradient(nullptr) {}
@@ -185,5 +185,5 @@ class GivenGradient : public Gradient {
 
 }  // namespace detail
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim

@@ -1,4 +1,4 @@
-// The optimizer of the C++ face. Include pyoptim/pyoptim.hpp.
+// The optimizer of the C++ interface. Include pyoptim/pyoptim.hpp.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,10 @@
 #include "pyoptim/schedule.hpp"
 
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 
-/// Which rule, with which settings: a struct of pyoptim/rules.hpp, or a name of rules() and
-/// settings by name.
+/// A rule with its hyperparameters, from a struct of pyoptim/rules.hpp, or from a name of rules()
+/// and named hyperparameters.
 class Rule {
  public:
   using Settings = std::vector<std::pair<std::string, Setting>>;
@@ -41,13 +41,13 @@ class Rule {
   Settings settings_;
 };
 
-/// Buffers with settings of their own. All groups of an optimizer have the same rule.
+/// Buffers with their own hyperparameters. All groups of an optimizer have the same rule.
 struct Group {
   Rule rule;
   std::vector<Buffer> buffers;
 };
 
-/// What is the same for all groups: the options of pyoptim_set_option and pyoptim_set_option_word.
+/// Options of the whole optimizer, those of pyoptim_set_option and pyoptim_set_option_word.
 struct Options {
   double clip_norm = 0;
   double clip_value = 0;
@@ -60,25 +60,25 @@ struct Options {
   bool bfloat16_copy = false;
   const char* master_weights = nullptr;
   const char* modifier = nullptr;
-  bool zero_grads = false;  ///< Gradients are written to: those of const memory are refused.
+  bool zero_grads = false;  ///< Writes to gradients, and rejects const memory.
 };
 
-/// What a step did.
+/// The result of a step.
 struct StepInfo {
-  std::int64_t step = 0;  ///< Steps made so far.
-  /// Norm of all gradients, scaled and not yet clipped; only for clip_norm and skip_nonfinite.
+  std::int64_t step = 0;  ///< Number of steps so far.
+  /// Norm of all scaled gradients before clipping; only with clip_norm or skip_nonfinite.
   std::optional<double> grad_norm;
-  bool skipped = false;  ///< A gradient was not finite, and nothing was changed.
+  bool skipped = false;  ///< Whether a nonfinite gradient made the step change nothing.
 };
 
-/// An array or a number that is kept for a buffer, and may be read and written between calls.
+/// A state of a buffer, which you may read and write between calls.
 struct State {
   std::string_view name;
   pyoptim_type type;
   std::span<std::byte> bytes;
   std::span<const std::size_t> shape;
 
-  /// The elements; throws Error if they are not of this type.
+  /// Returns the elements. Throws Error if they have another type.
   template <class T>
   [[nodiscard]] std::span<T> values() const {
     if (detail::type_of<T> != type)
@@ -89,12 +89,12 @@ struct State {
 
 class Evaluation;
 
-/// Updates arrays in place by a rule. A call that fails throws Error, or the exception of a
-/// schedule that is a function, and changes no parameter and no state. An optimizer is used by one
-/// thread at a time, not by its own schedules, and not after it was moved from.
+/// Updates arrays in place by a rule. A failed call throws Error or the exception of a schedule
+/// function, and changes no parameter and no state. Use an optimizer from one thread at a time, not
+/// from its own schedules, and not after it was moved from.
 class Optimizer {
  public:
-  /// Over one group of buffers.
+  /// Creates an optimizer over one group of buffers.
   Optimizer(const Rule& rule, std::vector<Buffer> buffers, const Options& options = {})
       : Optimizer(std::vector<Group>{{rule, std::move(buffers)}}, options) {}
 
@@ -119,36 +119,36 @@ class Optimizer {
   Optimizer(Optimizer&&) noexcept = default;
   Optimizer& operator=(Optimizer&&) noexcept = default;
 
-  /// One step with a gradient for each buffer, nullptr for none. Throws Error if their number, a
-  /// type or a size does not fit, and as pyoptim_step.
+  /// Makes a step with a gradient, or nullptr, for each buffer. Throws Error if their number, a
+  /// type or a size does not match, and in the cases of pyoptim_step.
   StepInfo step(std::span<const Gradient> gradients, double grad_scale = 1) {
     return step_with(gradients, grad_scale);
   }
   StepInfo step(std::initializer_list<detail::GivenGradient> gradients, double grad_scale = 1) {
     return step_with(std::span(gradients.begin(), gradients.size()), grad_scale);
   }
-  /// One step with the gradients that are bound to the buffers.
+  /// Makes a step with the gradients bound to the buffers.
   StepInfo step(double grad_scale = 1) { return step_on(nullptr, grad_scale); }
 
-  /// Takes in estimates of the Hessian's diagonal, for rules that use them. Throws Error for
-  /// others.
+  /// Updates the rule's state with estimates of the diagonal Hessian. Throws Error if the rule does
+  /// not use them.
   void update_hessian(std::span<const Gradient> estimates) { update_hessian_with(estimates); }
   void update_hessian(std::initializer_list<detail::GivenGradient> estimates) {
     update_hessian_with(std::span(estimates.begin(), estimates.size()));
   }
 
-  /// A setting of a group, by its name. Throws Error if there is no such group or setting.
+  /// Returns a hyperparameter of a group. Throws Error for an unknown group or name.
   [[nodiscard]] double get(std::size_t group, const std::string& name) const {
     double value = 0;
     detail::check(pyoptim_get(used(), group, detail::c_name(name, "the setting"), &value));
     return value;
   }
-  /// Sets one: a number, or a schedule. Throws Error as get(), for one out of range, and as
-  /// pyoptim_set_schedule.
+  /// Sets a hyperparameter to a number or a schedule. Throws Error like get(), for a value out of
+  /// range, and in the cases of pyoptim_set_schedule.
   void set(std::size_t group, const std::string& name, const Setting& setting) {
     set(group, Rule::Settings{{name, setting}});
   }
-  /// Several at once, numbers or schedules: all of them, or none.
+  /// Sets several hyperparameters to numbers or schedules, either all of them or none.
   void set(std::size_t group, const Rule::Settings& settings) {
     detail::Arguments arguments;
     for (const auto& [name, setting] : settings)
@@ -160,17 +160,17 @@ class Optimizer {
         pyoptim_set_schedules(used(), group, arguments.all().data(), arguments.all().size()));
   }
 
-  /// Brings parameters to the points where they are to be evaluated, and back; see Evaluation.
+  /// Switches between eval mode and train mode; see Evaluation.
   void eval() { detail::check(pyoptim_eval(used())); }
   void train() { detail::check(pyoptim_train(used())); }
-  /// Whether parameters are at their evaluation points.
+  /// Returns whether the optimizer is in eval mode.
   [[nodiscard]] bool evaluating() const {
     std::int32_t evaluating = 0;
     detail::check(pyoptim_evaluating(used(), &evaluating));
     return evaluating != 0;
   }
 
-  /// The number of steps made, at most 2^53; set_steps() throws Error for another number.
+  /// The number of steps, at most 2^53; set_steps() throws Error for other numbers.
   [[nodiscard]] std::int64_t steps() const {
     std::int64_t steps = 0;
     detail::check(pyoptim_get_steps(used(), &steps));
@@ -179,8 +179,8 @@ class Optimizer {
   void set_steps(std::int64_t steps) { detail::check(pyoptim_set_steps(used(), steps)); }
 
   [[nodiscard]] std::size_t buffer_count() const { return buffers_.size(); }
-  /// All that is kept for a buffer: with steps(), what to save and to put back. Throws Error if
-  /// there is no such buffer.
+  /// Returns all states of a buffer. Save and restore them together with steps(). Throws Error for
+  /// an unknown buffer.
   [[nodiscard]] std::vector<State> states(std::size_t buffer) const {
     std::size_t count = 0;
     detail::check(pyoptim_state_count(used(), buffer, &count));
@@ -197,7 +197,7 @@ class Optimizer {
     return found;
   }
 
-  /// For the functions of the C interface; still owned by this. nullptr if it was moved from.
+  /// Returns the handle for the C interface, which this still owns; nullptr if moved from.
   [[nodiscard]] pyoptim_optimizer* handle() const {
     return own_ == nullptr ? nullptr : own_->handle;
   }
@@ -208,7 +208,7 @@ class Optimizer {
     std::size_t size;
     std::size_t row_length;
   };
-  /// The handle, and who evaluates with it: these stay where they are when the optimizer moves.
+  /// The handle and its evaluations, which keep their address when the optimizer is moved.
   struct Own {
     explicit Own(pyoptim_optimizer* made) : handle(made) {}
     Own(const Own&) = delete;
@@ -372,10 +372,10 @@ class Optimizer {
   bool zero_grads_ = false;
 };
 
-/// Keeps parameters at their evaluation points for as long as it lives. Several may live at once:
-/// the last one that ends brings back the points of training, unless the parameters were at their
-/// evaluation points before the first. The optimizer may be moved meanwhile. If it is destroyed,
-/// parameters stay where they are. Throws Error for an optimizer that was moved from.
+/// Keeps an optimizer in eval mode during its lifetime. Several may exist at once. The last one to
+/// end restores train mode, unless the optimizer was in eval mode before the first. You may move
+/// the optimizer meanwhile. If you destroy it, the parameters keep their values. Throws Error for
+/// an optimizer that was moved from.
 class Evaluation {
  public:
   explicit Evaluation(Optimizer& optimizer) : own_(optimizer.own_) {
@@ -395,5 +395,5 @@ class Evaluation {
   std::weak_ptr<Optimizer::Own> own_;
 };
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim

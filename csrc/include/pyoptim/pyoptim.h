@@ -1,4 +1,4 @@
-/* The C interface of pyoptim: optimizers that update arrays of the caller's in place.
+/* The C interface of pyoptim. Its optimizers update the caller's arrays in place.
  *
  *     pyoptim_setting settings[] = {{"lr", 1e-3}};
  *     pyoptim_optimizer *opt = NULL;
@@ -9,22 +9,21 @@
  *     pyoptim_step(opt, grads, 1.0, NULL);
  *     pyoptim_destroy(opt);
  *
- * Errors: functions that can fail return a pyoptim_status. Where it is not PYOPTIM_OK, no parameter
- * or state was changed, and pyoptim_last_error() has the message. No exception leaves the library.
- * All functions that return a status give PYOPTIM_ERROR_ARGUMENT for a pointer that is NULL where
- * this is not allowed, for an unknown name and for a number that is out of range,
- * PYOPTIM_ERROR_MEMORY if memory runs out, and PYOPTIM_ERROR_INTERNAL for a mistake of the library.
- * Further errors are listed with each function. Numbers in messages are the shortest decimals that
- * read back as the same number, whatever the locale. Control characters, and others that are
- * invisible, are escaped in them, as those of a name that a message quotes: "\x1b".
+ * Errors: functions that can fail return a pyoptim_status. If it is not PYOPTIM_OK, no parameter or
+ * state has changed, and pyoptim_last_error() returns the message. No exception leaves the library.
+ * All functions that return a status return PYOPTIM_ERROR_ARGUMENT for an invalid NULL pointer, an
+ * unknown name or a number out of range, PYOPTIM_ERROR_MEMORY if memory runs out, and
+ * PYOPTIM_ERROR_INTERNAL for an internal error. Each function lists further errors. Numbers in
+ * messages are the shortest decimals that read back exactly, in every locale. Messages escape
+ * control and other invisible characters of the names that they quote, such as "\x1b".
  *
- * Threads: different optimizers and schedules may be used at the same time. Calls on one optimizer
- * wait for each other; its arrays, states and gradients must not be written by others during a
- * call, and it is destroyed when no call on it runs. Each thread has its own error message. The
- * library is never unloaded: its threads live as long as the process.
+ * Threads: you may use different optimizers and schedules at the same time. Calls on one optimizer
+ * wait for each other. Do not write its arrays, states and gradients during a call, and do not
+ * destroy it while a call on it runs. Each thread has its own error message. The library is never
+ * unloaded, because its threads run until the process ends.
  *
- * Growth: functions and options are added and none are changed; structs that the library fills
- * begin with their size and grow at their end. See pyoptim_check_abi.
+ * Compatibility: functions and options may be added, and existing ones do not change. Structs that
+ * the library fills begin with their size and may grow at their end. See pyoptim_check_abi.
  */
 #ifndef PYOPTIM_PYOPTIM_H
 #define PYOPTIM_PYOPTIM_H
@@ -44,7 +43,7 @@ extern "C" {
 
 /* ---- Version ---------------------------------------------------------------------------------*/
 
-/* Counts the versions of this header: it is one more when something was added. */
+/* The version of this header, which increases by one with additions. */
 #define PYOPTIM_ABI_VERSION 1
 
 /* Zero is success. */
@@ -52,28 +51,28 @@ typedef int32_t pyoptim_status;
 enum {
   PYOPTIM_OK = 0,
   PYOPTIM_ERROR_ARGUMENT = 1, /* an argument is wrong: NULL, out of range, an unknown name ... */
-  PYOPTIM_ERROR_STATE = 2,    /* not possible now: not built yet, at evaluation points ... */
+  PYOPTIM_ERROR_STATE = 2,    /* not possible now: not built yet, in eval mode ... */
   PYOPTIM_ERROR_MEMORY = 3,   /* no memory left */
-  PYOPTIM_ERROR_ABI = 4,      /* the library does not serve programs compiled with this header */
-  PYOPTIM_ERROR_INTERNAL = 5, /* a mistake of the library */
-  PYOPTIM_ERROR_FUNCTION = 6  /* a function of the caller's failed, and gave no other status */
+  PYOPTIM_ERROR_ABI = 4,      /* the library does not support programs compiled with this header */
+  PYOPTIM_ERROR_INTERNAL = 5, /* an internal error of the library */
+  PYOPTIM_ERROR_FUNCTION = 6  /* a function of the caller failed without another status */
 };
 
-/* "1.2.3", the version of the library that runs. */
+/* Returns the version of the loaded library, such as "1.2.3". */
 PYOPTIM_PUBLIC const char *pyoptim_version(void);
 
-/* The PYOPTIM_ABI_VERSION that the library was compiled with. */
+/* Returns the PYOPTIM_ABI_VERSION that the library was compiled with. */
 PYOPTIM_PUBLIC int32_t pyoptim_abi_version(void);
 
-/* Whether the library serves a program that was compiled with this PYOPTIM_ABI_VERSION: call
- * pyoptim_check_abi(PYOPTIM_ABI_VERSION) first. It is PYOPTIM_ERROR_ABI if the program is newer
- * than the library, or so old that the library has since changed what it uses. */
+/* Checks that the library supports a program compiled with this PYOPTIM_ABI_VERSION. Call
+ * pyoptim_check_abi(PYOPTIM_ABI_VERSION) first. Returns PYOPTIM_ERROR_ABI if the program is newer
+ * than the library, or uses functions that the library has removed. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_check_abi(int32_t compiled_with);
 
-/* The message of this thread's last call that failed; "" if none has. Valid until the next. */
+/* Returns the message of this thread's last failed call, or "". Valid until the next call. */
 PYOPTIM_PUBLIC const char *pyoptim_last_error(void);
 
-/* ---- An optimizer and what it updates --------------------------------------------------------*/
+/* ---- Optimizers and buffers ------------------------------------------------------------------*/
 
 typedef struct pyoptim_optimizer pyoptim_optimizer;
 typedef struct pyoptim_schedule pyoptim_schedule;
@@ -90,63 +89,63 @@ enum {
   PYOPTIM_INT64 = 5
 };
 
-/* A hyper-parameter, or another setting of a group: "lr", "weight_decay",
+/* A hyperparameter of a group: "lr", "weight_decay",
  * "decoupled_weight_decay", "maximize", or a field of the rule. Flags are 0 or 1. */
 typedef struct pyoptim_setting {
   const char *name;
   double value;
 } pyoptim_setting;
 
-/* Makes an optimizer of a rule ("AdamW"), not yet built; settings that are not given have the
- * rule's defaults. Destroy it in the end. If it fails, *made is NULL.
- * PYOPTIM_ERROR_ARGUMENT: an unknown rule or setting, one out of range, or one given twice. */
+/* Creates an optimizer with a rule ("AdamW"), which you then build. Other hyperparameters have the
+ * rule's defaults. Destroy it in the end. If the call fails, *made is NULL.
+ * PYOPTIM_ERROR_ARGUMENT: a rule or hyperparameter is unknown, out of range or repeated. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_create(const char *rule, const pyoptim_setting *settings,
                                              size_t count, pyoptim_optimizer **made);
 
-/* Frees an optimizer and its states, not the arrays it updates; NULL is allowed. Parameters stay
- * at the points where they are. Cannot fail. A function of a schedule must not call it on the
- * optimizer that asks for its value. */
+/* Frees an optimizer and its states, but not the arrays it updates. NULL is allowed. Parameters
+ * keep their values. Cannot fail. A schedule function must not destroy the optimizer that evaluates
+ * it. */
 PYOPTIM_PUBLIC void pyoptim_destroy(pyoptim_optimizer *optimizer);
 
-/* Sets what is the same for all groups; before pyoptim_build. Numbers:
- *   clip_norm            scale all gradients together down to this Euclidean norm; 0: do not
- *   clip_value           bound every element of the gradients by this; 0: do not
- *   skip_nonfinite       1: change nothing where a gradient has NaN or infinity
+/* Sets a numeric option of the whole optimizer before pyoptim_build:
+ *   clip_norm            limit of the Euclidean norm of all gradients; 0: off
+ *   clip_value           limit of every element of the gradients; 0: off
+ *   skip_nonfinite       1: change nothing if a gradient has NaN or infinity
  *   num_threads          threads of a step, at most 512; 0: those of pyoptim_set_num_threads
- *   stochastic_rounding  0: round states in fewer bits to nearest; 1, the default: at random
- *   seed                 of that rounding, a whole number below 2^53
- *   ema_decay            keep a mean of the parameters as the state "ema"; 0: do not
+ *   stochastic_rounding  0: round quantized states to nearest; 1 (default): stochastically
+ *   seed                 seed for stochastic rounding, a whole number below 2^53
+ *   ema_decay            decay of an EMA of the parameters, the state "ema"; 0: off
  *   bfloat16_copy        1: keep a bfloat16 copy of float32 parameters, a state of this name
- *   zero_grads           1: set gradients to 0 after their use: the memory of gradients is written,
- *                        though `const`, and two that overlap are refused
+ *   zero_grads           1: set gradients to 0 after use. This writes to the memory of gradients,
+ *                        although it is `const`, and rejects gradients that overlap
  * PYOPTIM_ERROR_STATE: the optimizer is built. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_option(pyoptim_optimizer *optimizer, const char *name,
                                                  double value);
 
-/* The same for "seed" and "num_threads" as whole numbers: all seeds of 64 bits, also those that no
- * double holds. PYOPTIM_ERROR_STATE: the optimizer is built. */
+/* Sets "seed" or "num_threads" as a whole number, including seeds of 64 bits that a double cannot
+ * hold. PYOPTIM_ERROR_STATE: the optimizer is built. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_option_count(pyoptim_optimizer *optimizer,
                                                        const char *name, uint64_t value);
 
-/* The same for options that are words, NULL for none of them:
- *   state_dtype     "float32", "bfloat16" or "float8": how states are kept between steps
- *   master_weights  "float32" or "split": of bfloat16 parameters
+/* Sets an option that is a word, or NULL for the default:
+ *   state_dtype     "float32", "bfloat16" or "float8": dtype of the state
+ *   master_weights  "float32" or "split", for bfloat16 parameters
  *   modifier        "cautious" or "grams": changes the direction of updates
  * PYOPTIM_ERROR_ARGUMENT: the rule or another option does not allow it. PYOPTIM_ERROR_STATE: the
  * optimizer is built. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_option_word(pyoptim_optimizer *optimizer,
                                                       const char *name, const char *word);
 
-/* Begins a group: buffers that are added from now on share its settings, before pyoptim_build.
- * Settings that are not given are as in pyoptim_create. Groups are numbered from 0; without a call
- * all buffers are of one group. PYOPTIM_ERROR_STATE: the optimizer is built. */
+/* Begins a group before pyoptim_build. Buffers added from now on share its hyperparameters. Others
+ * are as in pyoptim_create. Groups are numbered from 0. Without a call, all buffers are in one
+ * group. PYOPTIM_ERROR_STATE: the optimizer is built. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_add_group(pyoptim_optimizer *optimizer,
                                                 const pyoptim_setting *settings, size_t count);
 
 /* Adds an array to the last group, before pyoptim_build. Buffers are numbered from 0. `data` is
  * aligned to its type, dense in C's order, overlaps no other buffer, and outlives the optimizer or
- * its last step. `name` is how errors call it (NULL: its number), and no other buffer's. A shape is
- * needed by rules that look at rows and columns, and for gradients of rows; ndim 0 is one number.
+ * its last step. `name` is unique and used in errors (NULL: its number). Rules with factored second
+ * moments and row-sparse gradients need a shape; ndim 0 is one number.
  * PYOPTIM_ERROR_ARGUMENT: another type, a misaligned address, a name that is taken, a shape with
  * more elements than memory has. Overlaps are found by pyoptim_build. PYOPTIM_ERROR_STATE: the
  * optimizer is built. */
@@ -154,76 +153,73 @@ PYOPTIM_PUBLIC pyoptim_status pyoptim_add_buffer(pyoptim_optimizer *optimizer, c
                                                  pyoptim_type type, void *data, size_t ndim,
                                                  const size_t *shape);
 
-/* Sets the address of a buffer's gradient, or NULL: for steps that are given no gradients. Called
- * before pyoptim_build it also keeps states out of the gradient's way in the cache.
+/* Sets the address of a buffer's gradient, or NULL, for steps without gradients. If called before
+ * pyoptim_build, it also improves the layout of states in the cache.
  * PYOPTIM_ERROR_ARGUMENT: there is no such buffer. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_bind_gradient(pyoptim_optimizer *optimizer, size_t buffer,
                                                     const void *gradient);
 
-/* Checks everything and allocates the states; then the optimizer can step.
+/* Checks the optimizer and allocates its states. You can then step.
  * PYOPTIM_ERROR_ARGUMENT: buffers overlap, or an option does not fit the rule or a buffer's type.
  * PYOPTIM_ERROR_STATE: the optimizer is built already. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_build(pyoptim_optimizer *optimizer);
 
 /* ---- Steps -----------------------------------------------------------------------------------*/
 
-/* From here on every function that takes an optimizer returns PYOPTIM_ERROR_STATE before
- * pyoptim_build, and when a function of a schedule calls it on the optimizer that asks for the
- * schedule's value. */
+/* All following functions on an optimizer return PYOPTIM_ERROR_STATE before pyoptim_build, and when
+ * a schedule function calls them on the optimizer that evaluates it. */
 
-/* What a step did. Set struct_size to sizeof(pyoptim_step_info) before. */
+/* The result of a step. Set struct_size to sizeof(pyoptim_step_info) before. */
 typedef struct pyoptim_step_info {
   size_t struct_size;
-  int64_t step;     /* steps made so far, this one included */
-  double grad_norm; /* norm of all gradients, scaled and not yet clipped; NaN unless clip_norm or
-                       skip_nonfinite made it needed */
-  int32_t skipped;  /* 1: a gradient was not finite, and nothing was changed */
+  int64_t step;     /* number of steps so far, including this one */
+  double grad_norm; /* norm of all scaled gradients before clipping; NaN without clip_norm and
+                       skip_nonfinite */
+  int32_t skipped;  /* 1: a nonfinite gradient made the step change nothing */
   int32_t reserved;
 } pyoptim_step_info;
 
-/* One step. `grads` has a gradient for each buffer, of its type and size; a NULL leaves its buffer
- * as it is. NULL in place of all takes those of pyoptim_bind_gradient. Gradients are multiplied by
- * grad_scale, which is finite, and only read unless there is zero_grads. `info` may be NULL.
+/* Makes a step. `grads` has a gradient for each buffer, of its type and size. NULL leaves a buffer
+ * unchanged. If `grads` is NULL, the gradients of pyoptim_bind_gradient are used. Gradients are
+ * multiplied by grad_scale, which is finite. Only zero_grads writes to them. `info` may be NULL.
  * PYOPTIM_ERROR_ARGUMENT: a gradient is misaligned or overlaps a parameter, a state or, with
  * zero_grads, another gradient; grads is NULL and no gradient is bound; a schedule gives a number
- * out of range. PYOPTIM_ERROR_STATE: parameters are at their evaluation points, or 2^53 steps were
- * made, of the optimizer or of a buffer that has a gradient. Any status: a function of a schedule
- * failed with it. */
+ * out of range. PYOPTIM_ERROR_STATE: the optimizer is in eval mode, or the optimizer or a buffer
+ * with a gradient has made 2^53 steps. Any status: a schedule function returned it. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_step(pyoptim_optimizer *optimizer, const void *const *grads,
                                            double grad_scale, pyoptim_step_info *info);
 
-/* A gradient of some rows of a buffer's first axis, which follow each other in `values`; rows that
- * come several times are added. With `rows` NULL it is of all rows; with both NULL there is none.
- */
+/* A row-sparse gradient of a buffer's first axis, with contiguous `values`. Values of duplicate
+ * rows are summed. If `rows` is NULL, it is dense. If both are NULL, there is no gradient. */
 typedef struct pyoptim_gradient {
   const void *values;
   const int64_t *rows;
   size_t row_count;
 } pyoptim_gradient;
 
-/* The same with gradients that may be of some rows, for rules that take them (pyoptim_rule): all
- * other rows and their states stay as they are. PYOPTIM_ERROR_ARGUMENT also for a row that the
- * buffer does not have, and for a rule or options that take no rows. */
+/* Makes a step with row-sparse gradients, for rules that support them (pyoptim_rule). All other
+ * rows and their states stay unchanged. PYOPTIM_ERROR_ARGUMENT: as pyoptim_step, a row is out of
+ * range, or the rule or an option does not support row-sparse gradients. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_step_rows(pyoptim_optimizer *optimizer,
                                                 const pyoptim_gradient *grads, double grad_scale,
                                                 pyoptim_step_info *info);
 
-/* Takes in estimates of the Hessian's diagonal, one for each buffer; a NULL keeps what there is.
- * PYOPTIM_ERROR_ARGUMENT: the rule uses none (pyoptim_rule), or as for pyoptim_step. */
+/* Updates states with estimates of the diagonal Hessian, one for each buffer; NULL keeps a state.
+ * PYOPTIM_ERROR_ARGUMENT: the rule does not use them (pyoptim_rule), or as for pyoptim_step. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_update_hessian(pyoptim_optimizer *optimizer,
                                                      const void *const *estimates);
 
-/* Brings parameters to the points where they are to be evaluated or saved, and back to those of
- * training, to the bit; in between no step can be made. They differ for rules that average, and
- * for all others nothing happens. Called twice, each does nothing the second time. */
+/* Switch to eval mode, for evaluation or saving, and back to train mode, which restores the
+ * training weights exactly. You cannot step in eval mode. Only schedule-free rules have an eval
+ * mode; for all others, and if repeated, the calls have no effect. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_eval(pyoptim_optimizer *optimizer);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_train(pyoptim_optimizer *optimizer);
 
-/* Whether parameters are at their evaluation points: 1 or 0. */
+/* Sets *evaluating to 1 in eval mode and to 0 in train mode. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_evaluating(pyoptim_optimizer *optimizer, int32_t *evaluating);
 
-/* An argument of a schedule, or a setting: a number, a word, several numbers, or schedules. Members
- * that are not used are 0. */
+/* An argument of a schedule, or a hyperparameter. It is a number, a word, several numbers, or
+ * schedules. Set unused members to 0. */
 typedef struct pyoptim_argument {
   const char *name;
   double number;
@@ -233,19 +229,19 @@ typedef struct pyoptim_argument {
   size_t count;
 } pyoptim_argument;
 
-/* ---- Settings of a group that is built -------------------------------------------------------*/
+/* ---- Hyperparameters of a group --------------------------------------------------------------*/
 
-/* A setting of a group by its name; of a schedule, the value at the last step.
- * PYOPTIM_ERROR_ARGUMENT: there is no such group or setting. */
+/* Reads a hyperparameter of a group; for a schedule, its value at the last step.
+ * PYOPTIM_ERROR_ARGUMENT: the group or name is unknown. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_get(pyoptim_optimizer *optimizer, size_t group,
                                           const char *name, double *value);
 
-/* Takes effect at the next step, and ends a schedule. PYOPTIM_ERROR_ARGUMENT: as pyoptim_get, the
- * value is out of range, or it would change which states are kept. */
+/* Sets a hyperparameter from the next step on, and removes its schedule. PYOPTIM_ERROR_ARGUMENT: as
+ * pyoptim_get, the value is out of range, or it would change which states exist. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set(pyoptim_optimizer *optimizer, size_t group,
                                           const char *name, double value);
 
-/* Sets several at once: all of them, or none. Errors are those of pyoptim_set. */
+/* Sets several hyperparameters, either all or none. Errors are those of pyoptim_set. */
 PYOPTIM_PUBLIC pyoptim_status pyoptim_set_all(pyoptim_optimizer *optimizer, size_t group,
                                               const pyoptim_setting *settings, size_t count);
 

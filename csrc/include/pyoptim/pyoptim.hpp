@@ -1,12 +1,12 @@
-// The C++ interface of pyoptim: the C interface with lifetimes, exceptions and types. C++20.
+// The C++20 interface of pyoptim, which adds lifetimes, exceptions and types to the C interface.
 //
 //   std::vector<float> w(100), dw(100);
 //   pyoptim::Optimizer opt(pyoptim::AdamW{.lr = 3e-4}, {w}, {.clip_norm = 1.0});
 //   opt.step({dw});
 //
-// Any setting that is a number may be a schedule: .lr = pyoptim::schedules::cosine{.lr = 1e-3,
-// .steps = 1000}. Everything here is inline: only the C interface of the library is linked. The
-// optimizers that take matrices as wholes (Muon, Shampoo, SOAP) are in Python only.
+// Any numeric hyperparameter may be a schedule, such as .lr = pyoptim::schedules::cosine{.lr =
+// 1e-3, .steps = 1000}. Everything here is inline, so programs link only the C interface. The
+// matrix optimizers (Muon, Shampoo, SOAP) exist only in Python.
 #pragma once
 
 #if __cplusplus < 202002L
@@ -23,23 +23,23 @@
 #include "pyoptim/schedules.hpp"
 
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 
-/// The version of the library that runs.
+/// Returns the version of the loaded library.
 inline const char* version() { return pyoptim_version(); }
 
-/// Threads of a step without the option num_threads; 0 goes back to the automatic choice. Throws
-/// Error unless it is from 0 to 512.
+/// Sets the number of threads of steps without the option num_threads; 0 restores the automatic
+/// choice. Throws Error unless the number is from 0 to 512.
 inline void set_num_threads(int count) { detail::check(pyoptim_set_num_threads(count)); }
-/// The number in use.
+/// Returns the number of threads in use.
 inline int get_num_threads() { return pyoptim_get_num_threads(); }
 
-/// A rule with its hyper-parameters.
+/// A rule with its hyperparameters.
 struct RuleInfo : pyoptim_rule {
   std::vector<pyoptim_field> fields;
 };
 
-/// The list of rules. Throws std::bad_alloc if memory runs out.
+/// Returns all rules. Throws std::bad_alloc if memory runs out.
 inline std::vector<RuleInfo> rules() {
   std::vector<RuleInfo> all(pyoptim_rule_count());
   for (std::size_t i = 0; i < all.size(); ++i) {
@@ -54,7 +54,7 @@ inline std::vector<RuleInfo> rules() {
   return all;
 }
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim
 
 #endif

@@ -12,7 +12,7 @@
 
 // clang-format off
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 
 /// Stochastic gradient descent, with momentum where it is not zero.
 ///
@@ -1367,5 +1367,5 @@ struct RowwiseAdagrad {
   }
 };
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim

@@ -1,5 +1,5 @@
-// What the C++ face is made of: errors as exceptions, schedules, and settings that may be either a
-// number or a schedule. Include pyoptim/pyoptim.hpp.
+// Exceptions, schedules, and hyperparameters that may be a number or a schedule. Include
+// pyoptim/pyoptim.hpp.
 #pragma once
 
 #include <concepts>
@@ -19,11 +19,11 @@
 
 #include "pyoptim/pyoptim.h"
 
-// Inline functions of one version are never taken for those of another, or for the library's own.
+// The inline namespace keeps inline functions of different versions apart.
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 
-/// What a function of the C interface refused; what() is its message.
+/// An error of the C interface; what() is its message.
 class Error : public std::runtime_error {
  public:
   Error(pyoptim_status status, const char* message)
@@ -37,15 +37,15 @@ class Error : public std::runtime_error {
 
 namespace detail {
 
-/// What exceptions are to the C interface: a cause of this kind, which programs and libraries that
-/// were built with the same C++ library understand, whatever their visibility.
+/// The kind of cause that carries an exception through the C interface. Programs and libraries
+/// built with the same C++ library understand it, whatever their visibility.
 #if defined(_LIBCPP_VERSION)
 inline constexpr const char* exception_kind = "std::exception_ptr of libc++";
 #else
 inline constexpr const char* exception_kind = "std::exception_ptr of libstdc++";
 #endif
 
-/// The status of a function of the caller's that threw; the exception goes along with it.
+/// Returns the status for an exception of a user's function, and stores the exception as its cause.
 inline pyoptim_status caught() noexcept {
   const auto fail = [](const char* message) {
     auto* const cause = new (std::nothrow) std::exception_ptr(std::current_exception());
@@ -57,12 +57,12 @@ inline pyoptim_status caught() noexcept {
   } catch (const std::exception& error) {
     return fail(error.what());
   } catch (...) {
-    return fail("a function threw something that is no std::exception");
+    return fail("a function threw an object that is not a std::exception");
   }
 }
 
-/// Throws if a call of the C interface failed: the exception of the function that it failed of, if
-/// there is one.
+/// Throws if a call of the C interface failed. Rethrows the exception of the user's function that
+/// caused the failure, if any.
 inline void check(pyoptim_status status) {
   if (status == PYOPTIM_OK) return;
   if (void* const cause = pyoptim_take_cause(exception_kind)) {
@@ -78,7 +78,7 @@ inline void check(pyoptim_status status) {
   throw Error(PYOPTIM_ERROR_ARGUMENT, pyoptim_last_error());
 }
 
-/// A name for the C interface, where it ends at the first NUL.
+/// Returns a name for the C interface. Throws Error for a name with a NUL.
 inline const char* c_name(const std::string& name, const char* what) {
   if (const std::size_t at = name.find('\0'); at != std::string::npos)
     refuse(std::string(what) + " '" + name.substr(0, at) + "...' has a NUL at position " +
@@ -86,7 +86,7 @@ inline const char* c_name(const std::string& name, const char* what) {
   return name.c_str();
 }
 
-/// A whole number as the C interface takes it, where it is a double.
+/// Converts a whole number to double. Throws Error if a double cannot hold it.
 template <std::integral T>
 double exact(const char* name, T given) {
   const std::conditional_t<std::is_signed_v<T>, long long, unsigned long long> value = given;
@@ -99,7 +99,7 @@ double exact(const char* name, T given) {
 
 class Arguments;
 
-/// A schedule that is written as a struct: those of pyoptim::schedules.
+/// A struct of pyoptim::schedules.
 template <class S>
 concept Named = requires(const S& schedule, Arguments& arguments) {
   { S::schedule_name } -> std::convertible_to<const char*>;
@@ -108,11 +108,11 @@ concept Named = requires(const S& schedule, Arguments& arguments) {
 
 }  // namespace detail
 
-/// A function of the step, counted from 0: one of pyoptim::schedules, or anything that can be
-/// called with an int64, which is done once for each step. The call that asked for the value throws
-/// the same exception as the function; a number that is not finite makes it throw Error. Either way
-/// no parameter and no state is changed. The function must not use the optimizer that asks for the
-/// value, nor the schedule itself: that throws Error.
+/// A function of the step, counted from 0. Pass a struct of pyoptim::schedules or any function of
+/// an int64, which is called once per step. The call that evaluates the schedule rethrows its
+/// exception, and throws Error for a nonfinite value. In both cases no parameter and no state
+/// changes. The function must not use the optimizer that evaluates it or its own schedule, which
+/// throws Error.
 class Schedule {
  public:
   template <detail::Named S>
@@ -139,7 +139,7 @@ class Schedule {
     handle_.reset(made, pyoptim_schedule_destroy);
   }
 
-  /// The value at a step.
+  /// Returns the value at a step.
   [[nodiscard]] double operator()(std::int64_t step) const {
     double value = 0;
     detail::check(pyoptim_schedule_value(handle_.get(), step, &value));
@@ -154,7 +154,7 @@ class Schedule {
 
 namespace detail {
 
-/// The arguments of a schedule for the C interface, with the memory they are in.
+/// The arguments of a schedule for the C interface, with their memory.
 class Arguments {
  public:
   void operator()(const char* name, double value) { add(name).number = value; }
@@ -223,8 +223,8 @@ Schedule::Schedule(const S& schedule) {
   handle_.reset(made, pyoptim_schedule_destroy);
 }
 
-/// A hyper-parameter: a number, or a schedule. Throws Error for a whole number that no double
-/// holds.
+/// A hyperparameter that is a number or a schedule. Throws Error for a whole number that a double
+/// cannot hold.
 class Setting {
  public:
   template <class T>
@@ -239,7 +239,7 @@ class Setting {
     Setting(S&& schedule)  // NOLINT(bugprone-forwarding-reference-overload)
         : schedule_(Schedule(std::forward<S>(schedule))), value_((*schedule_)(0)) {}
 
-    /// The number, or the schedule's at step 0.
+    /// Returns the number, or the schedule's value at step 0.
     [[nodiscard]] double value() const { return value_; }
     [[nodiscard]] const std::optional<Schedule>& schedule() const { return schedule_; }
 
@@ -248,5 +248,5 @@ class Setting {
     double value_ = 0;
 };
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim

@@ -12,7 +12,7 @@
 
 // clang-format off
 namespace pyoptim {
-inline namespace face1 {
+inline namespace v1 {
 namespace schedules {
 
 /// The same rate at every step.
@@ -312,5 +312,5 @@ struct chain {
 
 }  // namespace schedules
 
-}  // namespace face1
+}  // namespace v1
 }  // namespace pyoptim
