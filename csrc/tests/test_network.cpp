@@ -107,8 +107,11 @@ struct Batch {
     return StridedMatrix{x.at(0), rows, TestNetwork::inputs, TestNetwork::inputs, 1};
   }
   [[nodiscard]] LossCall loss() const {
-    return {
-        .loss = find_loss("softmax"), .parameters = nullptr, .scores = {}, .labels = labels.data()};
+    static constexpr double parameters[] = {0.1};  // label smoothing
+    return {.loss = find_loss("softmax"),
+            .parameters = parameters,
+            .scores = {},
+            .labels = labels.data()};
   }
   std::size_t rows;
   Array x;
