@@ -1,13 +1,14 @@
-"""Telling topics of texts apart by few examples, with the word embeddings of a language model.
+"""Classify texts from few examples with the word embeddings of a language model.
 
 python examples/finetune_minilm.py MODEL.safetensors VOCAB.txt TEXTS.tsv
     [--examples 10] [--epochs 10] [--random]
 
-A text is the mean of its words' embeddings; a linear layer over it tells the label. The embeddings
-are those of the model, and are tuned with the layer, at a smaller rate. VOCAB.txt has a token a
-line, as models of the BERT family have it: MiniLM (all-MiniLM-L6-v2), for example. TEXTS.tsv has a
-label, a tab and a text a line; so many examples of each label are trained on, the others are
-predicted. With --random the embeddings begin as random numbers of the same size instead.
+A linear layer predicts the label from the mean of the embeddings of a text's words. The model's
+embeddings are fine-tuned with the layer at a smaller learning rate. VOCAB.txt has one token per
+line, as for models of the BERT family such as MiniLM (all-MiniLM-L6-v2). Each line of TEXTS.tsv
+has a label, a tab and a text. --examples sets the number of training examples for each label, and
+the other texts are predicted. With --random, the embeddings start as random numbers of the same
+size.
 """
 
 from __future__ import annotations

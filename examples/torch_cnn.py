@@ -1,4 +1,4 @@
-"""A convolutional network on Fashion-MNIST, trained by pyoptim.torch.
+"""Train a convolutional network on Fashion-MNIST with pyoptim.torch.
 
 python examples/torch_cnn.py FOLDER [--epochs 3] [--optimizer AdamW] [--limit 60000]
 

@@ -1,12 +1,12 @@
-"""Fine-tuning an embedding table from a .safetensors file by sparse gradients and pyoptim.torch.
+"""Fine-tune an embedding table from a .safetensors file with sparse gradients and pyoptim.torch.
 
 python examples/torch_finetune.py TABLE.safetensors TEXT
     [--tensor NAME] [--vocab FILE] [--steps 200] [--out FILE]
 
-TEXT has one example a line: a label, a tab, and words, separated by spaces, which --vocab tells the
-rows of: a token a line, as models of the BERT family have it (vocab.txt). Without it, TEXT has
-numbers of rows in the place of words. An example is the mean of its rows; a linear layer over it
-tells the label. Only rows that occur are touched.
+Each line of TEXT has a label, a tab, and words separated by spaces. --vocab names a file with one
+token per line (vocab.txt), which maps words to rows. Without it, TEXT has row numbers instead of
+words. A linear layer predicts the label from the mean of the rows. A step updates only these
+rows.
 
 The embeddings of MiniLM, with its safetensors file and vocab.txt:
 

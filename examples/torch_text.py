@@ -1,8 +1,8 @@
-"""The next character of a text, by an LSTM or a Transformer, trained by pyoptim.torch.
+"""Predict the next character of a text with an LSTM or a Transformer, trained by pyoptim.torch.
 
 python examples/torch_text.py FILE [--model lstm|transformer] [--steps 1000] [--optimizer AdamW]
 
-The state of the optimizer is saved half-way, and loaded again, as a long training would.
+The optimizer's state is saved and loaded half-way, as in a long training.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "csrc" / "bench" / "README.md",
+    ROOT / "examples" / "cython_logistic" / "README.md",
 ]
 
 # Folders and files of pyoptim whose docstrings and messages are checked.
