@@ -1,6 +1,6 @@
 # cython: language_level=3
 # cython: subinterpreters_compatible=no, freethreading_compatible=False
-"""Steps without Python: `Stepper` drives an optimizer of pyoptim from Cython under nogil."""
+"""Steps from Cython without the GIL, with `Stepper`."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -54,35 +54,33 @@ cdef extern from "bindings/stepper.hpp" namespace "pyoptim::bindings" nogil:
 
 
 cdef class Stepper:
-    """Steps an optimizer from Cython, without the GIL.
+    """A loop of optimizer steps for Cython, without the GIL.
 
-    The optimizer stays whole: its arrays, settings, state_dict() and step count are the same seen
-    from Python. While a Stepper is at work, nothing else may step, load or change the optimizer,
-    and its arrays must not be resized; run() looks whether they still can be written, and step()
-    of Cython does not.
-    The methods for Cython are described in pyoptim/cython_optim.pxd.
+    Arrays, hyperparameters, state_dict() and step count of the optimizer show the same values in
+    Python. Do not step, load or change the optimizer, or resize its arrays, while a Stepper is
+    running. run() checks that the arrays are still writable, but step() of Cython does not.
+    pyoptim/cython_optim.pxd describes the methods for Cython.
 
     Parameters
     ----------
     optimizer : pyoptim.Optimizer
-        Any but the rules for matrices (Muon, Shampoo, SOAP); not a wrapper.
+        Any optimizer except wrappers and the matrix optimizers (Muon, Shampoo, SOAP).
     grads : list of arrays, optional
-        What step() reads, in the parameters' order: an array of each one's dtype and shape,
-        C-contiguous, or None to leave it as it is. Needed by step() unless the optimizer is over
-        Parameters, which have gradients of their own.
+        Gradients that step() reads, in the order of the parameters. Each is a C-contiguous array
+        of the parameter's dtype and shape, or None to leave the parameter unchanged. Optional if
+        the optimizer is over Parameters, which have gradients.
     schedule_steps : int
-        For how many steps settings that are schedules are evaluated at a time. Schedules are
-        Python: with 1, every step takes the GIL for them; with 100, one in a hundred does. More
-        than 1 suits schedules that depend on the step alone. What is set in ``param_groups``
-        between steps, a number or a schedule, holds from the next step on. At most 1,000,000.
+        Number of steps for which schedules are evaluated at once, at most 1,000,000. Evaluating
+        schedules needs the GIL, so a larger number acquires it less often. Use more than 1 only
+        for schedules that depend only on the step. Changes to ``param_groups`` take effect at
+        the next step.
 
     Raises
     ------
     TypeError
-        If the optimizer cannot be stepped by compiled code, or a gradient is no array of the
-        parameter's dtype.
+        If `optimizer` is not supported, or a gradient is not an array of the parameter's dtype.
     ValueError
-        If the count or a shape does not fit, or a gradient would have to be copied.
+        If the number or a shape of gradients does not match, or a gradient is not C-contiguous.
 
     Examples
     --------
@@ -120,14 +118,14 @@ cdef class Stepper:
 
     @property
     def grads(self):
-        """The gradients that step() reads; None if there are none."""
+        """Gradients that step() reads, or None."""
         return None if self._arrays is None else list(self._arrays)
 
     def __repr__(self):
         return f"Stepper({self.optimizer!r})"
 
     def run(self, steps):
-        """Makes so many steps on the same gradients, without the GIL; returns those not skipped."""
+        """Make `steps` steps without the GIL, and return the number of steps not skipped."""
         cdef Py_ssize_t made = 0
         self._native.checked_grads(self._arrays)
         cdef Py_ssize_t count = as_count("steps", steps, PY_SSIZE_T_MAX, least=0)
