@@ -44,10 +44,10 @@ class BagOfWords:
     def loss_and_grad(self, x: np.ndarray, y: np.ndarray, loss: Any) -> float:
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
         params, grads = self.params, self.params.grads
-        value, slope = loss.value_and_slope(self.scores(x), y)
-        grads["embeddings"][...] = x.T @ (slope @ params["head.weight"].T)
-        grads["head.weight"][...] = (x @ params["embeddings"]).T @ slope
-        grads["head.bias"][...] = slope.sum(axis=0)
+        value, grad = loss.value_and_grad(self.scores(x), y)
+        grads["embeddings"][...] = x.T @ (grad @ params["head.weight"].T)
+        grads["head.weight"][...] = (x @ params["embeddings"]).T @ grad
+        grads["head.bias"][...] = grad.sum(axis=0)
         return float(value)
 
 

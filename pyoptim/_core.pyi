@@ -85,7 +85,7 @@ class Optimizer:
     @property
     def params(self) -> list[Array]: ...
     def checked_grads(self, grads: Any) -> list[Array | None] | None: ...
-    def readable_grads(self, grads: Any, takes_rows: bool = False) -> list[Any]: ...
+    def readable_grads(self, grads: Any, supports_row_grad: bool = False) -> list[Any]: ...
     def check_memory(self) -> None: ...
     def engine(self) -> Any: ...
     def step(self, grads: Any, grad_scale: float) -> StepInfo: ...
@@ -182,7 +182,7 @@ def layer_forward(
     seed: int = 0,
     draw: int = 0,
 ) -> None: ...
-def layer_backward(d: Array, slope: Array | None, bias_grad: Array) -> None: ...
+def layer_backward(d: Array, grad: Array | None, bias_grad: Array) -> None: ...
 def layer_norm(z: Array, gain: Array, scaled: Array, factors: Array | None, eps: float) -> None: ...
 def layer_norm_backward(
     d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
@@ -209,11 +209,11 @@ def pair_scores(
     mean: float,
     scores: Array,
 ) -> None: ...
-def pair_slopes(
+def pair_grads(
     x: Array,
     factors: tuple[Array, Array],
     bias: tuple[Array, Array],
-    slope: Array,
+    grad: Array,
     weights: Array | None,
     l2: float,
     factor_values: tuple[Array, Array],
@@ -229,14 +229,14 @@ def feature_scores(
     sums: Array,
     scores: Array,
 ) -> None: ...
-def feature_slopes(
+def feature_grads(
     offsets: Array | None,
     ids: Array,
     values: Array | None,
     weights: Array,
     factors: Array,
     sums: Array,
-    slope: Array,
+    grad: Array,
     sample_weight: Array | None,
     l2: float,
     weight_values: Array,
@@ -252,21 +252,21 @@ def bag_inputs(
     inputs: Array,
     at: int,
 ) -> None: ...
-def bag_slopes(
+def bag_grads(
     what: str,
     table: Array,
     mean: bool,
     offsets: Array | None,
     ids: Array,
     weights: Array | None,
-    slope: Array,
+    grad: Array,
     at: int,
     sample_weight: Array | None,
     l2: float,
     values: Array,
 ) -> float: ...
 def feature_numbers(codes: Array, sizes: Sequence[int], features: Array) -> None: ...
-def slope_sum(slope: Array) -> float: ...
+def grad_sum(grad: Array) -> float: ...
 
 @final
 class Link(enum.Enum):
@@ -287,8 +287,8 @@ def mean_loss(
     scores: Array,
     targets: Array,
     weights: Array | None,
-    slope: Array | None,
-    curvature: Array | None,
+    grad: Array | None,
+    hessian: Array | None,
 ) -> float: ...
 def weigh(
     sums: Sequence[Array], grads: Sequence[Array], weight: float, num_threads: int

@@ -63,7 +63,7 @@ class Penalty(ABC):
 
     @abstractmethod
     def before_step(self, params: Arrays, grads: Arrays) -> float:
-        """Add the penalty's slope to the gradients, and return its value."""
+        """Add the gradient of the penalty to the gradients, and return its value."""
 
     @abstractmethod
     def after_step(self, params: Arrays) -> None:

@@ -93,7 +93,7 @@ double bound_pair_slopes(const py::array& x, const Pair& factors, const Pair& bi
   const CheckedPairs checked(x, factors, bias, std::nullopt);
   const std::size_t rows = checked.rows, rank = checked.tables.rank;
   const DType dtype = checked.dtype;
-  const void* const d = fitting(slope, "slope", rows, 1, dtype, true).data;
+  const void* const d = fitting(slope, "grad", rows, 1, dtype, true).data;
   const RowPenalty penalty = row_penalty(l2, weights, rows);
   const RowValues to{{fitting(factor_values.first, "factor_values", rows, rank, dtype).data,
                       fitting(factor_values.second, "factor_values", rows, rank, dtype).data},
@@ -166,12 +166,12 @@ double bound_feature_slopes(const std::optional<py::array>& offsets, const py::a
                             const py::array& factors, const py::array& sums, const py::array& slope,
                             const std::optional<py::array>& sample_weight, double l2,
                             const py::array& weight_values, const py::array& factor_values) {
-  const Matrix d = matrix(slope, "slope", true);
+  const Matrix d = matrix(slope, "grad", true);
   const CheckedFeatures checked(offsets, ids, values, weights, factors, d.rows);
   const DType dtype = checked.dtype;
   const std::size_t rank = checked.tables.rank;
   const auto size = std::size_t(ids.size());
-  fitting(slope, "slope", d.rows, 1, dtype, true);
+  fitting(slope, "grad", d.rows, 1, dtype, true);
   const void* const row_sums = fitting(sums, "sums", d.rows, rank, dtype, true).data;
   const RowPenalty penalty = row_penalty(l2, sample_weight, d.rows);
   const RowValues to{{fitting(factor_values, "factor_values", size, rank, dtype).data, nullptr},
@@ -243,7 +243,7 @@ void feature_numbers(const py::array& codes, const std::vector<std::int64_t>& si
 }
 
 double sum(const py::array& slope) {
-  const Matrix d = matrix(slope, "slope", true);
+  const Matrix d = matrix(slope, "grad", true);
   return sum_of_slopes(d.dtype, d.data, d.rows * d.columns);
 }
 
@@ -253,31 +253,31 @@ void bind_factors(py::module_& module) {
   module.def("pair_scores", &bound_pair_scores, py::arg("x"), py::arg("factors"), py::arg("bias"),
              py::arg("seen").none(true), py::arg("mean"), py::arg("scores"),
              "mean + biases + product of factors, which is left out where one is not seen.");
-  module.def("pair_slopes", &bound_pair_slopes, py::arg("x"), py::arg("factors"), py::arg("bias"),
-             py::arg("slope"), py::arg("weights").none(true), py::arg("l2"),
+  module.def("pair_grads", &bound_pair_slopes, py::arg("x"), py::arg("factors"), py::arg("bias"),
+             py::arg("grad"), py::arg("weights").none(true), py::arg("l2"),
              py::arg("factor_values"), py::arg("bias_values"),
              "Writes gradients for each pair, and returns the penalty that is in them.");
   module.def("feature_scores", &bound_feature_scores, py::arg("offsets").none(true), py::arg("ids"),
              py::arg("values").none(true), py::arg("weights"), py::arg("factors"), py::arg("bias"),
              py::arg("sums"), py::arg("scores"),
-             "The scores of a factorization machine, and what their slopes need.");
-  module.def("feature_slopes", &bound_feature_slopes, py::arg("offsets").none(true), py::arg("ids"),
+             "The scores of a factorization machine, and what their gradients need.");
+  module.def("feature_grads", &bound_feature_slopes, py::arg("offsets").none(true), py::arg("ids"),
              py::arg("values").none(true), py::arg("weights"), py::arg("factors"), py::arg("sums"),
-             py::arg("slope"), py::arg("sample_weight").none(true), py::arg("l2"),
+             py::arg("grad"), py::arg("sample_weight").none(true), py::arg("l2"),
              py::arg("weight_values"), py::arg("factor_values"),
              "Writes gradients for each entry, and returns the penalty that is in them.");
   module.def("bag_inputs", &bound_bag_inputs, py::arg("what"), py::arg("table"), py::arg("mean"),
              py::arg("offsets").none(true), py::arg("ids"), py::arg("weights").none(true),
              py::arg("inputs"), py::arg("at"),
              "Writes sums or means of a table's rows to columns of inputs.");
-  module.def("bag_slopes", &bound_bag_slopes, py::arg("what"), py::arg("table"), py::arg("mean"),
+  module.def("bag_grads", &bound_bag_slopes, py::arg("what"), py::arg("table"), py::arg("mean"),
              py::arg("offsets").none(true), py::arg("ids"), py::arg("weights").none(true),
-             py::arg("slope"), py::arg("at"), py::arg("sample_weight").none(true), py::arg("l2"),
+             py::arg("grad"), py::arg("at"), py::arg("sample_weight").none(true), py::arg("l2"),
              py::arg("values"),
              "Writes gradients for each entry, and returns the penalty that is in them.");
   module.def("feature_numbers", &feature_numbers, py::arg("codes"), py::arg("sizes"),
              py::arg("features"), "Codes of fields become numbers of features.");
-  module.def("slope_sum", &sum, py::arg("slope"), "The sum of all slopes, in a fixed order.");
+  module.def("grad_sum", &sum, py::arg("grad"), "The sum of all gradients, in a fixed order.");
 }
 
 }  // namespace pyoptim::bindings

@@ -36,9 +36,10 @@ double loss(const std::string& name, const std::vector<double>& parameters, cons
   else
     call.targets = per_score(targets, scores, call.scores.dtype);
   if (weights) call.weights = per_row<double>(*weights, "sample_weight", "float64 weights", rows);
-  if (slope) call.slope = alike(*slope, "slope", scores).data;
-  if (curvature) call.curvature = alike(*curvature, "curvature", scores).data;
-  if (curvature && !slope) throw py::value_error("curvature: needs a slope, too");
+  if (slope) call.slope = alike(*slope, "grad", scores).data;
+  if (curvature) call.curvature = alike(*curvature, "hessian", scores).data;
+  if (curvature && !slope)
+    throw py::value_error("hessian: expected grad as well, got None; pass an array for grad");
   const py::gil_scoped_release released;
   return mean_loss(call);
 }
@@ -112,10 +113,10 @@ void bind_losses(py::module_& module) {
              "Raises ValueError if a weight or a target is out of range, for scores of so many\n"
              "columns. Rows are counted from `first` on; those of weight 0 are not looked at.");
   module.def("mean_loss", &loss, py::arg("loss"), py::arg("parameters"), py::arg("scores"),
-             py::arg("targets"), py::arg("weights").none(true), py::arg("slope").none(true),
-             py::arg("curvature").none(true),
-             "The weighted mean of a loss. Its derivatives by the scores go to `slope`, which may\n"
-             "be `scores`, and `curvature`.");
+             py::arg("targets"), py::arg("weights").none(true), py::arg("grad").none(true),
+             py::arg("hessian").none(true),
+             "The weighted mean of a loss. Its derivatives by the scores go to `grad`, which may\n"
+             "be `scores`, and `hessian`.");
 }
 
 }  // namespace pyoptim::bindings

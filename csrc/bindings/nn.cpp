@@ -26,7 +26,7 @@ void forward(Activation activation, const py::array& z, const py::array& bias, c
 void backward(const py::array& d, const std::optional<py::array>& slope,
               const py::array& bias_grad) {
   const Matrix slopes = matrix(d, "d");
-  void* const by_z = slope ? alike(*slope, "slope", d).data : nullptr;
+  void* const by_z = slope ? alike(*slope, "grad", d).data : nullptr;
   const Matrix sums = per_column(bias_grad, "bias_grad", slopes);
   const py::gil_scoped_release released;
   layer_backward(slopes, by_z, sums.data);
@@ -51,13 +51,14 @@ void bind_layers(py::module_& module) {
       .value("gelu", Activation::gelu)
       .value("silu", Activation::silu)
       .finalize();
-  module.def("layer_forward", &forward, py::arg("activation"), py::arg("z"), py::arg("bias"),
-             py::arg("a"), py::arg("skip").none(true) = py::none(), py::arg("rate") = 0.0,
-             py::arg("seed") = 0, py::arg("draw") = 0,
-             "a = dropout(activation(z + bias)) + skip; a may be z, else z becomes the slope of a\n"
-             "by z. Dropout has a probability `rate`, and depends on seed and draw.");
-  module.def("layer_backward", &backward, py::arg("d"), py::arg("slope").none(true),
-             py::arg("bias_grad"), "slope *= d, and its column sums to bias_grad; None means 1.");
+  module.def(
+      "layer_forward", &forward, py::arg("activation"), py::arg("z"), py::arg("bias"), py::arg("a"),
+      py::arg("skip").none(true) = py::none(), py::arg("rate") = 0.0, py::arg("seed") = 0,
+      py::arg("draw") = 0,
+      "a = dropout(activation(z + bias)) + skip; a may be z, else z becomes the derivative of a\n"
+      "by z. Dropout has a probability `rate`, and depends on seed and draw.");
+  module.def("layer_backward", &backward, py::arg("d"), py::arg("grad").none(true),
+             py::arg("bias_grad"), "grad *= d, and its column sums to bias_grad; None means 1.");
   module.def("softmax", &probabilities, py::arg("scores"),
              "Rows of scores become rows of probabilities, in place.");
 }

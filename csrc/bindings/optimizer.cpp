@@ -483,7 +483,7 @@ void bind_optimizer(py::module_& module) {
            py::arg("zero_grads") = false)
       .def("checked_grads", &BoundOptimizer::checked_grads, py::arg("grads"))
       .def("readable_grads", &BoundOptimizer::readable_grads, py::arg("grads"),
-           py::arg("takes_rows") = false)
+           py::arg("supports_row_grad") = false)
       .def("check_memory", &BoundOptimizer::check_memory)
       .def("engine", &BoundOptimizer::engine)
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))

@@ -42,16 +42,16 @@ py::list rules() {
       entry["lr"] = rule.defaults.lr;
       entry["weight_decay"] = rule.defaults.weight_decay;
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
-      entry["decays_itself"] = rule.decays_itself;
-      entry["norms"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
+      entry["fused_weight_decay"] = rule.decays_itself;
+      entry["norm_scope"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
       entry["passes"] = passes(rule);
       entry["factored"] = rule.factored != nullptr;
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["mean_state"] = rule.mean_state < rule.state_count ? rule.states[rule.mean_state] : "";
-      entry["averages"] = rule.evaluation[0] != nullptr;
+      entry["has_eval_mode"] = rule.evaluation[0] != nullptr;
       entry["takes_hessian"] = rule.observe[0] != nullptr;
-      entry["takes_rows"] = rule.takes_rows;
+      entry["supports_row_grad"] = rule.takes_rows;
       entry["first_lr"] = rule.first_lr < rule.field_count ? rule.fields[rule.first_lr].name : "";
       entry["gradient_range"] = py::make_tuple(rule.gradient_range.low, rule.gradient_range.high);
       entry["fields"] = field_list(rule.fields, rule.field_count);

@@ -9,7 +9,7 @@ struct Absolute {
   static constexpr const char* doc =
       "The absolute error, whose best constant is the median.\n\n"
       "    l = |z - y|\n\n"
-      "The slope at z = y is 0. Its mean is torch's L1Loss.";
+      "The gradient at z = y is 0. Its mean is torch's L1Loss.";
   static constexpr auto fields = fields_of<Absolute>();
   static constexpr Range targets = any_number;
   static constexpr Link link = Link::identity;

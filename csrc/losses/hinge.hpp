@@ -10,7 +10,7 @@ struct Hinge {
       "The hinge loss of linear support vector machines: what a score lacks to a margin of 1.\n\n"
       "    t = 2 y - 1\n"
       "    l = max(0, 1 - t z)\n\n"
-      "Targets are classes 0 and 1, which t turns to -1 and 1. The slope at t z = 1 is 0.\n\n"
+      "Targets are classes 0 and 1, which t turns to -1 and 1. The gradient at t z = 1 is 0.\n\n"
       "Cortes and Vapnik, Support-Vector Networks, 1995, doi:10.1007/BF00994018.";
   static constexpr auto fields = fields_of<Hinge>();
   static constexpr Range targets = flag;

@@ -12,7 +12,7 @@ struct Quantile {
       "The quantile (pinball) loss: its best constant is a quantile of the targets.\n\n"
       "    l = (1 - quantile) (z - y)    where z > y\n"
       "    l = quantile (y - z)          elsewhere\n\n"
-      "The slope at z = y is 0. Its mean is scikit-learn's mean_pinball_loss.\n\n"
+      "The gradient at z = y is 0. Its mean is scikit-learn's mean_pinball_loss.\n\n"
       "Koenker and Bassett, Regression Quantiles, 1978, doi:10.2307/1913643.";
   static constexpr auto fields = fields_of<Quantile>(
       Field<Quantile>{"quantile", &Quantile::quantile, between_zero_and_one,

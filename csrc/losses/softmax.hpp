@@ -18,7 +18,7 @@ struct Softmax {
       "    l = -sum_k y_k log(p_k)\n\n"
       "Targets are classes, whole numbers from 0, of which y is 1 at one place; or rows of\n"
       "probabilities y. With label smoothing s, y_k becomes (1 - s) y_k + s / classes. It is\n"
-      "torch's CrossEntropyLoss. The curvature is the diagonal of the row's Hessian.\n\n"
+      "torch's CrossEntropyLoss. The `hessian` is the diagonal of the row's Hessian.\n\n"
       "Szegedy et al., Rethinking the Inception Architecture, 2015, arXiv:1512.00567, for label\n"
       "smoothing.";
   static constexpr auto fields = fields_of<Softmax>(

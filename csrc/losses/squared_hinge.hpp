@@ -7,7 +7,7 @@ namespace pyoptim::PYOPTIM_ISA {
 struct SquaredHinge {
   static constexpr const char* name = "squared_hinge";
   static constexpr const char* doc =
-      "The square of the hinge loss, which has a slope everywhere.\n\n"
+      "The square of the hinge loss, which is differentiable everywhere.\n\n"
       "    t = 2 y - 1\n"
       "    l = max(0, 1 - t z)^2\n\n"
       "Targets are classes 0 and 1, which t turns to -1 and 1. It is the default of "

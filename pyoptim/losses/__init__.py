@@ -9,8 +9,8 @@ Examples
 >>> scores = np.array([[2.0, 0.0], [0.0, 1.0]])
 >>> round(po.losses.softmax(scores, np.array([0, 1])), 12)
 0.220094849281
->>> value, slope = po.losses.squared.value_and_slope(scores, np.zeros((2, 2)))
->>> value, slope.tolist()
+>>> value, grad = po.losses.squared.value_and_grad(scores, np.zeros((2, 2)))
+>>> value, grad.tolist()
 (1.25, [[1.0, 0.0], [0.0, 0.5]])
 >>> po.losses.squared(scores, np.zeros((2, 2)), sample_weight=[1, 3])
 0.875

@@ -112,36 +112,36 @@ class Loss:
         """
         return self._mean(as_plain(scores), targets, sample_weight, None, None)
 
-    def value_and_slope(
+    def value_and_grad(
         self,
         scores: npt.ArrayLike,
         targets: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
     ) -> tuple[float, Array]:
-        """Return the mean loss and its slope by every score."""
+        """Return the mean loss and its gradient with respect to the scores."""
         rows = as_plain(scores)
-        slope = np.empty_like(rows)
-        return self._mean(rows, targets, sample_weight, slope, None), slope
+        grad = np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, grad, None), grad
 
-    def value_slope_curvature(
+    def value_grad_hessian(
         self,
         scores: npt.ArrayLike,
         targets: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None = None,
     ) -> tuple[float, Array, Array]:
-        """Return the mean loss, and its first and second derivative by every score.
+        """Return the mean loss, its gradient and its (diagonal) Hessian with respect to the scores.
 
-        They are found in one pass. For the softmax loss the second one is the diagonal of each
+        All three are computed in one pass. For the softmax loss, `hessian` is the diagonal of each
         row's Hessian.
         """
         rows = as_plain(scores)
-        slope, curvature = np.empty_like(rows), np.empty_like(rows)
-        return self._mean(rows, targets, sample_weight, slope, curvature), slope, curvature
+        grad, hessian = np.empty_like(rows), np.empty_like(rows)
+        return self._mean(rows, targets, sample_weight, grad, hessian), grad, hessian
 
-    def value_to_slope(
+    def value_and_grad_in_place(
         self, scores: Array, targets: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> float:
-        """Return the mean loss, and write its slope over the scores, which are C-contiguous."""
+        """Return the mean loss, and overwrite the C-contiguous scores with its gradient."""
         return self._mean(scores, targets, sample_weight, scores, None)
 
     def _mean(
@@ -149,12 +149,12 @@ class Loss:
         scores: Array,
         targets: npt.ArrayLike,
         sample_weight: npt.ArrayLike | None,
-        slope: Array | None,
-        curvature: Array | None,
+        grad: Array | None,
+        hessian: Array | None,
     ) -> float:
         weights = None if sample_weight is None else as_sample_weight(sample_weight)
         fitting = self.as_targets(targets, scores)
-        return _core.mean_loss(self.name, self._values, scores, fitting, weights, slope, curvature)
+        return _core.mean_loss(self.name, self._values, scores, fitting, weights, grad, hessian)
 
     def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
         """Return targets in the type and shape that the loss of these scores takes."""

@@ -58,8 +58,8 @@ class Squared(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Squared()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -74,7 +74,7 @@ class Absolute(Loss):
 
         l = |z - y|
 
-    The slope at z = y is 0. Its mean is torch's L1Loss.
+    The gradient at z = y is 0. Its mean is torch's L1Loss.
 
     Targets are numbers, a finite number.
     See `pyoptim.losses.Loss` for what a loss can do.
@@ -89,8 +89,8 @@ class Absolute(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Absolute()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -128,8 +128,8 @@ class Huber(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Huber()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -150,7 +150,7 @@ class Quantile(Loss):
         l = (1 - quantile) (z - y)    where z > y
         l = quantile (y - z)          elsewhere
 
-    The slope at z = y is 0. Its mean is scikit-learn's mean_pinball_loss.
+    The gradient at z = y is 0. Its mean is scikit-learn's mean_pinball_loss.
 
     Koenker and Bassett, Regression Quantiles, 1978, doi:10.2307/1913643.
 
@@ -172,8 +172,8 @@ class Quantile(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Quantile()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -213,8 +213,8 @@ class EpsilonInsensitive(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.EpsilonInsensitive()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -251,8 +251,8 @@ class Logistic(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Logistic()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -270,7 +270,7 @@ class Softmax(Loss):
 
     Targets are classes, whole numbers from 0, of which y is 1 at one place; or rows of
     probabilities y. With label smoothing s, y_k becomes (1 - s) y_k + s / classes. It is
-    torch's CrossEntropyLoss. The curvature is the diagonal of the row's Hessian.
+    torch's CrossEntropyLoss. The `hessian` is the diagonal of the row's Hessian.
 
     Szegedy et al., Rethinking the Inception Architecture, 2015, arXiv:1512.00567, for label
     smoothing.
@@ -293,8 +293,8 @@ class Softmax(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([[0.5, 2.0], [1.0, -1.0]]), np.array([0, 1])
     >>> loss = po.losses.Softmax()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -340,8 +340,8 @@ class Focal(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Focal()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -367,7 +367,7 @@ class Hinge(Loss):
         t = 2 y - 1
         l = max(0, 1 - t z)
 
-    Targets are classes 0 and 1, which t turns to -1 and 1. The slope at t z = 1 is 0.
+    Targets are classes 0 and 1, which t turns to -1 and 1. The gradient at t z = 1 is 0.
 
     Cortes and Vapnik, Support-Vector Networks, 1995, doi:10.1007/BF00994018.
 
@@ -384,8 +384,8 @@ class Hinge(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Hinge()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -396,7 +396,7 @@ class Hinge(Loss):
 
 
 class SquaredHinge(Loss):
-    """The square of the hinge loss, which has a slope everywhere.
+    """The square of the hinge loss, which is differentiable everywhere.
 
         t = 2 y - 1
         l = max(0, 1 - t z)^2
@@ -417,8 +417,8 @@ class SquaredHinge(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.SquaredHinge()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -454,8 +454,8 @@ class ModifiedHuber(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.ModifiedHuber()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -486,8 +486,8 @@ class Poisson(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Poisson()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -519,8 +519,8 @@ class Gamma(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Gamma()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 
@@ -560,8 +560,8 @@ class Tweedie(Loss):
     >>> import numpy as np, pyoptim as po
     >>> scores, targets = np.array([0.5, 2.0]), np.array([0, 1])
     >>> loss = po.losses.Tweedie()
-    >>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
-    >>> value == loss(scores, targets), slope.shape == scores.shape
+    >>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+    >>> value == loss(scores, targets), grad.shape == scores.shape
     (True, True)
     """
 

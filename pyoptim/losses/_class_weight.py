@@ -128,8 +128,8 @@ def compute_sample_weight(
     array([1., 1., 1., 3.])
     >>> scores = np.zeros((4, 2))
     >>> weights = po.losses.compute_sample_weight("balanced", labels)
-    >>> value, slope = po.losses.softmax.value_and_slope(scores, labels, weights)
-    >>> bool(abs(slope.sum(axis=0)).max() < 1e-15)
+    >>> value, grad = po.losses.softmax.value_and_grad(scores, labels, weights)
+    >>> bool(abs(grad.sum(axis=0)).max() < 1e-15)
     True
     """
     of_class = compute_class_weight(class_weight, targets)

@@ -311,7 +311,7 @@ class EmbeddingMLP(MLP):
             mean = table.is_bag and self.bag == "mean"
             shape = (entries.ids.size, table.width)
             values = self._scratch(table.name, shape, self.dtype)
-            value += _core.bag_slopes(
+            value += _core.bag_grads(
                 shown(table.name),
                 self.params[table.param],
                 mean,

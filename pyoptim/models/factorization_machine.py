@@ -234,13 +234,13 @@ class FactorizationMachine(TableModel):
         sums = self._scratch("sums", (rows, self.rank), self.dtype)
         slope = self._scratch("scores", (rows, 1), self.dtype)
         self._score(entries, sums, slope)
-        value = loss.value_to_slope(slope, y, weights)
+        value = loss.value_and_grad_in_place(slope, y, weights)
 
         features = entries.features
         weight_slopes = self._scratch("weights", features.shape, self.dtype)
         factor_slopes = self._scratch("factors", (features.size, self.rank), self.dtype)
         params, grads = self.params, self.params.grads
-        value += _core.feature_slopes(
+        value += _core.feature_grads(
             *entries,
             params["weights"],
             params["factors"],
@@ -251,7 +251,7 @@ class FactorizationMachine(TableModel):
             weight_slopes,
             factor_slopes,
         )
-        grads["bias"] = _core.slope_sum(slope)
+        grads["bias"] = _core.grad_sum(slope)
         grads["weights"] = RowGrad(features, weight_slopes)
         grads["factors"] = RowGrad(features, factor_slopes)
         return value

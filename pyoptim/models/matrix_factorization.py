@@ -198,11 +198,11 @@ class MatrixFactorization(TableModel):
         slope = self._scratch("scores", (rows, 1), self.dtype)
         mean = float(self.params["mean"])
         _core.pair_scores(pairs, factors, bias, None, mean, slope)
-        value = loss.value_to_slope(slope, y, weights)
+        value = loss.value_and_grad_in_place(slope, y, weights)
 
         factor_slopes = self._scratch("factors", (2, rows, self.rank), self.dtype)
         bias_slopes = self._scratch("bias", (2, rows), self.dtype)
-        value += _core.pair_slopes(
+        value += _core.pair_grads(
             pairs,
             factors,
             bias,
@@ -213,7 +213,7 @@ class MatrixFactorization(TableModel):
             (bias_slopes[0], bias_slopes[1]),
         )
         grads = self.params.grads
-        grads["mean"] = _core.slope_sum(slope)
+        grads["mean"] = _core.grad_sum(slope)
         numbers = self._scratch("numbers", (2, rows), np.int64)
         numbers[...] = pairs.T
         for side, its_rows, its_bias, its_factors, seen in zip(

@@ -32,7 +32,7 @@ class Engine(Protocol):
     def step(self, grads: Any, grad_scale: float) -> StepInfo:
         """Make a step."""
 
-    def readable_grads(self, grads: Any, takes_rows: bool = False) -> list[Any]:
+    def readable_grads(self, grads: Any, supports_row_grad: bool = False) -> list[Any]:
         """Return the gradients of a step as contiguous arrays, None where there is none.
 
         Where they may be of rows, those are RowGrads of such arrays, rows as int64.

@@ -284,7 +284,7 @@ class Optimizer(PenalizedSteps):
         >>> opt = po.Sophia([w], lr=0.1)
         >>> for t in range(30):
         ...     if t % 10 == 0:
-        ...         opt.update_hessian([np.array([2.0, 2.0])])  # the curvature of |w|^2
+        ...         opt.update_hessian([np.array([2.0, 2.0])])  # the Hessian diagonal of |w|^2
         ...     info = opt.step([2 * w])
         >>> bool((abs(w) < [1, 2]).all())
         True
@@ -296,7 +296,7 @@ class Optimizer(PenalizedSteps):
     def eval(self) -> None:
         """Bring the parameters to the points where the model is to be evaluated or saved.
 
-        Only rules that average their points (`Rule.averages`: the schedule-free ones) have others
+        Only rules that average their points (`Rule.has_eval_mode`: the schedule-free ones) have others
         than those of training; for all else nothing changes. `train` brings back the points of
         training, to the bit; before that, no step can be made.
 
@@ -312,7 +312,7 @@ class Optimizer(PenalizedSteps):
         True
         >>> opt.train()
         """
-        if self._rule.averages:
+        if self._rule.has_eval_mode:
             self._go_to_evaluation()
 
     def train(self) -> None:

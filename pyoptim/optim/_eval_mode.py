@@ -10,7 +10,7 @@ from typing import Self
 from pyoptim.optim._guard import Guarded, changes
 
 
-class EvaluationPoints(Guarded, ABC):
+class EvalMode(Guarded, ABC):
     """What brings parameters to points other than those of training, and back."""
 
     @property

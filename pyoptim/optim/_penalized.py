@@ -12,7 +12,7 @@ import numpy as np
 from pyoptim import _core
 from pyoptim._utils.validation import as_number
 from pyoptim.optim._backend import Engine
-from pyoptim.optim._eval_mode import EvaluationPoints
+from pyoptim.optim._eval_mode import EvalMode
 from pyoptim.optim._guard import changes
 from pyoptim.optim._param_groups import row_sparse
 from pyoptim.optim._registry import Rule
@@ -38,7 +38,7 @@ class _Step:
     params: list[list[int]]
 
 
-class PenalizedSteps(EvaluationPoints):
+class PenalizedSteps(EvalMode):
     """The part of an optimizer that applies penalties around each update of its engine."""
 
     _native: Engine
@@ -166,7 +166,7 @@ class PenalizedSteps(EvaluationPoints):
         """Make a step with penalties, or only the rest of one whose gradients have them already."""
         try:
             if self._under_way is None:
-                given = self._native.readable_grads(grads, self._rule.takes_rows)
+                given = self._native.readable_grads(grads, self._rule.supports_row_grad)
                 penalized, grad_scale = self._penalized_gradients(given, grad_scale), 1.0
             else:
                 given, penalized = [], list(grads)
@@ -249,7 +249,7 @@ class PenalizedSteps(EvaluationPoints):
             return info
         acting = list(zip(self._acting, present, strict=True))
         wide = {i: self._widened(i) for i in acted_on}
-        if self._rule.averages:
+        if self._rule.has_eval_mode:
             for each, numbers in acting:
                 for i in numbers:
                     self._project_points(i, wide[i], each.penalty)

@@ -1,4 +1,4 @@
-"""The catalog of optimizers, as the compiled engine lists them."""
+"""Registry of optimizers, read from the compiled engine."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Rule:
         The states of every variant (momentum or not, amsgrad or not ...).
     lr, weight_decay, decoupled_weight_decay
         The defaults of the settings that all optimizers have.
-    decays_itself : bool
+    fused_weight_decay : bool
         Whether decoupled weight decay stands in the rule's formula, in a way of its own.
-    norms : str
+    norm_scope : str
         What the rule measures before it updates: nothing (""), each "array", or "all" parameters.
     copied_state : str
         The state that starts as a copy of the parameters, or "".
@@ -37,11 +37,11 @@ class Rule:
         How many arrays each pass over the parameters reads and writes.
     factored : bool
         Whether states are of the rows and columns of matrices, not of elements alone.
-    averages : bool
+    has_eval_mode : bool
         Whether it is to be evaluated at other points than it is trained at: see `Optimizer.eval`.
     takes_hessian : bool
         Whether it uses estimates of the Hessian's diagonal: see `Optimizer.update_hessian`.
-    takes_rows : bool
+    supports_row_grad : bool
         Whether gradients may be of some rows of a parameter: see `RowGrad`.
     first_lr : str
         The hyper-parameter that is the lr at construction unless it is given, or "".
@@ -61,15 +61,15 @@ class Rule:
     lr: float
     weight_decay: float
     decoupled_weight_decay: bool
-    decays_itself: bool
-    norms: str = ""
+    fused_weight_decay: bool
+    norm_scope: str = ""
     copied_state: str = ""
     mean_state: str = ""
     passes: tuple[tuple[int, int], ...] = ()
     factored: bool = False
-    averages: bool = False
+    has_eval_mode: bool = False
     takes_hessian: bool = False
-    takes_rows: bool = False
+    supports_row_grad: bool = False
     first_lr: str = ""
     gradient_range: tuple[float, float] = (0.0, float(np.finfo(np.float32).max))
 
@@ -105,15 +105,15 @@ def rules() -> tuple[Rule, ...]:
             lr=entry["lr"],
             weight_decay=entry["weight_decay"],
             decoupled_weight_decay=entry["decoupled_weight_decay"],
-            decays_itself=entry["decays_itself"],
-            norms=entry["norms"],
+            fused_weight_decay=entry["fused_weight_decay"],
+            norm_scope=entry["norm_scope"],
             copied_state=entry["copied_state"],
             mean_state=entry["mean_state"],
             passes=entry["passes"],
             factored=entry["factored"],
-            averages=entry["averages"],
+            has_eval_mode=entry["has_eval_mode"],
             takes_hessian=entry["takes_hessian"],
-            takes_rows=entry["takes_rows"],
+            supports_row_grad=entry["supports_row_grad"],
             first_lr=entry["first_lr"],
             gradient_range=entry["gradient_range"],
         )

@@ -23,7 +23,7 @@ class RowGrad:
     A step with it reads and writes these rows and their states only, however large the table is;
     all others stay as they are, to the bit (lazily: there, momenta do not decay either, nor does
     weight decay act). Values of a row that is given several times are added, in the order given.
-    The optimizers that take it say so in `Rule.takes_rows`; it stands where `Optimizer.step` takes
+    The optimizers that take it say so in `Rule.supports_row_grad`; it stands where `Optimizer.step` takes
     an array, and in the `grads` of `Parameters` for those that are row-sparse.
 
     Parameters

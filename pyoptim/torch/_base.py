@@ -15,7 +15,7 @@ from torch.optim import optimizer as torch_optimizer
 
 from pyoptim._core import StepInfo
 from pyoptim.optim._backend import Engine
-from pyoptim.optim._eval_mode import EvaluationPoints
+from pyoptim.optim._eval_mode import EvalMode
 from pyoptim.optim._guard import Guard, changes, reads
 from pyoptim.optim._registry import Rule
 from pyoptim.torch._binding import Binding
@@ -26,7 +26,7 @@ OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
 """Makes an engine of groups and options."""
 
 
-class Optimizer(torch.optim.Optimizer, EvaluationPoints):
+class Optimizer(torch.optim.Optimizer, EvalMode):
     """Base class of the optimizers; make one of its subclasses, such as `pyoptim.torch.AdamW`.
 
     Everything is torch's own but the step: it is one call of pyoptim's engine for all groups. The
@@ -298,7 +298,7 @@ class Optimizer(torch.optim.Optimizer, EvaluationPoints):
 
     def eval(self) -> None:
         """Bring the parameters to the points of evaluation; see `pyoptim.Optimizer.eval`."""
-        if self.rule.averages and not self.evaluating:
+        if self.rule.has_eval_mode and not self.evaluating:
             self._bound().eval()
 
     def train(self) -> None:

@@ -247,7 +247,7 @@ class Binding:
         return place.readable_array(grad)
 
     def _row_grad(self, place: Place, grad: Tensor) -> Any:
-        if not self._rule.takes_rows or place.flat:
+        if not self._rule.supports_row_grad or place.flat:
             raise RuntimeError(
                 f"{self._rule.name} does not support sparse gradients, as that of {place.name}"
             )

@@ -70,7 +70,7 @@ def _averages(optimizer: Optimizer | Wrapper) -> bool:
         if isinstance(optimizer, KeptWeights) and optimizer._has_weights():
             return True
         optimizer = optimizer.optimizer
-    return optimizer._rule.averages and optimizer.steps > 0
+    return optimizer._rule.has_eval_mode and optimizer.steps > 0
 
 
 def _first(batches: Iterable[Rows], count: int) -> Iterator[object]:

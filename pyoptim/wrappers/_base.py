@@ -13,7 +13,7 @@ import numpy as np
 
 from pyoptim import _core
 from pyoptim.optim._base import OPTIONS, Optimizer, ParamGroup
-from pyoptim.optim._eval_mode import EvaluationPoints
+from pyoptim.optim._eval_mode import EvalMode
 from pyoptim.optim._guard import changes, reads
 from pyoptim.optim._param_group import SHARED_SETTINGS
 from pyoptim.optim._param_groups import row_sparse
@@ -44,7 +44,7 @@ def _fixing(init: Callable[..., None]) -> Callable[..., None]:
     return fixing
 
 
-class Wrapper(EvaluationPoints):
+class Wrapper(EvalMode):
     """Base class of all wrappers: on its own it passes everything on.
 
     A subclass says what is special about it: `_moved` is called after every step that moved the
@@ -82,7 +82,7 @@ class Wrapper(EvaluationPoints):
     _gives_gradients: ClassVar[bool] = False
     """Whether what is wrapped gets gradients that the wrapper made."""
 
-    _takes_rows: ClassVar[bool] = False
+    _supports_row_grad: ClassVar[bool] = False
     """Whether it can make them for row-sparse parameters, too."""
 
     _passes_gradients: ClassVar[bool] = True
@@ -162,7 +162,7 @@ class Wrapper(EvaluationPoints):
     def _check_gradients(self) -> None:
         """Raise an error where the optimizer's gradients cannot be replaced by others."""
         by_rows = [name for params in self.unwrapped._groups for name in row_sparse(params)]
-        if by_rows and not self._takes_rows:
+        if by_rows and not self._supports_row_grad:
             raise TypeError(
                 f"{type(self).__name__} works on whole gradients, and {by_rows[0]!r} is row-sparse"
             )
@@ -378,7 +378,7 @@ class Wrapper(EvaluationPoints):
             raise TypeError(f"{type(self).__name__}: expected gradients, got a function")
         if isinstance(grads, Mapping):
             grads = self.unwrapped._in_order(grads)
-        return self.unwrapped._native.readable_grads(grads, self._takes_rows)
+        return self.unwrapped._native.readable_grads(grads, self._supports_row_grad)
 
     def _allocate(self, name: str | None = None, of: Sequence[int] | None = None) -> list[Array]:
         """Return zeroed arrays of the parameters' shapes, of all of them or of those numbered.

@@ -88,7 +88,7 @@ class GradientAccumulation(Wrapper):
 
     _numbers: ClassVar[tuple[str, ...]] = ("count", "total_weight")
     _gives_gradients = True
-    _takes_rows = True
+    _supports_row_grad = True
     _passes_gradients = False
 
     def __init__(self, optimizer: Optimizer | Wrapper, every: SupportsIndex) -> None:

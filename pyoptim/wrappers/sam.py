@@ -90,7 +90,7 @@ class SAM(Wrapper):
 
     takes_closure = True
     _gives_gradients = True  # its own, to what it wraps
-    _takes_rows = True
+    _supports_row_grad = True
     _passes_gradients = False
 
     def __init__(

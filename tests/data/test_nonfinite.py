@@ -307,7 +307,7 @@ def test_labels_and_codes_above_int64_are_not_shown_as_negative(value: int) -> N
     with pytest.raises(ValueError, match=f"^targets: expected labels from 0 to 1, got {shown}"):
         fitted(x, large, model=po.models.Softmax(4, 2))
     with pytest.raises(ValueError, match=f"from 0 to 1, got {shown}"):
-        po.losses.softmax.value_and_slope(np.zeros((ROWS, 2)), large)
+        po.losses.softmax.value_and_grad(np.zeros((ROWS, 2)), large)
     pairs = np.stack([large, large], axis=1)
     of_pairs = po.models.MatrixFactorization(2, 2)
     with pytest.raises(ValueError, match=f"from 0 to 1, got {shown}"):

@@ -69,7 +69,7 @@ def problem(loss: Loss, rows: int, columns: int, dtype: Any) -> tuple[Any, Any]:
 
 
 def derivatives(loss: Loss, z: Any, y: Any, parameters: dict[str, Any]) -> list[Any]:
-    """Value, slope and curvature of one score, by differences of 110 digits."""
+    """Value, grad and hessian of one score, by differences of 110 digits."""
 
     def value(at: Any) -> Any:
         return OF_SCORES[loss.name](at, y, **parameters)
@@ -112,10 +112,10 @@ def test_values_and_derivatives_are_as_exact_as_scores_and_targets(loss: Loss, d
     targets = {"sign": [0, 1], "logistic": [0, 1, 0.25]}.get(loss.link, [0, 1, 3.5])
     for y in targets:
         for score in z:
-            value, slope, curvature = loss.value_slope_curvature(np.array([score]), [y])
+            value, grad, hessian = loss.value_grad_hessian(np.array([score]), [y])
             if y == score or abs(abs(score) - 1) < 1e-3:
                 continue  # a kink
-            check_exact(loss, score, y, [value, float(slope[0]), float(curvature[0])], dtype)
+            check_exact(loss, score, y, [value, float(grad[0]), float(hessian[0])], dtype)
 
 
 @pytest.mark.usefixtures("digits")
@@ -136,7 +136,7 @@ def test_softmax_and_its_derivatives(smoothing: float, dtype: Any, instruction_s
             for as_labels in (True, False):
                 y = np.eye(5)[label] if as_labels else rng.dirichlet(np.ones(5)).astype(dtype)
                 targets = np.array([label]) if as_labels else y.reshape(1, -1)
-                got = loss.value_slope_curvature(z.reshape(1, -1), targets)
+                got = loss.value_grad_hessian(z.reshape(1, -1), targets)
                 zs, ys = [mp.mpf(float(each)) for each in z], [mp.mpf(float(each)) for each in y]
                 wanted = softmax(zs, ys, mp.mpf(smoothing))
                 size = float(max(z) - min(z)) if smoothing or not as_labels else 0
@@ -147,10 +147,10 @@ def test_softmax_and_its_derivatives(smoothing: float, dtype: Any, instruction_s
                 q = np.array([float(each / mp.fsum(powers)) for each in others])
                 smooth = (1 - smoothing) * y + smoothing / 5
                 total = float(smooth.sum())
-                slope = (total - smooth) * p - smooth * q
+                grad = (total - smooth) * p - smooth * q
                 if as_labels and smoothing == 0:
-                    np.testing.assert_allclose(got[1][0], slope, rtol=60 * eps, atol=1e-37)
-                np.testing.assert_allclose(got[1][0], slope, rtol=60 * eps, atol=4 * eps)
+                    np.testing.assert_allclose(got[1][0], grad, rtol=60 * eps, atol=1e-37)
+                np.testing.assert_allclose(got[1][0], grad, rtol=60 * eps, atol=4 * eps)
                 np.testing.assert_allclose(got[2][0], total * p * q, rtol=60 * eps, atol=1e-37)
 
 
@@ -162,18 +162,18 @@ def test_plain_arithmetic_has_the_bits_of_numpy(
     assert set(PLAIN) <= set(NAMES)
     for rows, columns in SHAPES:
         scores, targets = problem(loss, rows, columns, dtype)
-        values, slopes, curvatures = PLAIN[loss.name](scores, targets, **loss.parameters)
+        values, grads, hessians = PLAIN[loss.name](scores, targets, **loss.parameters)
         weights = np.random.default_rng(0).integers(0, 4, rows) / 4 + 0.25
-        value, slope, curvature = loss.value_slope_curvature(scores, targets)
+        value, grad, hessian = loss.value_grad_hessian(scores, targets)
         assert value == sum_in_blocks(values.astype(float), columns) / values.size
         scale = dtype(1 / values.size)
-        assert np.array_equal(slope, scale * slopes)
-        assert np.array_equal(curvature, scale * curvatures)
-        value, slope = loss.value_and_slope(scores, targets, weights)
+        assert np.array_equal(grad, scale * grads)
+        assert np.array_equal(hessian, scale * hessians)
+        value, grad = loss.value_and_grad(scores, targets, weights)
         per_score = np.repeat(weights, columns).reshape(rows, columns)
         total = weights.sum() * columns  # quarters: exact in any order
         assert value == sum_in_blocks(per_score * values.astype(float), columns) / total
-        assert np.array_equal(slope, (per_score * (1 / total)).astype(dtype) * slopes)
+        assert np.array_equal(grad, (per_score * (1 / total)).astype(dtype) * grads)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -194,8 +194,8 @@ def test_same_bits_on_every_instruction_set_and_thread_count(loss: Loss, dtype: 
                 parts = []
                 for scores, targets, weights in given:
                     for chosen in (None, weights):
-                        three = loss.value_slope_curvature(scores, targets, chosen)
-                        two = loss.value_and_slope(scores, targets, chosen)
+                        three = loss.value_grad_hessian(scores, targets, chosen)
+                        two = loss.value_and_grad(scores, targets, chosen)
                         assert three[0] == two[0] == loss(scores, targets, chosen)
                         assert np.array_equal(three[1], two[1])
                         parts += [np.float64(three[0]).tobytes(), *map(bytes, three[1:])]
@@ -213,9 +213,9 @@ def test_weights(loss: Loss, dtype: Any) -> None:
         if loss.labels and columns == 1:
             continue
         scores, targets = problem(loss, rows, columns, dtype)
-        plain = loss.value_slope_curvature(scores, targets)
+        plain = loss.value_grad_hessian(scores, targets)
         for ones in (np.ones(rows), np.full(rows, True), np.ones(rows, np.uint8)):
-            found = loss.value_slope_curvature(scores, targets, ones)
+            found = loss.value_grad_hessian(scores, targets, ones)
             assert found[0] == plain[0]
             assert all(map(np.array_equal, found[1:], plain[1:]))
         # Whole weights are repetitions, and 0 is absence, whatever stands there.
@@ -225,24 +225,24 @@ def test_weights(loss: Loss, dtype: Any) -> None:
         marred[times == 0] = np.nan
         bad = targets.copy()
         bad[times == 0] = -7
-        value, slope, curvature = loss.value_slope_curvature(marred, bad, times.astype(np.int8))
-        again = loss.value_slope_curvature(
+        value, grad, hessian = loss.value_grad_hessian(marred, bad, times.astype(np.int8))
+        again = loss.value_grad_hessian(
             np.repeat(scores, times, axis=0), np.repeat(targets, times, axis=0)
         )
         rtol = 1e-6 if dtype == np.float32 else 1e-12
         assert value == pytest.approx(again[0], rel=rtol)
         last = np.cumsum(times) - 1
-        for got, other in zip((slope, curvature), again[1:], strict=True):
+        for got, other in zip((grad, hessian), again[1:], strict=True):
             assert not got[times == 0].any()
             shown = times > 0
             expected = other[last[shown]] * times[shown, None]
             near = rtol * float(np.abs(expected).max())  # what is left of differences
             np.testing.assert_allclose(got[shown], expected, rtol=2 * rtol, atol=near)
-        value, slope, curvature = loss.value_slope_curvature(marred, bad, np.zeros(rows))
+        value, grad, hessian = loss.value_grad_hessian(marred, bad, np.zeros(rows))
         assert value == 0
-        assert not slope.any()
-        assert not curvature.any()
-        tiny = loss.value_and_slope(scores, targets, np.full(rows, 1e-200))
+        assert not grad.any()
+        assert not hessian.any()
+        tiny = loss.value_and_grad(scores, targets, np.full(rows, 1e-200))
         assert tiny[0] == pytest.approx(plain[0], rel=1e-12)
         near = rtol * float(np.abs(plain[1]).max())
         np.testing.assert_allclose(tiny[1], plain[1], rtol=2 * rtol, atol=near)
@@ -253,20 +253,20 @@ def test_targets_of_any_type_and_layout(loss: Loss) -> None:
     scores, targets = problem(loss, 12, 3, np.float64)
     if loss.name in ANY_NUMBER or loss.link == "exponential":
         targets = np.abs(targets).round()
-    expected = loss.value_and_slope(scores, targets)
+    expected = loss.value_and_grad(scores, targets)
     others: list[Any] = [targets.astype(np.int8), targets.astype(np.uint64), targets.tolist()]
     if set(np.unique(targets)) <= {0, 1}:
         others.append(targets.astype(bool))
     if not loss.labels:
         others += [targets.astype(np.float16), np.asfortranarray(targets)]
-        column = loss.value_and_slope(scores[:, :1], targets[:, :1])
-        flat = loss.value_and_slope(scores[:, :1], targets[:, 0])
-        bare = loss.value_and_slope(scores[:, 0], targets[:, 0])
+        column = loss.value_and_grad(scores[:, :1], targets[:, :1])
+        flat = loss.value_and_grad(scores[:, :1], targets[:, 0])
+        bare = loss.value_and_grad(scores[:, 0], targets[:, 0])
         assert column[0] == flat[0] == bare[0]
         assert np.array_equal(column[1], flat[1])
         assert np.array_equal(column[1][:, 0], bare[1])
     for other in others:
-        found = loss.value_and_slope(scores, other)
+        found = loss.value_and_grad(scores, other)
         assert found[0] == expected[0]
         assert np.array_equal(found[1], expected[1])
     assert loss(np.asfortranarray(scores), targets) == expected[0]
@@ -274,7 +274,7 @@ def test_targets_of_any_type_and_layout(loss: Loss) -> None:
     read_only.flags.writeable = False
     assert loss(read_only, targets) == expected[0]
     in_place = scores.copy()
-    assert loss.value_to_slope(in_place, targets) == expected[0]
+    assert loss.value_and_grad_in_place(in_place, targets) == expected[0]
     assert np.array_equal(in_place, expected[1])
 
 
@@ -283,31 +283,31 @@ def test_targets_of_any_type_and_layout(loss: Loss) -> None:
 def test_nan_is_not_hidden(loss: Loss, dtype: Any, instruction_set: str) -> None:
     scores, targets = problem(loss, 40, 3, dtype)
     scores[17, 1] = np.nan
-    value, slope, _ = loss.value_slope_curvature(scores, targets)
+    value, grad, _ = loss.value_grad_hessian(scores, targets)
     assert np.isnan(value)
-    assert np.isnan(slope[17]).any()
-    assert np.isfinite(np.delete(slope, 17, axis=0)).all()
+    assert np.isnan(grad[17]).any()
+    assert np.isfinite(np.delete(grad, 17, axis=0)).all()
 
 
 def test_infinity_is_not_hidden(instruction_set: str) -> None:
     scores = np.array([[0.0, np.inf], [0.0, 1.0]])
-    value, slope = po.losses.softmax.value_and_slope(scores, np.array([0, 0]))
+    value, grad = po.losses.softmax.value_and_grad(scores, np.array([0, 0]))
     assert not np.isfinite(value)
-    assert not np.isfinite(slope[0]).all()
-    assert np.isfinite(slope[1]).all()
+    assert not np.isfinite(grad[0]).all()
+    assert np.isfinite(grad[1]).all()
     assert not np.isfinite(po.losses.squared(scores, np.zeros((2, 2))))
 
 
 def test_classes_alone() -> None:
     """One class only: of the scores, and of the targets."""
-    value, slope, curvature = po.losses.softmax.value_slope_curvature(np.ones((3, 1)), [0, 0, 0])
+    value, grad, hessian = po.losses.softmax.value_grad_hessian(np.ones((3, 1)), [0, 0, 0])
     assert value == 0
-    assert not slope.any()
-    assert not curvature.any()
+    assert not grad.any()
+    assert not hessian.any()
     for loss in (po.losses.logistic, po.losses.hinge, po.losses.focal):
-        value, slope = loss.value_and_slope(np.zeros(5), np.ones(5))
+        value, grad = loss.value_and_grad(np.zeros(5), np.ones(5))
         assert value > 0
-        assert (slope < 0).all()
+        assert (grad < 0).all()
 
 
 def test_class_weights() -> None:
@@ -412,7 +412,7 @@ def test_nothing_is_written_where_targets_are_wrong() -> None:
     targets = np.ones(300_000)
     targets[-1] = -1
     with pytest.raises(ValueError, match="at row 299999"):
-        po.losses.poisson.value_to_slope(scores, targets)
+        po.losses.poisson.value_and_grad_in_place(scores, targets)
     assert not scores.any()
 
 
@@ -443,9 +443,9 @@ def test_scikit_learn_and_torch_have_the_same_losses(name: str) -> None:
         return
     value = of_torch[name]()
     value.backward()
-    found, slope = loss.value_and_slope(scores, targets)
+    found, grad = loss.value_and_grad(scores, targets)
     assert found == pytest.approx(value.item(), rel=1e-12)
-    np.testing.assert_allclose(slope, z.grad, rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(grad, z.grad, rtol=1e-10, atol=1e-14)
 
 
 def check_scikit_learn(loss: Loss, scores: Any, targets: Any) -> None:

@@ -25,7 +25,7 @@ AVERAGES: dict[str, Callable[[Any], Any]] = {
     **{
         rule.name: lambda params, rule=rule: getattr(po, rule.name)(params, lr=0.05)
         for rule in po.rules()
-        if rule.averages
+        if rule.has_eval_mode
     },
 }
 

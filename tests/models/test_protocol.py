@@ -58,9 +58,9 @@ class Complete(Poisson):
         self, x: Array, y: Array, loss: Any, sample_weight: Any = None
     ) -> float:
         self.calls += 1
-        value, slope = loss.value_and_slope(self.scores(x), y.reshape(-1, 1), sample_weight)
-        self.params.grads["w"][...] = x.T @ slope[:, 0]
-        self.params.grads["b"][...] = slope.sum()
+        value, grad = loss.value_and_grad(self.scores(x), y.reshape(-1, 1), sample_weight)
+        self.params.grads["w"][...] = x.T @ grad[:, 0]
+        self.params.grads["b"][...] = grad.sum()
         return float(value)
 
     def state_dict(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from pyoptim import _core
 SIZE = 1500  # more than a block of updates, and no multiple of one of scales
 VARIANTS = [case for case in ALL_VARIANTS if not case.rule.factored]  # those have no extras
 all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
-ELEMENTWISE = [case for case in VARIANTS if not case.rule.norms]
+ELEMENTWISE = [case for case in VARIANTS if not case.rule.norm_scope]
 NARROW = ("float32", "bfloat16")
 
 # Every way to do something around an update, by itself.
@@ -52,7 +52,7 @@ def dtype_for(name: str) -> str:
 
 
 def fits(case: Case, name: str) -> bool:
-    return not (case.rule.norms and EXTRAS[name].get("modifier") == "cautious")
+    return not (case.rule.norm_scope and EXTRAS[name].get("modifier") == "cautious")
 
 
 def grads_of(t: int, dtype: str, size: int = SIZE) -> Array:
@@ -233,7 +233,7 @@ def test_master_weights(case: Case, name: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @all_variants
 def test_modifiers(case: Case, dtype: str, maximize: bool, modifier: str) -> None:
-    if case.rule.norms and modifier == "cautious":
+    if case.rule.norm_scope and modifier == "cautious":
         return
     param = some_numbers(1, SIZE, dtype).copy()
     settings = {"lr": 0.1, "maximize": maximize, "weight_decay": 0.0}
@@ -395,7 +395,7 @@ def test_states_of_another_format_are_refused() -> None:
 
 @pytest.mark.parametrize("state_dtype", FORMATS)
 @pytest.mark.parametrize(
-    "rule", [rule for rule in po.rules() if rule.averages], ids=lambda rule: rule.name
+    "rule", [rule for rule in po.rules() if rule.has_eval_mode], ids=lambda rule: rule.name
 )
 def test_evaluation_leaves_states_in_fewer_bits_alone(rule: po.Rule, state_dtype: Any) -> None:
     case = next(case for case in VARIANTS if case.rule is rule)

@@ -203,7 +203,7 @@ def test_what_an_optimizer_keeps_satisfies_the_penalty(options: dict[str, Any], 
         )
 
 
-AVERAGING = [rule.name for rule in po.rules() if rule.averages]
+AVERAGING = [rule.name for rule in po.rules() if rule.has_eval_mode]
 
 
 @pytest.mark.parametrize("rule", AVERAGING)

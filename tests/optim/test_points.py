@@ -13,7 +13,7 @@ from test_state import through_pickle
 
 import pyoptim as po
 
-AVERAGING = [rule.name for rule in po.rules() if rule.averages]
+AVERAGING = [rule.name for rule in po.rules() if rule.has_eval_mode]
 OBSERVING = [rule.name for rule in po.rules() if rule.takes_hessian]
 averaging = pytest.mark.parametrize("name", AVERAGING)
 
@@ -32,7 +32,7 @@ def test_training_goes_on_as_if_there_had_been_no_evaluation(case: Case, dtype: 
     param, optimizer = trained(case, dtype)
     other, straight = trained(case, dtype)
     optimizer.eval()
-    assert same_bits(param, other) != case.rule.averages
+    assert same_bits(param, other) != case.rule.has_eval_mode
     optimizer.eval()
     optimizer.train()
     optimizer.train()
@@ -101,7 +101,7 @@ def test_copies_made_at_the_points_of_evaluation(
         param_copy, twin = param, cloned(optimizer)
     else:
         param_copy, twin = cloned((param, optimizer))
-    assert twin.evaluating == optimizer.evaluating == case.rule.averages
+    assert twin.evaluating == optimizer.evaluating == case.rule.has_eval_mode
     assert same_bits(param, there)
     assert same_bits(param_copy, there)
     ends = []
@@ -110,7 +110,7 @@ def test_copies_made_at_the_points_of_evaluation(
         its_param[:3] = 7  # for rules that have no other points
         each.step([some_numbers(5, 70, dtype)])
         ends.append(its_param.copy())
-    if case.rule.averages or cloned is not copy.copy:
+    if case.rule.has_eval_mode or cloned is not copy.copy:
         assert same_bits(*ends)
 
 

@@ -181,7 +181,7 @@ def test_agrees_over_50_steps(index: int) -> None:
         assert (abs(mine - expected) <= TOLERANCE.get(rule, 1e-12) * size).all(), t
     assert moved > 40 * SIZE
     optimizer.eval()
-    if optimizer._rule.averages:
+    if optimizer._rule.has_eval_mode:
         peer.eval()
         assert abs(mine - before).max() > 1e-3
         np.testing.assert_allclose(mine, theirs.detach().numpy(), rtol=1e-12, atol=1e-12)

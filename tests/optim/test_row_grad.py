@@ -30,7 +30,7 @@ from test_state import contents
 import pyoptim as po
 from pyoptim import _core
 
-CASES = [case for case in VARIANTS + MOVED if case.rule.takes_rows]
+CASES = [case for case in VARIANTS + MOVED if case.rule.supports_row_grad]
 all_cases = pytest.mark.parametrize("case", CASES, ids=str)
 one_of_each = pytest.mark.parametrize(
     "case", list({case.rule.name: case for case in reversed(CASES)}.values()), ids=str

@@ -14,8 +14,8 @@ from test_state import contents
 import pyoptim as po
 from pyoptim.optim import matrix
 
-TAKERS = ", ".join(rule.name for rule in po.rules() if rule.takes_rows)
-NOT_TAKEN = [case for case in VARIANTS if not case.rule.takes_rows]
+TAKERS = ", ".join(rule.name for rule in po.rules() if rule.supports_row_grad)
+NOT_TAKEN = [case for case in VARIANTS if not case.rule.supports_row_grad]
 
 
 def ones(*shape: int, dtype: Any = np.float32) -> np.ndarray:

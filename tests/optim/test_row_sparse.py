@@ -15,8 +15,8 @@ from test_row_grad import CASES, Case, some_rows
 import pyoptim as po
 from pyoptim.optim import matrix
 
-TAKERS = [rule for rule in po.rules() if rule.takes_rows]
-OTHERS = [rule.name for rule in po.rules() if not rule.takes_rows]
+TAKERS = [rule for rule in po.rules() if rule.supports_row_grad]
+OTHERS = [rule.name for rule in po.rules() if not rule.supports_row_grad]
 
 
 def make_params(*row_sparse: str, dtype: str = "float32") -> po.Parameters:

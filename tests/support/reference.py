@@ -41,7 +41,7 @@ class Reference:
         self.F: type[Any] = np.float64 if param.dtype == np.float64 else np.float32
         self.formula = FORMULAS[rule]
         info = next(info for info in po.rules() if info.name == rule)
-        self.decays_itself, self.copied_state = info.decays_itself, info.copied_state
+        self.fused_weight_decay, self.copied_state = info.fused_weight_decay, info.copied_state
         shared = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
         self.shared = {name: settings[name] for name in shared}
         self.hyper = {name: settings[name] for name in settings if name not in (*shared, "params")}
@@ -66,7 +66,7 @@ class Reference:
         if self.t == 1 and self.copied_state in self.state:
             self.state[self.copied_state] = p
         g = smaller(F(bound), larger(F(-bound), grad.astype(F) * F(scale)))
-        if self.shared["decoupled_weight_decay"] and self.decays_itself:
+        if self.shared["decoupled_weight_decay"] and self.fused_weight_decay:
             at = replace(at, weight_decay=decay)
         elif self.shared["decoupled_weight_decay"]:
             p = p * F(1 - at.lr * decay)

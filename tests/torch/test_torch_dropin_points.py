@@ -15,7 +15,7 @@ RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 
 
 def test_points_of_evaluation() -> None:
-    for cls in (cls for cls in RULES if cls.rule.averages):
+    for cls in (cls for cls in RULES if cls.rule.has_eval_mode):
         p = torch.nn.Parameter(torch.ones(3))
         optimizer = cls([p], lr=0.1)
         for _ in range(3):
@@ -58,7 +58,7 @@ def group_refused(model: Any, optimizer: Any) -> None:
     assert len(optimizer.param_groups) == 1
 
 
-AVERAGING = [cls for cls in RULES if cls.rule.averages]
+AVERAGING = [cls for cls in RULES if cls.rule.has_eval_mode]
 averaging = pytest.mark.parametrize("cls", AVERAGING, ids=lambda cls: cls.__name__)
 
 

@@ -51,8 +51,8 @@ Examples
 >>> import numpy as np, pyoptim as po
 >>> scores, targets = np.array({scores}), np.array([0, 1])
 >>> loss = po.losses.{cls}()
->>> value, slope, curvature = loss.value_slope_curvature(scores, targets)
->>> value == loss(scores, targets), slope.shape == scores.shape
+>>> value, grad, hessian = loss.value_grad_hessian(scores, targets)
+>>> value == loss(scores, targets), grad.shape == scores.shape
 (True, True)
 """
 

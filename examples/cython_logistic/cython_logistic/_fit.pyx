@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The fit loop: loss slopes by hand, steps by pyoptim, all of it without the GIL."""
+"""The fit loop: loss gradients by hand, steps by pyoptim, all of it without the GIL."""
 
 from libc.math cimport exp, fabs
 
@@ -9,7 +9,7 @@ from pyoptim.cython_optim cimport Stepper
 
 
 cdef void residuals(double[::1] scores, Py_ssize_t label) noexcept nogil:
-    """Scores become probabilities, less 1 for the true class: the slopes of a row's loss."""
+    """Scores become probabilities, less 1 for the true class: the gradients of a row's loss."""
     cdef Py_ssize_t k, classes = scores.shape[0]
     cdef double largest = scores[0], total = 0
     if classes == 1:  # the score of the second of two classes
@@ -31,15 +31,15 @@ def fit(
     const Py_ssize_t[::1] labels,
     const double[:, ::1] coef,
     const double[::1] intercept,
-    double[:, ::1] coef_slope,
-    double[::1] intercept_slope,
+    double[:, ::1] coef_grad,
+    double[::1] intercept_grad,
     double C,
     int max_iter,
     double tol,
 ):
-    """Step until no slope of the mean loss is above tol; return the steps made.
+    """Step until no gradient of the mean loss is above tol; return the steps made.
 
-    coef and intercept are what the stepper updates, the slopes are the gradients that it reads.
+    coef and intercept are what the stepper updates, coef_grad and intercept_grad are the gradients that it reads.
     """
     cdef Py_ssize_t i, j, k, rows = x.shape[0], features = x.shape[1], classes = coef.shape[0]
     cdef double[::1] scores = np.empty(classes)
@@ -48,9 +48,9 @@ def fit(
     with nogil:
         for iteration in range(max_iter):
             for k in range(classes):
-                intercept_slope[k] = 0
+                intercept_grad[k] = 0
                 for j in range(features):
-                    coef_slope[k, j] = coef[k, j] / (C * rows)
+                    coef_grad[k, j] = coef[k, j] / (C * rows)
             for i in range(rows):
                 for k in range(classes):
                     scores[k] = intercept[k]
@@ -58,14 +58,14 @@ def fit(
                         scores[k] += coef[k, j] * x[i, j]
                 residuals(scores, labels[i])
                 for k in range(classes):
-                    intercept_slope[k] += scores[k] / rows
+                    intercept_grad[k] += scores[k] / rows
                     for j in range(features):
-                        coef_slope[k, j] += scores[k] * x[i, j] / rows
+                        coef_grad[k, j] += scores[k] * x[i, j] / rows
             largest = 0
             for k in range(classes):
-                largest = max(largest, fabs(intercept_slope[k]))
+                largest = max(largest, fabs(intercept_grad[k]))
                 for j in range(features):
-                    largest = max(largest, fabs(coef_slope[k, j]))
+                    largest = max(largest, fabs(coef_grad[k, j]))
             if largest <= tol:
                 break
             stepper.step()

@@ -29,7 +29,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):
     max_iter : int
         The steps made, if `tol` is not reached before.
     tol : float
-        The fit ends when no slope of the mean loss is larger.
+        The fit ends when no gradient of the mean loss is larger.
 
     Attributes
     ----------

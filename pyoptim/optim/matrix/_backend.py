@@ -283,9 +283,11 @@ class MatrixEngine:
     def engine(self) -> Any:
         raise TypeError(f"{self._rule.name} cannot be stepped by compiled code: call its step()")
 
-    def readable_grads(self, grads: Any, takes_rows: bool = False) -> list[Any]:
+    def readable_grads(self, grads: Any, supports_row_grad: bool = False) -> list[Any]:
         given = self._given(grads)
-        return self._intake.readable_grads([None] * len(given) + given, takes_rows)[len(given) :]
+        return self._intake.readable_grads([None] * len(given) + given, supports_row_grad)[
+            len(given) :
+        ]
 
     def get(self, group: int, name: str) -> Any:
         if name in _ADAMW_NAMES:
@@ -467,7 +469,7 @@ class MatrixEngine:
         return given
 
     def _refuse_rows(self, name: str) -> NoReturn:
-        takers = ", ".join(rule.name for rule in rules() if rule.takes_rows)
+        takers = ", ".join(rule.name for rule in rules() if rule.supports_row_grad)
         raise TypeError(f"gradient of {name}: {self._rule.name} takes no RowGrad; {takers} do")
 
     def _clip_factor(self, norm: float | None) -> float:
@@ -491,7 +493,7 @@ class MatrixEngine:
         decay = settings["weight_decay"]
         if decay != 0 and not settings["decoupled_weight_decay"]:
             g += np.multiply(p, decay, out=work("decay", *p.shape))
-        elif decay != 0 and not self._rule.decays_itself:
+        elif decay != 0 and not self._rule.fused_weight_decay:
             p *= 1 - settings["lr"] * decay
         self._rule.update(p, g, matrix.state, settings, matrix.steps, work)
         if not wide:

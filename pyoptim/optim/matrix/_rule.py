@@ -108,7 +108,7 @@ class MatrixRule(ABC):
         Those of its own; all rules have a rate, weight decay and maximize.
     lr, weight_decay : float
         Their defaults.
-    decays_itself : bool
+    fused_weight_decay : bool
         Whether `update` does decoupled weight decay; otherwise it is done before.
     gradient_range : (float, float)
         Magnitudes of gradients at which a step in float32 follows one in float64; larger ones are
@@ -119,7 +119,7 @@ class MatrixRule(ABC):
     settings: ClassVar[tuple[Setting, ...]]
     lr: ClassVar[float]
     weight_decay: ClassVar[float] = 0.0
-    decays_itself: ClassVar[bool] = False
+    fused_weight_decay: ClassVar[bool] = False
     gradient_range: ClassVar[tuple[float, float]] = ANY_GRADIENT
 
     @abstractmethod
@@ -149,6 +149,6 @@ class MatrixRule(ABC):
             lr=self.lr,
             weight_decay=self.weight_decay,
             decoupled_weight_decay=True,
-            decays_itself=self.decays_itself,
+            fused_weight_decay=self.fused_weight_decay,
             gradient_range=self.gradient_range,
         )

@@ -40,7 +40,7 @@ class SOAP(MatrixRule):
     name = "SOAP"
     lr = 3e-3
     weight_decay = 0.01
-    decays_itself = True
+    fused_weight_decay = True
     gradient_range = PRODUCTS
     settings = (
         Setting("beta1", 0.95, FRACTION, "Decay of the mean of gradients."),

@@ -69,7 +69,7 @@ def test_equals_reference(rule: MatrixRule, settings: dict[str, Any], dtype: str
         for t in range(1, 14):
             grad = well_conditioned(10 + t, shape, dtype)
             optimizer.step([grad])
-            if not rule.decays_itself:
+            if not rule.fused_weight_decay:
                 expected = expected * (1 - hyper["lr"] * hyper["weight_decay"])
             expected = MATRIX_FORMULAS[rule.name](
                 expected, grad.astype(np.float64), state, t, hyper
