@@ -294,11 +294,11 @@ class Optimizer(PenalizedSteps):
         self._native.update_hessian(estimates)
 
     def eval(self) -> None:
-        """Bring the parameters to the points where the model is to be evaluated or saved.
+        """Switch the parameters to the weights with which the model is evaluated or saved.
 
-        Only rules that average their points (`Rule.has_eval_mode`: the schedule-free ones) have others
-        than those of training; for all else nothing changes. `train` brings back the points of
-        training, to the bit; before that, no step can be made.
+        Only schedule-free rules (`Rule.has_eval_mode`) evaluate averaged weights. For all other
+        rules nothing changes. `train` restores the training weights bit by bit; until then the
+        optimizer cannot make a step.
 
         Examples
         --------

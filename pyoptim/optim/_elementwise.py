@@ -103,7 +103,7 @@ class SGD(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -236,7 +236,7 @@ class SignSGD(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -366,7 +366,7 @@ class Signum(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -500,7 +500,7 @@ class Lion(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -638,7 +638,7 @@ class Adagrad(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -781,7 +781,7 @@ class RMSprop(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -923,7 +923,7 @@ class Adadelta(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1066,7 +1066,7 @@ class Adam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1208,7 +1208,7 @@ class AdamW(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1350,7 +1350,7 @@ class AMSGrad(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1491,7 +1491,7 @@ class Adamax(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1635,7 +1635,7 @@ class NAdam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1781,7 +1781,7 @@ class RAdam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -1925,7 +1925,7 @@ class Rprop(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2068,7 +2068,7 @@ class ASGD(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2211,7 +2211,7 @@ class AdaBelief(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2357,7 +2357,7 @@ class Yogi(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2508,7 +2508,7 @@ class Adan(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2662,7 +2662,7 @@ class AdEMAMix(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2812,7 +2812,7 @@ class ADOPT(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -2954,7 +2954,7 @@ class LaProp(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3100,7 +3100,7 @@ class QHAdam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3258,7 +3258,7 @@ class AdaBound(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3406,7 +3406,7 @@ class DiffGrad(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3548,7 +3548,7 @@ class PAdam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3686,7 +3686,7 @@ class Tiger(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3825,7 +3825,7 @@ class FTML(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -3967,7 +3967,7 @@ class MADGRAD(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4109,7 +4109,7 @@ class FTRL(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4252,7 +4252,7 @@ class ScheduleFreeSGD(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4400,7 +4400,7 @@ class ScheduleFreeAdamW(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4553,7 +4553,7 @@ class Sophia(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4700,7 +4700,7 @@ class LAMB(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4845,7 +4845,7 @@ class LARS(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -4989,7 +4989,7 @@ class NovoGrad(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -5132,7 +5132,7 @@ class StableAdamW(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -5283,7 +5283,7 @@ class Prodigy(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -5433,7 +5433,7 @@ class DAdaptAdam(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
@@ -5577,7 +5577,7 @@ class DoG(Optimizer):
         add up over steps instead of being lost. Depends on seed, step and element only. False
         rounds to nearest, which is a little faster, and biased where a state changes slowly.
     seed : int, from 0 to 2^64 - 1
-        Of the random rounding.
+        Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
         Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
         step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,

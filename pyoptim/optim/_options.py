@@ -102,7 +102,7 @@ FUSED_OPTIONS = (
         "int",
         "int, from 0 to 2^64 - 1",
         0,
-        "Of the random rounding.",
+        "Seed of the stochastic rounding.",
     ),
     Option(
         "ema_decay",

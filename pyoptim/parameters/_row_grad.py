@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class RowGrad:
     """A gradient that is 0 but for some rows of a parameter, as embedding tables have it.
 
-    A step with it reads and writes these rows and their states only, however large the table is;
-    all others stay as they are, to the bit (lazily: there, momenta do not decay either, nor does
-    weight decay act). Values of a row that is given several times are added, in the order given.
-    The optimizers that take it say so in `Rule.supports_row_grad`; it stands where `Optimizer.step` takes
-    an array, and in the `grads` of `Parameters` for those that are row-sparse.
+    A step reads and writes only these rows and their states, however large the table is. All other
+    rows stay bit-identical: their momentum does not decay, and no weight decay is applied to them.
+    Values of duplicate rows are summed in the order given. `Rule.supports_row_grad` shows whether
+    an optimizer accepts a RowGrad. Pass it to `Optimizer.step` in place of an array, or assign it
+    in the `grads` of `Parameters` for row-sparse parameters.
 
     Parameters
     ----------
