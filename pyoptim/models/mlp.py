@@ -35,44 +35,44 @@ class MLP(DenseModel):
         The number of inputs, of units of each hidden layer, and of outputs (classes, for
         "softmax"); at least two numbers.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"}
-        Of the hidden layers. leaky_relu has the slope 0.01 below 0; gelu is the tanh form of
-        Hendrycks and Gimpel, arXiv:1606.08415, who have silu, too.
+        Activation of the hidden layers. The gradient of leaky_relu is 0.01 below 0. gelu is the
+        tanh approximation of Hendrycks and Gimpel, arXiv:1606.08415, which also describes silu.
     norm : {"layer", "batch"}, optional
         Normalise each row of a hidden layer, or each unit over the batch, before the activation,
         with a gain for each unit. The bias comes after it. Batch norm keeps running means and
         variances, ``model.buffers``, which `scores` uses; samples' weights do not change them,
         but that rows of weight 0 do not count.
     dropout : float in [0, 1)
-        The probability with which `loss_and_grad` sets each output of a hidden layer to 0, the
-        others being divided by 1 - dropout (Srivastava et al., 2014). What is dropped depends on
-        the seed and the number of the call, ``model.draws``, alone.
+        Probability that `loss_and_grad` sets an output of a hidden layer to 0. The other outputs
+        are divided by 1 - dropout (Srivastava et al., 2014). The choice depends only on the seed
+        and on the number of draws so far, ``model.draws``.
     residual : bool
         Add the input of a hidden layer to its output where both have the same size. Of n layers
         of this kind each starts at 1/n: its weights, or with a norm its gains, are divided by n;
         the bias of sigmoid starts where that is 1/(2 n).
     loss : str or Loss
-        The name of one of `pyoptim.losses`, as "softmax" for classes numbered from 0, "logistic"
-        for one output and classes 0 and 1, "squared" or "huber" for values; or a loss.
+        A loss or the name of one in `pyoptim.losses`: for example "softmax" for classes numbered
+        from 0, "logistic" for one output and classes 0 and 1, "squared" or "huber" for regression.
     dtype : {"float32", "float64", "bfloat16"}
-        Of the parameters. With "bfloat16" that is of the weights; biases, gains, and all that is
-        computed are float32. Give the optimizer ``master_weights="float32"`` then: small changes
-        are lost otherwise.
+        Dtype of the parameters. With "bfloat16" only the weights are bfloat16; biases, gains and
+        all computations are float32. Then give the optimizer ``master_weights="float32"``, because
+        small updates are lost otherwise.
     seed : int, from 0 to 2^64 - 1
-        Of dropout, and of the initial weights: normal with variance 2 / inputs for relu,
-        leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else 2 / (inputs + outputs)
-        (Glorot and Bengio, 2010). Biases are 0, gains 1.
+        Seed for dropout and for the initial weights. These are normal with variance 2 / inputs for
+        relu, leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else with variance
+        2 / (inputs + outputs) (Glorot and Bengio, 2010). Biases start at 0 and gains at 1.
 
     Attributes
     ----------
     buffers : dict of str to array
         The running statistics of batch norm.
     draws : int
-        How often a layer's dropout was drawn.
+        The number of random draws of dropout so far, one for each layer and batch.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is none of these.
+        If an argument is out of range or has the wrong type.
 
     Examples
     --------
