@@ -11,6 +11,7 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
+from cases import over
 from formulas.losses import OF_SCORES, PLAIN, softmax, sum_in_blocks
 
 import pyoptim as po
@@ -102,7 +103,7 @@ def check_exact(loss: Loss, score: Any, target: float, got: list[float], dtype: 
 
 
 @pytest.mark.usefixtures("digits")
-@pytest.mark.parametrize("dtype", DTYPES)
+@over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", BY_SCORE, ids=repr)
 def test_values_and_derivatives_are_as_exact_as_scores_and_targets(loss: Loss, dtype: Any) -> None:
     """Near, and so far out that differences cancel and powers overflow."""
@@ -120,7 +121,7 @@ def test_values_and_derivatives_are_as_exact_as_scores_and_targets(loss: Loss, d
 
 @pytest.mark.usefixtures("digits")
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+@over("smoothing", [0.0, 0.1, 1.0])
 def test_softmax_and_its_derivatives(smoothing: float, dtype: Any, instruction_set: str) -> None:
     loss = po.losses.Softmax(smoothing)
     eps = float(np.finfo(dtype).eps)
@@ -154,7 +155,7 @@ def test_softmax_and_its_derivatives(smoothing: float, dtype: Any, instruction_s
                 np.testing.assert_allclose(got[2][0], total * p * q, rtol=60 * eps, atol=1e-37)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", [x for x in LOSSES if x.name in PLAIN], ids=repr)
 def test_plain_arithmetic_has_the_bits_of_numpy(
     loss: Loss, dtype: Any, instruction_set: str
@@ -176,7 +177,7 @@ def test_plain_arithmetic_has_the_bits_of_numpy(
         assert np.array_equal(grad, (per_score * (1 / total)).astype(dtype) * grads)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_same_bits_on_every_instruction_set_and_thread_count(loss: Loss, dtype: Any) -> None:
     results = set()
@@ -206,7 +207,7 @@ def test_same_bits_on_every_instruction_set_and_thread_count(loss: Loss, dtype: 
     assert len(results) == 1
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_weights(loss: Loss, dtype: Any) -> None:
     for rows, columns in [(40, 1), (300, 33), (3, 9000)]:
@@ -278,7 +279,7 @@ def test_targets_of_any_type_and_layout(loss: Loss) -> None:
     assert np.array_equal(in_place, expected[1])
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_nan_is_not_hidden(loss: Loss, dtype: Any, instruction_set: str) -> None:
     scores, targets = problem(loss, 40, 3, dtype)

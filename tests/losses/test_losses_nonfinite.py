@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import over
 from test_losses import DTYPES, LOSSES, instruction_set
 
 import pyoptim as po
@@ -14,9 +15,9 @@ from pyoptim.losses import Loss
 __all__ = ["instruction_set"]
 
 
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("weighted", [False, True])
+@over("bad", [np.inf, -np.inf, np.nan])
+@over("dtype", DTYPES)
+@over("weighted", [False, True])
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_scores_that_are_not_finite_have_the_limit_or_slopes_of_nan(
     loss: Loss, weighted: bool, dtype: Any, bad: float, instruction_set: str
@@ -52,7 +53,7 @@ def test_scores_that_are_not_finite_have_the_limit_or_slopes_of_nan(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ["logistic", "focal", "hinge", "squared_hinge", "modified_huber"])
+@over("name", ["logistic", "focal", "hinge", "squared_hinge", "modified_huber"])
 def test_a_score_that_is_infinitely_right_costs_nothing(name: str, dtype: Any) -> None:
     loss = po.losses.get(name)
     scores, targets = np.array([np.inf, -np.inf], dtype), np.array([1, 0], dtype)

@@ -10,10 +10,12 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import over
 from reference import (
     DTYPES,
     Array,
     Case,
+    each_rule,
     references,
     same_bits,
     some_numbers,
@@ -26,7 +28,7 @@ from pyoptim import _core
 
 SIZE = 1500  # more than a block of updates, and no multiple of one of scales
 VARIANTS = [case for case in ALL_VARIANTS if not case.rule.factored]  # those have no extras
-all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
+all_variants = each_rule(VARIANTS)
 ELEMENTWISE = [case for case in VARIANTS if not case.rule.norm_scope]
 NARROW = ("float32", "bfloat16")
 
@@ -44,7 +46,7 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "grams": {"modifier": "grams"},
     "many": {"state_dtype": "float8", "ema_decay": 0.7, "modifier": "grams", "clip_norm": 0.5},
 }
-all_extras = pytest.mark.parametrize("name", EXTRAS)
+all_extras = over("name", EXTRAS)
 
 
 def dtype_for(name: str) -> str:
@@ -59,10 +61,10 @@ def grads_of(t: int, dtype: str, size: int = SIZE) -> Array:
     return some_numbers(10 + t, size, dtype, zeros=True)
 
 
-@pytest.mark.parametrize("stochastic", [False, True])
-@pytest.mark.parametrize("state_dtype", FORMATS)
-@pytest.mark.parametrize("dtype", NARROW)
-@pytest.mark.parametrize("case", ELEMENTWISE, ids=str)
+@over("stochastic", [False, True])
+@over("state_dtype", FORMATS)
+@over("dtype", NARROW)
+@each_rule(ELEMENTWISE)
 def test_states_in_fewer_bits(case: Case, dtype: str, state_dtype: str, stochastic: bool) -> None:
     """Decoded before a step of the reference, and encoded after it."""
     params = [some_numbers(1, size, dtype).copy() for size in (SIZE, 40)]
@@ -144,7 +146,7 @@ def test_nan_with_all_its_bits_stays_nan_in_bfloat16(instruction_sets: list[str]
 
 
 @all_extras
-@pytest.mark.parametrize("rule", ["AdamW", "SGD", "LAMB"])
+@over("rule", ["AdamW", "SGD", "LAMB"])
 def test_thread_counts_agree(rule: str, name: str) -> None:
     case = next(case for case in VARIANTS if case.rule.name == rule)
     if fits(case, name):
@@ -206,7 +208,7 @@ def test_bfloat16_copy(case: Case) -> None:
     assert same_bits(copied, param.astype(ml_dtypes.bfloat16))
 
 
-@pytest.mark.parametrize("name", ["master", "split"])
+@over("name", ["master", "split"])
 @all_variants
 def test_master_weights(case: Case, name: str) -> None:
     """They are what float32 parameters with the same gradients become."""
@@ -228,8 +230,8 @@ def test_master_weights(case: Case, name: str) -> None:
             assert same_bits((high | state["low_half"]).view(np.float32), wide[i])
 
 
-@pytest.mark.parametrize("modifier", ["cautious", "grams"])
-@pytest.mark.parametrize("maximize", [False, True])
+@over("modifier", ["cautious", "grams"])
+@over("maximize", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @all_variants
 def test_modifiers(case: Case, dtype: str, maximize: bool, modifier: str) -> None:

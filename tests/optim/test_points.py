@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import over
 from reference import Array, Case, all_dtypes, all_variants, same_bits, some_numbers
 from test_state import through_pickle
 
@@ -73,7 +74,7 @@ def test_evaluations_may_be_nested(kind: str) -> None:
 
 
 @averaging
-@pytest.mark.parametrize("size", [70, 100_000])
+@over("size", [70, 100_000])
 @all_dtypes
 def test_the_evaluation_point_is_the_average(name: str, dtype: str, size: int) -> None:
     """x = (y - (1 - beta) z) / beta, in the order of the kernel."""
@@ -87,7 +88,7 @@ def test_the_evaluation_point_is_the_average(name: str, dtype: str, size: int) -
     assert abs(wanted - y).max() > 1e-3
 
 
-@pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy, copy.copy])
+@over("cloned", [through_pickle, copy.deepcopy, copy.copy])
 @all_dtypes
 @all_variants
 def test_copies_made_at_the_points_of_evaluation(

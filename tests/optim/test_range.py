@@ -13,6 +13,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import over
 from reference import Array, Case, all_variants
 
 import pyoptim as po
@@ -111,7 +112,7 @@ def numbers(rule: po.Rule) -> list[str]:
     return ["lr", "weight_decay", *own]
 
 
-@pytest.mark.parametrize("value", [1e-30, 1e-37, 1e-39, 1e-45, 1e-60])
+@over("value", [1e-30, 1e-37, 1e-39, 1e-45, 1e-60])
 @all_rules
 def test_small_settings_make_no_nan(rule: po.Rule, value: float) -> None:
     """On gradients of 0, too: wherever float64 gives a number, float32 does."""
@@ -126,7 +127,7 @@ def test_small_settings_make_no_nan(rule: po.Rule, value: float) -> None:
                 assert np.isfinite(narrow), (name, grads[0, 0])
 
 
-@pytest.mark.parametrize("value", [3e38, 1e39, 1e60, 1e300])
+@over("value", [3e38, 1e39, 1e60, 1e300])
 @all_rules
 def test_large_settings_make_no_nan(rule: po.Rule, value: float) -> None:
     """Or are refused by their name, in float32."""
@@ -192,8 +193,8 @@ def test_scales_that_float32_cannot_hold(scale: float, value: float) -> None:
     assert np.allclose(param, -(grad.astype(np.float64) * scale), rtol=1e-6, atol=0)
 
 
-@pytest.mark.parametrize("shape", [(4, 18), (18, 4), (6, 6)])
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3, 1e7, 1e12, 1e16])
+@over("shape", [(4, 18), (18, 4), (6, 6)])
+@over("scale", [1e-3, 1.0, 1e3, 1e7, 1e12, 1e16])
 def test_the_first_step_of_shampoo_has_the_length_of_an_orthogonal_one(
     shape: tuple[int, int], scale: float
 ) -> None:

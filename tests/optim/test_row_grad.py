@@ -20,6 +20,7 @@ from reference import (
     all_dtypes,
     assert_same_state,
     clip_factor,
+    each_rule,
     norm,
     same_bits,
     some_numbers,
@@ -31,7 +32,7 @@ import pyoptim as po
 from pyoptim import _core
 
 CASES = [case for case in VARIANTS + MOVED if case.rule.supports_row_grad]
-all_cases = pytest.mark.parametrize("case", CASES, ids=str)
+all_cases = each_rule(CASES)
 one_of_each = pytest.mark.parametrize(
     "case", list({case.rule.name: case for case in reversed(CASES)}.values()), ids=str
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pyoptim.cython_optim import Stepper
-from reference import VARIANTS, same_bits, some_numbers
+from reference import VARIANTS, each_rule, same_bits, some_numbers
 from test_state import contents
 
 import pyoptim as po
@@ -107,7 +107,7 @@ def test_one_row_gradient_is_for_one_parameter() -> None:
         po.SGD([ones(4, 3), ones(2)]).step(some_rows_grad())
 
 
-@pytest.mark.parametrize("case", NOT_TAKEN, ids=str)
+@each_rule(NOT_TAKEN)
 def test_other_rules_refuse(case: Any) -> None:
     table = ones(4, 3)
     optimizer = case.make([table])

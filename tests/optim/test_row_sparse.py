@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pyoptim.cython_optim import Stepper
-from reference import all_dtypes, same_bits, some_numbers
+from reference import all_dtypes, each_rule, same_bits, some_numbers
 from test_row_grad import CASES, Case, some_rows
 
 import pyoptim as po
@@ -111,7 +111,7 @@ def test_errors_name_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.3}, {"skip_nonfinite": True}], ids=str)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@each_rule(CASES)
 def test_a_step_without_arguments_is_that_with_them(case: Case, options: dict[str, Any]) -> None:
     bound, given = make_params("users", "items"), make_params("users", "items")
     opts = [case.make(params, lr=0.1, **options) for params in (bound, given)]

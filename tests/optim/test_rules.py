@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import over
 from reference import (
     DTYPES,
     FORMULAS,
@@ -21,6 +22,7 @@ from reference import (
     all_variants,
     assert_same_state,
     clip_factor,
+    each_rule,
     gradients,
     norm,
     references,
@@ -121,7 +123,7 @@ def test_lists_are_complete() -> None:
             assert any({"step", *states} <= names for names in reached), (rule.name, states)
 
 
-@pytest.mark.parametrize("mix", MIXES)
+@over("mix", MIXES)
 @all_dtypes
 @all_variants
 def test_equals_reference(case: Case, dtype: str, mix: str) -> None:
@@ -129,7 +131,7 @@ def test_equals_reference(case: Case, dtype: str, mix: str) -> None:
 
 
 @all_dtypes
-@pytest.mark.parametrize("case", MOVED, ids=str)
+@each_rule(MOVED)
 def test_equals_reference_with_other_settings(case: Case, dtype: str) -> None:
     check_against_reference(case, dtype, *MIXES["plain"])
 
@@ -255,7 +257,7 @@ def in_parameters(flat: Array) -> po.Parameters:
 
 
 @all_dtypes
-@pytest.mark.parametrize("case", VARIANTS + MOVED, ids=str)
+@each_rule(VARIANTS + MOVED)
 def test_instruction_sets_agree(case: Case, dtype: str, instruction_sets: list[str]) -> None:
     runs = []
     for name in instruction_sets:
@@ -284,7 +286,7 @@ def test_thread_counts_agree(case: Case, dtype: str, threads: Sequence[int]) -> 
 @pytest.mark.parametrize(
     ("dtype", "size"), [*((dtype, 3000) for dtype in DTYPES), ("float32", _core.serial_below + 99)]
 )
-@pytest.mark.parametrize("case", [case for case in VARIANTS if not case.rule.norm_scope], ids=str)
+@each_rule([case for case in VARIANTS if not case.rule.norm_scope])
 def test_splits_agree(case: Case, dtype: str, size: int) -> None:
     splits = (whole, in_three, in_odd_sizes, in_odd_sizes_apart, in_parameters)
     assert_equal_runs(

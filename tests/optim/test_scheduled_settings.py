@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import VARIANTS, Case, same_bits, some_numbers
+from cases import over
+from reference import VARIANTS, Case, each_rule, same_bits, some_numbers
 
 import pyoptim as po
 from pyoptim import schedules as s
@@ -66,8 +67,8 @@ def minimized(case: Case, lr: Callable[[int], float], steps: int = 500) -> float
     return float(np.abs(param).max())
 
 
-@pytest.mark.parametrize("start", [0.0, 1e-12, 1e-6])
-@pytest.mark.parametrize("case", VARIANTS, ids=str)
+@over("start", [0.0, 1e-12, 1e-6])
+@each_rule(VARIANTS)
 def test_a_warm_up_costs_its_steps_and_no_more(case: Case, start: float) -> None:
     """Nothing depends on the rate of the first step after that."""
     rate = case.rule.lr

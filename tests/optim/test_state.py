@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import over
 from reference import (
     VARIANTS,
     Array,
@@ -83,7 +84,7 @@ def test_none_leaves_its_tensor_alone(case: Case, dtype: str) -> None:
                 assert_same_state(optimizer, str(i), wanted)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@over("bad", [np.nan, np.inf, -np.inf])
 @all_dtypes
 @all_variants
 def test_skipped_step_changes_nothing(case: Case, dtype: str, bad: float) -> None:
@@ -159,7 +160,7 @@ def through_pickle(value: Any) -> Any:
     return pickle.loads(pickle.dumps(value))
 
 
-@pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy])
+@over("cloned", [through_pickle, copy.deepcopy])
 @all_variants
 def test_pickle_and_deepcopy(case: Case, cloned: Callable[[Any], Any]) -> None:
     """The copy goes on as the original does, with options and schedule, and apart from it."""
@@ -192,7 +193,7 @@ def test_copies_save_the_rate_of_a_schedule(cloned: Callable[[Any], Any]) -> Non
     assert contents(cloned(optimizer)) == contents(optimizer)
 
 
-@pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy])
+@over("cloned", [through_pickle, copy.deepcopy])
 @all_variants
 def test_pickle_and_deepcopy_of_parameters(case: Case, cloned: Callable[[Any], Any]) -> None:
     params = po.Parameters({"w": some_numbers(1, 6, "float32").reshape(2, 3), "b": np.float32(1)})

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import over
 
 import pyoptim as po
 from pyoptim import schedules as s
@@ -169,7 +170,7 @@ def test_counts_are_checked(schedule: Any, name: str) -> None:
             replace(schedule, **{name: bad})
 
 
-@pytest.mark.parametrize("kind", [np.float64, np.longdouble, np.array])
+@over("kind", [np.float64, np.longdouble, np.array])
 @pytest.mark.parametrize(("schedule", "name"), arguments(float))
 def test_numbers_may_be_those_of_numpy(schedule: Any, name: str, kind: Any) -> None:
     again = replace(schedule, **{name: kind(getattr(schedule, name))})
@@ -177,7 +178,7 @@ def test_numbers_may_be_those_of_numpy(schedule: Any, name: str, kind: Any) -> N
     assert type(getattr(again, name)) is float
 
 
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint16, np.array])
+@over("kind", [np.int64, np.int32, np.uint16, np.array])
 @pytest.mark.parametrize(("schedule", "name"), arguments(int))
 def test_counts_may_be_those_of_numpy(schedule: Any, name: str, kind: Any) -> None:
     again = replace(schedule, **{name: kind(getattr(schedule, name))})
@@ -196,7 +197,7 @@ def test_numbers_of_32_bits_and_sequences_may_be_those_of_numpy() -> None:
 
 
 @all_schedules
-@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.array])
+@over("kind", [np.int64, np.int32, np.uint8, np.array])
 def test_steps_may_be_numbers_of_numpy(schedule: Any, kind: Any) -> None:
     for step in (0, 1, 2, 7, 30, 255):
         value = schedule(kind(step))
@@ -335,8 +336,8 @@ def test_multiplicative_calls_its_function_once_a_step() -> None:
     assert schedule(1) == 0.5
 
 
-@pytest.mark.parametrize("three_phase", [False, True])
-@pytest.mark.parametrize("pct_start", [0.0, 0.05, 0.1, 0.3, 0.5])
+@over("three_phase", [False, True])
+@over("pct_start", [0.0, 0.05, 0.1, 0.3, 0.5])
 @pytest.mark.parametrize("steps", [1, 2, 3, 10, 57])
 def test_one_cycle_of_any_length(steps: int, pct_start: float, three_phase: bool) -> None:
     """Where a phase takes no step at all, too."""

@@ -6,16 +6,18 @@ that tests run over, made from the list of rules.
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, wraps
 from itertools import combinations
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import over
 from formulas import FORMULAS, Measuring
 from formulas.common import Array, State, Step, larger, positive, smaller
 
@@ -230,7 +232,29 @@ def _moved(rule: po.Rule) -> Iterator[Case]:
 
 VARIANTS = [case for rule in po.rules() for case in _variants(rule)]
 MOVED = [case for rule in po.rules() for case in _moved(rule)]
-all_variants = pytest.mark.parametrize("case", VARIANTS, ids=str)
+
+
+def each_rule(cases: Sequence[Case]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make one item of a test for each rule, which runs all cases of the rule."""
+    rules = dict.fromkeys(case.rule.name for case in cases)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @pytest.mark.parametrize("rule_of_cases", rules)
+        @wraps(test)
+        def run(rule_of_cases: str, **arguments: Any) -> None:
+            own = [case for case in cases if case.rule.name == rule_of_cases]
+            over("case", own)(test)(**arguments)
+
+        signature = inspect.signature(test)
+        rest = [p for p in signature.parameters.values() if p.name != "case"]
+        first = inspect.Parameter("rule_of_cases", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        run.__signature__ = signature.replace(parameters=[first, *rest])  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+all_variants = each_rule(VARIANTS)
 all_dtypes = pytest.mark.parametrize("dtype", DTYPES)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from reference import DTYPES, VARIANTS, Array, Case, same_bits, some_numbers
+from reference import DTYPES, VARIANTS, Array, Case, each_rule, same_bits, some_numbers
 
 import pyoptim as po
 
@@ -76,7 +76,7 @@ CASES = [case for case in VARIANTS if has_peer(case.rule)] + [
     for rule in po.rules()
     for settings in SETTINGS.get(rule.name, [])
 ]
-all_cases = pytest.mark.parametrize("case", CASES, ids=str)
+all_cases = each_rule(CASES)
 
 
 @pytest.fixture(autouse=True)
@@ -235,7 +235,7 @@ def bits(tensor: Any) -> Array:
 
 @pytest.mark.parametrize("as_parameter", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("case", VARIANTS, ids=str)
+@each_rule(VARIANTS)
 def test_tensors_are_updated_in_place(case: Case, dtype: str, as_parameter: bool) -> None:
     shapes = [(5, 7), (), (3,)]
     arrays = [np.resize(some_numbers(1, 60, dtype), shape) for shape in shapes]

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cases import over
 
 torch = pytest.importorskip("torch")
 import pyoptim as po  # noqa: E402
@@ -62,7 +63,7 @@ def by_pyoptim(cls: Any, theirs: list[Any], options: dict[str, Any]) -> tuple[An
     return getattr(po, cls.__name__)(arrays, **settings, **options), arrays
 
 
-@pytest.mark.parametrize("options", [*EVERY, *ELEMENTWISE, *OF_BFLOAT16], ids=str)
+@over("options", [*EVERY, *ELEMENTWISE, *OF_BFLOAT16], ids=str)
 @all_rules
 def test_steps_are_those_of_pyoptim(cls: Any, options: dict[str, Any]) -> None:
     if not takes(cls, options):
@@ -199,7 +200,7 @@ def test_states_that_torch_cannot_have_are_refused() -> None:
     assert all(torch.equal(optimizer.state[given[0]][k], v) for k, v in before.items())
 
 
-@pytest.mark.parametrize(
+@over(
     ("options", "dtype"),
     [
         ({"master_weights": "float32"}, torch.float32),
