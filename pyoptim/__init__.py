@@ -8,12 +8,11 @@
 >>> bool(abs(w).max() < 1e-2)
 True
 
-`pyoptim.rules()` lists the optimizers (Muon, Shampoo and SOAP, which take matrices as wholes, are
-beside them), `pyoptim.schedules` has learning rates that change and `pyoptim.plot_schedule` draws
-them, `pyoptim.wrappers` average weights, accumulate gradients and more around any optimizer,
-`pyoptim.models` and `pyoptim.train` train with `pyoptim.losses` and `pyoptim.penalties`,
-`pyoptim.checkpoint` saves what was trained,
-`pyoptim.show_config()` tells what it runs on.
+`pyoptim.rules()` lists the elementwise optimizers. Muon, Shampoo and SOAP update whole matrices.
+`pyoptim.schedules` has learning-rate schedules, and `pyoptim.plot_schedule` draws them.
+`pyoptim.wrappers` add averaged weights, gradient accumulation and more to any optimizer.
+`pyoptim.models` and `pyoptim.train` train models with `pyoptim.losses` and `pyoptim.penalties`.
+`pyoptim.checkpoint` saves and resumes runs. `pyoptim.show_config()` describes the installation.
 """
 
 from importlib import import_module

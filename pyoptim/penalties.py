@@ -7,10 +7,10 @@ element, a threshold of ``lr * l1`` leads to the minimum of another problem: at 
 balance l1 with the rule's step, not with the gradient.
 
 `Optimizer.penalize` is right for all optimizers, with and without wrappers, and is what `Trainer`
-does. Within each step it calls `before_step` and `after_step` around the update. The first adds the
-penalty's smallest subgradient to the gradients, so that the rule steps down the penalised loss. The
-second sets weights to 0 that the step took through 0. With plain SGD this is the proximal step, but
-for weights that would leap over 0: they stop there once.
+does. Within each step it calls `before_step` before and `after_step` after the update. The first
+adds the penalty's smallest subgradient to the gradients, so that the rule steps down the penalised
+loss. The second sets weights to 0 that the step took through 0. With plain SGD this is the
+proximal step, except for weights that would leap over 0: they stop there once.
 Sources: Andrew and Gao, Scalable Training of L1-Regularized Log-Linear Models, 2007,
 doi:10.1145/1273496.1273501 (the orthant); Tsuruoka, Tsujii and Ananiadou, Stochastic Gradient
 Descent Training for L1-Regularized Log-Linear Models with Cumulative Penalty, 2009.
@@ -51,7 +51,7 @@ def _listed(arrays: Arrays) -> list[Array]:
 
 
 class Penalty(ABC):
-    """What is asked of parameters beside a small loss.
+    """A term on parameters that is added to the loss, or a constraint on them.
 
     Parameters are given as an array, a list or a mapping of arrays: float32, float64 or bfloat16,
     C-contiguous and writable.
@@ -90,7 +90,7 @@ class Penalty(ABC):
         return hash((type(self), *self._settings().items()))
 
     def _settings(self) -> dict[str, Any]:
-        """Return what the penalty is told to do, by the names of its attributes."""
+        """Return the constructor's arguments by name."""
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
 

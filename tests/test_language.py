@@ -17,7 +17,21 @@ PAGES = [
 ]
 
 # Folders and files of pyoptim whose docstrings and messages are checked.
-CHECKED = ["__main__.py", "config.py", "errors.py", "plots.py", "tabular"]
+CHECKED = [
+    "__init__.py",
+    "__main__.py",
+    "config.py",
+    "errors.py",
+    "losses",
+    "optim",
+    "parameters",
+    "penalties.py",
+    "plots.py",
+    "schedules",
+    "tabular",
+    "torch",
+    "wrappers",
+]
 
 TERMS = {
     r"slopes?": "gradient",

@@ -23,7 +23,7 @@ struct Softmax {
       "smoothing.";
   static constexpr auto fields = fields_of<Softmax>(
       Field<Softmax>{"label_smoothing", &Softmax::label_smoothing, closed_fraction,
-                     "The share of each target that is spread over all classes."});
+                     "Fraction of each target that is spread over all classes."});
   static constexpr Range targets = closed_fraction;
   static constexpr Link link = Link::softmax;
 

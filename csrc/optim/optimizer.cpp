@@ -377,8 +377,7 @@ void Optimizer::plan(const void* const* grads, double scale) {
 
 StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (evaluating())
-    throw std::runtime_error(
-        "the parameters are at their evaluation points; call train() before the next step");
+    throw std::runtime_error("the optimizer is in eval mode; call train() before the next step");
   if (!std::isfinite(grad_scale))
     throw std::invalid_argument("grad_scale must be finite, got " + text(grad_scale));
   check_counts(grads);

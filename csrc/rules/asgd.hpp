@@ -11,9 +11,8 @@ struct ASGD {
 
   static constexpr const char* name = "ASGD";
   static constexpr const char* doc =
-      "Averaged stochastic gradient descent: the running mean of the parameters from step t0 on "
-      "is\n"
-      "kept as state `ax`.\n\n"
+      "Averaged stochastic gradient descent. The state `ax` is the running average of the\n"
+      "parameters from step t0 on.\n\n"
       "    p = p (1 - lambd eta) - eta g\n"
       "    ax = ax + mu (p - ax)\n"
       "    then eta = lr / (1 + lambd lr t)^alpha,  mu = 1 / max(1, t - t0)\n\n"

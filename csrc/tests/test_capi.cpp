@@ -256,7 +256,7 @@ TEST_CASE("at points of evaluation there is no step") {
   const std::vector<float> before = f.w;
   REQUIRE(pyoptim_eval(f.opt) == PYOPTIM_OK);
   CHECK(f.w != before);
-  check_failed(f.step(), PYOPTIM_ERROR_STATE, "evaluation points");
+  check_failed(f.step(), PYOPTIM_ERROR_STATE, "eval mode");
   REQUIRE(pyoptim_train(f.opt) == PYOPTIM_OK);
   CHECK(f.w == before);
   CHECK(f.step() == PYOPTIM_OK);

@@ -1,6 +1,6 @@
 """The one way in which pyoptim writes files: whole, durable, and over nothing that is not its own.
 
-A file is written under a temporary name beside its place, brought to disk, and renamed. At every
+A file is written under a temporary name in the same folder, synced to disk, and renamed. At every
 moment its place has the old file or the new one.
 """
 

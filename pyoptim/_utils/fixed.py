@@ -1,4 +1,4 @@
-"""Sequences and mappings that tell what to do in place of changing them."""
+"""Sequences and mappings that raise an error with advice if they are changed."""
 
 from __future__ import annotations
 

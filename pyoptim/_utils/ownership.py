@@ -71,7 +71,7 @@ def check_replaceable(
 def check_not_input(
     path: str | PathLike[str], inputs: Iterable[str | PathLike[str]], what: str
 ) -> None:
-    """Check that a path is none of the files that are read, by this or another name.
+    """Check that a path is not one of the input files, under this or another name.
 
     Symbolic and hard links to a file are names of it.
 

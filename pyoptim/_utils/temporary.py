@@ -1,4 +1,4 @@
-"""Names of temporary files and directories, which tell whether their owner is still running.
+"""Names of temporary files and directories, which show whether their owner is still running.
 
 A name holds the machine, its boot, the process namespace, and the process with the time at which it
 started. So a process removes what interrupted ones left, and never what a running one still needs.

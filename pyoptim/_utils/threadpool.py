@@ -1,4 +1,4 @@
-"""How many threads NumPy's matrix products get, while something else is trained than our networks.
+"""The number of threads of NumPy's matrix multiplications while other models are trained.
 
 Those multiply matrices natively.
 """
@@ -55,7 +55,7 @@ def _one_thread() -> AbstractContextManager[None]:
 
 
 def product_threads(multiplications: int) -> AbstractContextManager[None]:
-    """Return a context for a loop in which small matrix products stay on one thread.
+    """Return a context for a loop in which small matrix multiplications stay on one thread.
 
     The threads of a BLAS wait for each other by spinning: where the processors have other work,
     that of our own threads for example, small products on several threads take up to a hundred

@@ -160,7 +160,7 @@ class Quantile(Loss):
     Parameters
     ----------
     quantile : float, in (0, 1), by default 0.5
-        The share of targets that are to lie below the scores.
+        Fraction of the targets that lie below the scores.
 
     Raises
     ------
@@ -184,7 +184,7 @@ class Quantile(Loss):
 
     @property
     def quantile(self) -> float:
-        """The share of targets that are to lie below the scores."""
+        """Fraction of the targets that lie below the scores."""
         return self.parameters["quantile"]
 
 
@@ -281,7 +281,7 @@ class Softmax(Loss):
     Parameters
     ----------
     label_smoothing : float, in [0, 1], by default 0.0
-        The share of each target that is spread over all classes.
+        Fraction of each target that is spread over all classes.
 
     Raises
     ------
@@ -305,7 +305,7 @@ class Softmax(Loss):
 
     @property
     def label_smoothing(self) -> float:
-        """The share of each target that is spread over all classes."""
+        """Fraction of each target that is spread over all classes."""
         return self.parameters["label_smoothing"]
 
 

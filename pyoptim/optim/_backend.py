@@ -10,7 +10,7 @@ from pyoptim.parameters._types import Array
 
 
 class Engine(Protocol):
-    """The compiled engine's face; rules that are not elementwise have one in Python.
+    """The interface of the compiled engine; matrix rules implement it in Python.
 
     Groups and parameters are numbered; a group's settings are (name, value).
     """
@@ -27,7 +27,7 @@ class Engine(Protocol):
 
     @property
     def evaluating(self) -> bool:
-        """Whether the parameters are at their evaluation points."""
+        """Whether the engine is in eval mode."""
 
     def step(self, grads: Any, grad_scale: float) -> StepInfo:
         """Make a step."""
@@ -42,7 +42,7 @@ class Engine(Protocol):
         """Take in estimates of the Hessian's diagonal."""
 
     def set_evaluating(self, evaluating: bool) -> None:
-        """Go to the evaluation points, or back."""
+        """Switch to eval mode, or back to train mode."""
 
     def get(self, group: int, name: str) -> Any:
         """Return a setting."""

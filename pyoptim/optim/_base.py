@@ -316,12 +316,12 @@ class Optimizer(PenalizedSteps):
             self._go_to_evaluation()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`."""
+        """Switch back to train mode after `eval`."""
         self._native.set_evaluating(False)
 
     @reads
     def state_dict(self) -> StateDict:
-        """Return all that a later optimizer needs to go on, as a plain dict of copies.
+        """Return everything that another optimizer needs to resume, as a plain dict of copies.
 
         Keys are ``rule``, ``step``, ``groups.0.lr`` ..., and ``params.NAME.exp_avg`` ... with the
         state names of torch.optim; values are arrays and numbers (the rule's name is a string).
@@ -333,9 +333,7 @@ class Optimizer(PenalizedSteps):
             Between `eval` and `train`: parameters saved along with it would not be those it is of.
         """
         if self._native.evaluating:
-            raise RuntimeError(
-                "the parameters are at their evaluation points; call train() before state_dict()"
-            )
+            raise RuntimeError("the optimizer is in eval mode; call train() before state_dict()")
         steps, states = self._native.snapshot()
         state: StateDict = {"rule": self.rule, "step": steps}
         for index, group in enumerate(self.param_groups):
@@ -377,7 +375,7 @@ class Optimizer(PenalizedSteps):
     @reads
     def __getstate__(self) -> dict[str, Any]:
         if self.evaluating:
-            # What a copy goes on from are the points of training; it is to be where this one is.
+            # A copy holds the parameters of train mode; it has to be in the mode of this one.
             with self._kept_in_place():
                 self.train()
                 try:

@@ -105,9 +105,10 @@ class SGD(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -238,9 +239,10 @@ class SignSGD(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -368,9 +370,10 @@ class Signum(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -502,9 +505,10 @@ class Lion(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -640,9 +644,10 @@ class Adagrad(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -783,9 +788,10 @@ class RMSprop(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -925,9 +931,10 @@ class Adadelta(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1068,9 +1075,10 @@ class Adam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1210,9 +1218,10 @@ class AdamW(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1352,9 +1361,10 @@ class AMSGrad(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1493,9 +1503,10 @@ class Adamax(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1637,9 +1648,10 @@ class NAdam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1783,9 +1795,10 @@ class RAdam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -1927,9 +1940,10 @@ class Rprop(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2018,8 +2032,8 @@ class Rprop(Optimizer):
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent: the running mean of the parameters from step t0 on is
-    kept as state `ax`.
+    """Averaged stochastic gradient descent. The state `ax` is the running average of the
+    parameters from step t0 on.
 
         p = p (1 - lambd eta) - eta g
         ax = ax + mu (p - ax)
@@ -2070,9 +2084,10 @@ class ASGD(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2213,9 +2228,10 @@ class AdaBelief(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2359,9 +2375,10 @@ class Yogi(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2510,9 +2527,10 @@ class Adan(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2664,9 +2682,10 @@ class AdEMAMix(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2814,9 +2833,10 @@ class ADOPT(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -2956,9 +2976,10 @@ class LaProp(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3102,9 +3123,10 @@ class QHAdam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3260,9 +3282,10 @@ class AdaBound(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3408,9 +3431,10 @@ class DiffGrad(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3550,9 +3574,10 @@ class PAdam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3688,9 +3713,10 @@ class Tiger(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3827,9 +3853,10 @@ class FTML(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -3969,9 +3996,10 @@ class MADGRAD(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4111,9 +4139,10 @@ class FTRL(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4254,9 +4283,10 @@ class ScheduleFreeSGD(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4402,9 +4432,10 @@ class ScheduleFreeAdamW(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4555,9 +4586,10 @@ class Sophia(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4702,9 +4734,10 @@ class LAMB(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4847,9 +4880,10 @@ class LARS(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -4991,9 +5025,10 @@ class NovoGrad(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5134,9 +5169,10 @@ class StableAdamW(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5285,9 +5321,10 @@ class Prodigy(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5435,9 +5472,10 @@ class DAdaptAdam(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.
@@ -5579,9 +5617,10 @@ class DoG(Optimizer):
     seed : int, from 0 to 2^64 - 1
         Seed of the stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after each
-        step, starting with the parameters after the first: ``opt.state[name]["ema"]``; before,
-        the parameters, unless another mean was loaded.
+        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
+        ema_decay) p`` after each step, starting with the parameters after the first step. It is
+        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
+        average was loaded.
     bfloat16_copy : bool
         Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
         they are after each step, `eval` and `train`; what else writes them does not change it.

@@ -1,4 +1,4 @@
-"""Points of training and of evaluation: `eval` and `train` around a with block."""
+"""Train and eval mode, and a context manager that switches between them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class EvalMode(Guarded, ABC):
     @property
     @abstractmethod
     def evaluating(self) -> bool:
-        """Whether the parameters are at the points of evaluation."""
+        """Whether the optimizer is in eval mode."""
 
     def _has_evaluated(self) -> bool:
         """Whether `eval` was called here, rather than on an optimizer inside of this one."""
@@ -30,13 +30,13 @@ class EvalMode(Guarded, ABC):
     @changes
     @abstractmethod
     def train(self) -> None:
-        """Bring back the points of training after `eval`, to the bit."""
+        """Switch back to train mode after `eval`, with bit-identical parameters."""
 
     @contextmanager
     def evaluation(self) -> Iterator[Self]:
-        """Be at the points of evaluation inside of a with statement: `eval`, then `train`.
+        """Return a context manager for eval mode: `eval` on entry, `train` on exit.
 
-        Inside of another one, or after `eval`, the parameters stay at the points of evaluation.
+        Inside another one, or after `eval`, the optimizer stays in eval mode.
         """
         before = self._has_evaluated()
         self.eval()

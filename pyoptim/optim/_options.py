@@ -109,9 +109,10 @@ FUSED_OPTIONS = (
         "float | None",
         "float in [0, 1), optional",
         None,
-        "Keep a mean of the parameters, ``ema = ema_decay ema + (1 - ema_decay) p`` after "
-        'each step, starting with the parameters after the first: ``opt.state[name]["ema"]``; '
-        "before, the parameters, unless another mean was loaded.",
+        "Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + "
+        "(1 - ema_decay) p`` after each step, starting with the parameters after the first step. "
+        'It is ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless '
+        "another average was loaded.",
     ),
     Option(
         "bfloat16_copy",

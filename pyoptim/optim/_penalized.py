@@ -129,8 +129,8 @@ class PenalizedSteps(EvalMode):
             raise TypeError(f"names: penalties act on whole arrays, and {name!r} is row-sparse")
         if given and self._rule.mean_state and self._options.get("state_dtype") == "float8":
             raise ValueError(
-                f"penalize: the state {self._rule.mean_state!r}, a mean of the parameters, has to "
-                "satisfy the penalty, and cannot with state_dtype='float8'; use 'bfloat16' or none"
+                f"penalize: the state {self._rule.mean_state!r}, an average of the parameters, has "
+                "to satisfy the penalty, which state_dtype='float8' prevents; use 'bfloat16'"
             )
         if given and self._has_stepper:
             raise TypeError("penalize: a Stepper uses this optimizer, and it applies no penalties")
@@ -189,9 +189,7 @@ class PenalizedSteps(EvalMode):
         if not np.isfinite(scale):
             raise ValueError(f"grad_scale must be finite, got {scale}")
         if self.evaluating:
-            raise RuntimeError(
-                "the parameters are at their evaluation points; call train() before the next step"
-            )
+            raise RuntimeError("the optimizer is in eval mode; call train() before the next step")
         attached = self._acting
         params = self._native.params
         present = [[i for i in each.params if given[i] is not None] for each in attached]

@@ -32,7 +32,7 @@ class Rule:
     copied_state : str
         The state that starts as a copy of the parameters, or "".
     mean_state : str
-        The state that is a running mean of the parameters, or "".
+        Name of the state that is a running average of the parameters, or "".
     passes : tuple of (int, int)
         How many arrays each pass over the parameters reads and writes.
     factored : bool

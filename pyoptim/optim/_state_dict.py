@@ -24,25 +24,29 @@ def fitting(
 ) -> StateDict:
     """Return a saved state with values of the same types as an optimizer's own.
 
-    `kind` is the key that tells what the state is of. What is a whole number in the own state is
-    one of at least 0. The first axis of the arrays in `any_length` may be of another length.
+    `kind` is the key with the name of the optimizer. Integers of the own state have to be integers
+    of at least 0 in the saved one. The first axis of the arrays in `any_length` may have another
+    length.
 
     Raises
     ------
     ValueError
         If the rule, the keys, a shape or a number does not fit.
     TypeError
-        If a dtype differs, or a number is none.
+        If a dtype differs, or a value is not a number.
     """
     if state.get(kind) != own[kind]:
-        raise ValueError(f"the state is of {state.get(kind)}, this optimizer is {own[kind]}")
+        raise ValueError(
+            f"cannot load state_dict: saved by {state.get(kind)}, but this optimizer is {own[kind]}"
+        )
     missing = sorted(own.keys() - state.keys())
     unknown = sorted(map(str, state.keys() - own.keys()))
     if missing or unknown:
         raise ValueError(
-            f"the state does not fit the parameters and settings of this {own[kind]}"
-            + (f"; it lacks {listed(missing)}" if missing else "")
-            + (f"; it has beside {listed(unknown)}" if unknown else "")
+            "cannot load state_dict: it does not fit the parameters and hyperparameters of this "
+            f"{own[kind]}"
+            + (f"; missing keys: {listed(missing)}" if missing else "")
+            + (f"; unexpected keys: {listed(unknown)}" if unknown else "")
         )
     return {
         key: _fitting_value(key, state[key], mine, 1 if key in any_length else 0)

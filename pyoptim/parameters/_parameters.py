@@ -108,7 +108,7 @@ class Parameters(Mapping[str, Array]):
     Raises
     ------
     TypeError
-        If a dtype is none of the three.
+        If a dtype is not float32, float64 or bfloat16.
     ValueError
         If a mapping of dtypes lacks a name, or has another.
         If a row-sparse one is not in `spec`, or has no rows, being a single number.

@@ -1,4 +1,4 @@
-"""Gradients of some rows of a parameter."""
+"""Row-sparse gradients."""
 
 from __future__ import annotations
 

@@ -102,5 +102,5 @@ def between(start: float, end: float, left: float) -> float:
 
 
 def half_cosine(share: float) -> float:
-    """Return what is left after this share of a way along half a cosine."""
+    """Return the value of half a cosine, from 1 to 0, at this fraction of its length."""
     return 0.5 * (1 + math.cos(math.pi * share))

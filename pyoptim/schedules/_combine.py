@@ -77,8 +77,8 @@ class warmup(Schedule):
 class warmup_stable_decay(Schedule):
     """WSD: a warm-up, then a constant rate, then a decay at the end.
 
-    The rate in the middle does not depend on how long it will last: training may go on from any
-    step there, or be ended from it by the decay. With t the share of `decay_steps` made, the
+    The rate in the middle does not depend on how long it lasts: training can continue from any
+    step there, or end with the decay. With t the fraction of `decay_steps` that is done, the
     decay is ``end + (lr - end) f(t)``, f(t) = ``1 - sqrt(t)``, ``1 - t`` or
     ``(1 + cos(pi t)) / 2``.
 

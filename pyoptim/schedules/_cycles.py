@@ -148,7 +148,7 @@ class one_cycle(Cycle):
     From ``max_lr / div_factor`` at step 0 up to `max_lr` at step ``pct_start * steps - 1``, then
     down to ``max_lr / div_factor / final_div_factor`` at step ``steps - 1``, and on with that.
     With `three_phase` the way down to the first rate takes as long as the way up, and the rest
-    goes on to the last rate. Every way is half a cosine or a straight line.
+    continues to the last rate. Every part is half a cosine or a straight line.
 
     Parameters
     ----------

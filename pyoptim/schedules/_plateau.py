@@ -19,7 +19,7 @@ class reduce_on_plateau(Schedule):
     `patience` others. It depends on no step: call `update` with the metric, once an epoch for
     example. NaN is never an improvement.
 
-    It is the one schedule that remembers: `state_dict` has what to save beside the optimizer's,
+    It is the one schedule with a state: save `state_dict` along with the optimizer's,
     and two are equal if they also remember the same.
 
     Parameters
@@ -35,7 +35,7 @@ class reduce_on_plateau(Schedule):
     threshold : float, at least 0
         A metric is an improvement if it is better than the best one by more than this.
     threshold_mode : "rel" or "abs"
-        Whether `threshold` is a share of the best metric, ``best * (1 - threshold)`` or
+        Whether `threshold` is a fraction of the best metric, ``best * (1 - threshold)`` or
         ``best * (1 + threshold)`` by mode, or a difference. "rel" is for metrics above 0.
     cooldown : int, at least 0
         How many updates after a reduction are not counted.

@@ -16,7 +16,7 @@ class of this name in `pyoptim` takes.
 
 `lr_scheduler`, `swa_utils`, `LBFGS` and `SparseAdam` are torch's own, so that one import serves.
 
-docs/torch.md tells what is the same and what differs.
+docs/torch.md lists what is the same and what differs.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -205,7 +205,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a state of this class or of torch's; where it does not fit, nothing is changed.
 
-        A ValueError tells what does not: a state that is missing, or has another shape or type,
+        A ValueError names the reason: a state that is missing, or has another shape or type,
         or groups of another optimizer. What an option of pyoptim keeps may be missing, and starts
         anew.
 
@@ -292,17 +292,15 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
 
     def _check_training(self, what: str) -> None:
         if self.evaluating:
-            raise RuntimeError(
-                f"the parameters are at their evaluation points; call train() before {what}"
-            )
+            raise RuntimeError(f"the optimizer is in eval mode; call train() before {what}")
 
     def eval(self) -> None:
-        """Bring the parameters to the points of evaluation; see `pyoptim.Optimizer.eval`."""
+        """Switch to eval mode, with averaged weights; see `pyoptim.Optimizer.eval`."""
         if self.rule.has_eval_mode and not self.evaluating:
             self._bound().eval()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`, wherever the parameters are by now.
+        """Switch back to train mode after `eval`, also if the parameters have moved in memory.
 
         Raises
         ------

@@ -207,7 +207,7 @@ class Binding:
         )
 
     def eval(self) -> None:
-        """Go to the points of evaluation."""
+        """Switch to eval mode."""
         self.engine.set_evaluating(True)
         torch.autograd.graph.increment_version(self._tensors)
 
@@ -222,8 +222,8 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
         if changed:
             raise RuntimeError(
-                f"{listed(changed)}: of another shape or device since eval(); the points of "
-                "training cannot be brought back there, only those of the other parameters are"
+                f"{listed(changed)}: of another shape or device since eval(), so train() "
+                "cannot restore it; all other parameters are restored"
             )
 
     def _step(

@@ -153,7 +153,7 @@ class Place:
 
 
 class Layouts:
-    """What `_core.Layouts` is, where tensors have no functions for C that tell how they lie."""
+    """`_core.Layouts` for tensors without the C functions that describe their memory."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         self._before = list(map(_layout, tensors))

@@ -102,7 +102,7 @@ class Wrapper(EvalMode):
     @_fixing
     def __init__(self, optimizer: Optimizer | Wrapper, **settings: Any) -> None:
         if not isinstance(optimizer, Optimizer | Wrapper):
-            raise TypeError(f"optimizer must be one, or a wrapper, got {optimizer!r}")
+            raise TypeError(f"optimizer: expected an Optimizer or a Wrapper, got {optimizer!r}")
         if isinstance(optimizer, Wrapper):
             self.takes_closure = optimizer.takes_closure or self.takes_closure
             if optimizer.takes_closure and self._gives_gradients:
@@ -274,7 +274,7 @@ class Wrapper(EvalMode):
         self.optimizer.eval()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`, to the bit."""
+        """Switch back to train mode after `eval`, with bit-identical parameters."""
         self.optimizer.train()
 
     @property
@@ -284,7 +284,7 @@ class Wrapper(EvalMode):
 
     @reads
     def state_dict(self) -> StateDict:
-        """Return all that a later wrapper needs to go on, as a plain dict of copies.
+        """Return everything that another wrapper needs to resume, as a plain dict of copies.
 
         Keys are ``wrapper``, its name; those of its own state; and ``optimizer.`` followed by the
         keys of what it wraps. Its arguments are not in it, as those of an optimizer are not that
@@ -356,9 +356,7 @@ class Wrapper(EvalMode):
 
     def _check_training(self, what: str) -> None:
         if self.evaluating:
-            raise RuntimeError(
-                f"the parameters are at their evaluation points; call train() before {what}"
-            )
+            raise RuntimeError(f"the optimizer is in eval mode; call train() before {what}")
 
     @property
     def _params(self) -> list[Array]:
@@ -425,7 +423,7 @@ class Wrapper(EvalMode):
 
 
 class KeptWeights(Wrapper):
-    """Base class of wrappers that keep weights beside the parameters, to be evaluated with.
+    """Base class of wrappers that keep averaged weights for evaluation.
 
     `eval` writes them into the parameters, `train` brings back those of training.
     """
@@ -457,7 +455,7 @@ class KeptWeights(Wrapper):
             _core.give(self._kept, self._params, self._threads)
 
     def train(self) -> None:
-        """Bring back the parameters of training after `eval`, to the bit."""
+        """Switch back to train mode after `eval`, with bit-identical parameters."""
         if self._training is not None:
             for param, training in zip(self._params, self._training, strict=True):
                 param[...] = training

@@ -1,4 +1,4 @@
-"""The gradients by rows of a window of accumulated gradients."""
+"""Row-sparse gradients of a window of gradient accumulation."""
 
 from __future__ import annotations
 

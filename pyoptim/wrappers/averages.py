@@ -49,7 +49,7 @@ class _Average(KeptWeights):
 
 
 class SWA(_Average):
-    """Stochastic weight averaging: the mean of the parameters over training (Izmailov et al. 2018).
+    """Stochastic weight averaging (SWA): the mean weights over training (Izmailov et al. 2018).
 
     The n-th parameters that are taken in change it by::
 

@@ -13,8 +13,8 @@ from pyoptim.wrappers._base import KeptWeights, Wrapper
 class Lookahead(KeptWeights):
     """Lookahead: slow weights that follow the optimizer's fast ones (Zhang et al. 2019).
 
-    After every `k` steps the slow weights go a part of the way to the parameters, which then go
-    on from there::
+    After every `k` steps the slow weights move a part of the way to the parameters, which then
+    continue from there::
 
         slow <- slow + alpha (param - slow),  param <- slow
 

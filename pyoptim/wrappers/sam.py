@@ -34,7 +34,7 @@ class _Part(NamedTuple):
 class SAM(Wrapper):
     """Sharpness-aware minimization: a step by the gradient at the worst point near (Foret 2021).
 
-    Every step takes two gradients. The first tells where the loss rises most within a distance of
+    Every step takes two gradients. The first shows where the loss rises most within a distance of
     `rho`, the second, from there, is the one that the optimizer uses at the point that was left::
 
         e = rho grad / (|grad| + eps)
@@ -43,11 +43,11 @@ class SAM(Wrapper):
     with the norm over all gradients together, those after `grad_scale`. With `adaptive` (ASAM, Kwon
     2021) distances are in units of each parameter's size ``T = abs(param) + eta``, so that scaling
     the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
-    the other way. Between the two passes the parameters are the moved ones; then they are brought
-    back to the bit. If the first gradient is not finite, they are not moved. A gradient of some
-    rows (`pyoptim.RowGrad`) moves these and nothing else. Penalties (`Optimizer.penalize`) do not
-    count in the first pass, and act at the point that was left: the loss alone is made flat, as in
-    the paper.
+    the other way. Between the two passes the parameters are the moved ones; then they are
+    restored, bit-identical. If the first gradient is not finite, they are not moved. A row-sparse
+    gradient (`pyoptim.RowGrad`) moves its rows and nothing else. Penalties (`Optimizer.penalize`)
+    do not count in the first pass, and act at the original weights: the loss alone is made flat,
+    as in the paper.
 
     Sources: https://arxiv.org/abs/2010.01412, https://arxiv.org/abs/2102.11600.
 
@@ -184,7 +184,7 @@ class SAM(Wrapper):
 
     @changes
     def restore(self) -> None:
-        """Bring the parameters back to where they were before `first_step`, to the bit."""
+        """Restore the parameters from before `first_step`, bit-identical."""
         for part in self._moved_away or ():
             self._params[part.number][part.rows] = part.before
         self._moved_away = None
@@ -267,7 +267,7 @@ class SAM(Wrapper):
         super().eval()
 
     def train(self) -> None:
-        """Bring back the points of training after `eval`, to the bit."""
+        """Switch back to train mode after `eval`, with bit-identical parameters."""
         self._check_at_home("train()")
         super().train()
 

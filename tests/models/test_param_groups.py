@@ -234,7 +234,7 @@ def test_checkpoints_of_other_groups_are_refused(tmp_path: Path) -> None:
         validation=0.5,
         progress=False,
     )
-    with pytest.raises(ValueError, match=r"lacks .*params\.layers\.0\.weight\.exp_avg"):
+    with pytest.raises(ValueError, match=r"missing keys: .*params\.layers\.0\.weight\.exp_avg"):
         other.resume(tmp_path)
 
 

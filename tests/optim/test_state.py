@@ -248,7 +248,7 @@ def put(name: str, value: Any, message: str) -> Mismatch:
 def drop(name: str) -> Mismatch:
     def spoil(saved: Saved) -> str:
         del saved[name]
-        return f"lacks {re.escape(name)}"
+        return f"missing keys: {re.escape(name)}"
 
     return spoil
 
@@ -268,12 +268,12 @@ def change(kind: type, to: Callable[[Any], Any], message: str) -> Mismatch:
 
 NAN = float("nan")
 MISMATCHES: dict[str, Mismatch] = {
-    "rule": put("rule", "Another", "is of Another, this optimizer is [A-Z]"),
+    "rule": put("rule", "Another", "saved by Another, but this optimizer is [A-Z]"),
     "missing setting": drop("groups.1.weight_decay"),
     "missing step": drop("params.1.step"),
-    "unknown parameter": put("params.w.step", 1, r"beside params\.w\.step"),
-    "unknown group": put("groups.2.lr", 0.1, r"beside groups\.2\.lr"),
-    "unknown state": put("params.2.rest", np.zeros(40), r"beside params\.2\.rest"),
+    "unknown parameter": put("params.w.step", 1, r"unexpected keys: params\.w\.step"),
+    "unknown group": put("groups.2.lr", 0.1, r"unexpected keys: groups\.2\.lr"),
+    "unknown state": put("params.2.rest", np.zeros(40), r"unexpected keys: params\.2\.rest"),
     "shape": change(np.ndarray, lambda x: x[:-1], r": .* \(39,\), this optimizer \(40,\)"),
     "axes": change(np.ndarray, lambda x: x[None], r": .* \(1, 40\), this optimizer \(40,\)"),
     "dtype": change(

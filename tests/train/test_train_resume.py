@@ -264,7 +264,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     trainer(adam, Checkpoint(tmp_path), EarlyStopping(), epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match="state of the callbacks EarlyStopping; this trainer has"):
         trainer(adam).resume(tmp_path)
-    with pytest.raises(ValueError, match="the state is of Adam, this optimizer is SGD"):
+    with pytest.raises(ValueError, match="saved by Adam, but this optimizer is SGD"):
         trainer(lambda p: po.SGD(p, lr=0.1), EarlyStopping()).resume(tmp_path)
     other = Trainer(Linear(2), callbacks=[EarlyStopping()])
     with pytest.raises(ValueError, match="the checkpoint has float32 of shape"):

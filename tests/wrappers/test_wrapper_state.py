@@ -135,11 +135,14 @@ def put(name: str, value: Any) -> Callable[[Saved], None]:
 
 
 LOOKAHEAD_MISMATCHES: dict[str, tuple[Callable[[Saved], Any], str]] = {
-    "wrapper": (put("wrapper", "SWA"), "the state is of SWA, this optimizer is Lookahead"),
-    "rule": (put("optimizer.rule", "Adam"), "the state is of Adam, this optimizer is AdamW"),
-    "missing": (lambda saved: saved.pop("slow.1"), "this Lookahead.*; it lacks slow.1"),
-    "unknown": (put("slow.w", 1), "it has beside slow.w"),
-    "missing inside": (lambda saved: saved.pop("optimizer.params.2.step"), "lacks params.2.step"),
+    "wrapper": (put("wrapper", "SWA"), "saved by SWA, but this optimizer is Lookahead"),
+    "rule": (put("optimizer.rule", "Adam"), "saved by Adam, but this optimizer is AdamW"),
+    "missing": (lambda saved: saved.pop("slow.1"), "this Lookahead; missing keys: slow.1"),
+    "unknown": (put("slow.w", 1), "unexpected keys: slow.w"),
+    "missing inside": (
+        lambda saved: saved.pop("optimizer.params.2.step"),
+        "missing keys: params.2.step",
+    ),
     "shape": (put("slow.2", np.zeros(3)), r"slow.2: the state has shape \(3,\), .*\(2, 4, 5\)"),
     "dtype": (put("slow.1", np.zeros(35)), "slow.1: the state has dtype float64, .* float32"),
     "count": (put("count", 1.5), "count must be a whole number of at least 0, got 1.5"),
@@ -200,8 +203,8 @@ def sgd(**settings: Any) -> po.Optimizer:
 
 
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
-    (lambda: W.Lookahead([np.ones(2)]), TypeError, "optimizer must be one, or a wrapper"),
-    (lambda: W.Lookahead(po.SGD), TypeError, "optimizer must be one, or a wrapper"),
+    (lambda: W.Lookahead([np.ones(2)]), TypeError, "optimizer: expected an Optimizer or a Wrapper"),
+    (lambda: W.Lookahead(po.SGD), TypeError, "optimizer: expected an Optimizer or a Wrapper"),
     (lambda: W.Lookahead(sgd(), k=0), ValueError, "k must be a whole number of at least 1, got 0"),
     (lambda: W.Lookahead(sgd(), k=2.5), ValueError, "k must be a whole number .*, got 2.5"),
     (lambda: W.Lookahead(sgd(), alpha=1.5), ValueError, r"alpha must be in \[0, 1\], got 1.5"),

@@ -377,7 +377,7 @@ def test_evaluation_brings_the_kept_weights_and_training_back(case: Case, dtype:
             assert all_same(params, expected)
             step = partial(drive, wrapper, 7, dtype)
             for action in (step, wrapper.state_dict, wrapper.flush):
-                with pytest.raises(RuntimeError, match=r"evaluation points; call train\(\) before"):
+                with pytest.raises(RuntimeError, match=r"eval mode; call train\(\) before"):
                     action()
             params[0][...] = 3  # what is written meanwhile is lost
         assert not wrapper.evaluating
@@ -406,7 +406,7 @@ def test_other_wrappers_evaluate_as_the_optimizer_does(case: Case) -> None:
             assert all_same(params, expected)
             drive(wrapper, 6, "float64")
 
-    with pytest.raises(RuntimeError, match="evaluation points"):
+    with pytest.raises(RuntimeError, match="eval mode"):
         evaluate_and_fail()
     assert all_same(params, before)
 

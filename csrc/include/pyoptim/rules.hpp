@@ -428,8 +428,8 @@ struct Rprop {
   }
 };
 
-/// Averaged stochastic gradient descent: the running mean of the parameters from step t0 on is
-/// kept as state `ax`.
+/// Averaged stochastic gradient descent. The state `ax` is the running average of the
+/// parameters from step t0 on.
 ///
 ///     p = p (1 - lambd eta) - eta g
 ///     ax = ax + mu (p - ax)

@@ -1,4 +1,4 @@
-"""The engine of matrix rules: the compiled one's face, with one rule for matrices and AdamW beside.
+"""The engine of matrix rules: the interface of the compiled one, with AdamW for other parameters.
 
 Two compiled optimizers do what is elementwise. One takes in gradients: it checks them, measures
 their norm, scales and clips them into memory of its own, for all parameters at once. The other one

@@ -22,7 +22,7 @@ States: TypeAlias = dict[str, Array]
 
 @dataclass(frozen=True)
 class Kind:
-    """What values a setting takes, told in `range`, and what it makes of them."""
+    """The values that a hyperparameter takes, described in `range`, and their conversion."""
 
     range: str
     accepts: Callable[[Any], bool]
@@ -67,7 +67,7 @@ class Setting:
     doc: str
 
     def field(self) -> Field:
-        """Return it as the catalog tells of settings."""
+        """Return the hyperparameter as the registry describes it."""
         return Field(self.name, self.default, self.kind.range, self.kind is FLAG, self.doc)
 
 
@@ -136,7 +136,7 @@ class MatrixRule(ABC):
         """
 
     def entry(self) -> Rule:
-        """Return the rule as the catalog tells of rules."""
+        """Return the rule as the registry describes rules."""
         defaults = {setting.name: setting.default for setting in self.settings}
         states = tuple(self.states((1, 1), defaults))
         doc = type(self).__doc__ or ""
