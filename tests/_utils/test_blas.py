@@ -3,11 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import pytest
 
 from pyoptim._utils.threadpool import product_threads
-from pyoptim.models import MLP
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -54,18 +52,3 @@ def test_other_threads_leave_it_alone() -> None:
             assert pool.submit(work).result() == {1}
             assert blas_threads() == {1}
     assert blas_threads() == {2}
-
-
-def test_networks_need_none() -> None:
-    """Their products are our own, and a step does not touch the BLAS."""
-    model = MLP([784, 100, 10])
-    seen = []
-
-    class Watched(type(model.loss)):  # type: ignore[misc]
-        def value_and_grad_in_place(self, *arguments: Any) -> float:
-            seen.append(blas_threads())
-            return super().value_and_grad_in_place(*arguments)
-
-    x, y = np.zeros((32, 784), np.float32), np.zeros(32, int)
-    model.loss_and_grad(x, y, Watched())
-    assert seen == [{2}]

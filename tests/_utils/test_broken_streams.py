@@ -106,14 +106,14 @@ TRAIN = ("train", "table.csv", "--target", "y", "--model", "linear", "--epochs",
 
 def command(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pyoptim", *arguments], text=True, check=False, **streams
+        [sys.executable, "-P", "-m", "pyoptim", *arguments], text=True, check=False, **streams
     )
 
 
 @pytest.mark.parametrize("kind", ["full", "pipe", "none"])
 def test_train_writes_its_model_whatever_the_streams(kind: str, table: Path) -> None:
     if kind == "none":
-        shell = ["sh", "-c", f"exec {sys.executable} -m pyoptim {' '.join(TRAIN)} >&- 2>&-"]
+        shell = ["sh", "-c", f"exec {sys.executable} -P -m pyoptim {' '.join(TRAIN)} >&- 2>&-"]
         status = subprocess.run(shell, check=False).returncode
     elif kind == "full":
         if not FULL.exists():
@@ -191,7 +191,17 @@ def test_a_signal_before_the_first_step_ends_the_command(
 def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
     Path("table.csv").write_text("x,y\n" + "".join(f"{i},{2 * i + i % 3}\n" for i in range(600)))
     settings = ("--hidden", "256,256", "--epochs", "100000", "--batch-size", "8")
-    arguments = (sys.executable, "-m", "pyoptim", "train", "table.csv", "--target", "y", *settings)
+    arguments = (
+        sys.executable,
+        "-P",
+        "-m",
+        "pyoptim",
+        "train",
+        "table.csv",
+        "--target",
+        "y",
+        *settings,
+    )
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stderr is not None
         process.stderr.readline()  # training has begun
@@ -299,7 +309,7 @@ def test_options_of_a_process_without_stdout(
     option: str, expected: int, prefix: str, to: str
 ) -> None:
     pytest.importorskip("click")
-    shell = ["sh", "-c", f"exec {sys.executable} -m pyoptim {option} {to}"]
+    shell = ["sh", "-c", f"exec {sys.executable} -P -m pyoptim {option} {to}"]
     done = subprocess.run(shell, check=False, stderr=subprocess.PIPE, text=True)
     assert done.returncode == expected
     assert done.stderr.startswith(f"{prefix}: stdout: ")
