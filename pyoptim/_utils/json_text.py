@@ -1,37 +1,63 @@
-"""JSON from files: of bounded size and depth, with errors of one line."""
+"""JSON from untrusted files: bounded size and depth, with errors of one line."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-LARGEST = 2**25  # characters
-MOST_VALUES = 2**20
+MAX_SIZE = 2**25  # characters
+MAX_VALUES = 2**20
 
-_MARK = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{,]', re.DOTALL)
+_CHUNK = 2**20
+_BLOCK = 1024
+# A string without an end extends to the end of the text, so each byte is read only once.
+_VALUE = rb'(?:"(?:[^"\\]++|\\.?)*+"?|[^"\[{,]++)*+[\[{,]'
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object, with the first key that occurs more than once.
+
+    Use it as `object_pairs_hook` where an error should name the object with the duplicate key.
+
+    Attributes
+    ----------
+    duplicate : str or None
+        The duplicate key.
+    """
+
+    __slots__ = ("duplicate",)
+
+    def __init__(self, pairs: Sequence[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.duplicate = None if len(self) == len(pairs) else _first_duplicate(pairs)
 
 
 def parse_json(
-    text: str, *, largest: int = LARGEST, most_values: int = MOST_VALUES, **hooks: Any
+    text: str | memoryview, *, max_size: int = MAX_SIZE, max_values: int = MAX_VALUES, **hooks: Any
 ) -> Any:
-    """Return the value of a JSON text that somebody else may have written.
+    """Parse an untrusted JSON text.
+
+    The size and the number of values are checked before the text is parsed, because each value
+    takes memory.
 
     Parameters
     ----------
-    text : str
-    largest : int
-        Characters that it may have.
-    most_values : int
-        Values that it may have: each takes memory, also an empty list.
+    text : str, or memoryview of UTF-8
+    max_size : int
+        Maximum number of characters, or of bytes of a memoryview.
+    max_values : int
+        Maximum number of values. An empty list is a value, too.
     **hooks
-        As of `json.loads`.
+        Keyword arguments of `json.loads`.
 
     Raises
     ------
     ValueError
-        If it is no JSON, larger, or so deep that it cannot be read, or a key of a dict comes twice.
+        If the text is not valid JSON, is too large, is nested too deeply, or an object has a
+        duplicate key.
 
     Examples
     --------
@@ -39,29 +65,61 @@ def parse_json(
     [1, {'a': []}]
     >>> parse_json("[" * 100_000)
     Traceback (most recent call last):
-    ValueError: lists and dicts are nested too deep
+    ValueError: JSON is nested too deeply
     """
-    if len(text) > largest:
-        raise ValueError(f"{len(text)} characters of JSON; {largest} are the most there may be")
-    if text.count(",") + text.count("[") + text.count("{") > most_values:  # also those in strings
-        values = 0
-        for mark in _MARK.finditer(text):
-            values += mark[0][0] != '"'
-            if values > most_values:
-                raise ValueError(f"more than {most_values} values of JSON")
+    if len(text) > max_size:
+        raise ValueError(f"JSON: expected at most {max_size} characters, got {len(text)}")
+    _check_values(text, max_values)
     try:
-        return json.loads(text, **{"object_pairs_hook": _unique, **hooks})
+        return json.loads(_decoded(text), **{"object_pairs_hook": _unique, **hooks})
     except RecursionError:
-        raise ValueError("lists and dicts are nested too deep") from None
+        raise ValueError("JSON is nested too deeply") from None
+
+
+def _check_values(text: str | memoryview, max_values: int) -> None:
+    """Raise ValueError if a text has more values than the maximum."""
+    upper_bound = 0  # includes commas and brackets in strings
+    for begin in range(0, len(text), _CHUNK):
+        chunk = text[begin : begin + _CHUNK]
+        part = chunk.encode(errors="replace") if isinstance(chunk, str) else bytes(chunk)
+        upper_bound += part.count(b",") + part.count(b"[") + part.count(b"{")
+    if upper_bound <= max_values:
+        return
+    values = end = 0
+    for count in (_BLOCK, 1):
+        pattern = _values_pattern(count, type(text))
+        while match := pattern.match(text, end):
+            values += count
+            end = match.end()
+            if values > max_values:
+                raise ValueError(f"JSON has more than {max_values} values")
+
+
+def _values_pattern(count: int, kind: type[str] | type[memoryview]) -> re.Pattern[Any]:
+    """Return the pattern of a number of values; `re` caches what it compiles."""
+    pattern = b"(?:%b){%d}+" % (_VALUE, count)
+    return re.compile(pattern.decode() if kind is str else pattern, re.DOTALL)
+
+
+def _decoded(text: str | memoryview) -> str:
+    if isinstance(text, str):
+        return text
+    try:
+        return str(text, "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"JSON is not valid UTF-8 at byte {error.start}") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        times = Counter(key for key, _ in pairs)
-        twice = next(key for key in times if times[key] > 1)
-        raise ValueError(f"the key {twice!r} comes twice")
-    return found
+    result = dict(pairs)
+    if len(result) < len(pairs):
+        raise ValueError(f"JSON object has the duplicate key {_first_duplicate(pairs)!r}")
+    return result
+
+
+def _first_duplicate(pairs: Sequence[tuple[str, Any]]) -> str:
+    counts = Counter(key for key, _ in pairs)
+    return next(key for key, count in counts.items() if count > 1)
 
 
 def shortened(value: object, longest: int = 200) -> str:

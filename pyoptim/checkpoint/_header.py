@@ -1,43 +1,48 @@
-"""The header of a safetensors file, read strictly: one pass, no recursion, no guesses.
+"""Strict reading of the header of a safetensors file.
 
-A file is a size N (8 bytes, little-endian), N bytes of JSON, then the tensors' bytes. The JSON has
-one form only, so it is read by that form, piece by piece where it lies in the mapped file; memory
-is needed for what was valid so far, and the first fault ends it.
+A file is a size N (8 bytes, little-endian), N bytes of JSON, then the data of the tensors. The size
+and the number of values are limited before the JSON is parsed, so that a hostile file cannot take
+much more memory than its own size.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from mmap import mmap
 from typing import Any, NamedTuple
 
+from pyoptim._utils.json_text import JsonObject, parse_json, shortened
 from pyoptim.checkpoint._dtypes import DTYPES
-from pyoptim.checkpoint._json import BEGIN, BLANK, END, INTEGER, LONGEST_NAME, JsonReader
 from pyoptim.errors import CheckpointError
 
 SIZE_BYTES = 8
-LARGEST_HEADER = 100_000_000
-MOST_TENSORS = 100_000
-MOST_METADATA = 2**16
-MOST_DIMENSIONS = 32
+MAX_HEADER = 100_000_000  # bytes
+MAX_NAME = 4096  # bytes
+MAX_TENSORS = 100_000
+MAX_METADATA = 2**16  # entries
+MAX_VALUES = 2**21
+MAX_DIMENSIONS = 32
 METADATA = "__metadata__"
 
-_LARGEST = 2**63 - 1  # of a size in bytes, and of a dimension
+_MAX_INTEGER = 2**63 - 1
 _FIELDS = ("dtype", "shape", "data_offsets")
-
-_NUMBERS = re.compile(
-    rb"\[" + BLANK + b"((?:" + INTEGER + b"(?:" + BLANK + b"," + BLANK + INTEGER + b")*+)?+)"
-    + BLANK + rb"\]"
-)  # fmt: skip
-_PADDING = re.compile(rb" *+")
-_LONGEST_NUMBERS = MOST_DIMENSIONS * 32  # bytes
-_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f]")
+_JSON_TYPES = {
+    JsonObject: "an object",
+    list: "a list",
+    str: "a string",
+    int: "an integer",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+}
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
 _PARENT = re.compile(r"(?:^|[/\\])\.\.(?:$|[/\\])")
 
 
 class TensorInfo(NamedTuple):
-    """A tensor's dtype, shape, and where its bytes begin and end in the part after the header."""
+    """A tensor's dtype and shape, and the extent of its bytes in the data after the header."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -46,16 +51,16 @@ class TensorInfo(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        """The size of its data."""
+        """The size of the data in bytes."""
         return self.end - self.begin
 
 
 class Header(NamedTuple):
-    """What the header of a valid file tells; tensors are in the order of their data."""
+    """The header of a valid file, with the tensors in the order of their data."""
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
-    size: int  # in bytes, with the size field: where the data begin
+    size: int  # bytes with the size field, which is where the data begin
 
 
 def read_header(data: bytes | mmap) -> Header:
@@ -64,7 +69,7 @@ def read_header(data: bytes | mmap) -> Header:
     Raises
     ------
     CheckpointError
-        Naming the first fault.
+        If the file is not a valid safetensors file. The message describes the first fault.
 
     Examples
     --------
@@ -73,177 +78,238 @@ def read_header(data: bytes | mmap) -> Header:
     {'w': TensorInfo(dtype='F32', shape=(2,), begin=0, end=8)}
     >>> read_header(b"PK" + bytes(20))
     Traceback (most recent call last):
-    pyoptim.errors.CheckpointError: a header of 19280 bytes does not fit into 22 bytes
+    pyoptim.errors.CheckpointError: a header of 19280 bytes does not fit into a file of 22 bytes
     """
     if len(data) < SIZE_BYTES:
-        raise CheckpointError(f"{len(data)} bytes are too few for a header")
+        raise CheckpointError(f"expected at least 8 bytes, got {len(data)}")
     size = int.from_bytes(data[:SIZE_BYTES], "little")
-    if size > LARGEST_HEADER:
-        raise CheckpointError(
-            f"a header of {size} bytes; {LARGEST_HEADER} are the most there may be"
-        )
+    end = SIZE_BYTES + size
+    if size > MAX_HEADER:
+        raise CheckpointError(f"the header has {size} bytes; the maximum is {MAX_HEADER}")
     if size < 2:
-        raise CheckpointError(f"a header of {size} bytes is none")
-    if size > len(data) - SIZE_BYTES:
-        raise CheckpointError(f"a header of {size} bytes does not fit into {len(data)} bytes")
-    reader = _Reader(data, SIZE_BYTES + size)
-    reader.read()
-    return Header(_in_order(reader.tensors, reader.room), reader.metadata or {}, reader.end)
+        raise CheckpointError(f"the header has {size} bytes; the minimum is 2")
+    if end > len(data):
+        raise CheckpointError(
+            f"a header of {size} bytes does not fit into a file of {len(data)} bytes"
+        )
+    if data[SIZE_BYTES] != ord("{"):
+        raise CheckpointError("the header does not begin with {")
+    fields = read_object(data, SIZE_BYTES, end, MAX_VALUES)
+    if not data[SIZE_BYTES:end].rstrip(b" ").endswith(b"}"):
+        raise CheckpointError("the header does not end with } and spaces")
+    metadata = _metadata(fields.get(METADATA, JsonObject(())))
+    return Header(_in_order(_tensors(fields), len(data) - end), metadata, end)
 
 
 def check_name(name: str) -> None:
-    """Refuse names that no tensor should have: empty, long, unprintable, or a way out of a folder.
+    """Reject tensor names that are empty, too long, unprintable, or paths out of a directory.
 
     Raises
     ------
     ValueError
-        Naming the fault.
+        If the name is not allowed.
     """
     try:
         length = len(name.encode())
     except UnicodeEncodeError:
-        raise ValueError(f"the name {name!r} has half a character (a lone surrogate)") from None
+        raise ValueError(f"tensor {name!r}: the name has a lone surrogate") from None
     if not name or name == METADATA:
-        raise ValueError(f"a tensor must not be named {name!r}")
-    if length > LONGEST_NAME:
-        raise ValueError(f"the name {name[:20]!r}... has more than {LONGEST_NAME} bytes")
-    if _NOT_IN_NAMES.search(name):
-        raise ValueError(f"the name {name!r} has control characters")
+        raise ValueError(f"tensor {name!r}: the name is not allowed")
+    if length > MAX_NAME:
+        raise ValueError(f"tensor {name[:20]!r}...: the name has more than {MAX_NAME} bytes")
+    if _CONTROL_CHARACTER.search(name):
+        raise ValueError(f"tensor {name!r}: the name has control characters")
     if name[0] in "/\\" or _PARENT.search(name):
-        raise ValueError(f"the name {name!r} is a path that leads elsewhere")
+        raise ValueError(f"tensor {name!r}: the name is a path out of the directory")
 
 
-class _Reader(JsonReader):
-    """The header up to which all was valid."""
+def read_object(data: bytes | mmap, begin: int, end: int, max_values: int) -> JsonObject:
+    """Parse a JSON object that is a part of a file.
 
-    def __init__(self, data: bytes | mmap, end: int) -> None:
-        super().__init__(data, SIZE_BYTES, end)
-        self.room = len(data) - end  # for the tensors' data
-        self.tensors: dict[str, TensorInfo] = {}
-        self.metadata: dict[str, str] | None = None
+    Raises
+    ------
+    CheckpointError
+        If the part is not a JSON object, or has more values than the maximum.
+    """
+    with memoryview(data) as view, view[begin:end] as text:
+        try:
+            fields = parse_json(
+                text,
+                max_size=MAX_HEADER,
+                max_values=max_values,
+                object_pairs_hook=JsonObject,
+                parse_int=_as_integer,
+                parse_constant=_reject_constant,
+            )
+        except json.JSONDecodeError as error:
+            raise CheckpointError(f"invalid JSON: {shortened(error)}") from None
+        except ValueError as error:
+            raise CheckpointError(shortened(error)) from None
+    return as_object(fields, "the JSON")
 
-    def read(self) -> None:
-        """Read tensors and metadata."""
-        needed = 0
-        self.take(BEGIN, "the header does not begin with {")
-        more = not self.skip(END)
-        while more:
-            name = self.key("a tensor's name")
-            if name == METADATA:
-                if self.metadata is not None:
-                    self.fail(f"{METADATA} stands there twice")
-                self.metadata = self.read_metadata()
-            else:
-                self.check_new(name)
-                self.tensors[name] = info = self.tensor(name)
-                needed += info.nbytes
-                if needed > self.room:  # whatever follows
-                    _in_order(self.tensors, self.room)
-            more = self.more()
-        self.skip(_PADDING)
-        if self.at != self.end:
-            self.fail("something other than spaces follows the JSON")
 
-    def check_new(self, name: str) -> None:
-        """Check that there may be a tensor of this name."""
+def as_object(value: object, what: str) -> JsonObject:
+    """Return a JSON object without duplicate keys.
+
+    Raises
+    ------
+    CheckpointError
+        If the value is not an object, or a key is duplicate.
+    """
+    if not isinstance(value, JsonObject):
+        raise CheckpointError(f"{what}: expected a JSON object, got {json_type(value)}")
+    if value.duplicate is not None:
+        raise CheckpointError(f"{what}: duplicate key {shorten_name(value.duplicate)}")
+    return value
+
+
+def as_text(value: object, what: str) -> str:
+    """Return a string of whole characters.
+
+    Raises
+    ------
+    CheckpointError
+        If the value is not a string, or has a lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise CheckpointError(f"{what}: expected a string, got {json_type(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise CheckpointError(f"{what}: the text has a lone surrogate") from None
+    return value
+
+
+def json_type(value: object) -> str:
+    """Return what JSON calls the type of a value.
+
+    >>> json_type(None), json_type(2.5)
+    ('null', 'a number')
+    """
+    return _JSON_TYPES[type(value)]
+
+
+def shorten_name(name: str) -> str:
+    """Return a name in quotes, cut to 40 characters."""
+    return repr(name[:40])
+
+
+def _tensors(fields: JsonObject) -> dict[str, TensorInfo]:
+    """Return the tensors of a header; their extents are not compared with each other."""
+    names = [name for name in fields if name != METADATA]
+    if len(names) > MAX_TENSORS:
+        raise CheckpointError(f"the header has more than {MAX_TENSORS} tensors")
+    tensors: dict[str, TensorInfo] = {}
+    for name in names:
         try:
             check_name(name)
         except ValueError as error:
-            self.fail(str(error))
-        if name in self.tensors:
-            self.fail(f"the tensor {name!r} stands there twice")
-        if len(self.tensors) == MOST_TENSORS:
-            self.fail(f"more than {MOST_TENSORS} tensors")
+            raise CheckpointError(str(error)) from None
+        tensors[name] = _tensor(name, fields[name])
+    return tensors
 
-    def tensor(self, name: str) -> TensorInfo:
-        """Read the object after a tensor's name."""
-        fields: dict[str, Any] = {}
-        self.take(BEGIN, f"the tensor {name!r} is no JSON object")
-        more = not self.skip(END)
-        while more:
-            field = self.key(f"a field of the tensor {name!r}")
-            if field not in _FIELDS:
-                self.fail(f"the tensor {name!r} has an unknown field {field[:40]!r}")
-            if field in fields:
-                self.fail(f"the tensor {name!r} has {field} twice")
-            fields[field] = self.dtype(name) if field == "dtype" else self.numbers(name, field)
-            more = self.more()
-        for field in _FIELDS:
-            if field not in fields:
-                self.fail(f"the tensor {name!r} has no {field}")
-        if len(fields["data_offsets"]) != 2:
-            self.fail(
-                f"the tensor {name!r} has {len(fields['data_offsets'])} data_offsets, not two"
+
+def _tensor(name: str, value: object) -> TensorInfo:
+    what = f"tensor {name!r}"
+    fields = as_object(value, what)
+    for field in fields:
+        if field not in _FIELDS:
+            raise CheckpointError(
+                f"{what}: unknown field {shorten_name(field)}; expected {', '.join(_FIELDS)}"
             )
-        info = TensorInfo(fields["dtype"], fields["shape"], *fields["data_offsets"])
-        self.check_extent(name, info)
-        return info
+    for field in _FIELDS:
+        if field not in fields:
+            raise CheckpointError(f"{what}: missing field {field}")
+    dtype = as_text(fields["dtype"], f"{what}: dtype")
+    if dtype not in DTYPES:
+        raise CheckpointError(f"{what}: unknown dtype {shorten_name(dtype)}")
+    shape = _integers(fields["shape"], f"{what}: shape")
+    offsets = _integers(fields["data_offsets"], f"{what}: data_offsets")
+    if len(offsets) != 2:
+        raise CheckpointError(f"{what}: data_offsets: expected two integers, got {len(offsets)}")
+    info = TensorInfo(dtype, shape, *offsets)
+    _check_extent(what, info)
+    return info
 
-    def check_extent(self, name: str, info: TensorInfo) -> None:
-        """Check that the offsets are in order, and as far apart as dtype and shape need."""
-        if info.end < info.begin:
-            self.fail(f"the tensor {name!r} ends at {info.end}, before it begins at {info.begin}")
-        bits = DTYPES[info.dtype].bits
-        # Zeros must not hide dimensions that no array can have.
-        if math.prod(max(size, 1) for size in info.shape) * bits > 8 * _LARGEST:
-            self.fail(f"the tensor {name!r} has a shape of more elements than any memory holds")
-        needed = math.prod(info.shape) * bits
-        if needed != 8 * info.nbytes:
-            shape = ", ".join(map(str, info.shape))
-            self.fail(
-                f"the tensor {name!r} ({info.dtype} [{shape}]) has {info.nbytes} bytes of data"
-                f" where {needed / 8:.15g} are needed"
+
+def _integers(value: object, what: str) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise CheckpointError(
+            f"{what}: expected a list of integers of at least 0, got {json_type(value)}"
+        )
+    if len(value) > MAX_DIMENSIONS:
+        raise CheckpointError(
+            f"{what}: expected at most {MAX_DIMENSIONS} dimensions, got {len(value)}"
+        )
+    for item in value:
+        if type(item) is not int or item < 0:
+            raise CheckpointError(
+                f"{what}: expected a list of integers of at least 0, got a list with "
+                f"{item if type(item) is int else json_type(item)}"
             )
+        if item > _MAX_INTEGER:
+            raise CheckpointError(f"{what}: an integer is greater than 2^63 - 1")
+    return tuple(value)
 
-    def dtype(self, name: str) -> str:
-        """Read the name of an element type."""
-        dtype = self.text(f"the dtype of the tensor {name!r}", LONGEST_NAME)
-        if dtype not in DTYPES:
-            self.fail(f"the tensor {name!r} has an unknown dtype {dtype[:40]!r}")
-        return dtype
 
-    def numbers(self, name: str, field: str) -> tuple[int, ...]:
-        """Read a list of whole numbers."""
-        found = _NUMBERS.match(self.data, self.at, self.end)
-        if found is None:
-            self.fail(f"{field} of the tensor {name!r} is no list of whole numbers of at least 0")
-        if found.end(1) - found.start(1) > _LONGEST_NUMBERS:
-            self.fail(f"{field} of the tensor {name!r} is too long")
-        self.at = found.end()
-        numbers = tuple(map(int, found[1].split(b","))) if found[1] else ()
-        if len(numbers) > MOST_DIMENSIONS:
-            self.fail(f"the tensor {name!r} has more than {MOST_DIMENSIONS} dimensions")
-        if numbers and max(numbers) > _LARGEST:
-            self.fail(f"{field} of the tensor {name!r}: {max(numbers)} is above 2^63 - 1")
-        return numbers
+def _check_extent(what: str, info: TensorInfo) -> None:
+    """Check that the offsets are in order, and as far apart as dtype and shape need."""
+    if info.end < info.begin:
+        raise CheckpointError(
+            f"{what}: the data end at {info.end}, before they begin at {info.begin}"
+        )
+    bits = DTYPES[info.dtype].bits
+    # A dimension of 0 must not hide dimensions that no array can have.
+    if math.prod(max(size, 1) for size in info.shape) * bits > 8 * _MAX_INTEGER:
+        raise CheckpointError(f"{what}: the shape has more elements than memory can hold")
+    needed = math.prod(info.shape) * bits
+    if needed != 8 * info.nbytes:
+        raise CheckpointError(
+            f"{what}: {info.dtype} of shape {list(info.shape)} needs {needed / 8:.15g} bytes of "
+            f"data, got {info.nbytes}"
+        )
 
-    def read_metadata(self) -> dict[str, str]:
-        """Read the object after __metadata__."""
-        found: dict[str, str] = {}
-        self.take(BEGIN, f"{METADATA} is no JSON object")
-        more = not self.skip(END)
-        while more:
-            key = self.key(f"a key of {METADATA}")
-            if key in found:
-                self.fail(f"{METADATA} has {key[:40]!r} twice")
-            if len(found) == MOST_METADATA:
-                self.fail(f"more than {MOST_METADATA} entries in {METADATA}")
-            found[key] = self.text(f"{METADATA}[{key[:40]!r}]", LARGEST_HEADER)
-            more = self.more()
-        return found
+
+def _metadata(value: object) -> dict[str, str]:
+    fields = as_object(value, METADATA)
+    if len(fields) > MAX_METADATA:
+        raise CheckpointError(
+            f"{METADATA}: expected at most {MAX_METADATA} entries, got {len(fields)}"
+        )
+    return {
+        as_text(key, f"{METADATA}: a key"): as_text(text, f"{METADATA}[{shorten_name(key)}]")
+        for key, text in fields.items()
+    }
+
+
+def _as_integer(digits: str) -> int | float:
+    """Return the value of an integer in JSON; those of more than 20 digits are cut.
+
+    All integers of more than 19 digits are rejected afterwards, and -0 is a float.
+    """
+    return -0.0 if digits == "-0" else int(digits[:20])
+
+
+def _reject_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _in_order(tensors: dict[str, TensorInfo], size: int) -> dict[str, TensorInfo]:
-    """Return tensors in the order of their data, which must follow one another without holes."""
+    """Return tensors in the order of their data, which must be contiguous."""
     ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)))
-    at = 0
+    end = 0
     for name, info in ordered.items():
-        if info.begin != at:
-            wrong = "overlaps the one before" if info.begin < at else f"leaves a hole at {at}"
-            raise CheckpointError(f"the tensor {name!r}, data_offsets from {info.begin}, {wrong}")
-        at = info.end
-    if at > size:
-        raise CheckpointError(f"the tensors need {at} bytes of data, the file has {size}")
-    if at < size:
-        raise CheckpointError(f"{size - at} bytes follow the last tensor")
+        if info.begin < end:
+            raise CheckpointError(
+                f"tensor {name!r}: the data begin at {info.begin}, which overlaps another tensor"
+            )
+        if info.begin > end:
+            raise CheckpointError(
+                f"tensor {name!r}: the data begin at {info.begin}, after a hole at {end}"
+            )
+        end = info.end
+    if end > size:
+        raise CheckpointError(f"the tensors need {end} bytes of data, but the file has {size}")
+    if end < size:
+        raise CheckpointError(f"the file has {size - end} bytes after the last tensor")
     return ordered

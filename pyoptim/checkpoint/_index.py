@@ -1,4 +1,4 @@
-"""The index of a model in several safetensors files, as Hugging Face writes it, read strictly.
+"""Strict reading of the index of a model in several safetensors files, as Hugging Face writes it.
 
 ``{"metadata": {"total_size": 8}, "weight_map": {"bias": "model-00001-of-00002.safetensors", ...}}``
 """
@@ -6,34 +6,37 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from mmap import mmap
 from pathlib import Path
 
-from pyoptim.checkpoint._header import LARGEST_HEADER, MOST_METADATA, MOST_TENSORS, check_name
-from pyoptim.checkpoint._json import BEGIN, BLANK, END, INTEGER, JsonReader
+from pyoptim.checkpoint._header import (
+    MAX_HEADER,
+    MAX_METADATA,
+    MAX_TENSORS,
+    as_object,
+    as_text,
+    check_name,
+    json_type,
+    read_object,
+    shorten_name,
+)
 from pyoptim.checkpoint._safetensors import map_file
 from pyoptim.errors import CheckpointError
 
-_LONGEST_FILE_NAME = 255  # bytes
-_LONGEST_VALUE = 2**16  # bytes of a text in metadata, which nobody reads
-_BLANKS = re.compile(BLANK)
-_QUOTE = re.compile(b'(?=")')
-_NUMBER_OR_WORD = re.compile(
-    b"-?+" + INTEGER + rb"(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+|true|false|null"
-)
+_FIELDS = ("metadata", "weight_map")
+_MAX_FILE_NAME = 255  # bytes
 _FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\.safetensors")
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """Return in which file each tensor is.
+    """Return the name of the file that has each tensor.
 
     Raises
     ------
     CheckpointError
-        Naming the file and the first fault.
+        If the file is not a valid index. The message describes the first fault.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
 
     Examples
     --------
@@ -44,81 +47,61 @@ def read_index(path: Path) -> dict[str, str]:
     ...     read_index(path)
     {'w': 'a.safetensors'}
     """
-    data = map_file(path, LARGEST_HEADER)
+    data = map_file(path, MAX_HEADER)
     try:
-        return _IndexReader(data).read()
+        return _parsed(data)
     except CheckpointError as error:
         message = f"{path}: not a valid index of safetensors files: {error}"
         raise CheckpointError(message) from None
 
 
-class _IndexReader(JsonReader):
-    """The index up to which all was valid."""
+def _parsed(data: bytes | mmap) -> dict[str, str]:
+    fields = read_object(data, 0, len(data), MAX_TENSORS + MAX_METADATA + 4)
+    for field in fields:
+        if field not in _FIELDS:
+            raise CheckpointError(
+                f"unknown field {shorten_name(field)}; expected {', '.join(_FIELDS)}"
+            )
+    if "metadata" in fields:
+        _check_metadata(fields["metadata"])
+    if not (names := _weight_map(fields.get("weight_map"))):
+        raise CheckpointError("weight_map: expected at least one tensor")
+    return names
 
-    def __init__(self, data: bytes | mmap) -> None:
-        super().__init__(data, 0, len(data))
 
-    def read(self) -> dict[str, str]:
-        """Read all, and return the map."""
-        found: dict[str, dict[str, str]] = {}
-        self.skip(_BLANKS)
-        for field in self.names("a field", "it does not begin with {"):
-            if field in found:
-                self.fail(f"{field} stands there twice")
-            if field == "weight_map":
-                found[field] = self.weight_map()
-            elif field == "metadata":
-                self.pass_metadata()
-                found[field] = {}
-            else:
-                self.fail(f"an unknown field {field[:40]!r}")
-        self.skip(_BLANKS)
-        if self.at != self.end:
-            self.fail("something follows the JSON")
-        if not found.get("weight_map"):
-            self.fail("it has no weight_map, or an empty one")
-        return found["weight_map"]
+def _weight_map(value: object) -> dict[str, str]:
+    files = as_object(value, "weight_map")
+    if len(files) > MAX_TENSORS:
+        raise CheckpointError(f"weight_map has more than {MAX_TENSORS} tensors")
+    for name, file in files.items():
+        try:
+            check_name(name)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from None
+        file = as_text(file, f"tensor {name!r}: the file")
+        if len(file.encode()) > _MAX_FILE_NAME:
+            raise CheckpointError(f"tensor {name!r}: the file has more than {_MAX_FILE_NAME} bytes")
+        if not _FILE_NAME.fullmatch(file):
+            raise CheckpointError(
+                f"tensor {name!r}: expected the name of a .safetensors file in the same directory, "
+                f"got {file!r}"
+            )
+    return dict(files)
 
-    def names(self, what: str, fault: str) -> Iterator[str]:
-        """Read an object: give each name, after which the caller reads the value."""
-        self.take(BEGIN, fault)
-        more = not self.skip(END)
-        while more:
-            yield self.key(what)
-            more = self.more()
 
-    def weight_map(self) -> dict[str, str]:
-        """Read the object after weight_map."""
-        found: dict[str, str] = {}
-        for name in self.names("a tensor's name", "weight_map is no JSON object"):
-            try:
-                check_name(name)
-            except ValueError as error:
-                self.fail(str(error))
-            if name in found:
-                self.fail(f"the tensor {name!r} stands there twice")
-            if len(found) == MOST_TENSORS:
-                self.fail(f"more than {MOST_TENSORS} tensors")
-            file = self.text(f"the file of the tensor {name!r}", _LONGEST_FILE_NAME)
-            if not _FILE_NAME.fullmatch(file):
-                self.fail(
-                    f"the tensor {name!r} is in {file!r}, which is no name of a .safetensors file "
-                    "in the same directory"
-                )
-            found[name] = file
-        return found
-
-    def pass_metadata(self) -> None:
-        """Read the object after metadata: texts, numbers, true, false and null by names."""
-        names: set[str] = set()
-        for name in self.names("a name in metadata", "metadata is no JSON object"):
-            if name in names:
-                self.fail(f"metadata has {name[:40]!r} twice")
-            if len(names) == MOST_METADATA:
-                self.fail(f"more than {MOST_METADATA} entries in metadata")
-            names.add(name)
-            what = f"metadata[{name[:40]!r}]"
-            if self.skip(_QUOTE):
-                self.text(what, _LONGEST_VALUE)
-            else:
-                self.take(_NUMBER_OR_WORD, f"{what} is no text, number, true, false or null")
+def _check_metadata(value: object) -> None:
+    """Check the types of metadata, which are not used."""
+    entries = as_object(value, "metadata")
+    if len(entries) > MAX_METADATA:
+        raise CheckpointError(
+            f"metadata: expected at most {MAX_METADATA} entries, got {len(entries)}"
+        )
+    for key, entry in entries.items():
+        as_text(key, "metadata: a key")
+        what = f"metadata[{shorten_name(key)}]"
+        if isinstance(entry, str):
+            as_text(entry, what)
+        elif isinstance(entry, dict | list):
+            raise CheckpointError(
+                f"{what}: expected a string, number, boolean or null, got {json_type(entry)}"
+            )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeGuard
 from pyoptim import _core
 from pyoptim._utils.json_text import parse_json, shortened
 from pyoptim.checkpoint._dtypes import DTYPES
-from pyoptim.checkpoint._header import LARGEST_HEADER, MOST_DIMENSIONS
+from pyoptim.checkpoint._header import MAX_DIMENSIONS, MAX_HEADER
 from pyoptim.checkpoint._tree import decode, encode
 from pyoptim.errors import CheckpointError
 
@@ -23,7 +23,7 @@ STEP_KEY = "pyoptim.step"  # in the metadata of every file
 
 _FORMAT = "pyoptim.checkpoint"
 _VERSION = 1
-_MOST_VALUES = 2**23
+_MAX_VALUES = 2**23
 _FILE_NAME = re.compile(r"tensors-\d{5}-of-\d{5}\.safetensors")
 _CHECKSUM = re.compile(r"[0-9a-f]{16}")
 _END = re.compile(rb',\n"checksum": "([0-9a-f]{16})"\n\}\n\Z')
@@ -109,11 +109,11 @@ def read_manifest(folder: Path) -> Manifest:
         # A pipe must not be waited for, and no link followed.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
-            data = file.read(LARGEST_HEADER + 1)
+            data = file.read(MAX_HEADER + 1)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
-    if len(data) > LARGEST_HEADER:
-        raise CheckpointError(f"{path}: more than {LARGEST_HEADER} bytes")
+    if len(data) > MAX_HEADER:
+        raise CheckpointError(f"{path}: more than {MAX_HEADER} bytes")
     try:
         return _parsed(data)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -123,8 +123,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _parsed(data: bytes) -> Manifest:
     fields = parse_json(
         data.decode(),
-        largest=LARGEST_HEADER,
-        most_values=_MOST_VALUES,
+        max_size=MAX_HEADER,
+        max_values=_MAX_VALUES,
         parse_constant=_no_constant,
     )
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
@@ -159,7 +159,7 @@ def _tensor(entry: dict[str, Any]) -> TensorEntry:
     file, dtype = _string(entry["file"]), _string(entry["dtype"])
     if dtype not in DTYPES:
         raise ValueError(f"no tensor has dtype {dtype!r}")
-    if len(shape) > MOST_DIMENSIONS or not is_whole(math.prod(max(size, 1) for size in shape)):
+    if len(shape) > MAX_DIMENSIONS or not is_whole(math.prod(max(size, 1) for size in shape)):
         raise ValueError("a tensor has a shape of more elements than any memory holds")
     return TensorEntry(file, dtype, shape, _hexadecimal(entry["checksum"]))
 

@@ -19,11 +19,11 @@ from pyoptim._utils.ownership import check_replaceable
 from pyoptim._utils.text import dtype_text, shown
 from pyoptim.checkpoint._dtypes import DTYPES, to_name, to_numpy
 from pyoptim.checkpoint._header import (
-    LARGEST_HEADER,
+    MAX_DIMENSIONS,
+    MAX_HEADER,
+    MAX_METADATA,
+    MAX_TENSORS,
     METADATA,
-    MOST_DIMENSIONS,
-    MOST_METADATA,
-    MOST_TENSORS,
     SIZE_BYTES,
     Header,
     TensorInfo,
@@ -229,8 +229,8 @@ class Layout:
             at = info.end
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
         text += b" " * (-(SIZE_BYTES + len(text)) % _ALIGNMENT)
-        if len(text) > LARGEST_HEADER:
-            raise ValueError(f"names and metadata take {len(text)} bytes, of {LARGEST_HEADER}")
+        if len(text) > MAX_HEADER:
+            raise ValueError(f"names and metadata take {len(text)} bytes, of {MAX_HEADER}")
         self.header = len(text).to_bytes(SIZE_BYTES, "little") + text
 
 
@@ -256,8 +256,8 @@ def as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
     ValueError
         If a name or a number of dimensions will not do.
     """
-    if len(tensors) > MOST_TENSORS:
-        raise ValueError(f"{len(tensors)} tensors are more than {MOST_TENSORS}")
+    if len(tensors) > MAX_TENSORS:
+        raise ValueError(f"{len(tensors)} tensors are more than {MAX_TENSORS}")
     return dict(_as_arrays(tensors))
 
 
@@ -272,9 +272,9 @@ def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Arra
             raise TypeError(
                 f"{shown(name)}: safetensors has no dtype {dtype_text(array.dtype)}; it has {known}"
             )
-        if array.ndim > MOST_DIMENSIONS:
+        if array.ndim > MAX_DIMENSIONS:
             raise ValueError(
-                f"{shown(name)}: {array.ndim} dimensions are more than {MOST_DIMENSIONS}"
+                f"{shown(name)}: {array.ndim} dimensions are more than {MAX_DIMENSIONS}"
             )
         yield name, array
 
@@ -290,10 +290,10 @@ def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, value in metadata.items():
         if not (isinstance(key, str) and isinstance(value, str)):
             raise TypeError(f"metadata must be strings by strings, got {key!r}: {value!r}")
-    if len(metadata) > MOST_METADATA:
-        raise ValueError(f"{len(metadata)} entries of metadata are more than {MOST_METADATA}")
+    if len(metadata) > MAX_METADATA:
+        raise ValueError(f"{len(metadata)} entries of metadata are more than {MAX_METADATA}")
     try:
         json.dumps(dict(metadata), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
-        raise ValueError(f"metadata have half a character (a lone surrogate): {error}") from None
+        raise ValueError(f"metadata: a text has a lone surrogate: {error}") from None
     return dict(metadata)

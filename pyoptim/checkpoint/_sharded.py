@@ -87,7 +87,7 @@ def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
     ...         po.checkpoint.load_safetensors(path / "cut.safetensors")
     ...     except po.CheckpointError as error:
     ...         print(str(error).replace(folder, "folder"))
-    folder/cut.safetensors: not a valid safetensors file: 7 bytes are too few for a header
+    folder/cut.safetensors: not a valid safetensors file: expected at least 8 bytes, got 7
     >>> one, list(both)
     ({'w': array([0., 1., 2.])}, ['w', 'b'])
     """

@@ -268,47 +268,48 @@ def indexed(file: Any = FILES[0], name: str = "w") -> str:
     return json.dumps({"weight_map": {name: file}})
 
 
-OUTSIDE = "which is no name of a .safetensors file in the same directory"
+OUTSIDE = "expected the name of a .safetensors file in the same directory"
 MALFORMED: dict[str, tuple[str | bytes, str]] = {
-    "nothing": ("", "does not begin with {"),
-    "array": ("[]", "does not begin with {"),
-    "null": ("null", "does not begin with {"),
-    "UTF-8 mark": (b"\xef\xbb\xbf" + indexed().encode(), "does not begin with {"),
-    "no map": ("{}", "no weight_map, or an empty one"),
-    "metadata only": ('{"metadata": {"total_size": 1}}', "no weight_map, or an empty one"),
-    "empty map": ('{"weight_map": {}}', "no weight_map, or an empty one"),
-    "list for a map": ('{"weight_map": []}', "weight_map is no JSON object"),
-    "null for a map": ('{"weight_map": null}', "weight_map is no JSON object"),
-    "map twice": (f"{indexed()[:-1]}, {indexed()[1:]}", "weight_map stands there twice"),
-    "metadata twice": ('{"metadata": {}, "metadata": {}}', "metadata stands there twice"),
-    "name twice": ('{"weight_map": {"w": "a.safetensors", "w": "a.safetensors"}}', "'w' stands"),
+    "nothing": ("", "invalid JSON: Expecting value"),
+    "array": ("[]", "expected a JSON object, got a list"),
+    "null": ("null", "expected a JSON object, got null"),
+    "UTF-8 mark": (b"\xef\xbb\xbf" + indexed().encode(), "invalid JSON: Unexpected UTF-8 BOM"),
+    "no map": ("{}", "weight_map: expected a JSON object, got null"),
+    "metadata only": ('{"metadata": {"total_size": 1}}', "weight_map: expected a JSON"),
+    "empty map": ('{"weight_map": {}}', "weight_map: expected at least one tensor"),
+    "list for a map": ('{"weight_map": []}', "weight_map: expected a JSON object"),
+    "null for a map": ('{"weight_map": null}', "weight_map: expected a JSON object"),
+    "map twice": (f"{indexed()[:-1]}, {indexed()[1:]}", "duplicate key 'weight_map'"),
+    "metadata twice": ('{"metadata": {}, "metadata": {}}', "duplicate key 'metadata'"),
+    "name twice": ('{"weight_map": {"w": "a.safetensors", "w": "a.safetensors"}}', "key 'w'"),
     "escaped name twice": (
-        '{"weight_map": {"w": "a.safetensors", "\\u0077": "a.safetensors"}}', "'w' stands"),
-    "unknown field": ('{"files": {}}', "an unknown field 'files'"),
-    "manifest": ('{"format": "pyoptim.checkpoint"}', "an unknown field 'format'"),
-    "number for a file": (indexed(7), "the file of the tensor 'w' is no string"),
-    "object for a file": (indexed({}), "the file of the tensor 'w' is no string"),
-    "cut": (indexed()[:-1], "expected , or }"),
-    "comma at the end": (indexed()[:-2] + ",}}", "expected a tensor's name, then a colon"),
-    "two values": (indexed() + "{}", "something follows the JSON"),
-    "NUL at the end": (indexed() + "\0", "something follows the JSON"),
-    "not UTF-8": (b'{"weight_map": {"\xff": "a.safetensors"}}', "is no valid text"),
-    "half a character": ('{"weight_map": {"\\ud800": "a.safetensors"}}', "is no valid text"),
-    "single quotes": ("{'weight_map': {}}", "expected a field, then a colon"),
-    "comment": ('{/**/"weight_map": {}}', "expected a field, then a colon"),
-    "deep": ('{"metadata": ' + "[" * 100_000, "metadata is no JSON object"),
-    "deeper": ('{"metadata": {"a": ' + '{"a": ' * 100_000, "metadata['a'] is no text, number"),
-    "NaN": ('{"metadata": {"a": NaN}}', "metadata['a'] is no text, number, true, false or null"),
-    "zeros": ('{"metadata": {"a": 01}}', "expected , or }"),
-    "a number's point": ('{"metadata": {"a": 1.}}', "expected , or }"),
-    "key of metadata twice": ('{"metadata": {"a": 1, "a": 1}}', "metadata has 'a' twice"),
-    "long text": (json.dumps({"metadata": {"a": "x" * 70_000}}), "is longer than 65536 bytes"),
-    "long name": (indexed(name="w" * 5000), "is longer than 4096 bytes"),
-    "long file": (indexed("a" * 300 + ".safetensors"), "is longer than 255 bytes"),
-    "empty name": (indexed(name=""), "must not be named ''"),
-    "name of metadata": (indexed(name="__metadata__"), "must not be named"),
+        '{"weight_map": {"w": "a.safetensors", "\\u0077": "a.safetensors"}}', "key 'w'"),
+    "unknown field": ('{"files": {}}', "unknown field 'files'"),
+    "manifest": ('{"format": "pyoptim.checkpoint"}', "unknown field 'format'"),
+    "number for a file": (indexed(7), "tensor 'w': the file: expected a string"),
+    "object for a file": (indexed({}), "tensor 'w': the file: expected a string"),
+    "cut": (indexed()[:-1], "invalid JSON: Expecting ','"),
+    "comma at the end": (indexed()[:-2] + ",}}", "invalid JSON: Expecting property name"),
+    "two values": (indexed() + "{}", "invalid JSON: Extra data"),
+    "NUL at the end": (indexed() + "\0", "invalid JSON: Extra data"),
+    "not UTF-8": (b'{"weight_map": {"\xff": "a.safetensors"}}', "JSON is not valid UTF-8 at byte"),
+    "half a character": ('{"weight_map": {"\\ud800": "a.safetensors"}}', "has a lone surrogate"),
+    "single quotes": ("{'weight_map': {}}", "invalid JSON: Expecting property name"),
+    "comment": ('{/**/"weight_map": {}}', "invalid JSON: Expecting property name"),
+    "deep": ('{"metadata": ' + "[" * 100_000, "JSON is nested too deeply"),
+    "deeper": ('{"metadata": {"a": ' + '{"a": ' * 100_000, "JSON is nested too deeply"),
+    "NaN": ('{"metadata": {"a": NaN}}', "NaN is not valid JSON"),
+    "zeros": ('{"metadata": {"a": 01}}', "invalid JSON: Expecting ','"),
+    "a number's point": ('{"metadata": {"a": 1.}}', "invalid JSON: Expecting ','"),
+    "key of metadata twice": ('{"metadata": {"a": 1, "a": 1}}', "metadata: duplicate key 'a'"),
+    "list in metadata": ('{"metadata": {"a": []}}', "metadata['a']: expected a string, number"),
+    "object in metadata": ('{"metadata": {"a": {}}}', "boolean or null, got an object"),
+    "long name": (indexed(name="w" * 5000), "the name has more than 4096 bytes"),
+    "long file": (indexed("a" * 300 + ".safetensors"), "the file has more than 255 bytes"),
+    "empty name": (indexed(name=""), "tensor '': the name is not allowed"),
+    "name of metadata": (indexed(name="__metadata__"), "the name is not allowed"),
     "name with NUL": (indexed(name="a\0"), "has control characters"),
-    "name that leads out": (indexed(name="../../x"), "is a path that leads elsewhere"),
+    "name that leads out": (indexed(name="../../x"), "the name is a path out of the directory"),
     "parent": (indexed("../a.safetensors"), OUTSIDE),
     "parents": (indexed("x/../../a.safetensors"), OUTSIDE),
     "absolute": (indexed("/etc/a.safetensors"), OUTSIDE),
@@ -339,8 +340,8 @@ def test_a_fault_of_the_index_is_named(name: str, tmp_path: Path) -> None:
 
 def test_huge_indexes_take_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With limits lowered, which are what memory goes by."""
-    monkeypatch.setattr("pyoptim.checkpoint._index.MOST_TENSORS", 10_000)
-    monkeypatch.setattr("pyoptim.checkpoint._index.MOST_METADATA", 5_000)
+    monkeypatch.setattr("pyoptim.checkpoint._index.MAX_TENSORS", 10_000)
+    monkeypatch.setattr("pyoptim.checkpoint._index.MAX_METADATA", 5_000)
     path = tmp_path / INDEX
     pairs = ",".join(f'"{i}":"a.safetensors"' for i in range(300_000))
     path.write_text(f'{{"weight_map":{{{pairs}}}}}')
@@ -352,8 +353,8 @@ def test_huge_indexes_take_little_memory(tmp_path: Path, monkeypatch: pytest.Mon
     tracemalloc.start()
     try:
         for file, message in (
-            (path, "more than 10000 tensors"),
-            (tmp_path / "many.json", "more than 5000 entries in metadata"),
+            (path, "JSON has more than 15004 values"),
+            (tmp_path / "many.json", "JSON has more than 15004 values"),
             (tmp_path / "sparse.json", "1099511627776 bytes; 100000000 are the most there may be"),
         ):
             with pytest.raises(po.CheckpointError, match=message):
@@ -399,7 +400,7 @@ def test_every_way_to_write_an_index_is_read(
     if metadata_is_text:
         assert read_index(path) == names
     else:
-        with pytest.raises(po.CheckpointError, match="is no valid text"):
+        with pytest.raises(po.CheckpointError, match="lone surrogate"):
             read_index(path)
 
 

@@ -88,7 +88,7 @@ TWO_COLUMNS = [COLUMN, {**COLUMN, "name": "b"}]
         ([{**CATEGORY, "values": ["1", "1"]}], LABELS, "values: '1' comes twice"),
         (TWO_COLUMNS, {**LABELS, "values": ["no", "no"]}, "values: 'no' comes twice"),
         (TWO_COLUMNS, {**LABELS, "column": "b"}, "columns and target: 'b' comes twice"),
-        (TWO_COLUMNS, json.dumps(LABELS)[:-1] + ', "task": "x"}', "the key 'task' comes twice"),
+        (TWO_COLUMNS, json.dumps(LABELS)[:-1] + ', "task": "x"}', "duplicate key 'task'"),
         (TWO_COLUMNS, {**LABELS, "values": "no"}, "values: expected a list of texts"),
         (TWO_COLUMNS, {**LABELS, "values": [0, 1]}, "values: expected a list of texts"),
         (TWO_COLUMNS, {**LABELS, "values": ["no"]}, "values: expected at least 2, got 1"),
@@ -119,5 +119,5 @@ def test_a_model_file_has_each_key_of_its_configuration_once(tmp_path: Path) -> 
     )
     tensors = {**model.params, **model.buffers}
     po.checkpoint.save_safetensors(path, tensors, {"pyoptim.model": config})
-    with pytest.raises(po.CheckpointError, match="the key 'a' comes twice"):
+    with pytest.raises(po.CheckpointError, match="duplicate key 'a'"):
         po.models.load(path)

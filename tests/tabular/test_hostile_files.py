@@ -174,7 +174,10 @@ CONFIGS: dict[str, tuple[str, str]] = {
     "deep": (DEEP, "nested too deep"),
     "deep sizes": (f'{{"kind": "MLP", "sizes": {DEEP[:900]}{"]" * 900}}}', "model configuration"),
     "wide": (f'{{"kind": "MLP", "sizes": {WIDE}}}', "more than 1048576 values"),
-    "huge": (f'{{"kind": "MLP", "sizes": ["{"x" * 2**25}"]}}', "characters of JSON"),
+    "huge": (
+        f'{{"kind": "MLP", "sizes": ["{"x" * 2**25}"]}}',
+        "at most 33554432 characters",
+    ),
     "a large number": (f'{{"kind": "MLP", "sizes": [{"9" * 5000}]}}', "model configuration"),
     "an infinite one": ('{"kind": "MLP", "sizes": [1e999, 2]}', "model configuration"),
     "long text": (config("MLP", sizes="x" * 10**6), "model configuration"),
