@@ -80,10 +80,13 @@ def as_counts(
 
 
 def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return numbers as an array; TypeError if they are complex or masked: NumPy would cast."""
+    """Return numbers as an array; TypeError if they are complex, dates, durations or masked.
+
+    NumPy would cast them.
+    """
     refuse_masked(name, values)
     array = with_nan(np.asarray(values))
-    if array.dtype.kind == "c":
+    if array.dtype.kind in "cmM":
         raise TypeError(f"{name}: expected real numbers, got {dtype_text(array.dtype)}")
     return array
 

@@ -73,8 +73,8 @@ class Out(NamedTuple):
             raise UserError(f"--resume: {folder} has no checkpoint; without it training begins")
         if there and not resume:
             raise UserError(
-                f"{folder} has a run that is not finished: --resume goes on with it; remove it "
-                "to begin anew"
+                f"{folder} has checkpoints of a run; continue it with --resume, or choose another "
+                "--out"
             )
 
 

@@ -109,9 +109,7 @@ def test_checkpoints_that_another_process_saves_meanwhile_stay(
 def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> None:
     po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
     before = contents("proj")
-    assert "has a run that is not finished" in run(
-        "train", "data.csv", *TRAIN, "--out", "proj", status=2
-    )
+    assert "has checkpoints of a run" in run("train", "data.csv", *TRAIN, "--out", "proj", status=2)
     assert "a trainer has not written this checkpoint" in run(
         "train", "data.csv", *TRAIN, "--out", "proj", "--resume", status=2
     )

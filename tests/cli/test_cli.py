@@ -467,7 +467,7 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypa
     assert "interrupted after 31 steps" in stopped.stdout
     assert "--resume goes on" in stopped.stdout
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["checkpoints"]
-    assert "has a run that is not finished" in refused(*base, "--out", "parts")
+    assert "has checkpoints of a run" in refused(*base, "--out", "parts")
     assert "batch_size is 8, was 16" in refused(
         *base, "--out", "parts", "--resume", "--batch-size", 8
     )

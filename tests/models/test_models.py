@@ -208,6 +208,22 @@ def test_complex_inputs_are_refused(model: Any, sparse: bool, tmp_path: Path) ->
             model.scores(rows.tolist())
 
 
+@pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
+@pytest.mark.parametrize("model", [po.models.Linear(3), po.models.MLP([3, 4, 2])], ids=repr)
+def test_dates_and_durations_are_no_inputs(model: Any, dtype: str) -> None:
+    """NumPy casts NaT, which is a missing value, to a large number."""
+    rows = np.arange(12).reshape(4, 3).astype(dtype)
+    rows[1, 1] = "NaT"
+    y = np.zeros(4, int)
+    for call in (
+        lambda: model.scores(rows),
+        lambda: model.loss_and_grad(rows, y),
+        lambda: po.train.Trainer(model, progress=False).fit(rows, y),
+    ):
+        with pytest.raises(TypeError, match=r"x: expected real numbers, got (date|timedelta)"):
+            call()
+
+
 NO_COUNTS = [None, 3.7, 0, -1, "3", [3], np.float64(3.0)]
 
 
