@@ -79,8 +79,8 @@ TEST_CASE("the update loops of all instruction sets round the same way") {
         std::memcpy(param.at(i), &bits, sizeof bits);
       }
       const Span span{param.at(0), grad.at(0), {}, upper_halves};
-      backend->rules[sgd].update[int(DType::bfloat16)][0](hyper.data(), {1, 0.5, nullptr},
-                                                          {.keep = keep}, &span, 1, nullptr);
+      backend->rules[sgd]->update[int(DType::bfloat16)][0](hyper.data(), {1, 0.5, nullptr},
+                                                           {.keep = keep}, &span, 1, nullptr);
       CAPTURE(backend->name);
       CAPTURE(keep);
       for (std::uint32_t i = 0; i < upper_halves; ++i) {

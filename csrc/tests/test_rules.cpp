@@ -134,7 +134,7 @@ TEST_CASE("every rule gives the same bits on every instruction set, length and a
               CAPTURE(backend->name);
               CAPTURE(name_of(dtype));
               CAPTURE(shaping.scale);
-              CHECK(try_rule(*rules[i], backend->rules[i], dtype, hyper, shaping, step) == "");
+              CHECK(try_rule(*rules[i], *backend->rules[i], dtype, hyper, shaping, step) == "");
             }
         rules[i]->advance(hyper.data(), step, scalars);
       }
