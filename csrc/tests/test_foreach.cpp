@@ -57,15 +57,16 @@ constexpr VectorUpdate VectorKernels::*operations[] = {
     &VectorKernels::narrow,         &VectorKernels::scale,       &VectorKernels::ascend,
     &VectorKernels::ascend_adaptive};
 
-/// One element after an operation, in the arithmetic of float or double.
+/// One element before or after an operation.
 struct Element {
   double param, grad, wide, copy;
 };
 
+/// An operation in the arithmetic of float or double; the adaptive one is always in double.
 template <class F>
-Element naive(std::size_t operation, const Element& before, F a, F b) {
-  const F p = F(before.param), g = F(before.grad), wide = F(before.wide);
-  const F size = std::fabs(p) + b;
+Element naive(std::size_t operation, const Element& before, double factor, double eta) {
+  const F p = F(before.param), g = F(before.grad), wide = F(before.wide), a = F(factor);
+  const double size = std::fabs(before.param) + eta;
   Element after = before;
   switch (operation) {
     case 0:
@@ -91,9 +92,13 @@ Element naive(std::size_t operation, const Element& before, F a, F b) {
     case 7:
       after.copy = a * g;
       break;
+    case 8:
+      after.copy = before.param;
+      after.param = p + a * g;
+      break;
     default:
       after.copy = before.param;
-      after.param = p + (operation == 8 ? a * g : a * g * (size * size));
+      after.param = F(before.param + factor * size * before.grad * size);
   }
   return after;
 }
@@ -146,9 +151,8 @@ TEST_CASE("operations equal naive ones") {
           for (Operands& each : expected)
             for (std::size_t i = 0; i < each.param.size(); ++i) {
               const Element before{each.param[i], each.grad[i], each.wide[i], each.copy[i]};
-              const Element after = dtype == DType::float64
-                                        ? naive<double>(operation, before, a, b)
-                                        : naive<float>(operation, before, float(a), float(b));
+              const Element after = dtype == DType::float64 ? naive<double>(operation, before, a, b)
+                                                            : naive<float>(operation, before, a, b);
               each.param.set(i, rounded(after.param, dtype));
               each.wide.set(i, after.wide);
               each.copy.set(i, rounded(after.copy, dtype));
