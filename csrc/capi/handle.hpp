@@ -102,6 +102,7 @@ inline void check_steps(const char* what, std::int64_t steps) {
 /// Throws unless so many items can be where the pointer leads to.
 template <class T>
 void check_list(const T* given, std::size_t count, const char* what) {
+  // The size of a pointer is meant if T is one. NOLINTNEXTLINE(bugprone-sizeof-expression)
   if (count > 0) check_addresses(what, &at(given, what), count, sizeof(T));
 }
 

@@ -72,7 +72,7 @@ std::size_t escape(std::uint32_t code, char* to) {
   const int digits = code < 0x100 ? 2 : code < 0x10000 ? 4 : 8;
   *to++ = digits == 2 ? 'x' : digits == 4 ? 'u' : 'U';
   for (int i = digits - 1; i >= 0; --i) *to++ = "0123456789abcdef"[code >> (4 * i) & 0xFU];
-  return std::size_t(2 + digits);
+  return std::size_t(digits) + 2;
 }
 
 /// Calls write(bytes, count) for each character as it is shown, until it returns false.

@@ -105,7 +105,7 @@ class PYOPTIM_API Network {
   [[nodiscard]] void* wide_grad(std::size_t layer) const;
   void forward(std::size_t layer, const Inputs& x, const Dropout& dropout) const;
   void backward(std::size_t layer, const Inputs& x, const Matrix& d, void* input_grad) const;
-  void pass_through(std::size_t layer, const Inputs& x, const Matrix& weight, void* z) const;
+  void pass_through(std::size_t layer, const Inputs& x, const Matrix& weight, void* out) const;
 
   std::vector<DenseLayer> layers_;
   DType dtype_;

@@ -18,6 +18,10 @@
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
+// Each info is defined in the source of its rule.
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wundefined-var-template"
+#endif
 template <class List>
 struct Rules;
 template <class... R>
