@@ -68,6 +68,20 @@ def check_replaceable(
     raise FileExistsError(errno.EEXIST, message, os.fspath(path))
 
 
+def check_not_pipe(path: str | PathLike[str]) -> None:
+    """Check that a path is not a named pipe: opening one waits until another program reads it.
+
+    Raises
+    ------
+    FileExistsError
+        If the path is a named pipe.
+    """
+    path = Path(path)
+    if path.is_fifo():
+        message = "is a named pipe; expected a regular file, or none"
+        raise FileExistsError(errno.EEXIST, message, os.fspath(path))
+
+
 def check_not_input(
     path: str | PathLike[str], inputs: Iterable[str | PathLike[str]], what: str
 ) -> None:

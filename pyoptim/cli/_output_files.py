@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 from pyoptim import plots
 from pyoptim._utils.atomic import check_writable, is_stream, naming, remove_abandoned
-from pyoptim._utils.ownership import OPTION, check_not_input, check_replaceable, own_header
+from pyoptim._utils.ownership import (
+    OPTION,
+    check_not_input,
+    check_not_pipe,
+    check_replaceable,
+    own_header,
+)
 from pyoptim.checkpoint import _directory as directory
 from pyoptim.checkpoint._safetensors import is_safetensors
 from pyoptim.cli._user_error import UserError
@@ -59,6 +65,7 @@ class Out(NamedTuple):
         for path, is_own in self.files.items():
             if self.data is not None:
                 check_not_input(path, [self.data], "the file to train on")
+            check_not_pipe(path)
             check_replaceable(path, is_own, self.force, OPTION)
         directory.check_root(self.checkpoints)
         self._check_unfinished(resume)

@@ -229,6 +229,16 @@ def test_files_of_the_user_are_replaced_by_force_only(
     run("train", "data.csv", *TRAIN, "--out", "proj")  # now it is pyoptim's
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "metrics.csv", "loss.png"])
+def test_train_does_not_wait_for_a_reader_of_a_named_pipe(name: str, run: Run) -> None:
+    Path("proj").mkdir()
+    os.mkfifo(f"proj/{name}")
+    for force in ((), ("--force",)):
+        message = run("train", "data.csv", *TRAIN, "--out", "proj", *force, status=2)
+        assert f"proj/{name}: is a named pipe" in message
+    assert Path(f"proj/{name}").is_fifo()
+
+
 def test_a_model_of_a_program_is_not_one_of_train(run: Run) -> None:
     Path("proj").mkdir()
     po.models.Linear(3).save("proj/model.safetensors")

@@ -315,6 +315,9 @@ def test_a_place_for_the_csv_file_is_found_before_training(tmp_path: Path) -> No
     trainer = Trainer(model, callbacks=[CSVLogger(tmp_path)], progress=False)
     with pytest.raises(IsADirectoryError, match="where CSVLogger needs a file"):
         trainer.fit(np.ones((2, 1)), np.ones(2))
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(FileExistsError, match="is a named pipe"):
+        run([1, 2], CSVLogger(tmp_path / "pipe.csv"))
     assert trainer.step == 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyoptim._utils.atomic import check_writable, remove_abandoned
-from pyoptim._utils.ownership import check_replaceable
+from pyoptim._utils.ownership import check_not_pipe, check_replaceable
 from pyoptim._utils.text import shown
 from pyoptim._utils.validation import as_flag
 from pyoptim.train._history import is_history
@@ -36,7 +36,8 @@ class CSVLogger(Callback):
     Raises
     ------
     FileExistsError
-        In training, before the first epoch, if there is such a file and `overwrite` is False.
+        In training, before the first epoch, if there is such a file and `overwrite` is False, or if
+        the path is a named pipe.
 
     Examples
     --------
@@ -65,6 +66,7 @@ class CSVLogger(Callback):
                 f"{shown(self.path)}: a directory, where CSVLogger needs a file"
             )
         check_writable(self.path.parent)
+        check_not_pipe(self.path)
         check_replaceable(self.path, is_history, self.overwrite)
         remove_abandoned(self.path.parent)
 
