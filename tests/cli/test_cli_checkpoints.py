@@ -67,7 +67,8 @@ def test_verify_says_what_is_damaged(run: Run) -> None:
     ]
     Path("model.safetensors").write_bytes(bytes(20))
     assert run("verify", "model.safetensors", status=1) == (
-        "DAMAGED  model.safetensors: not a valid safetensors file: the header has 0 bytes; the minimum is 2\n"
+        "DAMAGED  model.safetensors: not a valid safetensors file: the header has 0 bytes; the"
+        " minimum is 2\n"
     )
 
 
