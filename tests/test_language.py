@@ -30,6 +30,7 @@ CHECKED = [
     "schedules",
     "tabular",
     "torch",
+    "train",
     "wrappers",
 ]
 

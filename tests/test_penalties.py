@@ -214,7 +214,7 @@ def test_errors_name_what_is_wrong() -> None:
         (TypeError, r"params\[0\]: dtype must be float32, float64 or bfloat16, got int64",
          lambda: L1(1).apply(np.ones(3, int), 1)),
         (ValueError, "arrays, as many as params", lambda: L1(1).after_step(w)),
-        (TypeError, "penalty must be one of pyoptim.penalties, got 'l1'",
+        (TypeError, "penalty: expected one of pyoptim.penalties, .* got 'l1'",
          lambda: Trainer(Linear(1), penalty="l1")),  # type: ignore[arg-type]
     ]  # fmt: skip
     for kind, message, action in cases:

@@ -37,8 +37,8 @@ class Model(ABC):
         The parameters that penalties act on (not the biases).
     buffers : mapping of str to array
         What training changes beside the parameters, and no optimizer: saved with them.
-    least_rows : int
-        How many rows `loss_and_grad` takes at least.
+    min_batch_size : int
+        Minimum number of rows in a batch for `loss_and_grad`.
     outputs : int or None
         The number of columns of `scores`, if it is known.
     """
@@ -48,7 +48,7 @@ class Model(ABC):
     loss: Loss
     weights: tuple[str, ...] = ()
     buffers: Mapping[str, Array] = MappingProxyType({})
-    least_rows: int = 1
+    min_batch_size: int = 1
     outputs: int | None = None
 
     @property

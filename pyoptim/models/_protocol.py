@@ -33,8 +33,8 @@ class Trainable(Protocol):
       memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
       but has a ``shape`` and takes row numbers in ``[]``.
     - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
-    - ``buffers``, arrays by name that come back with the best parameters, and ``least_rows``,
-      without which a last batch is left out.
+    - ``buffers``, arrays by name that are restored with the best parameters.
+    - ``min_batch_size``, the minimum number of rows in a batch. A smaller last batch is dropped.
     - ``estimate_buffers(batches)``, which estimates running statistics anew from batches of inputs,
       for averaged weights.
     - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
@@ -85,7 +85,7 @@ class _Adapted(Model):
         self.params = given.params
         self.weights = tuple(getattr(given, "weights", ()))
         self.buffers = getattr(given, "buffers", {})
-        self.least_rows = getattr(given, "least_rows", 1)
+        self.min_batch_size = getattr(given, "min_batch_size", 1)
         own = getattr(given, "loss", None)
         self.loss: Any = own if isinstance(own, Loss) else _OwnLoss()
 

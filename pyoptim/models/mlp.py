@@ -145,7 +145,7 @@ class MLP(DenseModel):
             self.buffers[f"{layer}.running_mean"] = np.zeros(outputs, self._dtype)
             self.buffers[f"{layer}.running_var"] = np.ones(outputs, self._dtype)
         self.weights = tuple(dtypes)
-        self.least_rows = 2 if self.buffers else 1
+        self.min_batch_size = 2 if self.buffers else 1
         self.outputs = self.sizes[-1]
         self._adds_inputs = self._is_branch(0)
         self._draws_per_batch = hidden if self.dropout > 0 else 0
@@ -266,7 +266,7 @@ class MLP(DenseModel):
         rows = 0
         for batch in batches if self.buffers else ():
             a = self._inputs(batch)
-            if a.shape[0] < self.least_rows:
+            if a.shape[0] < self.min_batch_size:
                 continue
             rows += a.shape[0]
             self._make_network().estimate_statistics(_native(a), a.shape[0] / rows)

@@ -1,4 +1,4 @@
-"""The training loop, and the callbacks around it."""
+"""The training loop, its history and its callbacks."""
 
 from pyoptim.train._history import History, StopReason
 from pyoptim.train._trainer import Trainer

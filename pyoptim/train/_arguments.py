@@ -1,10 +1,11 @@
-"""What a trainer's arguments mean."""
+"""Checks and conversions of the arguments of `Trainer`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pyoptim._utils.text import listed
 from pyoptim._utils.validation import as_count, as_not_negative
 from pyoptim.data import Shuffle, Validation
 from pyoptim.losses import Loss
@@ -13,7 +14,13 @@ from pyoptim.models._protocol import Trainable, check_parts, is_adapted
 from pyoptim.optim import AdamW
 from pyoptim.optim._base import Optimizer
 from pyoptim.penalties import ElasticNet, Penalty
-from pyoptim.train._metrics import Measure, check_columns, check_names, check_scorers, own_measures
+from pyoptim.train._metrics import (
+    MetricFunction,
+    builtin_metrics,
+    check_columns,
+    check_names,
+    check_scorers,
+)
 from pyoptim.wrappers import GradientAccumulation
 from pyoptim.wrappers._base import Wrapper
 
@@ -21,19 +28,21 @@ from pyoptim.wrappers._base import Wrapper
 def as_optimizer(
     optimizer: Optimizer | Wrapper | None, model: Trainable, accumulate: int
 ) -> Optimizer | Wrapper:
-    """Return the optimizer of a model, by default AdamW, which may accumulate gradients.
+    """Return the optimizer, by default AdamW, wrapped for gradient accumulation if requested.
 
     Raises
     ------
     ValueError
-        If it is not over the model's parameters, or a count is out of range.
+        If `optimizer` is not an optimizer or wrapper over the model's parameters, or `accumulate`
+        is out of range.
     """
     if optimizer is None:
         optimizer = AdamW(model.params)
     elif not (isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)):
         raise ValueError(
-            f"optimizer must be one over the model's params, got {optimizer!r}; "
-            "make it as AdamW(model.params), or of groups of model.params.select(...)"
+            f"optimizer: expected an Optimizer or a Wrapper over the model's params, got "
+            f"{optimizer!r}; create it as AdamW(model.params), or with groups of "
+            "model.params.select(...)"
         )
     if as_count("accumulate", accumulate) > 1:
         return GradientAccumulation(optimizer, every=accumulate)
@@ -41,32 +50,35 @@ def as_optimizer(
 
 
 def as_shuffle(shuffle: Any) -> Shuffle:
-    """Return how rows are shuffled; ValueError if it is no such way."""
+    """Return `shuffle`, or raise ValueError if it is not True, False or "blocks"."""
     if shuffle not in (True, False, "blocks"):
-        raise ValueError(f"shuffle must be True, False or 'blocks', got {shuffle!r}")
-    way: Shuffle = shuffle
-    return way
+        raise ValueError(f"shuffle: expected True, False or 'blocks', got {shuffle!r}")
+    checked: Shuffle = shuffle
+    return checked
 
 
-def check_measures(
+def check_metrics(
     model: Model,
     loss: Any,
     validation: Validation,
-    metrics: Mapping[str, Measure],
+    metrics: Mapping[str, MetricFunction],
     penalties: Sequence[Penalty],
 ) -> None:
-    """Check that a model has what is to be measured, and that names are no other ones, too.
+    """Check that the model supports the arguments, and that names of metrics are unique.
 
     Raises
     ------
     ValueError
-        If metrics have no validation set, two columns of the history would have one name, or a
-        scorer cannot score what the model predicts.
+        If there are metrics but no validation set, two columns of the history would have the same
+        name, or a scorer cannot score the model's predictions.
     TypeError
-        If the model lacks what an argument needs.
+        If the model lacks a method or attribute that an argument needs.
     """
     if metrics and validation is None:
-        raise ValueError("metrics are measured on validation sets: they need validation=")
+        raise ValueError(
+            f"metrics: expected a validation set to compute {listed(metrics)} on, got "
+            "validation=None; pass validation="
+        )
     check_parts(
         model,
         loss,
@@ -74,30 +86,35 @@ def check_measures(
         metrics=bool(metrics),
         penalties=bool(penalties),
     )
-    own = {"loss"} if is_adapted(model) else own_measures(loss)  # theirs are known when measured
-    check_names(metrics, own)
+    # `evaluate` of a model with the protocol may add metrics, which are known after its first call.
+    builtin = {"loss"} if is_adapted(model) else builtin_metrics(loss)
+    check_names(metrics, builtin)
     if isinstance(loss, Loss) and model.outputs is not None:
-        others = {name: metric for name, metric in metrics.items() if name not in own}
-        check_scorers(others, loss, model.outputs)
+        additional = {name: metric for name, metric in metrics.items() if name not in builtin}
+        check_scorers(additional, loss, model.outputs)
     if isinstance(validation, Mapping):
-        check_columns(validation, own | metrics.keys())
+        check_columns(validation, builtin | metrics.keys())
 
 
 def as_penalties(
     penalty: Penalty | Sequence[Penalty] | None, l1: float, l2: float
 ) -> list[Penalty]:
-    """Return all penalties.
+    """Return all penalties as a list, the elastic net of `l1` and `l2` first.
 
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If `l1` or `l2` is negative or not finite.
     TypeError
-        If one is no penalty.
+        If `penalty` is not a `Penalty` or a sequence of them.
     """
     l1, l2 = as_not_negative("l1", l1), as_not_negative("l2", l2)
-    given = [penalty] if isinstance(penalty, Penalty) or penalty is None else penalty
-    if not (isinstance(given, Sequence) and all(isinstance(p, Penalty | None) for p in given)):
-        raise TypeError(f"penalty must be one of pyoptim.penalties, got {penalty!r}")
-    found = [each for each in given if each is not None]
-    return [ElasticNet(l1, l2), *found] if l1 or l2 else found
+    penalties = [penalty] if isinstance(penalty, Penalty) or penalty is None else penalty
+    if not (
+        isinstance(penalties, Sequence) and all(isinstance(p, Penalty | None) for p in penalties)
+    ):
+        raise TypeError(
+            f"penalty: expected one of pyoptim.penalties, or a sequence of them, got {penalty!r}"
+        )
+    result = [each for each in penalties if each is not None]
+    return [ElasticNet(l1, l2), *result] if l1 or l2 else result

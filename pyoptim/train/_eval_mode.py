@@ -1,4 +1,4 @@
-"""Weights of training and of evaluation, with the running statistics that belong to each."""
+"""Train and eval mode of a model, with the running statistics of its weights in each mode."""
 
 from __future__ import annotations
 
@@ -12,60 +12,66 @@ from pyoptim.parameters._types import Array
 from pyoptim.wrappers._base import KeptWeights, Wrapper
 
 _MAX_ROWS = 2**14
-"""Rows that running statistics are estimated from."""
+"""Maximum number of rows from which running statistics are estimated."""
 
 
-class Points:
-    """Brings a model to its weights of evaluation and back, buffers included.
+class ModeSwitch:
+    """A switch of a model between train and eval mode, buffers included.
 
-    Running statistics of batch norm are those of the weights that training had. Where these are not
-    the weights of evaluation, which are averages, the statistics are estimated anew for these.
+    During training, batch norm collects running statistics of the training weights. If the weights
+    of eval mode are averages, `eval` estimates the statistics anew for the averaged weights, and
+    `train` restores the former statistics.
+
+    Attributes
+    ----------
+    train_buffers : dict of str to array, or None
+        Buffers of train mode, while the model's buffers are estimates for averaged weights.
     """
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.buffers_of_training: dict[str, Array] | None = None
+        self.train_buffers: dict[str, Array] | None = None
 
     def eval(self, optimizer: Optimizer | Wrapper, batches: Iterable[Rows]) -> None:
-        """Go to the weights of evaluation, and estimate statistics on batches of training rows."""
-        there = optimizer.evaluating
+        """Switch to eval mode, and estimate running statistics on batches of training rows."""
+        was_evaluating = optimizer.evaluating
         optimizer.eval()
-        if there or not (self.model.buffers and _averages(optimizer)):
+        if was_evaluating or not (self.model.buffers and _has_averaged_weights(optimizer)):
             return
-        self.buffers_of_training = self._copies()
-        self.model.estimate_buffers(_first(batches, _MAX_ROWS))
+        self.train_buffers = self._copy_buffers()
+        self.model.estimate_buffers(_first_inputs(batches, _MAX_ROWS))
 
     def train(self, optimizer: Optimizer | Wrapper) -> None:
-        """Go back to the weights of training."""
+        """Switch to train mode."""
         optimizer.train()
-        if self.buffers_of_training is not None:
-            self._write(self.buffers_of_training)
-            self.buffers_of_training = None
+        if self.train_buffers is not None:
+            self._write_buffers(self.train_buffers)
+            self.train_buffers = None
 
     @contextmanager
-    def training(self, optimizer: Optimizer | Wrapper) -> Iterator[None]:
-        """Be at the weights of training inside of a with statement."""
-        evaluating, of_training = optimizer.evaluating, self.buffers_of_training
-        of_evaluation = self._copies()
+    def train_mode(self, optimizer: Optimizer | Wrapper) -> Iterator[None]:
+        """Switch to train mode inside of a with statement."""
+        evaluating, train_buffers = optimizer.evaluating, self.train_buffers
+        current_buffers = self._copy_buffers()
         self.train(optimizer)
         try:
             yield
         finally:
             if evaluating:
                 optimizer.eval()
-                self._write(of_evaluation)
-                self.buffers_of_training = of_training
+                self._write_buffers(current_buffers)
+                self.train_buffers = train_buffers
 
-    def _copies(self) -> dict[str, Array]:
+    def _copy_buffers(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.model.buffers.items()}
 
-    def _write(self, buffers: dict[str, Array]) -> None:
+    def _write_buffers(self, buffers: dict[str, Array]) -> None:
         for name, values in buffers.items():
             self.model.buffers[name][...] = values
 
 
-def _averages(optimizer: Optimizer | Wrapper) -> bool:
-    """Whether an optimizer has other weights for evaluation than for training."""
+def _has_averaged_weights(optimizer: Optimizer | Wrapper) -> bool:
+    """Return whether an optimizer's weights differ between train and eval mode."""
     while isinstance(optimizer, Wrapper):
         if isinstance(optimizer, KeptWeights) and optimizer._has_weights():
             return True
@@ -73,8 +79,8 @@ def _averages(optimizer: Optimizer | Wrapper) -> bool:
     return optimizer._rule.has_eval_mode and optimizer.steps > 0
 
 
-def _first(batches: Iterable[Rows], count: int) -> Iterator[object]:
-    """Yield the inputs of batches until there were so many rows."""
+def _first_inputs(batches: Iterable[Rows], count: int) -> Iterator[object]:
+    """Yield the inputs of batches until they have at least `count` rows."""
     seen = 0
     for batch in batches:
         rows = batch.counted()

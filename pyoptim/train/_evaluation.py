@@ -9,53 +9,56 @@ import numpy as np
 from pyoptim.data import Rows, Table
 from pyoptim.losses import Loss
 from pyoptim.models._base import Model
-from pyoptim.train._metrics import Measure, check_names
+from pyoptim.train._metrics import MetricFunction, check_names
 
 
 def evaluate(
-    model: Model, loss: Loss, held_out: Rows | Table, metrics: Mapping[str, Measure]
+    model: Model, loss: Loss, held_out: Rows | Table, metrics: Mapping[str, MetricFunction]
 ) -> dict[str, float]:
-    """Return what a model reaches on rows: its own measures, and metrics that are not among them.
+    """Return the values of `Model.evaluate` on a validation set, and the other metrics by name.
 
-    Rows of a table are taken a piece at a time; metrics are of the scores of all of them.
+    A table is read piece by piece. Its loss and accuracy are weighted means over the pieces.
+    Metrics are computed once, from the scores of all rows.
     """
     if isinstance(held_out, Table):
-        return _by_pieces(model, loss, held_out, metrics)
+        return _evaluate_table(model, loss, held_out, metrics)
     held_out = held_out.counted()
-    found = model.evaluate(held_out.x, held_out.y, loss, **held_out.keywords)
-    check_names(metrics, found)
-    wanted = {name: measure for name, measure in metrics.items() if name not in found}
-    if wanted:
+    values = model.evaluate(held_out.x, held_out.y, loss, **held_out.keywords)
+    check_names(metrics, values)
+    additional = {name: metric for name, metric in metrics.items() if name not in values}
+    if additional:
         scores = model.scores(held_out.x)
-        found |= {name: measure.value(scores, held_out, loss) for name, measure in wanted.items()}
-    return found
+        values |= {
+            name: metric.compute(scores, held_out, loss) for name, metric in additional.items()
+        }
+    return values
 
 
-def _by_pieces(
-    model: Model, loss: Loss, table: Table, metrics: Mapping[str, Measure]
+def _evaluate_table(
+    model: Model, loss: Loss, table: Table, metrics: Mapping[str, MetricFunction]
 ) -> dict[str, float]:
     sums: dict[str, float] = {}
     total = 0.0
     scores, targets, weights = [], [], []
     for piece in table.pieces():
         piece = piece.counted()
-        found = model.evaluate(piece.x, piece.y, loss, **piece.keywords)
-        check_names(metrics, found)
+        values = model.evaluate(piece.x, piece.y, loss, **piece.keywords)
+        check_names(metrics, values)
         weight = piece.weight
-        sums = {name: sums.get(name, 0.0) + weight * value for name, value in found.items()}
+        sums = {name: sums.get(name, 0.0) + weight * value for name, value in values.items()}
         total += weight
-        if metrics.keys() - found.keys():
+        if metrics.keys() - values.keys():
             scores.append(model.scores(piece.x))
             targets.append(piece.y.copy())
             weights += [] if piece.weights is None else [piece.weights.copy()]
     means = {name: value / total if total > 0 else 0.0 for name, value in sums.items()}
     if scores:
-        # What they are of is not in memory, and no metric looks at it.
+        # The inputs are not in memory, and metrics do not use them.
         rows = Rows(None, np.concatenate(targets), np.concatenate(weights) if weights else None)
         all_scores = np.concatenate(scores)
         means |= {
-            name: measure.value(all_scores, rows, loss)
-            for name, measure in metrics.items()
+            name: metric.compute(all_scores, rows, loss)
+            for name, metric in metrics.items()
             if name not in means
         }
     return means

@@ -1,4 +1,4 @@
-"""What happened in each epoch of a training run."""
+"""The history of a training run, with one row for each epoch."""
 
 from __future__ import annotations
 
@@ -18,11 +18,24 @@ from pyoptim._utils.text import listed, shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_LONGEST_LINE = 2**20  # characters
+_MAX_LINE_LENGTH = 2**20  # characters
 
 
 class StopReason(StrEnum):
-    """Why training ended."""
+    """The reason why training ended.
+
+    ``FINISHED``: all epochs are done. ``EARLY_STOP``: `EarlyStopping` stopped. ``MAX_TIME``: the
+    time limit was reached. ``NAN``: a loss or parameter was not finite. ``INTERRUPTED``: Ctrl-C,
+    SIGTERM or SIGHUP. ``CALLBACK``: another callback called `Trainer.stop`.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.zeros((10, 1))
+    >>> history = po.train.Trainer(po.models.Linear(1), epochs=1, progress=False).fit(x, x)
+    >>> history.stop_reason is po.train.StopReason.FINISHED
+    True
+    """
 
     FINISHED = "finished"
     EARLY_STOP = "early_stop"
@@ -33,19 +46,30 @@ class StopReason(StrEnum):
 
 
 class History:
-    """A small table: one row an epoch, with its losses, metrics, learning rate and duration.
+    """A table of losses, metrics, learning rate and duration, with one row for each epoch.
 
-    ``history["loss"]`` is a column, ``history.rows`` the rows as dicts. `to_csv` writes it to a
-    file, `read_csv` reads it back, `plot` draws it. What an epoch has not measured, as metrics that
-    only a resumed run has, is NaN.
+    `Trainer.fit` returns it. ``history["loss"]`` is a column, and ``history.rows`` is a list of the
+    rows. `to_csv` writes the table to a file, `read_csv` reads it, and `plot` draws the curves.
+    Values that an epoch did not compute are NaN, such as metrics that were added to a resumed run.
 
     Attributes
     ----------
-    rows : list of dict
+    rows : list of dict of str to float
+        Values of each epoch by the name of the column.
     stop_reason : StopReason or None
-        None while training goes on.
+        Reason why training ended, None during training.
     best_epoch : int or None
-        The epoch whose weights the model has, where early stopping brought them back.
+        Number of the best epoch, from 1, if the model has its weights; else None.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.zeros((10, 1))
+    >>> history = po.train.Trainer(po.models.Linear(1), epochs=2, progress=False).fit(x, x)
+    >>> history.columns
+    ['epoch', 'loss', 'lr', 'seconds']
+    >>> history["loss"]
+    [0.0, 0.0]
     """
 
     def __init__(self) -> None:
@@ -55,12 +79,13 @@ class History:
 
     @property
     def columns(self) -> list[str]:
-        """The names of the columns."""
+        """Names of the columns."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:
-            raise KeyError(f"no column {column!r}; there are {listed(self.columns)}")
+            expected = f"one of {listed(self.columns)}" if self.rows else "a history with epochs"
+            raise KeyError(f"column: expected {expected}, got {column!r}")
         return [row.get(column, math.nan) for row in self.rows]
 
     def __contains__(self, column: object) -> bool:
@@ -77,18 +102,23 @@ class History:
     __hash__ = None  # type: ignore[assignment]
 
     def to_csv(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the table as comma-separated values with a header, in one move.
+        """Write the table as comma-separated values with a header.
+
+        A reader sees either the old file or the complete new one.
 
         Parameters
         ----------
         path : path
+            File to write. A history is replaced.
         overwrite : bool
-            Whether to replace a file that is not a table of this kind.
+            Whether to also replace a file that is not a history.
 
         Raises
         ------
         FileExistsError
-            If there is such a file, and `overwrite` is False.
+            If the file exists and is not a history, and `overwrite` is False.
+        OSError
+            If the file cannot be written.
         """
         check_replaceable(path, lambda file: is_history(file, self.columns), overwrite)
         replace_text(path, self._write)
@@ -100,12 +130,24 @@ class History:
 
     @classmethod
     def read_csv(cls, path: str | PathLike[str]) -> History:
-        """Read what `to_csv` wrote: the same rows, to the bit.
+        """Read a history written by `to_csv`, with bit-identical values.
+
+        Parameters
+        ----------
+        path : path
+            File to read.
+
+        Returns
+        -------
+        History
+            History with the rows of the file. Its stop reason and best epoch are None.
 
         Raises
         ------
         ValueError
-            If it is no such table, or was cut within a line; the message names the line.
+            If the file is not a history, or is truncated. The message names the line.
+        OSError
+            If the file cannot be read.
 
         Examples
         --------
@@ -125,7 +167,7 @@ class History:
                 records = csv.reader(lines)
                 header = next(records)
                 if len(set(header)) < len(header):
-                    raise ValueError("a column comes twice")
+                    raise ValueError(f"expected unique names of columns, got {listed(header)}")
                 for record in records:
                     cells = zip(header, record, strict=True)
                     row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}
@@ -135,7 +177,7 @@ class History:
         return history
 
     def plot(self, path: str | PathLike[str] | None = None, *, overwrite: bool = False) -> Figure:
-        """Draw the curves; see `pyoptim.plots.history`."""
+        """Draw the curves and return the figure; see `pyoptim.plots.history`."""
         from pyoptim import plots
 
         return plots.history(self, path, overwrite=overwrite)
@@ -143,7 +185,7 @@ class History:
     def __repr__(self) -> str:
         last = (
             ", ".join(f"{shown(name)}={value:.4g}" for name, value in self.rows[-1:][0].items())
-            if (self.rows)
+            if self.rows
             else "no epochs"
         )
         reason = f"; {self.stop_reason}" if self.stop_reason else ""
@@ -151,9 +193,9 @@ class History:
 
 
 def is_history(path: Path, columns: Sequence[str] = ()) -> bool:
-    """Return whether a file is a whole history of a trainer, or one of these columns."""
+    """Return whether a file is a complete history of a trainer, or has exactly these columns."""
     header = own_header(path)
-    # Columns that only a resumed run has measured come after the others.
+    # Columns that were added by a resumed run are the last ones.
     if header is None or (header[:2] != ["epoch", "loss"] and header != list(columns)):
         return False
     try:
@@ -164,12 +206,12 @@ def is_history(path: Path, columns: Sequence[str] = ()) -> bool:
 
 
 class _Lines:
-    """The lines of a file, of which the last one must be complete.
+    """An iterator over the lines of a file that rejects a truncated last line.
 
     Attributes
     ----------
     number : int
-        Of the line that was read last.
+        Number of the last line that was read, from 1.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -180,12 +222,12 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._file.readline(_LONGEST_LINE)
+        line = self._file.readline(_MAX_LINE_LENGTH)
         if not line and self.number:
             raise StopIteration
         self.number += 1
-        if len(line) == _LONGEST_LINE:
-            raise ValueError(f"more than {_LONGEST_LINE} characters")
+        if len(line) == _MAX_LINE_LENGTH:
+            raise ValueError(f"expected at most {_MAX_LINE_LENGTH} characters, got more")
         if not line.endswith("\n"):
-            raise ValueError("the file ends within this line: it was cut")
+            raise ValueError("the file is truncated in this line")
         return line

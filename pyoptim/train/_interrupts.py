@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while training, and until what was trained is saved."""
+"""Handling of Ctrl-C, SIGTERM and SIGHUP during training, restoring and saving."""
 
 from __future__ import annotations
 
@@ -8,51 +8,57 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the last: a terminal was closed
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the terminal was closed
 
 
 class Interrupts:
-    """Handles signals: the first one is for `stop`; after `hold`, it waits for the end."""
+    """A handler that passes the first signal to `stop`, or holds it until `end` after `hold`.
+
+    Attributes
+    ----------
+    held : list of int
+        The signal to deliver at the end, if one arrived after `hold`.
+    """
 
     def __init__(self, stop: Callable[[], object] | None) -> None:
         self.held: list[int] = []
         self._stop = stop
-        self._asked = False
-        self._holds = False
-        self._former: dict[int, Any] = {}
+        self._stop_requested = False
+        self._holding = False
+        self._previous: dict[int, Any] = {}
 
     def hold(self) -> None:
-        """Let a first signal wait from now on, so that restoring and saving are not cut."""
-        self._holds = True
+        """Hold the next signal until `end`, so that it does not interrupt restoring and saving."""
+        self._holding = True
 
     def handle(self, number: int, frame: Any) -> None:
-        """Take a signal."""
-        if number == signal.SIGHUP and (self._asked or self.held):
-            return  # shell and kernel send one each when a terminal is closed
-        if self._holds:
+        """Handle a signal."""
+        if number == signal.SIGHUP and (self._stop_requested or self.held):
+            return  # both shell and kernel send SIGHUP when a terminal is closed
+        if self._holding:
             if self.held:
                 raise KeyboardInterrupt
             self.held.append(number)
         elif self._stop is None:
-            signal.signal(number, self._former[number])
+            signal.signal(number, self._previous[number])
             signal.raise_signal(number)
-        elif self._asked:
+        elif self._stop_requested:
             raise KeyboardInterrupt
         else:
-            self._asked = True
+            self._stop_requested = True
             self._stop()
 
     def begin(self) -> None:
-        """Take the place of the handlers there are; signals that are ignored stay so."""
+        """Install the handlers. Ignored signals remain ignored."""
         for number in _SIGNALS:
             handler = signal.getsignal(number)
             if handler is not None and handler is not signal.SIG_IGN:
-                self._former[number] = handler
+                self._previous[number] = handler
                 signal.signal(number, self.handle)
 
     def end(self) -> None:
-        """Bring the handlers back, and give them what was held."""
-        for number, handler in self._former.items():
+        """Restore the previous handlers, and deliver the signal that was held."""
+        for number, handler in self._previous.items():
             signal.signal(number, handler)
         if self.held:
             signal.raise_signal(self.held.pop())
@@ -60,21 +66,24 @@ class Interrupts:
 
 @contextmanager
 def interrupts(stop: Callable[[], object] | None) -> Iterator[Interrupts]:
-    """Call `stop` at the first of these signals; a second one raises KeyboardInterrupt.
+    """Call `stop` at the first signal, and raise KeyboardInterrupt at the second.
 
-    A SIGHUP that is not the first signal is ignored.
+    The signals are SIGINT (Ctrl-C), SIGTERM and SIGHUP. A SIGHUP after another signal is ignored.
 
-    After `Interrupts.hold` a signal is delivered at the end, to the handlers there were before,
-    unless it is taken out of `Interrupts.held`; a second one raises KeyboardInterrupt at once.
-    Without `stop` signals are handled as before until then. Python lets only the main thread have
-    handlers, so in others nothing changes.
+    After `Interrupts.hold`, the first signal is held. It is delivered to the previous handlers at
+    the end, unless the caller removes it from `Interrupts.held`. A second signal raises
+    KeyboardInterrupt at once. If `stop` is None, the previous handlers get all signals that arrive
+    before `Interrupts.hold`.
+
+    In other threads than the main thread this does nothing, because Python allows signal handlers
+    in the main thread only.
     """
-    found = Interrupts(stop)
+    handler = Interrupts(stop)
     if threading.current_thread() is not threading.main_thread():
-        yield found
+        yield handler
         return
-    found.begin()
+    handler.begin()
     try:
-        yield found
+        yield handler
     finally:
-        found.end()
+        handler.end()

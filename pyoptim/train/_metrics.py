@@ -1,4 +1,4 @@
-"""Metrics of validation sets: functions, and scikit-learn's scorers by name."""
+"""Metrics of validation sets: functions, and scorers of scikit-learn by name."""
 
 from __future__ import annotations
 
@@ -24,73 +24,84 @@ Metrics: TypeAlias = Sequence[Metric] | Mapping[str, Metric]
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A metric as it was given, and its value of scores, rows and loss."""
+class MetricFunction:
+    """A metric of the user, and the function that computes it.
 
-    given: Metric
-    value: Callable[[Array, Rows, Loss], float]
+    Attributes
+    ----------
+    metric : str or callable
+        Name of a scorer of scikit-learn, or function of the user.
+    compute : callable
+        Function of scores, rows and loss that returns the value.
+    """
+
+    metric: Metric
+    compute: Callable[[Array, Rows, Loss], float]
 
 
-def named_metrics(metrics: Metrics) -> dict[str, Measure]:
-    """Return how each metric is measured, by its name.
+def as_metrics(metrics: Metrics) -> dict[str, MetricFunction]:
+    """Return the function that computes each metric, by the metric's name.
 
-    A metric is the name of one of scikit-learn's scorers, or a function ``metric(y, predicted)``
-    that is given ``sample_weight=`` if it takes that and there are weights. Both arrays have the
-    same shape: (rows,), or (rows, outputs) for several outputs.
+    A metric is the name of a scorer of scikit-learn, or a function ``metric(y, predicted)``. A
+    function with the argument ``sample_weight`` gets the weights if there are any. Both arrays have
+    the same shape: (rows,), or (rows, outputs) for several outputs.
 
     Raises
     ------
     ValueError
-        If there is no such scorer, or two metrics have one name.
+        If there is no scorer with this name, or two metrics have the same name.
     TypeError
-        If a metric is neither.
+        If `metrics` is a single name, or a metric is neither a name nor a function.
 
     Examples
     --------
     >>> import numpy as np
-    >>> list(named_metrics(["f1_macro", np.array_equal]))
+    >>> list(as_metrics(["f1_macro", np.array_equal]))
     ['f1_macro', 'array_equal']
     """
     if not isinstance(metrics, Mapping):
         if isinstance(metrics, str):
-            raise TypeError(f"metrics must be a list, got {metrics!r}; write [{metrics!r}]")
+            raise TypeError(f"metrics: expected a list, got {metrics!r}; write [{metrics!r}]")
         names = [each if isinstance(each, str) else _name(each) for each in metrics]
         if len(set(names)) < len(names):
-            raise ValueError(f"two metrics have one name: {listed(names)}")
+            raise ValueError(
+                f"metrics: expected different names, got {listed(names)}; pass a mapping of names "
+                "to metrics"
+            )
         metrics = dict(zip(names, metrics, strict=True))
-    return {name: _measure(metric) for name, metric in metrics.items()}
+    return {name: _metric_function(metric) for name, metric in metrics.items()}
 
 
-def own_measures(loss: Loss) -> set[str]:
-    """Return the names of what is measured with a loss anyway."""
+def builtin_metrics(loss: Loss) -> set[str]:
+    """Return the names of the metrics that are always computed with a loss."""
     return set(loss.measures)
 
 
-def check_names(metrics: Mapping[str, Measure], own: Container[str]) -> None:
-    """Raise ValueError if a metric has the name of another one that is measured anyway."""
-    for name, measure in metrics.items():
-        if name in own and measure.given != name:
+def check_names(metrics: Mapping[str, MetricFunction], builtin: Container[str]) -> None:
+    """Raise ValueError if a metric has the name of another metric that is always computed."""
+    for name, metric in metrics.items():
+        if name in builtin and metric.metric != name:
             raise ValueError(
-                f"metrics: {name!r} is measured anyway; give your own another name, as "
+                f"metrics: {name!r} is the name of a built-in metric; choose another name, such as "
                 f"metrics={{'my_{shown(name)}': ...}}"
             )
 
 
-def check_columns(sets: Iterable[str], measures: Collection[str]) -> None:
-    """Raise ValueError if what is measured on two sets has one name in the history."""
-    columns = Counter(f"{name}_{measure}" for name in sets for measure in measures)
+def check_columns(sets: Iterable[str], metrics: Collection[str]) -> None:
+    """Raise ValueError if two metrics of validation sets would have the same column."""
+    columns = Counter(f"{name}_{metric}" for name in sets for metric in metrics)
     for column, count in columns.items():
         if count > 1:
             raise ValueError(
-                f"validation: two columns of the history would be called {column!r}; give a set or "
-                "a metric another name"
+                f"validation: expected different columns of the history, got {count} named "
+                f"{column!r}; rename a validation set or a metric"
             )
 
 
-def check_scorers(metrics: Mapping[str, Measure], loss: Loss, outputs: int) -> None:
-    """Raise ValueError for a scorer that cannot score such predictions, whatever the rows.
+def check_scorers(metrics: Mapping[str, MetricFunction], loss: Loss, outputs: int) -> None:
+    """Raise ValueError if a scorer does not support the predictions of a loss.
 
-    Each is tried on a few rows with targets of all classes, and the best scores for them.
+    The check computes each scorer on a few rows with targets of all classes and perfect scores.
     """
     y: Array
     scores: Array
@@ -107,17 +118,16 @@ def check_scorers(metrics: Mapping[str, Measure], loss: Loss, outputs: int) -> N
     else:
         y = 1.0 + grid
         scores = np.log(y) if loss.link == "exponential" else y
-    for measure in metrics.values():
-        if isinstance(measure.given, str):
+    example = Rows((), y[:, 0] if y.ndim == 2 and outputs == 1 else y)
+    for metric in metrics.values():
+        if isinstance(metric.metric, str):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                measure.value(
-                    scores, Rows((), y[:, 0] if y.ndim == 2 and outputs == 1 else y), loss
-                )
+                metric.compute(scores, example, loss)
 
 
-def scorers(metrics: Metrics) -> set[str]:
-    """Return the names of those that are scorers: more is better for all of them."""
+def scorer_names(metrics: Metrics) -> set[str]:
+    """Return the names of the metrics that are scorers. A higher score is always better."""
     if isinstance(metrics, Mapping):
         return {name for name, metric in metrics.items() if isinstance(metric, str)}
     return {metric for metric in metrics if isinstance(metric, str)}
@@ -125,38 +135,40 @@ def scorers(metrics: Metrics) -> set[str]:
 
 def _name(metric: Any) -> str:
     if not callable(metric):
-        raise TypeError(f"a metric must be a scorer's name or a function, got {metric!r}")
+        raise TypeError(
+            f"metrics: expected the name of a scorer of scikit-learn or a function, got {metric!r}"
+        )
     return str(getattr(metric, "__name__", type(metric).__name__))
 
 
-def _measure(metric: Metric) -> Measure:
+def _metric_function(metric: Metric) -> MetricFunction:
     if isinstance(metric, str):
         from pyoptim.train._scorers import find_scorer
 
-        return Measure(metric, partial(_by_scorer, find_scorer(metric)))
-    return Measure(metric, partial(_by_function, metric, _takes_weights(metric)))
+        return MetricFunction(metric, partial(_compute_scorer, find_scorer(metric)))
+    return MetricFunction(metric, partial(_compute_function, metric, _accepts_weights(metric)))
 
 
-def _takes_weights(metric: Callable[..., float]) -> bool:
+def _accepts_weights(metric: Callable[..., float]) -> bool:
     try:
         return "sample_weight" in inspect.signature(metric).parameters
-    except ValueError:  # some functions of C tell nothing
+    except ValueError:  # some functions in C have no signature
         return False
 
 
-def _by_function(
-    metric: Callable[..., float], takes_weights: bool, scores: Array, rows: Rows, loss: Loss
+def _compute_function(
+    metric: Callable[..., float], accepts_weights: bool, scores: Array, rows: Rows, loss: Loss
 ) -> float:
     if np.isnan(scores).any():
         return math.nan
     predicted = loss.predict(scores)
-    keywords = rows.keywords if takes_weights else {}
+    keywords = rows.keywords if accepts_weights else {}
     value = metric(loss.like_predictions(rows.y, predicted), predicted, **keywords)
     return as_number(f"metrics: the value of {shown(_name(metric))}", value)
 
 
-def _by_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
-    if not np.isfinite(scores).all():  # which scikit-learn refuses
+def _compute_scorer(score: Callable[..., float], scores: Array, rows: Rows, loss: Loss) -> float:
+    if not np.isfinite(scores).all():  # scikit-learn rejects these
         return math.nan
     y = loss.like_predictions(rows.y, loss.predict(scores))
     return score(scores, y, loss, rows.weights)

@@ -1,4 +1,4 @@
-"""All of a trainer that a resumed run needs."""
+"""The state of a trainer in a checkpoint, from which a run resumes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyoptim._utils.text import dtype_text, listed, shown
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 from pyoptim.train._history import StopReason
-from pyoptim.train.callbacks._list import named
+from pyoptim.train.callbacks._list import with_names
 from pyoptim.train.callbacks.keep_best import KeepBest
 
 if TYPE_CHECKING:
@@ -23,14 +23,25 @@ if TYPE_CHECKING:
     from pyoptim.train._trainer import Trainer
 
 _KEY = "trainer"
-_PARTS = {"place", "history", "stop_reason", "data", "optimizer", "schedules", "callbacks"}
+_PARTS = {"position", "history", "stop_reason", "data", "optimizer", "schedules", "callbacks"}
 
 
 @dataclass
-class Place:
-    """Where in a run training is, with the sums of the epoch under way.
+class Position:
+    """The position of a run between two steps, and the sums of the current epoch.
 
-    `cursor` is where the next batch begins: its number, or a chunk and a row.
+    Attributes
+    ----------
+    step : int
+        Number of steps so far.
+    batch : int
+        Number of steps in the current epoch.
+    cursor : int or tuple
+        Beginning of the next batch: its number, or the numbers of a chunk and of a row in it.
+    loss_sum, weight_sum : float
+        Weighted sum of the losses in the current epoch, and the sum of their weights.
+    seconds : float
+        Duration of the current epoch so far.
     """
 
     step: int = 0
@@ -42,23 +53,25 @@ class Place:
 
     @property
     def mean_loss(self) -> float:
-        """The mean loss of the epoch so far; NaN if all steps were skipped."""
+        """Mean loss of the current epoch, NaN if all steps were skipped."""
         return self.loss_sum / self.weight_sum if self.weight_sum > 0 else math.nan
 
 
 def capture(trainer: Trainer) -> dict[str, Any]:
-    """Return all but the parameters: `pyoptim.checkpoint.save` takes it as metadata."""
+    """Return the state of a trainer without the parameters, as metadata of a checkpoint."""
     state = {
-        "place": vars(trainer.place).copy(),
+        "position": vars(trainer.position).copy(),
         "history": trainer.history.rows,
         "stop_reason": None if trainer.stop_reason is None else str(trainer.stop_reason),
         "data": trainer.data,
         "optimizer": trainer.optimizer.state_dict(),
-        "schedules": {name: each.state_dict() for name, each in _schedules(trainer).items()},
+        "schedules": {
+            name: schedule.state_dict() for name, schedule in _stateful_schedules(trainer).items()
+        },
         "callbacks": {
-            name: state
-            for name, each in _callbacks(trainer).items()
-            if (state := each.state_dict())
+            name: callback_state
+            for name, callback in _named_callbacks(trainer).items()
+            if (callback_state := callback.state_dict())
         },
     }
     step = getattr(trainer, "_make_step", None)
@@ -70,44 +83,47 @@ def capture(trainer: Trainer) -> dict[str, Any]:
 
 
 def restore(trainer: Trainer, checkpoint: Checkpoint) -> None:
-    """Bring back parameters, optimizer and model; what does not fit changes nothing.
+    """Load parameters, optimizer, model state and schedules; an error changes nothing.
 
-    The history, and the place in the run, are loaded by `restore_place`, and the states of
-    callbacks by `restore_callbacks`, once they have begun.
+    `restore_position` loads the history and the position. `restore_callbacks` loads the states of
+    callbacks, after their `on_fit_begin`.
 
     Raises
     ------
     CheckpointError
-        If a trainer has not written this.
+        If the checkpoint has no state of a trainer.
     ValueError, TypeError
-        If it is of another model, optimizer or set of callbacks.
+        If the checkpoint is of another model, optimizer or set of callbacks.
     """
     state = saved_state(checkpoint)
     _check_params(trainer, checkpoint.tensors)
-    _check_names("callbacks", state["callbacks"], _callbacks(trainer))
-    _check_names("schedules", state["schedules"], _schedules(trainer))
+    _check_names("callbacks", state["callbacks"], _named_callbacks(trainer))
+    _check_names("schedules", state["schedules"], _stateful_schedules(trainer))
     if "model" in state and not hasattr(trainer.model, "load_state_dict"):
-        raise ValueError("the checkpoint has a state of the model, and this one takes none")
+        raise ValueError(
+            "cannot resume: the checkpoint has a state of the model, but "
+            f"{type(trainer.model).__name__} has no method load_state_dict"
+        )
     model: Any = trainer.model
-    with _all_or_nothing(trainer, "model" in state):
-        trainer._points.train(trainer.optimizer)
+    with _rollback(trainer, "model" in state):
+        trainer._mode.train(trainer.optimizer)
         if "model" in state:
             model.load_state_dict(state["model"])
         trainer.optimizer.load_state_dict(state["optimizer"])
     for name in model.params:
         model.params[name][...] = checkpoint.tensors[name]
-    for name, schedule in _schedules(trainer).items():
-        if name in state["schedules"]:  # else it begins anew
+    for name, schedule in _stateful_schedules(trainer).items():
+        if name in state["schedules"]:  # a schedule without a saved state starts from the beginning
             schedule.load_state_dict(state["schedules"][name])
 
 
 @contextmanager
-def _all_or_nothing(trainer: Trainer, with_model: bool) -> Iterator[None]:
-    """Bring the model's state and the points of evaluation back if a state does not fit."""
+def _rollback(trainer: Trainer, with_model: bool) -> Iterator[None]:
+    """Restore the model's state and train or eval mode if loading raises an error."""
     model: Any = trainer.model
     before = copy.deepcopy(model.state_dict()) if with_model else None
     evaluating = trainer.optimizer.evaluating
-    of_training = trainer._points.buffers_of_training
+    train_buffers = trainer._mode.train_buffers
     try:
         yield
     except BaseException:
@@ -115,60 +131,63 @@ def _all_or_nothing(trainer: Trainer, with_model: bool) -> Iterator[None]:
             model.load_state_dict(before)
         if evaluating:
             trainer.optimizer.eval()
-        trainer._points.buffers_of_training = of_training
+        trainer._mode.train_buffers = train_buffers
         raise
 
 
-def restore_place(trainer: Trainer, state: Mapping[str, Any]) -> None:
-    """Load the history, and the place in the run, of what `capture` gave."""
-    vars(trainer.place).update(state["place"])
+def restore_position(trainer: Trainer, state: Mapping[str, Any]) -> None:
+    """Load the history and the position in the run from the state of `capture`."""
+    vars(trainer.position).update(state["position"])
     trainer.history.rows = [dict(row) for row in state["history"]]
     reason = state["stop_reason"]
-    if reason == StopReason.EARLY_STOP:  # other runs may go on
+    if reason == StopReason.EARLY_STOP:  # after other reasons training continues
         trainer.stop_reason = StopReason(reason)
 
 
 def restore_callbacks(trainer: Trainer, states: Mapping[str, Any]) -> None:
-    """Load the callbacks' states; one that has none saved begins anew."""
-    for name, callback in _callbacks(trainer).items():
+    """Load the states of callbacks. A callback without a saved state starts from the beginning."""
+    for name, callback in _named_callbacks(trainer).items():
         if name in states:
             callback.load_state_dict(states[name])
 
 
-def check_data(saved: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise ValueError unless the rows are those of the run that was saved, in their order."""
-    different = [
-        "x, y or sample_weight have other values"
+def check_data(saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raise ValueError if the rows or their order differ from those of the saved run."""
+    differences = [
+        "x, y or sample_weight have other values than in the saved run"
         if name == "values"
-        else f"{name} is {now[name]!r}, was {value!r}"
+        else f"{name} is {current[name]!r}, but the saved run used {value!r}"
         for name, value in saved.items()
-        if now[name] != value
+        if current[name] != value
     ]
-    if different:
-        raise ValueError(f"this is not how training began: {'; '.join(different)}")
+    if differences:
+        raise ValueError(f"cannot resume: {'; '.join(differences)}")
 
 
 def saved_state(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what `capture` gave.
+    """Return the state that `capture` saved.
 
     Raises
     ------
     CheckpointError
-        If a trainer has not written this.
+        If the checkpoint has no state of a trainer.
     """
     metadata = checkpoint.metadata
     state = metadata.get(_KEY) if isinstance(metadata, dict) else None
     if not isinstance(state, dict) or not state.keys() >= _PARTS:
-        raise CheckpointError(f"{checkpoint.path}: a trainer has not written this checkpoint")
+        raise CheckpointError(
+            f"{checkpoint.path}: the checkpoint was not saved by a Trainer, and has no state to "
+            "resume from"
+        )
     return state
 
 
-def _callbacks(trainer: Trainer) -> dict[str, Any]:
-    return dict(named(trainer.callbacks))
+def _named_callbacks(trainer: Trainer) -> dict[str, Any]:
+    return dict(with_names(trainer.callbacks))
 
 
-def _schedules(trainer: Trainer) -> dict[str, Any]:
-    """Return the schedules that remember something, by group and setting."""
+def _stateful_schedules(trainer: Trainer) -> dict[str, Any]:
+    """Return the schedules with a state, by group and hyperparameter."""
     return {
         f"{index}.{name}": schedule
         for index, group in enumerate(trainer.optimizer.param_groups)
@@ -177,25 +196,28 @@ def _schedules(trainer: Trainer) -> dict[str, Any]:
     }
 
 
-def _check_names(what: str, saved: Mapping[str, Any], there: Mapping[str, Any]) -> None:
-    # Trainers have a KeepBest of their own, which a run without validation has not.
-    missing = [name for name in saved if name not in there and name != KeepBest.__name__]
+def _check_names(kind: str, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    # Trainer adds a KeepBest of its own, but not without a validation set.
+    missing = [name for name in saved if name not in current and name != KeepBest.__name__]
     if missing:
-        raise ValueError(f"the checkpoint has a state of the {what} {listed(missing)}; "
-                         f"this trainer has {listed(there) or 'none'}")  # fmt: skip
+        raise ValueError(
+            f"cannot resume: the checkpoint has states of the {kind} {listed(missing)}, but this "
+            f"trainer has {listed(current) or f'no {kind}'}"
+        )
 
 
 def _check_params(trainer: Trainer, tensors: Mapping[str, Array]) -> None:
     params = trainer.model.params
     if set(params) != set(tensors):
         raise ValueError(
-            f"the checkpoint has the parameters {listed(sorted(tensors))}; "
-            f"this model has {listed(sorted(params))}"
+            f"cannot resume: the checkpoint has the parameters {listed(sorted(tensors))}, but this "
+            f"model has {listed(sorted(params))}"
         )
-    for name in params:
-        mine, theirs = params[name], np.asarray(tensors[name])
-        if (mine.shape, mine.dtype) != (theirs.shape, theirs.dtype):
+    for name, param in params.items():
+        saved = np.asarray(tensors[name])
+        if (param.shape, param.dtype) != (saved.shape, saved.dtype):
             raise ValueError(
-                f"{shown(name)}: the checkpoint has {dtype_text(theirs.dtype)} of shape "
-                f"{theirs.shape}, this model {dtype_text(mine.dtype)} of shape {mine.shape}"
+                f"cannot resume: {shown(name)} is {dtype_text(saved.dtype)} of shape {saved.shape} "
+                f"in the checkpoint, but {dtype_text(param.dtype)} of shape {param.shape} in this "
+                "model"
             )

@@ -1,4 +1,4 @@
-"""One training step: gradient and optimizer, which applies the penalties."""
+"""One training step: loss, gradient, penalties and the step of the optimizer."""
 
 from __future__ import annotations
 
@@ -17,10 +17,17 @@ from pyoptim.wrappers._base import Wrapper
 
 
 class Step:
-    """Makes steps with an optimizer, or with any wrappers around one.
+    """A training step with an optimizer or any nesting of wrappers.
 
-    `SAM` gets the function that computes gradients, `GradientAccumulation` the weight of each
-    batch's rows, and gradients are multiplied by the scale of `DynamicLossScale`.
+    It passes a function that computes gradients to `SAM`, and the weight of each batch to
+    `GradientAccumulation`. It multiplies gradients by the scale of `DynamicLossScale`.
+
+    Attributes
+    ----------
+    window : int
+        Number of batches for each step of the optimizer.
+    window_statistics : dict of str to array, or None
+        Running statistics before the current accumulation window, if its step may be skipped.
     """
 
     def __init__(
@@ -41,28 +48,27 @@ class Step:
         self._unwrapped = optimizer.unwrapped if isinstance(optimizer, Wrapper) else optimizer
         self.skips_nonfinite = bool(self._unwrapped._options["skip_nonfinite"])
         self.window = math.prod(windows)
-        """How many batches the optimizer makes a step of."""
         self.window_statistics: dict[str, Array] | None = None
-        """Running statistics before the first batch of the window, if its step may be skipped."""
-        self.scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
-        self._unwrapped._attach("trainer", penalties, self._penalized(penalties))
+        self.loss_scales = [each for each in wrappers if isinstance(each, DynamicLossScale)]
+        self._unwrapped._attach("trainer", penalties, self._penalized_names(penalties))
 
-    def _penalized(self, penalties: Sequence[Penalty]) -> list[str]:
-        """Return the names of the weights that penalties act on: those that are not frozen."""
+    def _penalized_names(self, penalties: Sequence[Penalty]) -> list[str]:
+        """Return the names of the weights that penalties act on. Frozen weights are excluded."""
         params, trained = self.model.params, self._unwrapped._keys if penalties else []
         names = [name for name in self.model.weights if name in trained]
-        by_rows = [name for name in names if name in params.row_sparse]
-        if by_rows:
+        row_sparse = [name for name in names if name in params.row_sparse]
+        if row_sparse:
             raise TypeError(
-                f"penalties act on whole arrays, and {by_rows[0]!r} is row-sparse: use the l2 of "
-                f"{type(self.model).__name__}, which acts on the rows of a batch"
+                f"penalty: penalties act on whole arrays, and {row_sparse[0]!r} is row-sparse; use "
+                f"the argument l2 of {type(self.model).__name__}, which acts on the rows of each "
+                "batch"
             )
         return names
 
     def __call__(self, batch: Rows) -> float:
-        """Make a step and return the loss before it, penalties included.
+        """Make a step and return the loss before the step, including penalties.
 
-        A batch whose weights are all 0 makes no step while gradients are accumulated.
+        During gradient accumulation, a batch in which all weights are 0 is ignored.
         """
         optimizer: Any = self.optimizer
         unwrapped = self._unwrapped
@@ -72,68 +78,68 @@ class Step:
             if keywords["weight"] == 0:
                 return 0.0
         if self.skips_nonfinite and self.window_statistics is None:
-            self.window_statistics = self._statistics()
+            self.window_statistics = self._copy_buffers()
         if unwrapped._acting:
             unwrapped._penalty_value = None
         if self.takes_closure:
             values: list[float] = []
-            info = optimizer.step(lambda: self._pass(batch, values), **keywords)
+            info = optimizer.step(lambda: self._closure(batch, values), **keywords)
             value = values[0]
         else:
-            value = self._gradient(batch)
+            value = self._loss_and_grad(batch)
             info = optimizer.step(**keywords)
         if self.window_statistics is not None:
-            self._after(info)
+            self._end_window(info)
         if not unwrapped._acting:
             return value
         penalty = unwrapped._penalty_value
-        # While gradients are accumulated, no step changes the parameters.
+        # If gradients were only accumulated, the penalties of the parameters are still current.
         return value + (unwrapped._value_of_penalties() if penalty is None else penalty)
 
-    def rate(self) -> float:
+    def lr(self) -> float:
         """Return the learning rate of the last step."""
-        rate: Any = self.optimizer.param_groups[0]["lr"]
-        return float(rate(max(self.optimizer.steps - 1, 0)) if callable(rate) else rate)
+        lr: Any = self.optimizer.param_groups[0]["lr"]
+        return float(lr(max(self.optimizer.steps - 1, 0)) if callable(lr) else lr)
 
     def flush(self) -> None:
-        """Make the step of an epoch's last window of accumulated gradients, if it is not full."""
+        """Make the optimizer's step for an incomplete accumulation window at an epoch's end."""
         if isinstance(self.optimizer, Wrapper):
-            self._after(self.optimizer.flush())
+            self._end_window(self.optimizer.flush())
 
-    def _pass(self, batch: Rows, values: list[float]) -> None:
-        """Make one of the passes of SAM: running statistics take in the first one alone."""
-        before = self._statistics() if values else {}
-        values.append(self._gradient(batch))
-        self._restore(before)
+    def _closure(self, batch: Rows, values: list[float]) -> None:
+        """Compute gradients for SAM, whose second pass leaves running statistics unchanged."""
+        buffers = self._copy_buffers() if values else {}
+        values.append(self._loss_and_grad(batch))
+        self._write_buffers(buffers)
 
-    def _after(self, info: Any) -> None:
-        """End a window: a step that is skipped leaves running statistics as they were before."""
+    def _end_window(self, info: Any) -> None:
+        """End an accumulation window, and restore running statistics if its step was skipped."""
         if info is None:
             return
         if info.skipped and self.window_statistics is not None:
-            self._restore(self.window_statistics)
+            self._write_buffers(self.window_statistics)
         self.window_statistics = None
 
-    def _statistics(self) -> dict[str, Array]:
+    def _copy_buffers(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.model.buffers.items()}
 
-    def _restore(self, statistics: Mapping[str, Array]) -> None:
-        for name, values in statistics.items():
+    def _write_buffers(self, buffers: Mapping[str, Array]) -> None:
+        for name, values in buffers.items():
             self.model.buffers[name][...] = values
 
-    def _gradient(self, batch: Rows) -> float:
+    def _loss_and_grad(self, batch: Rows) -> float:
         weights = batch.weights
         keywords = {} if weights is None else {"sample_weight": weights}
         value = self.model.loss_and_grad(batch.x, batch.y, self.loss, **keywords)
-        for scaled in self.scales:
-            self.model.params.scale_grad(scaled.scale)
+        for loss_scale in self.loss_scales:
+            self.model.params.scale_grad(loss_scale.scale)
         return value
 
 
 def _wrappers(optimizer: Optimizer | Wrapper) -> list[Wrapper]:
-    """Return the wrappers around an optimizer, the outermost first."""
-    found = []
+    """Return the wrappers around an optimizer, from the outermost to the innermost."""
+    wrappers = []
     while isinstance(optimizer, Wrapper):
-        found.append(optimizer)
+        wrappers.append(optimizer)
         optimizer = optimizer.optimizer
-    return found
+    return wrappers

@@ -1,4 +1,4 @@
-"""The training loop: epochs of mini-batches, validation, history, callbacks."""
+"""The training loop: epochs of mini-batches, validation, history and callbacks."""
 
 from __future__ import annotations
 
@@ -32,127 +32,125 @@ from pyoptim.losses._class_weight import ClassWeight
 from pyoptim.models._protocol import Trainable, as_model
 from pyoptim.optim._base import Optimizer
 from pyoptim.penalties import Penalty
-from pyoptim.train._arguments import (
-    as_optimizer,
-    as_penalties,
-    as_shuffle,
-    check_measures,
-)
-from pyoptim.train._batch_size import BatchSizeReport, choose
-from pyoptim.train._eval_mode import Points
+from pyoptim.train._arguments import as_optimizer, as_penalties, as_shuffle, check_metrics
+from pyoptim.train._batch_size import BatchSizeReport, choose_batch_size
+from pyoptim.train._eval_mode import ModeSwitch
 from pyoptim.train._evaluation import evaluate
 from pyoptim.train._history import History, StopReason
 from pyoptim.train._interrupts import Interrupts, interrupts
-from pyoptim.train._metrics import (
-    Metrics,
-    named_metrics,
-    scorers,
-)
+from pyoptim.train._metrics import Metrics, as_metrics, scorer_names
 from pyoptim.train._resume import (
-    Place,
+    Position,
     capture,
     check_data,
     restore,
     restore_callbacks,
-    restore_place,
+    restore_position,
     saved_state,
 )
 from pyoptim.train._step import Step
 from pyoptim.train.callbacks import Callback, EarlyStopping
-from pyoptim.train.callbacks._list import all_callbacks, call, hooks
+from pyoptim.train.callbacks._list import build_callbacks, call, overridden_methods
 from pyoptim.wrappers._base import Wrapper
 
 
 class Trainer:
-    """Trains a model on rows: arrays, CSR matrices, files mapped into memory, or chunks.
+    """A training loop with mini-batches, validation, callbacks and exact resuming.
 
-    Ctrl-C, SIGTERM or SIGHUP (a closed terminal) ends training after the step that is under way:
-    `fit` returns the history with the reason "interrupted", and a `Checkpoint` among the callbacks
-    has saved what `resume` goes on with, to the bit. A second Ctrl-C or SIGTERM raises
-    KeyboardInterrupt. A signal after the last epoch waits until all is saved and the best
-    parameters are back.
+    It trains a model on arrays, sparse matrices, memory-mapped files, or chunks of rows. `fit`
+    trains and returns a `History`. `save` and `resume` continue a run with bit-identical results.
+
+    Ctrl-C, SIGTERM or SIGHUP (a closed terminal) ends training after the current step. `fit` then
+    returns the history with the reason "interrupted", and a `Checkpoint` among the callbacks saves
+    the run for `resume`. A second Ctrl-C or SIGTERM raises KeyboardInterrupt. A signal after the
+    last epoch is delivered after checkpoints are saved and the best parameters are restored.
 
     Parameters
     ----------
     model : Model, or any object with the model protocol
-        See `pyoptim.models.Trainable`. If it has state beside its parameters, its `state_dict` and
-        `load_state_dict` are used.
+        Model to train; see `pyoptim.models.Trainable`. If it has state besides its parameters, the
+        trainer uses its `state_dict` and `load_state_dict`.
     loss : str or Loss, optional
-        By default the model's own.
+        Loss to minimize. By default the model's own loss.
     optimizer : Optimizer or Wrapper, optional
-        Over ``model.params``, or groups of some of them (`pyoptim.models.param_groups`): the others
-        are frozen. By default AdamW. Gradients are clipped by its ``clip_norm`` and ``clip_value``.
+        Optimizer over ``model.params``, or over groups of some of them
+        (`pyoptim.models.param_groups`). Parameters in no group are frozen. By default AdamW. Pass
+        ``clip_norm`` or ``clip_value`` to the optimizer to clip gradients.
     epochs : int
-        How often every row is seen.
+        Number of passes over all rows.
     batch_size : int or "auto"
-        Rows a step; the last batch of an epoch may be smaller. It is left out if it is smaller than
-        the model takes: one row, with batch norm. "auto" measures the steps of powers of two from
-        16 on before training, and takes the largest that still makes an epoch at least 5 % faster;
-        what was measured is `batch_size_report`. A resumed run keeps its size.
+        Number of rows in a batch. The last batch of an epoch may be smaller, and is dropped if it
+        has fewer rows than the model needs (two with batch norm). "auto" measures powers of two
+        from 16 before training, and chooses the largest one that still makes an epoch at least 5 %
+        faster. `batch_size_report` has the measured times. A resumed run keeps its batch size.
     accumulate : int
-        Make a step of the optimizer from so many batches, weighted by the weights of their rows;
-        the last ones of an epoch may be fewer.
+        Number of batches for each step of the optimizer. Batches are weighted by the weights of
+        their rows. The last accumulation window of an epoch may have fewer batches.
     shuffle : bool or "blocks"
-        Whether each epoch has an order of its own. "blocks" is for files larger than memory: blocks
-        of about a megabyte are shuffled, and the rows of 64 of them at a time.
+        Whether every epoch has a different order of rows. "blocks" is for files larger than memory.
+        It shuffles blocks of about a megabyte, and then the rows within every 64 blocks.
     prefetch : bool, optional
-        Whether a thread gets the next batch ready while a step runs. By default it does for mapped
+        Whether a thread prepares the next batch during a step. By default True for memory-mapped
         files, chunks, and batches of at least a megabyte.
     seed : int, at least 0
-        Of the split and of every epoch's order.
+        Seed for the validation split and for the order of rows in every epoch.
     validation : float, (x, y), (x, y, sample_weight), mapping of these tuples or None
-        The share of rows held out, or rows of your own, to measure ``val_loss`` on; or several
-        sets, by the names that their columns begin with.
+        Fraction of rows to hold out for the column ``val_loss``, or validation rows of your own. A
+        mapping contains several validation sets; its keys are the prefixes of their columns.
     metrics : sequence or mapping, optional
-        What to measure on validation sets beside the loss and, for classes, the accuracy: names of
-        scikit-learn's scorers, and functions ``metric(y, predicted)``. Both also get
-        ``sample_weight=`` if they take it. A mapping gives them names, others than those of what is
-        measured anyway.
+        Metrics to compute on validation sets, in addition to the loss and, for classes, the
+        accuracy. A metric is the name of a scorer of scikit-learn, or a function
+        ``metric(y, predicted)``. It also gets ``sample_weight=`` if it has this argument. Keys of
+        a mapping are the metrics' names, which must differ from those of built-in metrics.
     penalty : Penalty or sequence of Penalty, optional
-        On the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. Their values
-        are part of the loss that the history shows.
+        Penalties on the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. The
+        loss in the history includes their values.
     l1, l2 : float
-        The same as ``penalty=po.penalties.ElasticNet(l1, l2)``: ``l1 sum |w| + l2/2 sum w^2``.
+        Strengths of an elastic net penalty, ``l1 sum |w| + l2/2 sum w^2``. Equivalent to
+        ``penalty=po.penalties.ElasticNet(l1, l2)``.
     callbacks : sequence of Callback
-        Called in their order; a `Checkpoint` after the others, whose state it saves.
+        Callbacks, called in this order. A `Checkpoint` is called after the others, because it saves
+        their state.
     early_stopping : EarlyStopping, optional
-        One more callback.
+        An additional callback.
     max_time : float or timedelta, optional
-        Seconds after which to stop: the callback `Timer`.
+        Time limit, in seconds if it is a number. Equivalent to the callback `Timer`.
     progress : bool, optional
-        Whether to have a progress bar on stderr if that is a terminal, else a line an epoch. By
-        default there is one, unless a `Progress` is among the callbacks.
+        Whether to show a progress bar on stderr if that is a terminal, else a line for each epoch.
+        By default True, unless a `Progress` is among the callbacks.
     allow_nonfinite : bool
-        Whether x and y may have NaN and infinities, which `fit` rejects otherwise.
+        Whether x and y may contain NaN and infinities. By default `fit` rejects them.
     stop_on_nan : bool
-        Whether a loss that is not finite ends training: the callback `StopOnNaN`.
+        Whether to stop training when a loss is not finite, with the callback `StopOnNaN`.
     restore_best : bool, optional
-        Whether the best epoch's parameters come back at the end: the callback `KeepBest`, on the
-        loss of the first validation set. By default they do if there is one, and no other
-        `KeepBest` or `EarlyStopping` among the callbacks.
+        Whether to restore the parameters of the best epoch at the end, with the callback `KeepBest`
+        on the loss of the first validation set. By default True if there is a validation set and
+        neither `KeepBest` nor `EarlyStopping` is among the callbacks.
 
     Attributes
     ----------
     history : History
+        History of the current or last run.
     epochs_done, step, batch : int
-        Epochs that are complete, steps so far, and the steps of the epoch under way. With
-        `accumulate` a step is one of a batch.
+        Number of complete epochs, of steps so far, and of steps in the current epoch. Every batch
+        is one step, also with `accumulate`.
     loss_of_step : float
-        The loss of the last step's batch, before the step.
+        Loss of the last step's batch, before the step.
     step_skipped : bool
-        Whether that loss is not finite, and the optimizer skips such steps.
+        Whether the optimizer skipped the last step because its loss was not finite.
     rows_of_step : array or slice
-        The numbers of its rows, among those that are trained on; of chunks, a list of these: chunk
-        and rows.
+        Numbers of the last batch's rows within the training rows. For chunks, a list of pairs of
+        the chunk's number and its rows.
     batch_size_report : BatchSizeReport or None
-        What was measured for ``batch_size="auto"``.
+        Measured times for ``batch_size="auto"``.
     stop_reason : StopReason or None
+        Reason why training stopped, None during training.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of range, the optimizer is not over the model's parameters, or the
-        model lacks what an argument needs.
+        If an argument is out of range, the optimizer does not update the model's parameters, or the
+        model lacks a method or attribute that an argument needs.
 
     Examples
     --------
@@ -200,19 +198,19 @@ class Trainer:
         self.model = model
         self.loss = self._model.loss if loss is None else losses.get(loss)
         self.epochs = as_count("epochs", epochs)
-        self.batch_size = 0  # until it is measured
-        self._measures = batch_size == "auto"
+        self.batch_size = 0  # "auto" sets it in `fit`
+        self._auto_batch_size = batch_size == "auto"
         if batch_size != "auto":
             self.batch_size = as_count("batch_size", batch_size)
         self.shuffle = as_shuffle(shuffle)
         self.prefetch = None if prefetch is None else as_flag("prefetch", prefetch)
         self.seed = as_count("seed", seed, 2**64 - 1, least=0)
-        self.metrics = named_metrics(metrics)
-        self._rising = {"accuracy"} | scorers(metrics)
+        self.metrics = as_metrics(metrics)
+        self._higher_is_better = {"accuracy"} | scorer_names(metrics)
         self.penalties = as_penalties(penalty, l1, l2)
         self.allow_nonfinite = as_flag("allow_nonfinite", allow_nonfinite)
-        check_measures(self._model, self.loss, self.validation, self.metrics, self.penalties)
-        self.callbacks = all_callbacks(
+        check_metrics(self._model, self.loss, self.validation, self.metrics, self.penalties)
+        self.callbacks = build_callbacks(
             callbacks,
             early_stopping,
             max_time,
@@ -228,53 +226,62 @@ class Trainer:
         self.step_skipped = False
         self.rows_of_step: Any = slice(0, 0)
         self._resumed: dict[str, Any] | None = None
-        self._points = Points(self._model)
-        self._begin()
+        self._mode = ModeSwitch(self._model)
+        self._reset()
 
-    def _begin(self) -> None:
-        """Be at the beginning of a run."""
+    def _reset(self) -> None:
+        """Reset everything that a run changes to its initial value."""
         self.history = History()
-        self.place = Place()
+        self.position = Position()
         self.stop_reason: StopReason | None = None
         self.batch_size_report: BatchSizeReport | None = None
 
     @property
     def epochs_done(self) -> int:
-        """The number of epochs that are complete."""
+        """Number of complete epochs."""
         return len(self.history)
 
     @property
     def step(self) -> int:
-        """The number of steps made in this run, one a batch."""
-        return self.place.step
+        """Number of steps so far, one for each batch."""
+        return self.position.step
 
     @property
     def batch(self) -> int:
-        """The number of steps made in the epoch that is under way."""
-        return self.place.batch
+        """Number of steps in the current epoch."""
+        return self.position.batch
 
     @property
     def steps_per_epoch(self) -> int | None:
-        """The number of batches that all rows make; None where these are not known.
-
-        They are not before `fit`, and never of chunks.
-        """
+        """Number of batches in an epoch, None before `fit` and for chunks."""
         rows = self.data.get("rows")
         if rows is None:
             return None
-        whole, left = divmod(rows, self.batch_size)
-        return int(whole + (whole == 0 or 0 < left >= self._model.least_rows))
+        full, remaining = divmod(rows, self.batch_size)
+        return int(full + (full == 0 or 0 < remaining >= self._model.min_batch_size))
 
     def higher_is_better(self, column: str) -> bool | None:
-        """Whether a column of the history is to rise, or None where its name does not tell."""
+        """Return whether a higher value of a column is better, None for an unknown metric.
+
+        Parameters
+        ----------
+        column : str
+            Column of the history.
+        """
         sets = self.validation if isinstance(self.validation, Mapping) else ("val",)
         names = [column, *(column.removeprefix(f"{name}_") for name in sets)]
-        if any(name in self._rising for name in names):
+        if any(name in self._higher_is_better for name in names):
             return True
         return None if "loss" not in names else False
 
     def stop(self, reason: StopReason = StopReason.CALLBACK) -> None:
-        """Ask training to stop after the step that is under way; the first reason counts."""
+        """Stop training after the current step.
+
+        Parameters
+        ----------
+        reason : StopReason
+            Reason for the history. If `stop` is called again, the first reason remains.
+        """
         if self.stop_reason is None:
             self.stop_reason = reason
 
@@ -285,14 +292,32 @@ class Trainer:
         keep: int | Keep | None = None,
         score: float | None = None,
     ) -> Path:
-        """Save the run as it is between two steps; the callback `Checkpoint` does it regularly.
+        """Save a checkpoint of the run between two steps.
 
-        After a `fit` that brought back the best epoch's parameters, these are what is saved: a run
-        that is to go on needs a `Checkpoint`, which saves before they come back.
+        The callback `Checkpoint` does this regularly. If `fit` restored the best epoch's
+        parameters, `save` saves those. To continue a run, use a `Checkpoint`, which saves before
+        they are restored, or ``restore_best=False``.
 
-        See `pyoptim.checkpoint.save` for the arguments, the result, and errors.
+        Parameters
+        ----------
+        directory : path
+            Directory of checkpoints.
+        keep : int or Keep, optional
+            Number of the newest checkpoints to keep, or a policy. By default all are kept.
+        score : float, optional
+            Score by which ``Keep(best=...)`` compares checkpoints.
+
+        Returns
+        -------
+        Path
+            Path of the checkpoint.
+
+        Raises
+        ------
+        ValueError, OSError, CheckpointError
+            As `pyoptim.checkpoint.save`.
         """
-        with self._points.training(self.optimizer):
+        with self._mode.train_mode(self.optimizer):
             return checkpoint.save(
                 directory,
                 self.model.params,
@@ -303,42 +328,43 @@ class Trainer:
             )
 
     def resume(self, directory: str | PathLike[str], *, missing_ok: bool = False) -> Self:
-        """Let the next `fit` go on where a checkpoint was saved, which may be within an epoch.
+        """Restore a checkpoint, so that the next `fit` continues the saved run.
 
-        The trainer is to be made, and `fit` to be called, as for the run that was saved: then the
-        parameters, the optimizer's state, the history (but for its seconds) and the order of rows
-        are, to the bit, those of a run that never stopped. `epochs`, `max_time`, and callbacks
-        without a state may differ.
+        Create the trainer and call `fit` as for the saved run. Then the parameters, the optimizer's
+        state, the order of rows, and the history except its column ``seconds`` are bit-identical to
+        those of an uninterrupted run. The checkpoint may be within an epoch. `epochs`, `max_time`
+        and callbacks without a state may differ.
 
         Parameters
         ----------
         directory : path
-            Of checkpoints, or one of them; see `pyoptim.checkpoint.load`.
+            Directory of checkpoints, or one checkpoint; see `pyoptim.checkpoint.load`.
         missing_ok : bool
-            Begin at the beginning if there is no such directory, or nothing in it.
+            Whether to start from the beginning if the directory does not exist or is empty.
 
         Returns
         -------
         Trainer
-            This one.
+            This trainer.
 
         Raises
         ------
         CheckpointError
-            If no whole checkpoint of a trainer is there.
+            If the directory has no complete checkpoint of a trainer.
         FileNotFoundError
-            If there is no such directory.
+            If the directory does not exist.
         ValueError, TypeError
-            If it is of another model, optimizer or set of callbacks: nothing has changed then.
+            If the checkpoint is of another model, optimizer or set of callbacks. The trainer is
+            unchanged then.
         """
         folder = Path(directory)
         if missing_ok and not (folder.is_dir() and any(folder.glob("[!.]*"))):
             return self
-        found = checkpoint.load(folder)
-        restore(self, found)
-        self._begin()
-        self._resumed = saved_state(found)
-        restore_place(self, self._resumed)
+        loaded = checkpoint.load(folder)
+        restore(self, loaded)
+        self._reset()
+        self._resumed = saved_state(loaded)
+        restore_position(self, self._resumed)
         return self
 
     def fit(
@@ -349,34 +375,41 @@ class Trainer:
         sample_weight: npt.ArrayLike | None = None,
         class_weight: ClassWeight | None = None,
     ) -> History:
-        """Train, and return what happened in each epoch.
+        """Train the model and return the history.
 
         Parameters
         ----------
         x : array or sparse matrix of shape (rows, inputs), tuple of arrays, or chunks
-            What the model takes. Arrays may be files mapped into memory, of any size: their rows
-            are read and converted batch by batch. Without y, an iterable of chunks ``(x, y)`` or
-            ``(x, y, sample_weight)``, or a function that returns one.
+            Inputs of the model. Memory-mapped arrays may have any size, because their rows are read
+            and converted batch by batch. Without `y`, an iterable of chunks ``(x, y)`` or
+            ``(x, y, sample_weight)``, or a function that returns such an iterable.
         y : array, optional
             Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
         sample_weight : array of shape (rows,), optional
-            Losses are weighted means then: of a batch, of an epoch, and of rows held out. Rows of
-            weight 0 contribute nothing, whatever they hold; a batch of them makes no step.
+            Weights of the rows. Losses of batches, epochs and held-out rows are weighted means. A
+            row of weight 0 contributes nothing, whatever values it has. A batch in which all
+            weights are 0 makes no step.
         class_weight : mapping of class to weight, or "balanced", optional
-            Multiplies the weights of rows: see `pyoptim.losses.compute_class_weight`. What
-            "balanced" means is found on all of `y`.
+            Weights of classes, by which the weights of rows are multiplied. "balanced" is computed
+            from all of `y`; see `pyoptim.losses.compute_class_weight`.
+
+        Returns
+        -------
+        History
+            Losses, metrics, learning rate and duration of each epoch.
 
         Raises
         ------
         ValueError
-            If shapes do not fit, a value is not finite or out of range, all weights are 0, a
-            callback monitors a metric that does not exist, or a run is resumed with other rows or
-            settings. What is in memory is checked before the first step, as are all targets and
-            weights but those of chunks; inputs of mapped files, and chunks, are when they are read.
+            If shapes do not match, a value is not finite or out of range, all weights are 0, a
+            callback monitors a column that does not exist, or a run is resumed with other rows or
+            settings. `fit` checks arrays in memory before the first step, and also all targets and
+            weights of memory-mapped files. It checks inputs of memory-mapped files, and chunks,
+            when it reads them.
         TypeError
-            If y is missing, or the model takes no rows such as x.
+            If `y` is missing, or the model does not support `x`.
         KeyboardInterrupt
-            At a second signal, unless that is SIGHUP.
+            At the second signal, if that is SIGINT (Ctrl-C) or SIGTERM.
         """
         source, held_out = prepare(
             x,
@@ -412,28 +445,28 @@ class Trainer:
         return self.history
 
     def _measure_batch_size(self, source: Source) -> BatchSizeReport | None:
-        """Choose the batch size where it is to be measured; a resumed run keeps its own."""
-        if not self._measures:
+        """Choose the batch size if it is "auto"; a resumed run keeps its batch size."""
+        if not self._auto_batch_size:
             return None
         if self._resumed is not None:
             self.batch_size = self._resumed["data"]["batch_size"]
             return None
-        report = choose(self._make_step, source, time.perf_counter)
+        report = choose_batch_size(self._make_step, source, time.perf_counter)
         self.batch_size = report.chosen
         return report
 
     def _epoch(self, source: Source, held_out: Mapping[str, Any]) -> None:
-        """Go through all rows, or those that are left, then validate; stop in between if asked."""
-        place = self.place
-        started = time.perf_counter() - place.seconds
-        self._points.train(self.optimizer)
-        if place.batch == 0:
+        """Train on the remaining rows of an epoch, then validate, unless a callback stops."""
+        position = self.position
+        started = time.perf_counter() - position.seconds
+        self._mode.train(self.optimizer)
+        if position.batch == 0:
             self._call("on_epoch_begin")
         order = Order(self.batch_size, self.shuffle, self.seed)
-        batches = batches_of(source, order, self.epochs_done + 1, place.cursor, self.prefetch)
-        on_step_begin = hooks(self.callbacks, "on_step_begin")
-        on_step_end = hooks(self.callbacks, "on_step_end")
-        least = self._model.least_rows
+        batches = batches_of(source, order, self.epochs_done + 1, position.cursor, self.prefetch)
+        on_step_begin = overridden_methods(self.callbacks, "on_step_begin")
+        on_step_end = overridden_methods(self.callbacks, "on_step_end")
+        min_size = self._model.min_batch_size
         with closing(batches):
             for batch, self.rows_of_step, cursor in batches:
                 if batch.weights is None:
@@ -442,7 +475,7 @@ class Trainer:
                 else:
                     rows = batch.counted()
                     size, weight, dropped = rows.size, rows.weight, rows.size < batch.size
-                if weight == 0 or (size < least and (dropped or place.batch > 0)):
+                if weight == 0 or (size < min_size and (dropped or position.batch > 0)):
                     continue
                 for begin_step in on_step_begin:
                     begin_step(self)
@@ -450,33 +483,35 @@ class Trainer:
                 finite = math.isfinite(self.loss_of_step)
                 self.step_skipped = not finite and self._make_step.skips_nonfinite
                 if not self.step_skipped:
-                    place.loss_sum += self.loss_of_step * weight
-                    place.weight_sum += weight
-                place.step += 1
-                place.batch += 1
-                place.cursor = cursor
-                place.seconds = time.perf_counter() - started
+                    position.loss_sum += self.loss_of_step * weight
+                    position.weight_sum += weight
+                position.step += 1
+                position.batch += 1
+                position.cursor = cursor
+                position.seconds = time.perf_counter() - started
                 for end_step in on_step_end:
                     end_step(self)
                 if self.stop_reason is not None:
                     return
-        if place.batch == 0:
-            raise ValueError("there are no rows, or no sample_weight is above 0")
+        if position.batch == 0:
+            raise ValueError(
+                "x: expected at least one row with a sample_weight above 0, got 0 such rows"
+            )
         self._make_step.flush()
-        # What is validated, kept as the best, and left in the model are the points of evaluation.
-        self._points.eval(self.optimizer, self._batches(source))
-        row = {"epoch": self.epochs_done + 1, "loss": place.mean_loss}
-        for name, held in held_out.items():
-            found = evaluate(self._model, self.loss, held, self.metrics)
-            row.update({f"{name}_{metric}": value for metric, value in found.items()})
-        row["lr"] = self._make_step.rate()
+        # Validation, the best epoch and the final model use the weights of eval mode.
+        self._mode.eval(self.optimizer, self._batches(source))
+        row = {"epoch": self.epochs_done + 1, "loss": position.mean_loss}
+        for name, rows_held_out in held_out.items():
+            values = evaluate(self._model, self.loss, rows_held_out, self.metrics)
+            row.update({f"{name}_{metric}": value for metric, value in values.items()})
+        row["lr"] = self._make_step.lr()
         row["seconds"] = time.perf_counter() - started
         self.history.rows.append(row)
-        self.place = Place(step=place.step)
+        self.position = Position(step=position.step)
         self._call("on_epoch_end")
 
     def _batches(self, source: Source) -> Iterator[Rows]:
-        """Yield the batches of the epoch under way, from its beginning."""
+        """Yield all batches of the current epoch."""
         order = Order(self.batch_size, self.shuffle, self.seed)
         with closing(source.batches(order, self.epochs_done + 1, 0, buffers=1)) as batches:
             for batch in batches:
@@ -484,10 +519,10 @@ class Trainer:
 
     @contextmanager
     def _running(self, report: BatchSizeReport | None, source: Source) -> Iterator[Interrupts]:
-        """Begin or resume a run, listen to signals, and end it however training ends."""
+        """Start or resume a run, handle signals, and call `on_fit_end` however training ends."""
         state, self._resumed = self._resumed, None
         if state is None:
-            self._begin()
+            self._reset()
         else:
             check_data(state["data"], self.data)
         self.batch_size_report = report
@@ -498,15 +533,15 @@ class Trainer:
                 if state is not None:
                     restore_callbacks(self, state["callbacks"])
                 yield signals
-                self._points.eval(self.optimizer, self._batches(source))
+                self._mode.eval(self.optimizer, self._batches(source))
             except BaseException:
-                with suppress(Exception):  # the error under way is the one to report
-                    self._points.eval(self.optimizer, self._batches(source))
+                with suppress(Exception):  # the first error is reported
+                    self._mode.eval(self.optimizer, self._batches(source))
                 raise
             finally:
                 signals.hold()
                 self.optimizer.eval()
                 self._call("on_fit_end")
 
-    def _call(self, hook: str) -> None:
-        call(self.callbacks, hook, self)
+    def _call(self, method: str) -> None:
+        call(self.callbacks, method, self)

@@ -84,7 +84,7 @@ def test_the_last_checkpoint_that_fails_is_known(
     saving = Checkpoint(tmp_path / "run")
     run = trainer(saving)
     before = run.model.params.flat.copy()
-    with full(monkeypatch), pytest.warns(UserWarning, match=r"no checkpoint can be saved in .*run"):
+    with full(monkeypatch), pytest.warns(UserWarning, match=r"cannot save a checkpoint in .*run"):
         run.fit(X, X)
     assert isinstance(saving.error, OSError)
     assert saving.path is None
@@ -144,7 +144,8 @@ def test_the_command_writes_what_it_can_and_names_the_rest(data: Path, tmp_path:
     *_, last = run.stderr.splitlines()
     assert last.startswith("Error: ")
     assert f"{out}/loss.png: cannot be written (File too large)" in last
-    assert sum(line.startswith("Warning: no checkpoint") for line in run.stderr.splitlines()) == 1
+    warning = "Warning: cannot save a checkpoint"
+    assert sum(line.startswith(warning) for line in run.stderr.splitlines()) == 1
     assert "Traceback" not in run.stderr
     assert "epoch 3/3" in run.stderr
     assert {path.name for path in out.rglob("*") if path.is_file()} == {

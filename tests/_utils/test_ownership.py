@@ -110,7 +110,7 @@ def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> No
     po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
     before = contents("proj")
     assert "has checkpoints of a run" in run("train", "data.csv", *TRAIN, "--out", "proj", status=2)
-    assert "a trainer has not written this checkpoint" in run(
+    assert "the checkpoint was not saved by a Trainer" in run(
         "train", "data.csv", *TRAIN, "--out", "proj", "--resume", status=2
     )
     assert contents("proj") == before

@@ -468,7 +468,7 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypa
     assert "--resume goes on" in stopped.stdout
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["checkpoints"]
     assert "has checkpoints of a run" in refused(*base, "--out", "parts")
-    assert "batch_size is 8, was 16" in refused(
+    assert "batch_size is 8, but the saved run used 16" in refused(
         *base, "--out", "parts", "--resume", "--batch-size", 8
     )
     run(*base, "--out", "parts", "--resume")

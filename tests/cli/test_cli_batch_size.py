@@ -17,7 +17,7 @@ from test_cli import (
 )
 
 import pyoptim as po
-from pyoptim.train._batch_size import BatchSizeReport, sizes
+from pyoptim.train._batch_size import BatchSizeReport, candidate_sizes
 
 REPORT = BatchSizeReport(64, {16: 0.5, 32: 0.375, 64: 0.25, 128: 0.25})
 FAST = ("--epochs", 4, "--hidden", 8, "--lr", 0.01)
@@ -32,7 +32,7 @@ def measured(monkeypatch):
         calls.append(arguments)
         return REPORT
 
-    monkeypatch.setattr("pyoptim.train._trainer.choose", choose)
+    monkeypatch.setattr("pyoptim.train._trainer.choose_batch_size", choose)
     return calls
 
 
@@ -41,10 +41,10 @@ def test_what_was_measured_is_on_stderr(run, flights, tmp_path, measured):
     result = run(*base, "--out", "auto", "--batch-size", "auto")
     assert len(measured) == 1
     assert result.stderr.startswith(f"{REPORT}\nepoch 1/4  loss ")
-    assert "batch size 64, measured by epoch: 16: 0.5 s, 32: 0.375 s" in result.stderr
-    assert "measured" not in result.stdout
+    assert "batch size 64, chosen by time per epoch: 16: 0.5 s, 32: 0.375 s" in result.stderr
+    assert "chosen by time" not in result.stdout
     plain = run(*base, "--out", "plain", "--batch-size", 64)
-    assert "measured" not in plain.stderr
+    assert "chosen by time" not in plain.stderr
     assert len(measured) == 1
     models = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("auto", "plain")]
     assert models[0] == models[1]
@@ -52,9 +52,9 @@ def test_what_was_measured_is_on_stderr(run, flights, tmp_path, measured):
 
 def test_on_real_times(run, flights):
     result = run("train", flights, "--target", "delay", *FAST, "--batch-size", "auto")
-    found = re.match(r"batch size (\d+), measured by epoch: 16: \S+ s", result.stderr)
+    found = re.match(r"batch size (\d+), chosen by time per epoch: 16: \S+ s", result.stderr)
     assert found is not None
-    assert int(found[1]) in sizes(360, 3 * 4)
+    assert int(found[1]) in candidate_sizes(360, 3 * 4)
 
 
 @pytest.mark.usefixtures("ctrl_c")
@@ -69,9 +69,9 @@ def test_a_resumed_run_keeps_the_size(run, refused, flights, tmp_path, monkeypat
     saved = po.checkpoint.load(tmp_path / "parts" / "checkpoints").metadata["trainer"]
     assert saved["data"]["batch_size"] == 64
     wrong = refused(*base, "--out", "parts", "--resume")  # with the size that is the default
-    assert "batch_size is 256, was 64" in wrong
+    assert "batch_size is 256, but the saved run used 64" in wrong
     result = run(*auto, "--resume")
-    assert "measured" not in result.stderr
+    assert "chosen by time" not in result.stderr
     assert len(measured) == 1
     models = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("whole", "parts")]
     assert models[0] == models[1]

@@ -360,7 +360,7 @@ def test_the_best_epoch_comes_back_unless_that_is_not_wanted() -> None:
         found.append(trainer.fit(x, y).best_epoch)
         assert (model.params.flat == best.model.params.flat).all() == (found[-1] == 1)
     assert found == [1, 1, None, 1, None]
-    with pytest.raises(ValueError, match="restore_best=True: expected a validation set"):
+    with pytest.raises(ValueError, match="restore_best: expected False or None without"):
         Trainer(po.models.Linear(1), restore_best=True)
 
 

@@ -278,7 +278,7 @@ def test_errors_of_mapped_files(tmp_path: Path) -> None:
         (x, y, W[1:], r"sample_weight: expected shape \(203,\)"),
         (x[:0], y[:0], None, "at least one row"),
         (x[:, :5], y, None, r"x: expected shape \(rows, 6\)"),
-        (x, y, 0 * W, "no sample_weight is above 0"),
+        (x, y, 0 * W, "got 0 such rows"),
     ):
         with pytest.raises(ValueError, match=message):
             trained(rows, targets, sample_weight=weights)
@@ -397,7 +397,7 @@ def test_errors_of_chunks() -> None:
         (X, {}, TypeError, "y is missing"),
         ({"a": X}, {}, TypeError, "y is missing"),
         (sparse.csr_array(X), {}, TypeError, "y is missing"),
-        ([], {}, ValueError, "there are no rows"),
+        ([], {}, ValueError, "got 0 such rows"),
         ([X], {}, ValueError, r"chunk 0: expected \(x, y\) or \(x, y, sample_weight\)"),
         ([CHUNKS[0], (X, Y[1:])], {}, ValueError, "chunk 1: x has 203 rows, y 202"),
         ([CHUNKS[0], (X, 0.5 * Y)], {}, TypeError, "chunk 1: targets: expected whole-number"),
@@ -407,7 +407,7 @@ def test_errors_of_chunks() -> None:
     ):
         with pytest.raises(error, match=message):
             trained(chunks, shuffle=False, **keywords)
-    with pytest.raises(ValueError, match="shuffle must be True, False or 'blocks'"):
+    with pytest.raises(ValueError, match="shuffle: expected True, False or 'blocks'"):
         trained(X, Y, shuffle="rows")
 
 

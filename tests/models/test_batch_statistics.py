@@ -14,7 +14,7 @@ import pyoptim as po
 from pyoptim.data import Rows
 from pyoptim.models import MLP, EmbeddingMLP
 from pyoptim.train import Callback, Checkpoint, EarlyStopping, Trainer
-from pyoptim.train._eval_mode import _first
+from pyoptim.train._eval_mode import _first_inputs
 from pyoptim.wrappers import ASAM, EMA, SAM, SWA, DynamicLossScale, GradientAccumulation, Lookahead
 
 AVERAGES: dict[str, Callable[[Any], Any]] = {
@@ -103,7 +103,7 @@ def test_evaluation_of_averages_does_not_change_training(name: str) -> None:
         )  # fmt: skip
         rows = np.tile(np.arange(200), 4 // epochs)
         trainer.fit(x[rows], y[rows])
-        trainer._points.train(optimizer)
+        trainer._mode.train(optimizer)
         ends.append((model.params.flat.copy(), dict(model.buffers)))
     assert np.array_equal(ends[0][0], ends[1][0])
     for key, values in ends[0][1].items():
@@ -166,7 +166,7 @@ def test_training_that_stops_within_an_epoch_keeps_statistics_of_the_averages(
 
 def test_statistics_are_estimated_on_a_bounded_number_of_rows() -> None:
     batches = (Rows(np.full((100, 1), i), np.zeros(100), None) for i in range(10**9))
-    taken: Any = list(_first(batches, 1000))
+    taken: Any = list(_first_inputs(batches, 1000))
     assert [part[0, 0] for part in taken] == list(range(10))
 
 

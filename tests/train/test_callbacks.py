@@ -1,4 +1,4 @@
-"""Callbacks of the trainer, with metrics that are given."""
+"""Callbacks of the trainer, with scripted metrics."""
 
 import json
 import math
@@ -40,7 +40,7 @@ NAN = math.nan
 
 
 class Counting(Linear):
-    """Its one weight is the number of steps made; metrics are given."""
+    """A model whose weight is the number of steps, with scripted metrics."""
 
     def __init__(self, values: list[float], name: str = "score") -> None:
         super().__init__(1)
@@ -56,7 +56,7 @@ class Counting(Linear):
 
 
 def run(values: list[float], *callbacks: Callback, name: str = "score", lr: float = 1.0) -> Trainer:
-    """Train for as many epochs as there are values; each has one step."""
+    """Train for one epoch of one step for each value."""
     model = Counting(values, name)
     x = np.zeros((2, 1))
     trainer = Trainer(
@@ -86,7 +86,7 @@ def weight(trainer: Trainer) -> float:
         ([NAN] * 4, "min", {"patience": 2}, 2, None),
         ([NAN] * 4, "max", {"patience": 2}, 2, None),
         ([math.inf, 3, 4], "min", {"patience": 1}, 3, 2),
-        # Below zero a better value is larger in size for "min", smaller for "max".
+        # Below 0, a better value has a larger magnitude for "min", and a smaller one for "max".
         ([-1, -1.2, -1.4, -1.9], "min", {"patience": 2, "min_delta": 0.5}, 3, 1),
         ([-1, -1.2, -1.6, -1.9], "min", {"patience": 2, "min_delta": 0.5}, 4, 3),
         ([-2, -1.8, -1.4, -1], "max", {"patience": 2, "min_delta": 0.5}, 4, 3),
@@ -104,7 +104,7 @@ def test_early_stopping(
     assert trainer.stop_reason is (StopReason.EARLY_STOP if stopped else StopReason.FINISHED)
 
 
-def test_the_best_weights_come_back_after_an_error_too() -> None:
+def test_the_best_weights_are_restored_after_an_error() -> None:
     def fail(trainer: Trainer) -> None:
         if trainer.step == 4:
             raise RuntimeError("power")
@@ -125,11 +125,11 @@ def test_the_best_weights_come_back_after_an_error_too() -> None:
     assert (weight(trainer), trainer.history.best_epoch) == (2, 2)
 
 
-def test_the_name_tells_the_direction_or_it_must_be_said() -> None:
+def test_the_mode_depends_on_the_name_or_must_be_given() -> None:
     assert run([0.5, 0.7, 0.6], EarlyStopping("val_accuracy"), name="accuracy").history.best_epoch == 2  # noqa: E501  # fmt: skip
     assert run([0.5, 0.7], EarlyStopping("val_loss")).history.best_epoch == 1
     for callback in (EarlyStopping("val_score"), ReduceLROnPlateau("val_score")):
-        with pytest.raises(ValueError, match="is better is not known; give mode="):
+        with pytest.raises(ValueError, match="expected a mode for 'val_score', got None; pass"):
             run([1, 2], callback)
 
 
@@ -137,27 +137,27 @@ def test_the_name_tells_the_direction_or_it_must_be_said() -> None:
     "callback",
     [EarlyStopping("val_lose"), ReduceLROnPlateau("val_lose"), Checkpoint("x", monitor="val_lose")],
 )
-def test_a_metric_that_does_not_exist(
+def test_an_unknown_metric_is_an_error(
     callback: Callback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    message = "there is no such metric; there are epoch, loss, val_loss, val_score, lr, seconds"
+    message = "got 'val_lose'; choose one of epoch, loss, val_loss, val_score, lr, seconds"
     with pytest.raises(ValueError, match=message):
         run([1, 2], callback)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("make", [EarlyStopping, ReduceLROnPlateau])
-def test_a_monitor_is_a_name(make: Any) -> None:
-    with pytest.raises(TypeError, match="monitor must be the name of a column, got 3"):
+def test_monitor_must_be_a_string(make: Any) -> None:
+    with pytest.raises(TypeError, match=r"monitor: expected the name of a column .* got 3"):
         make(3)
 
 
-def test_the_rate_falls_on_a_plateau() -> None:
+def test_the_learning_rate_is_reduced_on_a_plateau() -> None:
     values = [3, 2, 2, 2, 1, 1, 1, NAN, NAN]
     reduce = ReduceLROnPlateau("val_score", 0.5, patience=1, mode="min")
     rates = run(values, reduce).history["lr"]
-    assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]  # that of each epoch's last step
+    assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]  # of each epoch's last step
     for sign in (1, -1):
         reduce = ReduceLROnPlateau("val_accuracy", 0.5, patience=0, threshold=0.5)
         values = [sign * 10 + x for x in (0, 1, 1.2, 2)]
@@ -168,28 +168,31 @@ def test_the_rate_falls_on_a_plateau() -> None:
 
 
 @pytest.mark.parametrize("mode", [None, "max"])
-def test_a_share_of_a_rising_metric_is_above_it(mode: Any) -> None:
-    values = [0.8, 0.803, 0.81, 0.809, 0.5]  # of 1 % more than the best, only the third is
+def test_a_relative_threshold_is_above_the_best_value_for_max(mode: Any) -> None:
+    values = [0.8, 0.803, 0.81, 0.809, 0.5]  # only the third value exceeds the best one by 1 %
     reduce = ReduceLROnPlateau(
         "val_accuracy", 0.5, patience=0, mode=mode, threshold=0.01, threshold_mode="rel"
     )
     assert run(values, reduce, name="accuracy").history["lr"] == [1, 1, 0.5, 0.5, 0.25]
 
 
-def test_a_rate_has_one_master() -> None:
+def test_a_callback_rejects_an_optimizer_with_a_schedule() -> None:
     x = np.zeros((2, 1))
     for callback in (LRSchedule(lambda epoch: 0.1), ReduceLROnPlateau("loss")):
         model = Linear(1)
         optimizer = po.SGD(model.params, lr=po.schedules.constant(0.1))
         trainer = Trainer(model, optimizer=optimizer, callbacks=[callback], progress=False)
-        with pytest.raises(ValueError, match="learning rate is a schedule already"):
+        with pytest.raises(ValueError, match=r"got the schedule constant.*; use either"):
             trainer.fit(x, x)
 
 
-@pytest.mark.parametrize("rises", [False, True])
-def test_the_best_checkpoints_stay_over_a_restart(rises: bool, tmp_path: Path) -> None:
-    keep = Keep(newest=1, best=2, higher_is_better=rises)
-    saving = Checkpoint(tmp_path, keep=keep, monitor="val_score", mode="max" if rises else "min")
+@pytest.mark.parametrize("higher_is_better", [False, True])
+def test_the_best_checkpoints_are_kept_over_a_restart(
+    higher_is_better: bool, tmp_path: Path
+) -> None:
+    mode: Any = "max" if higher_is_better else "min"
+    keep = Keep(newest=1, best=2, higher_is_better=higher_is_better)
+    saving = Checkpoint(tmp_path, keep=keep, monitor="val_score", mode=mode)
     values = [3.0, 1.0, NAN, 2.0, 5.0, 4.0]
     stop = Lambda(on_epoch_end=lambda t: t.epochs_done == 4 and t.stop())
     assert run(values, saving, stop).stop_reason is StopReason.CALLBACK
@@ -204,15 +207,15 @@ def test_the_best_checkpoints_stay_over_a_restart(rises: bool, tmp_path: Path) -
         progress=False,
     )
     again.resume(tmp_path).fit(x, x)
-    kept = {json.loads(p.read_text())["score"] for p in tmp_path.glob("step-*/manifest.json")}
-    assert kept == ({5.0, 4.0} if rises else {1.0, 2.0, 4.0})
-    wrong = Keep(best=1, higher_is_better=not rises)
-    saving = Checkpoint(tmp_path, keep=wrong, monitor="val_score", mode="max" if rises else "min")
-    with pytest.raises(ValueError, match=f"higher_is_better={rises}"):
+    scores = {json.loads(p.read_text())["score"] for p in tmp_path.glob("step-*/manifest.json")}
+    assert scores == ({5.0, 4.0} if higher_is_better else {1.0, 2.0, 4.0})
+    wrong = Keep(best=1, higher_is_better=not higher_is_better)
+    saving = Checkpoint(tmp_path, keep=wrong, monitor="val_score", mode=mode)
+    with pytest.raises(ValueError, match=f"expected higher_is_better={higher_is_better}"):
         run(values, saving)
 
 
-def test_a_checkpoint_is_saved_when_it_is_time(tmp_path: Path) -> None:
+def test_checkpoints_are_saved_after_epochs_and_steps(tmp_path: Path) -> None:
     saved = []
 
     class Watched(Checkpoint):
@@ -238,11 +241,11 @@ def test_a_checkpoint_is_saved_when_it_is_time(tmp_path: Path) -> None:
     assert saved == []
     with pytest.raises(ValueError, match="every_steps must be a whole number"):
         Checkpoint("x", every_steps=-1)
-    with pytest.raises(ValueError, match="needs a monitor"):
+    with pytest.raises(ValueError, match="monitor: expected the column that Keep"):
         Checkpoint("x", keep=Keep(best=1))
 
 
-def test_a_loss_that_is_no_number_stops_and_is_not_saved(tmp_path: Path) -> None:
+def test_a_nonfinite_loss_stops_training_and_is_not_saved(tmp_path: Path) -> None:
     for bad in (NAN, math.inf):
 
         class Diverging(Counting):
@@ -308,12 +311,12 @@ def test_the_csv_file_has_each_epoch_once(tmp_path: Path) -> None:
     assert history["epoch"] == [1, 2, 3, 4, 5]
 
 
-def test_a_place_for_the_csv_file_is_found_before_training(tmp_path: Path) -> None:
+def test_the_path_of_the_csv_file_is_checked_before_training(tmp_path: Path) -> None:
     run([1, 2], CSVLogger(tmp_path / "a" / "b" / "log.csv"))
     assert len(History.read_csv(tmp_path / "a" / "b" / "log.csv")) == 2
     model = Linear(1)
     trainer = Trainer(model, callbacks=[CSVLogger(tmp_path)], progress=False)
-    with pytest.raises(IsADirectoryError, match="where CSVLogger needs a file"):
+    with pytest.raises(IsADirectoryError, match="path: expected a file for CSVLogger"):
         trainer.fit(np.ones((2, 1)), np.ones(2))
     os.mkfifo(tmp_path / "pipe.csv")
     with pytest.raises(FileExistsError, match="is a named pipe"):
@@ -321,7 +324,7 @@ def test_a_place_for_the_csv_file_is_found_before_training(tmp_path: Path) -> No
     assert trainer.step == 0
 
 
-def test_tensorboard_reads_runs_in_their_order_whatever_the_clock(
+def test_tensorboard_orders_runs_even_if_the_clock_goes_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("tensorboard")
@@ -331,9 +334,9 @@ def test_tensorboard_reads_runs_in_their_order_whatever_the_clock(
         with monkeypatch.context() as patch:
             patch.setattr("pyoptim.train.callbacks.tensorboard.time.time", lambda s=seconds: s)
             run([score], TensorBoard(tmp_path))
-    found = EventAccumulator(str(tmp_path))
-    found.Reload()
-    assert [event.value for event in found.Scalars("val_score")] == [3]  # others are void
+    board = EventAccumulator(str(tmp_path))
+    board.Reload()
+    assert [event.value for event in board.Scalars("val_score")] == [3]  # the others are void
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -342,10 +345,10 @@ def test_tensorboard_has_every_column(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     history = run([3, 1, 2], TensorBoard(tmp_path)).history
-    found = EventAccumulator(str(tmp_path))
-    found.Reload()
-    assert sorted(found.Tags()["scalars"]) == sorted(set(history.columns) - {"epoch"})
-    events = found.Scalars("val_score")
+    board = EventAccumulator(str(tmp_path))
+    board.Reload()
+    assert sorted(board.Tags()["scalars"]) == sorted(set(history.columns) - {"epoch"})
+    events = board.Scalars("val_score")
     assert [(event.step, event.value) for event in events] == [(1, 3), (2, 1), (3, 2)]
 
 
@@ -375,14 +378,14 @@ def test_tensorboard_has_each_epoch_of_a_resumed_run_once(tmp_path: Path) -> Non
 
 
 def _scalars(accumulator: Any, folder: Path) -> list[Any]:
-    found = accumulator(str(folder))
-    found.Reload()
-    events: list[Any] = found.Scalars("loss")
+    board = accumulator(str(folder))
+    board.Reload()
+    events: list[Any] = board.Scalars("loss")
     return events
 
 
 def test_progress_of_a_process(tmp_path: Path) -> None:
-    """A bar where stderr is a terminal, which goes away; lines without escape codes in a file."""
+    """A bar on a terminal, removed at the end, and lines without escape codes in a file."""
     code = """
 import numpy as np, pyoptim as po
 x = np.full((64, 1), 1e6)
@@ -415,18 +418,18 @@ print(history.stop_reason, len(history))
     assert done.stdout.startswith("nan")
     assert b"/18" in shown
     assert b"epoch 1/9" not in shown
-    assert shown.rpartition(b"\r")[2].strip() == b""  # nothing is left of it
+    assert shown.rpartition(b"\r")[2].strip() == b""  # the bar is removed
 
 
-def test_the_average_is_evaluated_and_left() -> None:
+def test_averaged_weights_are_evaluated_and_returned() -> None:
     trainer = run([0] * 4, EMAEvaluation(0.5))
-    # Weights 1, 2, 3, 4 with the shares 1/8, 1/4, 1/2, 1, divided by their sum.
+    # Mean of the weights 1, 2, 3, 4, weighted by 1/8, 1/4, 1/2, 1.
     assert weight(trainer) == pytest.approx((1 / 8 + 2 / 4 + 3 / 2 + 4) / (15 / 8))
     trainer.optimizer.train()
     assert weight(trainer) == 4
 
 
-def test_every_hook_is_called_in_its_place() -> None:
+def test_methods_are_called_in_order() -> None:
     seen: list[str] = []
     hooks: dict[str, Any] = {name: lambda t, name=name: seen.append(name) for name in HOOKS}
     run([0] * 2, Lambda(**hooks))
@@ -435,16 +438,16 @@ def test_every_hook_is_called_in_its_place() -> None:
     seen.clear()
     run([0] * 2, Lambda(**hooks), Lambda(on_step_end=lambda t: t.stop()))
     assert seen == ["on_attach", "on_fit_begin", *epoch[:3], "on_stop", "on_fit_end"]
-    with pytest.raises(TypeError, match="there is no 'on_end'; there are on_attach"):
+    with pytest.raises(TypeError, match="got 'on_end'; choose one of on_attach"):
         Lambda(on_end=print)
-    with pytest.raises(TypeError, match="callbacks must be of"):
+    with pytest.raises(TypeError, match="callbacks: expected instances of"):
         Trainer(Linear(1), callbacks=[print])  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("callback", [EarlyStopping(), Timer(1), Progress(), StopOnNaN()])
-def test_a_state_round_trips_and_strangers_are_refused(callback: Callback) -> None:
+def test_a_state_round_trips_and_unknown_keys_are_errors(callback: Callback) -> None:
     state = callback.state_dict()
     assert set(state) == set(callback.state)
     callback.load_state_dict(state)
-    with pytest.raises(ValueError, match="the state of"):
+    with pytest.raises(ValueError, match=f"state_dict: {type(callback).__name__} expected "):
         callback.load_state_dict({**state, "other": 1})

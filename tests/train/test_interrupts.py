@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP while training: nothing is lost, and none is swallowed."""
+"""Ctrl-C, SIGTERM and SIGHUP during training: no results are lost, and no signal is lost."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HOOKS = ("on_fit_begin", "on_epoch_begin", "on_step_begin", "on_step_end", "on_e
 
 @pytest.fixture(autouse=True)
 def handled() -> Iterator[list[int]]:
-    """Count the signals that reach the handlers which a program has."""
+    """Record the signals that reach the handlers of the program."""
     seen: list[int] = []
-    former = [signal.signal(each, lambda number, frame: seen.append(number)) for each in SIGNALS]
+    previous = [signal.signal(each, lambda number, frame: seen.append(number)) for each in SIGNALS]
     yield seen
-    for number, handler in zip(SIGNALS, former, strict=True):
+    for number, handler in zip(SIGNALS, previous, strict=True):
         signal.signal(number, handler)
 
 
@@ -42,7 +42,7 @@ def fitted(*callbacks: Any) -> Trainer:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_at_the_end_waits_until_all_is_restored(number: int, handled: list[int]) -> None:
+def test_a_signal_at_the_end_is_delivered_after_restoring(number: int, handled: list[int]) -> None:
     before: list[list[int]] = []
     trainer = fitted(
         Lambda(on_fit_end=send(number)), Lambda(on_fit_end=lambda _: before.append([*handled]))
@@ -63,7 +63,7 @@ def test_a_second_signal_at_the_end_raises(handled: list[int]) -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("hook", HOOKS)
-def test_a_signal_before_the_end_stops_and_is_saved(
+def test_a_signal_before_the_end_stops_training_and_saves(
     hook: str, number: int, handled: list[int], tmp_path: Path
 ) -> None:
     trainer = fitted(Lambda(**{hook: send(number)}), Checkpoint(tmp_path))
@@ -77,7 +77,7 @@ def test_a_signal_before_the_end_stops_and_is_saved(
 
 
 @pytest.mark.parametrize("first", SIGNALS)
-def test_a_terminal_that_closes_is_no_second_signal(
+def test_a_closed_terminal_is_not_a_second_signal(
     first: int, handled: list[int], tmp_path: Path
 ) -> None:
     hang_up = Lambda(on_step_end=send(signal.SIGHUP))
@@ -89,7 +89,7 @@ def test_a_terminal_that_closes_is_no_second_signal(
     assert handled == [first]
 
 
-def test_a_signal_while_the_last_checkpoint_is_saved_waits_for_it(
+def test_a_signal_during_the_last_checkpoint_is_delivered_after_it(
     handled: list[int], tmp_path: Path
 ) -> None:
     trainer = fitted(
@@ -100,7 +100,7 @@ def test_a_signal_while_the_last_checkpoint_is_saved_waits_for_it(
     assert handled == [signal.SIGINT]
 
 
-def test_a_signal_may_be_taken_out_of_what_is_held(handled: list[int]) -> None:
+def test_a_held_signal_can_be_removed(handled: list[int]) -> None:
     with interrupts(None) as signals:
         signal.raise_signal(signal.SIGINT)
         assert handled == [signal.SIGINT]

@@ -1,4 +1,4 @@
-"""Metrics of validation sets: whatever the shape of targets, they compare like with like."""
+"""Metrics of validation sets, for all losses and shapes of targets."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ def rng() -> np.random.Generator:
 
 
 def models(loss: losses.Loss) -> dict[str, tuple[Any, Any]]:
-    """Return models of a loss, and 12 rows of each."""
+    """Return models with a loss, each with 12 rows of inputs."""
     codes = rng().integers(0, 3, (12, 2))
     x = rng().normal(size=(12, 2))
     embedded = {"a": codes[:, 0], "x": x[:, 0]}
     outputs = 3 if loss.labels else 1
-    found: dict[str, tuple[Any, Any]] = {
+    result: dict[str, tuple[Any, Any]] = {
         "mlp": (po.models.MLP([2, 4, outputs], loss=loss), x),
         "embedding": (po.models.EmbeddingMLP({"a": 3}, [4], outputs, numbers=["x"], loss=loss),
                       embedded),
     }  # fmt: skip
     if loss.labels:
-        return found
-    return found | {
+        return result
+    return result | {
         "several": (po.models.MLP([2, 4, 3], loss=loss), x),
         "factorization": (po.models.FactorizationMachine([3, 3], loss=loss), codes),
         "matrix": (po.models.MatrixFactorization(3, 3, loss=loss), codes),
@@ -40,7 +40,7 @@ def models(loss: losses.Loss) -> dict[str, tuple[Any, Any]]:
 
 
 def targets(loss: losses.Loss, name: str) -> list[Any]:
-    """Return targets in every shape that a model takes."""
+    """Return targets in every shape that a model accepts."""
     if loss.labels:
         labels = np.arange(12) % 3
         return [labels, np.eye(3)[labels]]
@@ -49,7 +49,7 @@ def targets(loss: losses.Loss, name: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.name)
-def test_a_metric_gets_targets_and_predictions_of_one_shape(loss: losses.Loss) -> None:
+def test_a_metric_gets_targets_and_predictions_of_the_same_shape(loss: losses.Loss) -> None:
     for name, (model, x) in models(loss).items():
         for y in targets(loss, name):
             seen: list[Any] = []
@@ -60,13 +60,13 @@ def test_a_metric_gets_targets_and_predictions_of_one_shape(loss: losses.Loss) -
 
             Trainer(model, epochs=1, validation=(x, y), metrics=[difference],
                     progress=False).fit(x, y)  # fmt: skip
-            ((given, predicted),) = seen
-            assert given.shape == predicted.shape == (12, 3)[: predicted.ndim]
+            ((true, predicted),) = seen
+            assert true.shape == predicted.shape == (12, 3)[: predicted.ndim]
             flat = y.argmax(axis=1) if loss.labels and y.ndim == 2 else y
-            assert (given == flat.reshape(given.shape)).all()
+            assert (true == flat.reshape(true.shape)).all()
 
 
-def test_the_squared_error_is_the_loss_whatever_the_shape_of_y() -> None:
+def test_the_mean_squared_error_is_the_loss_for_every_shape_of_y() -> None:
     x = rng().normal(size=(50, 2))
     y = x @ [[1.0], [2.0]]
 
@@ -80,7 +80,7 @@ def test_the_squared_error_is_the_loss_whatever_the_shape_of_y() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_accuracy_of_several_logistic_outputs_is_scikit_learns(weighted: bool) -> None:
+def test_the_accuracy_of_several_logistic_outputs_matches_scikit_learn(weighted: bool) -> None:
     sklearn = pytest.importorskip("sklearn.metrics")
     x = rng().normal(size=(60, 3))
     y = (x @ rng().normal(size=(3, 4)) > 0).astype(int)
@@ -95,8 +95,8 @@ def test_the_accuracy_of_several_logistic_outputs_is_scikit_learns(weighted: boo
 
 
 SCORED = {
-    "several questions": (lambda: po.models.MLP([3, 2], loss="logistic"), 2),
-    "one question": (lambda: po.models.MLP([3, 1], loss="logistic"), 1),
+    "several labels": (lambda: po.models.MLP([3, 2], loss="logistic"), 2),
+    "one label": (lambda: po.models.MLP([3, 1], loss="logistic"), 1),
     "classes": (lambda: po.models.Softmax(3, 4), 4),
     "values": (lambda: po.models.MLP([3, 2], loss="poisson"), 2),
 }
@@ -104,32 +104,32 @@ SCORED = {
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 @pytest.mark.filterwarnings("ignore:.*(sum to one|pos_label|probabilities)")
-@pytest.mark.parametrize("what", SCORED)
-def test_each_scorer_works_or_is_refused_by_name_before_training(what: str) -> None:
+@pytest.mark.parametrize("case", SCORED)
+def test_each_scorer_works_or_is_rejected_by_name_before_training(case: str) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
-    make, outputs = SCORED[what]
+    make, outputs = SCORED[case]
     x = rng().normal(size=(24, 3))
     y: Any = np.arange(24) % 4
-    if what != "classes":
+    if case != "classes":
         y = (y[:, None] + np.arange(outputs)) % 2
     works = 0
-    refusals = {}
+    errors = {}
     for name in metrics.get_scorer_names():
         model: Any = make()
         try:
             trainer = Trainer(model, epochs=1, validation=(x, y), metrics=[name], progress=False)
         except ValueError as error:
-            refusals[name] = str(error)
+            errors[name] = str(error)
             continue
         history = trainer.fit(x, y)
         assert isinstance(history[f"val_{name}"][0], float)
         works += 1
-    for name, refusal in refusals.items():
-        assert f"scikit-learn's scorer {name!r} cannot score" in refusal
+    for name, message in errors.items():
+        assert f"scikit-learn's scorer {name!r} cannot score" in message
     assert works >= 5
 
 
-def test_the_area_of_several_questions_is_scikit_learns() -> None:
+def test_roc_auc_of_several_labels_matches_scikit_learn() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     x = rng().normal(size=(24, 3))
     y = (np.arange(24)[:, None] + np.arange(2)) % 2
@@ -139,7 +139,7 @@ def test_the_area_of_several_questions_is_scikit_learns() -> None:
     assert trainer.fit(x, y)["val_roc_auc"] == [pytest.approx(expected(y, model.predict_proba(x)))]
 
 
-def test_predictions_of_another_shape_are_refused() -> None:
+def test_predictions_of_another_shape_are_rejected() -> None:
     model = po.models.MLP([2, 3], loss="squared")
     with pytest.raises(ValueError, match=r"y: expected shape \(4, 3\), .* got \(4, 1\)"):
         model.loss.like_predictions(np.zeros((4, 1)), np.zeros((4, 3)))
@@ -168,7 +168,7 @@ def test_early_stopping_counts_a_change_of_exactly_min_delta() -> None:
 
 
 @pytest.mark.parametrize("value", ["x", 1j, None, [1.0]])
-def test_what_a_metric_returns_is_a_number_or_an_error_with_its_name(value: object) -> None:
+def test_a_metric_must_return_a_number(value: object) -> None:
     def distance(y: object, predicted: object) -> object:
         return value
 

@@ -35,7 +35,7 @@ def test_an_mlp_learns_digits() -> None:
     assert history.stop_reason is StopReason.FINISHED
 
 
-def test_full_batches_reach_the_minimum_that_scikit_learn_finds() -> None:
+def test_full_batches_reach_the_minimum_of_scikit_learn() -> None:
     x, y = load_iris(return_X_y=True)
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     strength = 0.05
@@ -61,7 +61,7 @@ def test_ridge_regression() -> None:
     assert model.params["layers.0.bias"][0] == pytest.approx(reference.intercept_, abs=1e-8)
 
 
-def test_the_lasso_makes_weights_zero_but_leaves_the_bias() -> None:
+def test_the_lasso_sets_weights_to_zero_but_not_the_bias() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 5))
     y = 2 * x[:, 0] + 3
@@ -74,7 +74,7 @@ def test_the_lasso_makes_weights_zero_but_leaves_the_bias() -> None:
     assert model.params["layers.0.bias"][0] == pytest.approx(3, abs=0.1)
 
 
-def test_a_seed_fixes_the_run_to_the_bit() -> None:
+def test_runs_with_the_same_seed_are_bit_identical() -> None:
     x, y = digits()
 
     def run(seed: int) -> Array:
@@ -86,7 +86,7 @@ def test_a_seed_fixes_the_run_to_the_bit() -> None:
     assert not np.array_equal(run(1), run(2))
 
 
-def test_each_epoch_sees_every_row_once_in_an_order_of_its_own() -> None:
+def test_each_epoch_has_every_row_once_in_a_different_order() -> None:
     orders = []
     for epoch in (1, 2):
         parts = list(batches(25, 10, shuffle=True, seed=3, epoch=epoch))
@@ -108,7 +108,7 @@ def test_validation_rows_are_not_trained_on() -> None:
 
 
 class Scripted(MLP):
-    """A model whose validation losses are given."""
+    """A model with scripted validation losses."""
 
     def __init__(self, losses: list[float]) -> None:
         super().__init__([1, 1], loss="squared")
@@ -116,7 +116,7 @@ class Scripted(MLP):
         self.left = list(losses)
 
     def loss_and_grad(self, x: Any, y: Any, loss: Any = None) -> float:
-        self.params.flat[...] += 1  # tells the epochs apart
+        self.params.flat[...] += 1  # different weights in each epoch
         return 0.0
 
     def evaluate(self, x: Any, y: Any, loss: Any = None) -> dict[str, float]:
@@ -137,14 +137,14 @@ def run(losses: list[float], **stopping: Any) -> tuple[History, float]:
     return history, float(model.params.flat[0])
 
 
-def test_early_stopping_brings_back_the_best_epoch() -> None:
+def test_early_stopping_restores_the_best_epoch() -> None:
     history, weight = run([5, 4, 3, 3.5, 3.2, 9], patience=2)
     assert history.stop_reason is StopReason.EARLY_STOP
     assert (len(history), history.best_epoch, weight) == (5, 3, 3)
     assert "early_stop" in repr(history)
 
 
-def test_the_best_epoch_comes_back_without_an_early_stop_too() -> None:
+def test_the_best_epoch_is_restored_without_an_early_stop() -> None:
     history, weight = run([5, 1, 2], patience=9)
     assert history.stop_reason is StopReason.FINISHED
     assert (history.best_epoch, weight) == (2, 2)
@@ -157,23 +157,23 @@ def test_nan_is_never_an_improvement() -> None:
     assert (len(history), history.best_epoch, weight) == (2, None, 2)
 
 
-def test_a_small_gain_is_none() -> None:
+def test_a_change_below_min_delta_is_not_an_improvement() -> None:
     history, _ = run([5, 4.9, 4.8, 4.7], patience=2, min_delta=0.5)
     assert (len(history), history.best_epoch) == (3, 1)
 
 
-def test_a_metric_that_does_not_exist_is_an_error_that_lists_those_that_do() -> None:
+def test_the_error_for_an_unknown_metric_lists_the_columns() -> None:
     model = Linear(1)
     x = np.zeros((4, 1))
     trainer = Trainer(model, early_stopping=EarlyStopping("accuracy"), progress=False)
-    with pytest.raises(ValueError, match="no such metric; there are epoch, loss, lr, seconds"):
+    with pytest.raises(ValueError, match="got 'accuracy'; choose one of epoch, loss, lr, seconds"):
         trainer.fit(x, x)
     trainer = Trainer(model, early_stopping=EarlyStopping("val_loss"), progress=False)
-    with pytest.raises(ValueError, match="'val_loss' needs validation="):
+    with pytest.raises(ValueError, match="needs a validation set for 'val_loss'; pass validation="):
         trainer.fit(x, x)
 
 
-def test_errors_name_what_is_wrong() -> None:
+def test_errors_name_the_argument_and_the_value() -> None:
     model = Linear(2)
     for keywords, message in [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
@@ -193,9 +193,9 @@ def test_errors_name_what_is_wrong() -> None:
     x = np.zeros((3, 2))
     for keywords, message in [
         ({"l1": "1"}, "l1 must be a number, got '1'"),
-        ({"penalty": 0.1}, "penalty must be one of pyoptim.penalties, got 0.1"),
-        ({"penalty": [0.1]}, "penalty must be one of pyoptim.penalties"),
-        ({"callbacks": EarlyStopping()}, "callbacks must be a list, got EarlyStopping"),
+        ({"penalty": 0.1}, "penalty: expected one of pyoptim.penalties, .* got 0.1"),
+        ({"penalty": [0.1]}, "penalty: expected one of pyoptim.penalties"),
+        ({"callbacks": EarlyStopping()}, "callbacks: expected a list, got EarlyStopping"),
         ({"validation": x}, "validation must be a share of the rows, .* got ndarray"),
         ({"validation": "0.2"}, "validation must be a share of the rows, .* got str"),
         ({"validation": (x,)}, "validation: expected .* got tuple of 1"),
@@ -205,7 +205,7 @@ def test_errors_name_what_is_wrong() -> None:
         with pytest.raises(TypeError, match=message):
             Trainer(model, **keywords)  # type: ignore[arg-type]
     for optimizer in (po.SGD(Linear(2).params), po.SGD, "sgd"):
-        with pytest.raises(ValueError, match="optimizer must be one over the model's params"):
+        with pytest.raises(ValueError, match="optimizer: expected an Optimizer or a Wrapper"):
             Trainer(model, optimizer=optimizer)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="x has 3 rows, y 2"):
         Trainer(model, progress=False).fit(np.zeros((3, 2)), np.zeros(2))
@@ -213,11 +213,11 @@ def test_errors_name_what_is_wrong() -> None:
         Trainer(model, progress=False).fit(np.zeros((0, 2)), np.zeros(0))
     with pytest.raises(TypeError, match="whole-number class labels"):
         Trainer(Softmax(2, 2), progress=False).fit(np.zeros((3, 2)), np.zeros(3))
-    with pytest.raises(KeyError, match="no column 'accuracy'"):
+    with pytest.raises(KeyError, match=r"column: expected one of epoch, .* got 'accuracy'"):
         Trainer(model, epochs=1, progress=False).fit(np.zeros((3, 2)), np.zeros(3))["accuracy"]
 
 
-def test_forms_of_arguments_that_mean_the_same() -> None:
+def test_equivalent_forms_of_arguments() -> None:
     x = np.random.default_rng(0).normal(size=(20, 2))
     y = x.sum(axis=1)
 
@@ -230,13 +230,13 @@ def test_forms_of_arguments_that_mean_the_same() -> None:
         [0.25, np.float32(0.25), np.float64(0.25)],
         [(x, y), [x, y], {"val": (x, y)}, {"val": [x, y]}, (x, y, np.ones(20))],
     ):
-        found = [losses(validation=form, seed=np.int64(3)) for form in forms]
-        assert all(each == found[0] for each in found)
+        results = [losses(validation=form, seed=np.int64(3)) for form in forms]
+        assert all(result == results[0] for result in results)
     for nothing in (None, 0, 0.0, {}):
         assert Trainer(Linear(2), validation=nothing).validation is None
 
 
-def test_a_loss_of_ones_own_choice() -> None:
+def test_the_loss_can_differ_from_the_models_loss() -> None:
     x, y = digits()
     model = MLP([64, 10], loss="squared")
     opt = po.Adam(model.params, lr=0.01)
@@ -255,7 +255,7 @@ def test_the_history_is_a_table(tmp_path: Path) -> None:
     assert repr(History()) == "History(0 epochs; no epochs)"
 
 
-def test_small_products_stay_on_one_thread() -> None:
+def test_small_matrix_multiplications_use_one_thread() -> None:
     threadpoolctl = pytest.importorskip("threadpoolctl")
 
     def blas_threads() -> set[int]:
@@ -280,16 +280,16 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
+def test_progress_shows_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
     x = np.zeros((4, 1))
-    for stream, wanted in ((io.StringIO(), True), (Terminal(), True), (Terminal(), False)):
-        callbacks = [Progress(stream)] if wanted else []
+    for stream, enabled in ((io.StringIO(), True), (Terminal(), True), (Terminal(), False)):
+        callbacks = [Progress(stream)] if enabled else []
         trainer = Trainer(
-            Linear(1), epochs=2, batch_size=2, callbacks=callbacks, progress=wanted and None
+            Linear(1), epochs=2, batch_size=2, callbacks=callbacks, progress=enabled and None
         )
         trainer.fit(x, x)
         text = stream.getvalue()
-        if not wanted:
+        if not enabled:
             assert text == ""
         elif isinstance(stream, Terminal):
             assert "4/4" in text
@@ -298,11 +298,11 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere() -> None:
             assert text == "epoch 1/2  loss 0\nepoch 2/2  loss 0\n"
 
 
-def test_averaging_rules_are_validated_and_left_at_their_averages() -> None:
-    """And trained on from where they were: two fits of 2 epochs are one of 4."""
+def test_averaged_weights_are_validated_and_returned() -> None:
+    """A second fit continues from the training weights: two fits of 2 epochs equal one of 4."""
     x = np.random.default_rng(0).normal(size=(200, 3)).astype(np.float32)
     y = x @ np.array([1, -2, 3], np.float32)
-    left = []
+    results = []
     for fits in (1, 2):
         model = po.models.Linear(3)
         optimizer = po.ScheduleFreeAdamW(model.params, lr=0.1)
@@ -318,7 +318,7 @@ def test_averaging_rules_are_validated_and_left_at_their_averages() -> None:
             history = trainer.fit(x, y)
             assert optimizer.evaluating
             assert history["val_loss"][-1] == model.evaluate(x, y)["loss"]
-        left.append(model.params.flat.copy())
+        results.append(model.params.flat.copy())
         optimizer.train()
-        assert not np.array_equal(model.params.flat, left[-1])
-    assert np.array_equal(*left)
+        assert not np.array_equal(model.params.flat, results[-1])
+    assert np.array_equal(*results)

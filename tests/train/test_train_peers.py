@@ -1,17 +1,17 @@
-"""What goes wrong elsewhere while training, side by side with what happens here.
+"""Failures of Keras and skorch during training, compared with pyoptim.
 
-The peers' part is in peers_of_training.py, and runs in a process of its own; the tests tell what
-the releases installed do, faults and all. Faults that users of other libraries have reported, which
-are not installed here, are tests of their own:
+The script peers_of_training.py runs the peers in a separate process. The tests check the installed
+releases, with their faults. Users of other libraries have reported more faults. These have tests of
+their own, without the other libraries:
 
 ==============================================  ==================================================
-patience begins anew when resumed               below, and test_train_resume.py (callbacks)
-best weights only if an early stop fired        below, and test_callbacks.py (after an error)
+patience starts again after a resume            below, and test_train_resume.py (callbacks)
+best weights only after an early stop           below, and test_callbacks.py (after an error)
 other batches after a resume                    below, and training_killed.py (log of batches)
 another learning rate after a resume            test_train_resume.py (a rate by epochs, schedules)
-last window of accumulation mis-scaled          below, and test_train_steps.py (22 rows)
-the k best checkpoints forgotten by a resume    test_callbacks.py (over a restart)
-Ctrl-C swallowed                                below, and test_train_resume.py (signals)
+last accumulation window has a wrong scale      below, and test_train_steps.py (22 rows)
+a resume forgets the k best checkpoints         test_callbacks.py (over a restart)
+Ctrl-C is swallowed                             below, and test_train_resume.py (signals)
 ==============================================  ==================================================
 """
 
@@ -52,8 +52,8 @@ STEPS = EPOCHS * len(X) // BATCH
 
 
 @pytest.fixture(scope="module")
-def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Return what happened, by scene, for the peers that are installed."""
+def peer_results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Return the results of each scenario for the installed peers."""
     backend = next((name for name in ("torch", "jax") if find_spec(name)), None)
     needs = {"keras": backend, "skorch": find_spec("torch")}
     peers = [peer for peer, needed in needs.items() if find_spec(peer) and needed]
@@ -62,15 +62,15 @@ def theirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [sys.executable, peers_of_training.__file__, *peers]
     done = subprocess.run(command, capture_output=True, env=env, timeout=600, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    results: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return results
 
 
-def of(theirs: dict[str, Any], scene: str) -> Any:
-    peer = scene.partition("_")[0]
-    if scene not in theirs:
+def result_of(peer_results: dict[str, Any], scenario: str) -> Any:
+    peer = scenario.partition("_")[0]
+    if scenario not in peer_results:
         pytest.skip(f"{peer} is not installed")
-    return theirs[scene]
+    return peer_results[scenario]
 
 
 def train(*callbacks: Callback, epochs: int = EPOCHS, resume: Path | None = None) -> Trainer:
@@ -90,7 +90,7 @@ def train(*callbacks: Callback, epochs: int = EPOCHS, resume: Path | None = None
 
 
 def script(values: list[float]) -> Callback:
-    """Give each epoch its metric."""
+    """Return a callback that sets the metric of each epoch."""
     return Lambda(on_epoch_end=lambda t: t.history.rows[-1].update(score=values[t.epochs_done - 1]))
 
 
@@ -102,17 +102,17 @@ def crash_at(step: int) -> Callback:
     return Lambda(on_step_end=crash)
 
 
-def test_a_metric_that_begins_with_nan(theirs: dict[str, Any]) -> None:
-    """Keras keeps NaN as the best for ever, stops an ever better run, and restores its worst."""
+def test_a_metric_that_is_nan_in_the_first_epoch(peer_results: dict[str, Any]) -> None:
+    """Keras keeps NaN as the best value, stops an improving run, and restores its worst epoch."""
     stopping = EarlyStopping("score", patience=3, mode="min")
     trainer = train(script([math.nan, 5, 4, 3, 2, 1]), stopping, epochs=6)
     assert (trainer.epochs_done, trainer.history.best_epoch, stopping.best) == (6, 6, 1.0)
-    found = of(theirs, "keras_nan_first")
-    assert found == {"epochs": 4, "best": "nan", "best_epoch": 0}
+    result = result_of(peer_results, "keras_nan_first")
+    assert result == {"epochs": 4, "best": "nan", "best_epoch": 0}
 
 
-def test_patience_after_a_resume(theirs: dict[str, Any], tmp_path: Path) -> None:
-    """Two epochs without improvement, then a resume: one more is to end it. Keras begins anew."""
+def test_patience_after_a_resume(peer_results: dict[str, Any], tmp_path: Path) -> None:
+    """After two epochs without improvement and a resume, one more stops. Keras starts again."""
     values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
 
     def callbacks() -> list[Callback]:
@@ -122,12 +122,12 @@ def test_patience_after_a_resume(theirs: dict[str, Any], tmp_path: Path) -> None
     trainer = train(*callbacks(), epochs=7, resume=tmp_path)
     assert trainer.stop_reason is StopReason.EARLY_STOP
     assert (trainer.epochs_done, trainer.history.best_epoch) == (4, 1)
-    found = of(theirs, "keras_patience_on_resume")
-    assert found == {"waited": 2, "epochs": 7, "best": 4.0}
+    result = result_of(peer_results, "keras_patience_on_resume")
+    assert result == {"waited": 2, "epochs": 7, "best": 4.0}
 
 
-def test_a_crash_within_an_epoch(theirs: dict[str, Any], tmp_path: Path) -> None:
-    """Keras saves the batch's number and does not use it: 4 steps are made twice."""
+def test_a_crash_within_an_epoch(peer_results: dict[str, Any], tmp_path: Path) -> None:
+    """Keras saves the number of the batch, but does not use it, and makes 4 steps twice."""
     whole, seen = train(), []
 
     def count() -> Callback:
@@ -139,36 +139,36 @@ def test_a_crash_within_an_epoch(theirs: dict[str, Any], tmp_path: Path) -> None
     saved = CRASH // SAVE_EVERY * SAVE_EVERY
     assert (trainer.step, len(seen)) == (STEPS, CRASH + STEPS - saved)
     assert np.array_equal(trainer.model.params.flat, whole.model.params.flat)
-    for epoch in range(EPOCHS):  # each row once an epoch, though one of them was interrupted
+    for epoch in range(EPOCHS):  # each row once in every epoch, also in the interrupted one
         steps = [*seen[:saved], *seen[CRASH:]][epoch * STEPS // EPOCHS :][: STEPS // EPOCHS]
         assert sorted(np.concatenate(steps)) == list(range(len(X)))
-    found = of(theirs, "keras_crash")
-    assert found["steps"] == 37
-    assert found["iterations"] == 36  # the whole run makes 32
-    assert found["metadata"] == ["batch", "epoch"]
-    assert found["drift"] > 1e-3
+    result = result_of(peer_results, "keras_crash")
+    assert result["steps"] == 37
+    assert result["iterations"] == 36  # the whole run makes 32
+    assert result["metadata"] == ["batch", "epoch"]
+    assert result["drift"] > 1e-3
 
 
-def test_a_crash_between_epochs(theirs: dict[str, Any], tmp_path: Path) -> None:
-    """Checkpoints of Keras and skorch have no random numbers: what is shuffled goes on wrongly."""
+def test_a_crash_between_epochs(peer_results: dict[str, Any], tmp_path: Path) -> None:
+    """Checkpoints of Keras and skorch have no random state, so the order of rows differs."""
     whole = train()
     with pytest.raises(Crash):
         train(Checkpoint(tmp_path), crash_at(STEPS // 2 + 1))
     trainer = train(resume=tmp_path)
     assert np.array_equal(trainer.model.params.flat, whole.model.params.flat)
-    found = of(theirs, "keras_resume_after_an_epoch")
-    assert found["in order"] == 0
-    assert found["shuffled"] > 1e-3
+    result = result_of(peer_results, "keras_resume_after_an_epoch")
+    assert result["in order"] == 0
+    assert result["shuffled"] > 1e-3
 
 
-def test_a_resume_with_skorch(theirs: dict[str, Any]) -> None:
-    found = of(theirs, "skorch_resume")
-    assert found["files"] == ["criterion.pt", "history.json", "optimizer.pt", "params.pt"]
-    assert found["drift"] > 1e-5
+def test_a_resume_with_skorch(peer_results: dict[str, Any]) -> None:
+    result = result_of(peer_results, "skorch_resume")
+    assert result["files"] == ["criterion.pt", "history.json", "optimizer.pt", "params.pt"]
+    assert result["drift"] > 1e-5
 
 
-def test_the_best_weights_without_an_early_stop(theirs: dict[str, Any]) -> None:
-    """This release of Keras restores them at the end of all epochs; not when it is interrupted."""
+def test_the_best_weights_without_an_early_stop(peer_results: dict[str, Any]) -> None:
+    """This release of Keras restores them after the last epoch, but not after an interrupt."""
     best: list[Any] = []
 
     def watch(trainer: Trainer) -> None:
@@ -184,22 +184,22 @@ def test_the_best_weights_without_an_early_stop(theirs: dict[str, Any]) -> None:
         trainer = train(script([1.0, 2.0, 3.0, 4.0]), stopping, Lambda(on_epoch_end=watch), *more)
         assert trainer.stop_reason is (StopReason.INTERRUPTED if more else StopReason.EARLY_STOP)
         assert np.array_equal(trainer.model.params.flat, best[-1])
-    found = of(theirs, "keras_best_weights")
-    assert found["finished"] == {"restored": True, "raised": False}
-    assert found["interrupted"] == {"restored": False, "raised": True}
+    result = result_of(peer_results, "keras_best_weights")
+    assert result["finished"] == {"restored": True, "raised": False}
+    assert result["interrupted"] == {"restored": False, "raised": True}
 
 
-def test_progress_into_a_file(theirs: dict[str, Any]) -> None:
+def test_progress_into_a_file(peer_results: dict[str, Any]) -> None:
     stream = io.StringIO()
     train(Progress(stream))
     assert stream.getvalue().count("\n") == EPOCHS
     assert "\x1b" not in stream.getvalue()
     assert "\r" not in stream.getvalue()
-    assert of(theirs, "keras_progress")["escapes"] > 0
+    assert result_of(peer_results, "keras_progress")["escapes"] > 0
 
 
-def test_the_last_window_of_accumulated_gradients(theirs: dict[str, Any]) -> None:
-    """8 batches, the last one of 3 rows, 3 to a step. Keras leaves the last two batches out."""
+def test_the_last_window_of_accumulated_gradients(peer_results: dict[str, Any]) -> None:
+    """8 batches, the last one with 3 rows, and 3 batches a step. Keras drops the last 2 batches."""
     x, y = X[:38].astype(np.float64), Y[:38].astype(np.float64)
 
     def windows(*ends: int) -> np.ndarray:
@@ -221,22 +221,22 @@ def test_the_last_window_of_accumulated_gradients(theirs: dict[str, Any]) -> Non
         progress=False,
     ).fit(x, y)
     np.testing.assert_allclose(model.params.flat, windows(15, 30, 38), rtol=1e-12)
-    found = of(theirs, "keras_accumulation")["weights"]
-    np.testing.assert_allclose(found, windows(15, 30), rtol=1e-5)
-    assert abs(found - windows(15, 30, 38)).max() > 1e-2
+    result = result_of(peer_results, "keras_accumulation")["weights"]
+    np.testing.assert_allclose(result, windows(15, 30), rtol=1e-5)
+    assert abs(result - windows(15, 30, 38)).max() > 1e-2
 
 
-def test_a_threshold_for_metrics_below_zero(theirs: dict[str, Any]) -> None:
-    """-1 in each epoch, and 0.1 to be gained: skorch sees an improvement each time."""
+def test_a_threshold_for_metrics_below_zero(peer_results: dict[str, Any]) -> None:
+    """The metric is always -1, min_delta is 0.1, and skorch sees an improvement every time."""
     stopping = EarlyStopping("score", patience=2, min_delta=0.1, mode="min")
     trainer = train(script([-1.0] * 6), stopping, epochs=6)
     assert (trainer.epochs_done, trainer.history.best_epoch) == (3, 1)
-    found = of(theirs, "skorch_relative_threshold")
-    assert found == {"epochs": 6, "best_epoch": 6}
+    result = result_of(peer_results, "skorch_relative_threshold")
+    assert result == {"epochs": 6, "best_epoch": 6}
 
 
-def test_an_interrupt_is_told(theirs: dict[str, Any], tmp_path: Path) -> None:
-    """skorch's fit returns as if nothing had been: neither raised, nor written down."""
+def test_an_interrupt_is_reported(peer_results: dict[str, Any], tmp_path: Path) -> None:
+    """After an interrupt, fit of skorch returns normally, and reports the interrupt nowhere."""
 
     def interrupt(trainer: Trainer) -> None:
         if trainer.epochs_done == 1:
@@ -247,5 +247,5 @@ def test_an_interrupt_is_told(theirs: dict[str, Any], tmp_path: Path) -> None:
     assert (trainer.epochs_done, trainer.batch) == (1, 1)
     again = train(epochs=6, resume=tmp_path)
     assert np.array_equal(again.model.params.flat, train(epochs=6).model.params.flat)
-    found = of(theirs, "skorch_interrupt")
-    assert found == {"returned": True, "epochs": 2, "said": []}
+    result = result_of(peer_results, "skorch_interrupt")
+    assert result == {"returned": True, "epochs": 2, "said": []}

@@ -1,4 +1,4 @@
-"""Training that is stopped and resumed is, to the bit, training that never stopped."""
+"""Resumed runs are bit-identical to uninterrupted runs."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ OPTIMIZERS: dict[str, Any] = {
     "loss scale": lambda p: wrap.DynamicLossScale(
         po.Adam(p, lr=0.05, skip_nonfinite=True), growth_interval=3
     ),
-    "reduced state": lambda p: po.AdamW(p, lr=0.05, state_dtype="bfloat16"),
+    "quantized state": lambda p: po.AdamW(p, lr=0.05, state_dtype="bfloat16"),
     "Muon": lambda p: po.Muon(p, lr=0.05),
 }
 
@@ -60,7 +60,7 @@ def trainer(make: Any, *callbacks: Callback, epochs: int = 4, **keywords: Any) -
 
     def update(t: Trainer) -> None:
         schedule = optimizer.param_groups[0]["lr"]
-        if hasattr(schedule, "update"):  # it remembers: the rate falls after every second epoch
+        if hasattr(schedule, "update"):  # reduces the rate after every second epoch
             schedule.update(t.epochs_done // 2)
 
     return Trainer(
@@ -76,16 +76,16 @@ def trainer(make: Any, *callbacks: Callback, epochs: int = 4, **keywords: Any) -
 
 
 def outcome(trained: Trainer) -> Any:
-    """Return all that a run ends with, but for durations."""
-    ended = trained.model.params.flat.tolist()
+    """Return all results of a run except durations."""
+    eval_params = trained.model.params.flat.tolist()
     trained.optimizer.train()
     state = {k: np.asarray(v).tolist() for k, v in trained.optimizer.state_dict().items()}
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in trained.history.rows]
-    return ended, trained.model.params.flat.tolist(), state, rows, trained.stop_reason
+    return eval_params, trained.model.params.flat.tolist(), state, rows, trained.stop_reason
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_stopped_at_every_step_and_resumed(name: str, tmp_path: Path) -> None:
+def test_a_run_stopped_at_any_step_resumes(name: str, tmp_path: Path) -> None:
     whole = trainer(OPTIMIZERS[name])
     whole.fit(X, Y)
     expected = outcome(whole)
@@ -100,8 +100,8 @@ def test_stopped_at_every_step_and_resumed(name: str, tmp_path: Path) -> None:
         assert outcome(again) == expected, step
 
 
-def test_killed_and_resumed() -> None:
-    """The first, the last of an epoch, the last of all; `nox -s kill` tries every step."""
+def test_a_killed_run_resumes() -> None:
+    """Kill at the first, an epoch's last, and the last step. `nox -s kill` tests every step."""
     whole = training_killed.train(None)
     for step in (1, 14, training_killed.STEPS):
         assert training_killed.killed_and_resumed(step) == whole, step
@@ -124,7 +124,7 @@ def crash_at(step: int) -> Callback:
 
 
 def test_callbacks_keep_their_state(tmp_path: Path) -> None:
-    """The losses rise from the third epoch on: patience must not begin anew."""
+    """The losses rise from the third epoch, and patience must not start again."""
     losses = [3.0, 2.0, 5.0, 4.0, 6.0, 7.0]
 
     def script(t: Trainer) -> None:
@@ -143,7 +143,7 @@ def test_callbacks_keep_their_state(tmp_path: Path) -> None:
     assert whole.history["lr"] == [0.05] * 4 + [0.025] * 2
     for step in range(6, 29, 3):
         folder = tmp_path / str(step)
-        with pytest.raises(Crash):  # what is saved is of the last whole epoch
+        with pytest.raises(Crash):  # the last checkpoint is of the last complete epoch
             trainer(adam, Checkpoint(folder), *callbacks(), crash_at(step), epochs=9).fit(X, Y)
         again = trainer(adam, *callbacks(), epochs=9).resume(folder)
         again.fit(X, Y)
@@ -164,7 +164,7 @@ def test_a_run_that_stopped_early_stays_stopped(tmp_path: Path) -> None:
     assert outcome(again) == outcome(done)
 
 
-def test_more_epochs_than_before(tmp_path: Path) -> None:
+def test_a_resumed_run_may_have_more_epochs(tmp_path: Path) -> None:
     trainer(adam, Checkpoint(tmp_path), epochs=2).fit(X, Y)
     again = trainer(adam, epochs=5).resume(tmp_path)
     again.fit(X, Y)
@@ -173,14 +173,14 @@ def test_more_epochs_than_before(tmp_path: Path) -> None:
     assert outcome(again) == outcome(whole)
 
 
-def test_a_resumed_run_may_measure_more_or_less(tmp_path: Path) -> None:
+def test_a_resumed_run_may_have_other_metrics(tmp_path: Path) -> None:
     def run(epochs: int, validation: Any, *callbacks: Callback) -> Trainer:
         saving = [Checkpoint(tmp_path / "run"), CSVLogger(tmp_path / "log.csv"), *callbacks]
-        found = Trainer(
+        resumed = Trainer(
             Linear(3), epochs=epochs, validation=validation, callbacks=saving, progress=False
         )
-        found.resume(tmp_path / "run", missing_ok=True)
-        return found
+        resumed.resume(tmp_path / "run", missing_ok=True)
+        return resumed
 
     run(1, None).fit(X, Y)
     history = run(2, (X, Y)).fit(X, Y)
@@ -188,13 +188,11 @@ def test_a_resumed_run_may_measure_more_or_less(tmp_path: Path) -> None:
     assert np.isnan(history["val_loss"]).tolist() == [True, False]
     again = History.read_csv(tmp_path / "log.csv")
     assert all(np.array_equal(again[c], history[c], equal_nan=True) for c in history.columns)
-    with pytest.raises(
-        ValueError, match="there is no such metric; there are epoch, loss, test_loss"
-    ):
+    with pytest.raises(ValueError, match="got 'val_loss'; choose one of epoch, loss, test_loss"):
         run(3, {"test": (X, Y)}, EarlyStopping("val_loss")).fit(X, Y)
 
 
-def test_a_rate_by_epochs_goes_on(tmp_path: Path) -> None:
+def test_a_rate_by_epochs_continues(tmp_path: Path) -> None:
     def rate(by: Any) -> LRSchedule:
         return LRSchedule(lambda number: 0.1 / (1 + number), by)
 
@@ -205,7 +203,7 @@ def test_a_rate_by_epochs_goes_on(tmp_path: Path) -> None:
         assert again["lr"] == [0.1 / number for number in last]
 
 
-def test_the_time_is_that_of_all_parts(tmp_path: Path) -> None:
+def test_the_time_limit_covers_all_parts_of_a_run(tmp_path: Path) -> None:
     timer = Timer(1e6)
     trainer(adam, timer, Checkpoint(tmp_path), stop_at(3)).fit(X, Y)
     timer.elapsed = 1e7
@@ -221,8 +219,8 @@ def test_the_time_is_that_of_all_parts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("ctrl_c")
-def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> None:
-    former = signal.getsignal(number)
+def test_a_signal_stops_after_the_step_and_saves(number: int, tmp_path: Path) -> None:
+    previous = signal.getsignal(number)
 
     def interrupt(t: Trainer) -> None:
         if t.step == 6:
@@ -233,7 +231,7 @@ def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> 
     history = first.fit(X, Y)
     assert (first.step, history.stop_reason) == (7, StopReason.INTERRUPTED)
     assert str(history.stop_reason) == "interrupted"
-    assert signal.getsignal(number) is former
+    assert signal.getsignal(number) is previous
     again = trainer(adam).resume(tmp_path)
     again.fit(X, Y)
     whole = trainer(adam)
@@ -243,7 +241,7 @@ def test_a_signal_ends_after_the_step_and_saves(number: int, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_a_second_signal_raises(tmp_path: Path) -> None:
-    former = signal.getsignal(signal.SIGINT)
+    previous = signal.getsignal(signal.SIGINT)
 
     def interrupt(t: Trainer) -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -253,48 +251,48 @@ def test_a_second_signal_raises(tmp_path: Path) -> None:
     trained = trainer(adam, best, Lambda(on_step_end=lambda t: t.step == 8 and interrupt(t)))
     with pytest.raises(KeyboardInterrupt):
         trained.fit(X, Y)
-    assert signal.getsignal(signal.SIGINT) is former
-    assert trained.history.best_epoch == 1  # came back nevertheless
+    assert signal.getsignal(signal.SIGINT) is previous
+    assert trained.history.best_epoch == 1  # restored nevertheless
     epoch = trainer(adam, epochs=1)
     epoch.fit(X, Y)
     assert np.array_equal(trained.model.params.flat, epoch.model.params.flat)
 
 
-def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_run_is_rejected(tmp_path: Path) -> None:
     trainer(adam, Checkpoint(tmp_path), EarlyStopping(), epochs=1).fit(X, Y)
-    with pytest.raises(ValueError, match="state of the callbacks EarlyStopping; this trainer has"):
+    with pytest.raises(ValueError, match="states of the callbacks EarlyStopping, but this trainer"):
         trainer(adam).resume(tmp_path)
     with pytest.raises(ValueError, match="saved by Adam, but this optimizer is SGD"):
         trainer(lambda p: po.SGD(p, lr=0.1), EarlyStopping()).resume(tmp_path)
     other = Trainer(Linear(2), callbacks=[EarlyStopping()])
-    with pytest.raises(ValueError, match="the checkpoint has float32 of shape"):
+    with pytest.raises(ValueError, match=r"cannot resume: .* is float32 .* in the checkpoint"):
         other.resume(tmp_path)
     for keywords, message in (
-        ({"seed": 5}, "seed is 5, was 0"),
-        ({"shuffle": False}, "shuffle is False, was True"),
+        ({"seed": 5}, "seed is 5, but the saved run used 0"),
+        ({"shuffle": False}, "shuffle is False, but the saved run used True"),
     ):
         with pytest.raises(ValueError, match=message):
             trainer(adam, EarlyStopping(), **keywords).resume(tmp_path).fit(X, Y)
-    with pytest.raises(ValueError, match="rows is 22, was 23"):
+    with pytest.raises(ValueError, match="cannot resume: rows is 22, but the saved run used 23"):
         trainer(adam, EarlyStopping()).resume(tmp_path).fit(X[:22], Y[:22])
     with pytest.raises(FileNotFoundError):
         trainer(adam).resume(tmp_path / "nowhere")
     assert trainer(adam).resume(tmp_path / "nowhere", missing_ok=True).fit(X, Y).rows
     po.checkpoint.save(tmp_path / "other", {"w": X}, step=1)
-    with pytest.raises(po.CheckpointError, match="a trainer has not written"):
+    with pytest.raises(po.CheckpointError, match="was not saved by a Trainer"):
         trainer(adam).resume(tmp_path / "other")
-    for metadata in ({"trainer": "Bob"}, {"trainer": {"place": 1}}, ["trainer"], None):
+    for metadata in ({"trainer": "Bob"}, {"trainer": {"position": 1}}, ["trainer"], None):
         po.checkpoint.save(tmp_path / "other", {"w": X}, step=1, metadata=metadata)
-        with pytest.raises(po.CheckpointError, match="a trainer has not written"):
+        with pytest.raises(po.CheckpointError, match="was not saved by a Trainer"):
             trainer(adam).resume(tmp_path / "other")
 
 
-def test_a_schedule_that_remembers_may_take_the_place_of_a_rate(tmp_path: Path) -> None:
+def test_a_schedule_with_a_state_may_replace_a_rate(tmp_path: Path) -> None:
     trainer(lambda p: po.SGD(p, lr=0.1), Checkpoint(tmp_path), epochs=1).fit(X, Y)
     plateau = trainer(OPTIMIZERS["plateau"], epochs=3).resume(tmp_path)
     assert plateau.fit(X, Y)["lr"] == [0.1, 0.1, 0.1]
     plateau.save(tmp_path)
-    with pytest.raises(ValueError, match=r"state of the schedules 0\.lr; this trainer has none"):
+    with pytest.raises(ValueError, match=r"states of the schedules 0\.lr, but this trainer has no"):
         trainer(lambda p: po.SGD(p, lr=0.1), epochs=1).resume(tmp_path)
 
 
@@ -311,27 +309,27 @@ RULES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("theirs", [(n, r) for n in NETWORKS for r in RULES], ids=str)
+@pytest.mark.parametrize("saved", [(n, r) for n in NETWORKS for r in RULES], ids=str)
 def test_a_checkpoint_that_does_not_fit_changes_nothing(
-    theirs: tuple[str, str], tmp_path: Path
+    saved: tuple[str, str], tmp_path: Path
 ) -> None:
     def trained(network: str, rule: str) -> Trainer:
         model = NETWORKS[network]()
-        found = Trainer(model, optimizer=RULES[rule](model.params), epochs=2, progress=False)
-        found.fit(X, Y)
-        return found
+        result = Trainer(model, optimizer=RULES[rule](model.params), epochs=2, progress=False)
+        result.fit(X, Y)
+        return result
 
     def everything(of: Trainer) -> Any:
         model: Any = of.model
-        points = model.params.flat.tolist()
+        params = model.params.flat.tolist()
         buffers = {name: array.tolist() for name, array in model.buffers.items()}
-        return outcome(of), points, buffers, model.draws, of.epochs_done, of.step
+        return outcome(of), params, buffers, model.draws, of.epochs_done, of.step
 
-    path = trained(*theirs).save(tmp_path)
-    for mine in [(n, r) for n in NETWORKS for r in RULES if (n, r) != theirs]:
-        if {mine[0], theirs[0]} == {"dropout"} and mine[1] == theirs[1]:
+    path = trained(*saved).save(tmp_path)
+    for current in [(n, r) for n in NETWORKS for r in RULES if (n, r) != saved]:
+        if {current[0], saved[0]} == {"dropout"} and current[1] == saved[1]:
             continue
-        one, two = trained(*mine), trained(*mine)
+        one, two = trained(*current), trained(*current)
         with pytest.raises((ValueError, TypeError)):
             one.resume(path)
-        assert everything(one) == everything(two), mine
+        assert everything(one) == everything(two), current

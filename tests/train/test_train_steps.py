@@ -1,4 +1,4 @@
-"""Training steps: weights, accumulation, wrappers, clipping. Metrics of validation sets."""
+"""Training steps with weights, accumulation, wrappers and clipping; metrics of validation sets."""
 
 import copy
 import inspect
@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score, fbeta_score, get_scorer_names, log_loss, r
 import pyoptim as po
 from pyoptim.models import MLP, Linear, Softmax
 from pyoptim.train import EarlyStopping, EMAEvaluation, History, Trainer
-from pyoptim.train._metrics import named_metrics
+from pyoptim.train._metrics import as_metrics
 from pyoptim.train._scorers import find_scorer
 
 wrap = po.wrappers
@@ -27,7 +27,7 @@ W = RNG.uniform(0.1, 3, size=22)
 def naive_sgd(
     batch: int, every: int, weights: Any, lr: float, clip: float = np.inf, epochs: int = 3
 ) -> np.ndarray:
-    """Return [w, b] of a linear model: a step from each window of batches, a mean over its rows."""
+    """Return [w, b] of a linear model after one step for each accumulation window."""
     rows = np.c_[X, np.ones(len(X))]
     p = np.zeros(4)
     for _ in range(epochs):
@@ -42,23 +42,23 @@ def naive_sgd(
 @pytest.mark.parametrize("weights", [None, W])
 @pytest.mark.parametrize(("batch", "every"), [(4, 1), (4, 3), (5, 2), (22, 4), (3, 8)])
 @pytest.mark.parametrize("clip", [np.inf, 0.7])
-def test_accumulated_steps_weigh_rows_alike(
+def test_accumulation_weights_all_rows_equally(
     batch: int, every: int, weights: Any, clip: float
 ) -> None:
-    """22 rows: the last batch, and the last window, are smaller for all of these sizes."""
+    """With 22 rows, the last batch or window is smaller for all of these sizes."""
     expected = naive_sgd(batch, every, weights, 0.1, clip)
     limit = None if clip == np.inf else clip
-    for given in (False, True):
+    for wrapped in (False, True):
         model = Linear(3, dtype="float64")
         optimizer: Any = po.SGD(model.params, lr=0.1, clip_norm=limit)
-        if given:
+        if wrapped:
             optimizer = wrap.GradientAccumulation(optimizer, every=every)
         trainer = Trainer(
             model,
             optimizer=optimizer,
             epochs=3,
             batch_size=batch,
-            accumulate=1 if given else every,
+            accumulate=1 if wrapped else every,
             shuffle=False,
             progress=False,
         )
@@ -66,7 +66,7 @@ def test_accumulated_steps_weigh_rows_alike(
         np.testing.assert_allclose(model.params.flat, expected, rtol=1e-12)
 
 
-def test_rows_that_weigh_nothing_change_nothing() -> None:
+def test_rows_of_weight_zero_change_nothing() -> None:
     weights = np.where(np.arange(22) // 4 % 2 == 0, W, 0.0)  # every other batch
     trained = []
     for rows in (slice(None), weights > 0):
@@ -102,7 +102,7 @@ WRAPPERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_wrappers_step_as_by_hand(name: str) -> None:
+def test_the_trainer_steps_like_a_manual_loop(name: str) -> None:
     models = [MLP([3, 5, 1], loss="squared", dtype="float64", seed=2) for _ in range(2)]
     opts = [WRAPPERS[name](po.SGD(m.params, lr=0.05, skip_nonfinite=True)) for m in models]
     Trainer(
@@ -128,7 +128,7 @@ def test_wrappers_step_as_by_hand(name: str) -> None:
     )
 
 
-def test_an_error_in_sams_second_half_leaves_the_weights_at_home() -> None:
+def test_an_error_in_the_second_pass_of_sam_restores_the_weights() -> None:
     class Failing(Linear):
         calls = 0
 
@@ -145,7 +145,7 @@ def test_an_error_in_sams_second_half_leaves_the_weights_at_home() -> None:
     assert not model.params.flat.any()
 
 
-def test_metrics_are_scikit_learns(tmp_path: Path) -> None:
+def test_metrics_match_scikit_learn(tmp_path: Path) -> None:
     y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0.5)
     half = slice(0, 11)
     model = Softmax(3, 3)
@@ -172,9 +172,9 @@ def test_metrics_are_scikit_learns(tmp_path: Path) -> None:
     assert history.columns == ["epoch", "loss", *columns, "lr", "seconds"]
     best = history.rows[(history.best_epoch or 0) - 1]
     for name, rows, weights in (("val", half, W[half]), ("test", slice(None), None)):
-        predicted, chances = model.predict(X[rows]), model.predict_proba(X[rows])
+        predicted, probabilities = model.predict(X[rows]), model.predict_proba(X[rows])
         f1 = f1_score(y[rows], predicted, average="macro", sample_weight=weights)
-        loss = log_loss(y[rows], chances, sample_weight=weights)
+        loss = log_loss(y[rows], probabilities, sample_weight=weights)
         assert best[f"{name}_f1"] == pytest.approx(f1)
         assert best[f"{name}_neg_log_loss"] == pytest.approx(-loss, abs=1e-6)
         assert best[f"{name}_f2"] == pytest.approx(f2(y[rows], predicted, weights))
@@ -185,7 +185,7 @@ def test_metrics_are_scikit_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("metric", ["r2", "neg_mean_absolute_error"])
-def test_metrics_of_values(metric: str) -> None:
+def test_metrics_of_regression(metric: str) -> None:
     model = Linear(3)
     history = Trainer(
         model, epochs=2, validation=(X, Y), metrics=[metric], progress=False
@@ -198,7 +198,7 @@ def test_metrics_of_values(metric: str) -> None:
     assert history[f"val_{metric}"][-1] == pytest.approx(expected[metric], abs=1e-6)
 
 
-def test_scorers_of_two_classes_by_one_score() -> None:
+def test_scorers_of_two_classes_with_one_output() -> None:
     y = (X[:, 0] + 0.3 * RNG.normal(size=22) > 0).astype(int)
     model = MLP([3, 1], loss="logistic")
     metrics = ["roc_auc", "average_precision", "f1", "balanced_accuracy", "neg_brier_score"]
@@ -214,21 +214,21 @@ def test_scorers_of_two_classes_by_one_score() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("weights", [None, W])
-def test_every_scorer_takes_two_classes_by_one_score_or_by_two(weights: Any) -> None:
+def test_scorers_of_two_classes_agree_for_one_and_two_outputs(weights: Any) -> None:
     y = (X[:, 0] > 0).astype(int)
     z = X[:, :1] + X[:, 1:2]
     forms = ((po.losses.logistic, z), (po.losses.softmax, np.c_[1 - z, np.ones_like(z)]))
     measured = 0
     for name in get_scorer_names():
         score = find_scorer(name)
-        found: list[Any] = []
+        results: list[Any] = []
         for loss, scores in forms:
             try:
-                found.append(score(scores, y, loss, weights))
-            except ValueError as error:  # of amounts, or of several labels a row
-                found.append(str(error).partition("': ")[2])  # not the loss, but the reason
-        assert found[0] == pytest.approx(found[1]), name
-        measured += isinstance(found[0], float)
+                results.append(score(scores, y, loss, weights))
+            except ValueError as error:  # a scorer for regression or several labels
+                results.append(str(error).partition("': ")[2])  # the reason, without the loss
+        assert results[0] == pytest.approx(results[1]), name
+        measured += isinstance(results[0], float)
     assert measured > 45
 
 
@@ -267,22 +267,22 @@ def test_a_trainer_can_be_copied_after_training(
     assert model.params.flat.tobytes() == again.model.params.flat.tobytes() != before
 
 
-def test_a_metric_need_not_tell_its_arguments() -> None:
+def test_a_metric_may_have_no_signature() -> None:
     with pytest.raises(ValueError, match="no signature"):
         inspect.signature(max)
-    assert list(named_metrics([max])) == ["max"]
+    assert list(as_metrics([max])) == ["max"]
 
 
-def test_metrics_that_are_none() -> None:
+def test_invalid_metrics() -> None:
     for metrics, error, message in (
-        (["f3"], ValueError, "scikit-learn has no scorer 'f3'; it has accuracy"),
-        ([3], TypeError, "must be a scorer's name or a function, got 3"),
+        (["f3"], ValueError, "metrics: .* got 'f3'; choose one of accuracy"),
+        ([3], TypeError, "metrics: expected the name of a scorer .* or a function, got 3"),
         ("f1", TypeError, r"write \['f1'\]"),
-        ([np.array_equal, np.array_equal], ValueError, "two metrics have one name"),
+        ([np.array_equal, np.array_equal], ValueError, "names, got array_equal, array_equal"),
     ):
         with pytest.raises(error, match=message):
             Trainer(Linear(3), validation=0.2, metrics=metrics, progress=False)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="they need validation="):
+    with pytest.raises(ValueError, match=r"metrics: .* got validation=None; pass validation="):
         Trainer(Linear(3), metrics=["r2"])
 
 
@@ -298,17 +298,17 @@ def test_metrics_that_are_none() -> None:
         (MLP([3, 1], loss="hinge"), "accuracy", f1_score),
     ],
 )
-def test_metrics_that_are_called_as_what_is_measured_anyway(
+def test_a_metric_cannot_have_the_name_of_a_builtin_metric(
     model: Any, name: str, metric: Any
 ) -> None:
-    with pytest.raises(ValueError, match=f"metrics: {name!r} is measured anyway; .* another name"):
+    with pytest.raises(ValueError, match=f"metrics: {name!r} is the name of a built-in metric"):
         Trainer(model, validation=0.5, metrics={name: metric}, progress=False)
 
 
-def test_what_is_measured_on_two_sets_has_two_names() -> None:
+def test_columns_of_the_history_have_different_names() -> None:
     y = X[:, 0]
     sets, metrics = {"a": (X, y), "a_b": (X[:5], y[:5])}, {"b_loss": r2_score}
-    with pytest.raises(ValueError, match=r"validation: two columns .* would be called 'a_b_loss'"):
+    with pytest.raises(ValueError, match=r"validation: .* columns .* got 2 named 'a_b_loss'"):
         Trainer(Linear(3), validation=sets, metrics=metrics, progress=False)
     trainer = Trainer(
         Linear(3), epochs=1, validation=sets, metrics={"b_r2": r2_score}, progress=False
@@ -316,7 +316,7 @@ def test_what_is_measured_on_two_sets_has_two_names() -> None:
     assert {"a_loss", "a_b_r2", "a_b_loss", "a_b_b_r2"} <= set(trainer.fit(X, y).columns)
 
 
-def test_metrics_that_may_be_called_accuracy() -> None:
+def test_metrics_with_the_name_accuracy() -> None:
     def accuracy(y: Any, predicted: Any) -> float:
         return 7.0
 
@@ -326,29 +326,29 @@ def test_metrics_that_may_be_called_accuracy() -> None:
         (Softmax(3, 2), ["accuracy"], None),
     ):
         trainer = Trainer(model, epochs=1, validation=(X, y), metrics=metrics, progress=False)
-        found = trainer.fit(X, y)["val_accuracy"]
-        assert found == [expected or model.evaluate(X, y)["accuracy"]]
+        column = trainer.fit(X, y)["val_accuracy"]
+        assert column == [expected or model.evaluate(X, y)["accuracy"]]
 
 
-def test_a_metric_that_is_called_as_one_of_the_models_own() -> None:
+def test_a_metric_cannot_have_the_name_of_a_metric_of_the_model() -> None:
     class Own(Linear):
         def evaluate(self, *arguments: Any, **keywords: Any) -> dict[str, float]:
             return {**super().evaluate(*arguments, **keywords), "own": 1.0, "r2": 2.0}
 
-    with pytest.raises(ValueError, match="metrics: 'own' is measured anyway"):
+    with pytest.raises(ValueError, match="metrics: 'own' is the name of a built-in metric"):
         Trainer(Own(3), validation=0.5, metrics={"own": r2_score}, progress=False).fit(X, Y)
     trainer = Trainer(Own(3), epochs=1, validation=0.5, metrics=["r2"], progress=False)
     assert trainer.fit(X, Y)["val_r2"] == [2.0]
 
 
-def test_a_file_that_is_no_history(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_history(tmp_path: Path) -> None:
     for text, line in (("epoch,loss\n1,x\n", 2), ("epoch,loss\n1,2.0\n2\n", 3)):
         (tmp_path / "log.csv").write_text(text)
         with pytest.raises(ValueError, match=f"log.csv, line {line}: "):
             History.read_csv(tmp_path / "log.csv")
 
 
-def test_a_batch_takes_few_python_frames() -> None:
+def test_a_batch_needs_few_python_frames() -> None:
     def count_calls(batches: int) -> int:
         x = np.zeros((8 * batches, 3), np.float32)
         y = np.zeros(8 * batches, np.int64)
@@ -369,7 +369,7 @@ def test_a_batch_takes_few_python_frames() -> None:
             sys.setprofile(before)
         return calls
 
-    count_calls(1)  # which imports modules
-    of_training = 5  # the step, its gradient, the model, the optimizer and a callback
-    of_data = 7  # two generators, a reader with two columns, and two tuples
-    assert count_calls(120) - count_calls(20) <= 100 * (of_training + of_data + 0.5)
+    count_calls(1)  # imports modules
+    training_calls = 5  # the step, its gradient, the model, the optimizer and a callback
+    data_calls = 7  # two generators, a reader with two columns, and two tuples
+    assert count_calls(120) - count_calls(20) <= 100 * (training_calls + data_calls + 0.5)

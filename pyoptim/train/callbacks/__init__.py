@@ -1,4 +1,4 @@
-"""What a trainer calls while it trains."""
+"""Callbacks: early stopping, checkpoints, learning rates, logs and progress."""
 
 from pyoptim.train.callbacks._base import Callback
 from pyoptim.train.callbacks.checkpoint import Checkpoint

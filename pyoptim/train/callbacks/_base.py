@@ -1,8 +1,8 @@
-"""What all callbacks share."""
+"""Base class of callbacks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyoptim._utils.text import listed
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Base class of callbacks: a trainer calls their methods while it trains.
+    """A base class of callbacks, whose methods a trainer calls during training.
 
-    A subclass overrides those it needs. What it must not forget when training is resumed is named
-    in `state`, and saved with the rest. See `Trainer` for what a callback may look at.
+    Override the methods you need. List in `state` the attributes that a checkpoint saves, so that a
+    resumed run continues with their values. Methods get the trainer; `Trainer` describes the
+    attributes that they can read. To end training, call `Trainer.stop`.
 
     Examples
     --------
@@ -35,51 +36,64 @@ class Callback:
     """
 
     state: ClassVar[tuple[str, ...]] = ()
-    """The attributes that a checkpoint keeps: what `pyoptim.checkpoint.save` takes as metadata."""
+    """Names of the attributes that a checkpoint saves, as metadata of `checkpoint.save`."""
 
     last: ClassVar[bool] = False
-    """Whether it is called after the others, whatever its place."""
+    """Whether the callback is called after the others, whatever its place in the list."""
 
     def on_attach(self, trainer: Trainer) -> None:
-        """Be told, once, of the trainer that was made with this callback."""
+        """Run once, when the trainer is created."""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Get ready: forget an earlier run. The state of a resumed one is loaded after it."""
+        """Run at the beginning of `fit`, before the state of a resumed run is loaded.
+
+        Reset everything that an earlier run changed.
+        """
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
-        """Be called before an epoch's first step."""
+        """Run before the first step of an epoch."""
 
     def on_step_begin(self, trainer: Trainer) -> None:
-        """Be called before each step."""
+        """Run before each step."""
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Be called after each step; the parameters are at their points of training."""
+        """Run after each step, in train mode."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Be called when the epoch is the history's last row; the points are of evaluation."""
+        """Run after the epoch's row is added to the history, in eval mode."""
 
     def on_stop(self, trainer: Trainer) -> None:
-        """Be called when training stops before all epochs are done."""
+        """Run when training stops before all epochs are done."""
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Be called however training ends, also by an error."""
+        """Run at the end of `fit`, also after an error."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what `load_state_dict` takes."""
+        """Return the attributes named in `state`, for `load_state_dict`."""
         return {name: getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Load the state of another callback of the same class.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to value
+            Result of `state_dict`.
 
         Raises
         ------
         ValueError
-            If names are missing or unknown.
+            If keys are missing or unknown.
         """
         if state_dict.keys() != set(self.state):
             raise ValueError(
-                f"the state of {type(self).__name__} must have {listed(self.state)}, "
-                f"got {listed(state_dict)}"
+                f"state_dict: {type(self).__name__} expected {_keys(self.state)}, got "
+                f"{_keys(state_dict)}"
             )
         for name in self.state:
             setattr(self, name, state_dict[name])
+
+
+def _keys(names: Iterable[str]) -> str:
+    text = listed(names)
+    return f"the keys {text}" if text else "no keys"

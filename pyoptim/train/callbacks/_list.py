@@ -1,4 +1,4 @@
-"""All callbacks of a trainer, called together."""
+"""The list of a trainer's callbacks: construction, names and calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pyoptim.train._trainer import Trainer
 
 
-def all_callbacks(
+def build_callbacks(
     callbacks: Sequence[Callback],
     early_stopping: EarlyStopping | None,
     max_time: float | timedelta | None,
@@ -28,45 +28,50 @@ def all_callbacks(
     restore_best: bool | None,
     validation: Validation,
 ) -> list[Callback]:
-    """Return the callbacks that a trainer's arguments mean, in the order in which they are called.
+    """Return the callbacks for a trainer's arguments, in the order in which they are called.
 
     Raises
     ------
     TypeError
-        If one is no callback.
+        If `callbacks` is a single callback, or an item is not a `Callback`.
     ValueError
-        If there is no validation set to find the best epoch by.
+        If `restore_best` is True without a validation set.
     """
     if isinstance(callbacks, Callback):
-        raise TypeError(f"callbacks must be a list, got {callbacks!r}; write [...] around it")
-    found = list(callbacks)
+        raise TypeError(f"callbacks: expected a list, got {callbacks!r}; write [...] around it")
+    result = list(callbacks)
     if early_stopping is not None:
-        found.append(early_stopping)
+        result.append(early_stopping)
     if max_time is not None:
-        found.append(Timer(max_time))
-    if progress is True or (progress is None and not _has(found, Progress)):
-        found.append(Progress())
-    if stop_on_nan and not _has(found, StopOnNaN):
-        found.insert(0, StopOnNaN())
+        result.append(Timer(max_time))
+    if progress is True or (progress is None and not _has_type(result, Progress)):
+        result.append(Progress())
+    if stop_on_nan and not _has_type(result, StopOnNaN):
+        result.insert(0, StopOnNaN())
     if restore_best and validation is None:
-        raise ValueError("restore_best=True: expected a validation set; give validation=")
+        raise ValueError(
+            "restore_best: expected False or None without a validation set, got True; pass "
+            "validation="
+        )
     if restore_best is None:
         restore_best = validation is not None
-    if restore_best and not _has(found, KeepBest):
+    if restore_best and not _has_type(result, KeepBest):
         first = next(iter(validation)) if isinstance(validation, Mapping) else "val"
-        found.append(KeepBest(f"{first}_loss"))
-    for callback in found:
+        result.append(KeepBest(f"{first}_loss"))
+    for callback in result:
         if not isinstance(callback, Callback):
-            raise TypeError(f"callbacks must be of pyoptim.train.Callback, got {callback!r}")
-    return sorted(found, key=lambda callback: callback.last)
+            raise TypeError(
+                f"callbacks: expected instances of pyoptim.train.Callback, got {callback!r}"
+            )
+    return sorted(result, key=lambda callback: callback.last)
 
 
-def _has(callbacks: Sequence[Any], kind: type[Callback]) -> bool:
+def _has_type(callbacks: Sequence[Any], kind: type[Callback]) -> bool:
     return any(isinstance(each, kind) for each in callbacks)
 
 
-def named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
-    """Yield callbacks with names: their classes, numbered if there are several of one."""
+def with_names(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
+    """Yield names and callbacks. A name is the class name, with a number for repeated classes."""
     counts: dict[str, int] = {}
     for callback in callbacks:
         kind = type(callback).__name__
@@ -74,15 +79,17 @@ def named(callbacks: Sequence[Callback]) -> Iterator[tuple[str, Callback]]:
         yield (kind if count == 1 else f"{kind}.{count}"), callback
 
 
-def call(callbacks: Sequence[Callback], hook: str, trainer: Trainer) -> None:
+def call(callbacks: Sequence[Callback], name: str, trainer: Trainer) -> None:
     """Call a method of all callbacks."""
     for callback in callbacks:
-        method: Any = getattr(callback, hook)
+        method: Any = getattr(callback, name)
         method(trainer)
 
 
-def hooks(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Trainer], object]]:
-    """Return a method of all callbacks that do something there."""
-    default = getattr(Callback, hook)
-    methods = [getattr(callback, hook) for callback in callbacks]
+def overridden_methods(
+    callbacks: Sequence[Callback], name: str
+) -> list[Callable[[Trainer], object]]:
+    """Return a method of all callbacks that override it."""
+    default = getattr(Callback, name)
+    methods = [getattr(callback, name) for callback in callbacks]
     return [method for method in methods if getattr(method, "__func__", None) is not default]

@@ -1,4 +1,4 @@
-"""What callbacks that watch a metric share."""
+"""Base class of callbacks that monitor a column of the history."""
 
 from __future__ import annotations
 
@@ -16,63 +16,83 @@ Mode: TypeAlias = Literal["min", "max"]
 
 
 class Monitor(Callback):
-    """A callback that looks at a column of the history.
+    """A base class of callbacks that monitor a column of the history.
 
     Parameters
     ----------
     monitor : str
+        Column of the history to monitor.
     mode : {"min", "max"}, optional
-        Whether a smaller or a larger value is better. By default losses are to fall, accuracies
-        and scikit-learn's scorers to rise; for other columns it must be said.
+        Whether a lower or a higher value is better. By default "min" for losses, and "max" for
+        accuracies and scorers of scikit-learn. Required for other columns.
+
+    Raises
+    ------
+    TypeError
+        If `monitor` is not a string.
+    ValueError
+        If `mode` is neither "min" nor "max".
     """
 
     def __init__(self, monitor: str, mode: Mode | None = None) -> None:
         if mode is not None:
             check_choice("mode", mode, "min", "max")
         if not isinstance(monitor, str):
-            raise TypeError(f"monitor must be the name of a column, got {monitor!r}")
+            raise TypeError(
+                f"monitor: expected the name of a column of the history, got {monitor!r}"
+            )
         self.monitor = monitor
         self.mode = mode
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Raise ValueError where it is plain already that there will be no such metric."""
+        """Raise ValueError if the column needs a validation set and there is no validation set."""
         if self.monitor.startswith("val_") and trainer.validation is None:
-            raise ValueError(f"{type(self).__name__} on {self.monitor!r} needs validation=")
+            raise ValueError(
+                f"monitor: {type(self).__name__} needs a validation set for {self.monitor!r}; pass "
+                "validation= to Trainer"
+            )
 
-    def latest(self, trainer: Trainer) -> float:
-        """Return the metric of the last epoch.
+    def latest_value(self, trainer: Trainer) -> float:
+        """Return the monitored value of the last epoch.
 
         Raises
         ------
         ValueError
-            If there is no such metric; the message lists those that there are.
+            If the history has no such column. The message lists its columns.
         """
         row = trainer.history.rows[-1]
         if self.monitor not in row:
             raise ValueError(
-                f"{type(self).__name__} on {self.monitor!r}: there is no such metric; "
-                f"there are {listed(row)}"
+                f"monitor: {type(self).__name__} expected a column of the history, got "
+                f"{self.monitor!r}; choose one of {listed(row)}"
             )
         return row[self.monitor]
 
-    def direction(self, trainer: Trainer) -> Mode:
-        """Return the mode, found by the metric's name if it was not given."""
+    def resolve_mode(self, trainer: Trainer) -> Mode:
+        """Return the mode, by default the one for the column's name.
+
+        Raises
+        ------
+        ValueError
+            If `mode` was not given and the column's name does not imply it.
+        """
         if self.mode is not None:
             return self.mode
-        rises = trainer.higher_is_better(self.monitor)
-        if rises is None:
+        higher_is_better = trainer.higher_is_better(self.monitor)
+        if higher_is_better is None:
             raise ValueError(
-                f"{type(self).__name__} on {self.monitor!r}: whether a smaller or a larger value "
-                'is better is not known; give mode="min" or mode="max"'
+                f"mode: {type(self).__name__} expected a mode for {self.monitor!r}, got None; pass "
+                'mode="min" if a lower value is better, or mode="max"'
             )
-        return "max" if rises else "min"
+        return "max" if higher_is_better else "min"
 
 
 def improves(value: float, best: float, mode: Mode, min_delta: float) -> bool:
-    """Whether a value is better than the best, and by at least `min_delta`; NaN never is.
+    """Return whether a value is better than the best one by at least `min_delta`.
 
-    A best value of NaN stands for none. Differences are compared with a tolerance of two units in
-    the last place: from 0.3 to 0.2 is a change of 0.1, although the doubles differ by less.
+    NaN is never an improvement. If `best` is NaN, there is no best value yet, and any number is an
+    improvement. Differences are compared with a tolerance of two units in the last place. So a
+    change from 0.3 to 0.2 counts as 0.1, although the difference of the doubles is smaller.
 
     Examples
     --------
@@ -88,5 +108,5 @@ def improves(value: float, best: float, mode: Mode, min_delta: float) -> bool:
         return False
     if math.isnan(best):
         return True
-    gain = value - best if mode == "max" else best - value
-    return gain > 0 and gain + 2 * math.ulp(max(abs(value), abs(best))) >= min_delta
+    change = value - best if mode == "max" else best - value
+    return change > 0 and change + 2 * math.ulp(max(abs(value), abs(best))) >= min_delta

@@ -1,4 +1,4 @@
-"""Files that cannot be written while training: a warning in the place of an error."""
+"""Warnings instead of errors for files that cannot be written during training."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ from pyoptim.errors import CheckpointError
 
 
 class Outage:
-    """Warns once when writing begins to fail, and again only after it has succeeded.
+    """A failure to write that is reported once, and again after a write has succeeded.
+
+    Parameters
+    ----------
+    message : str
+        Beginning of the warning, such as "cannot write log.csv".
 
     Attributes
     ----------
     error : OSError, CheckpointError or None
-        Of the last try, if it failed.
+        Error of the last write, None if it succeeded.
     """
 
-    def __init__(self, what: str) -> None:
-        self.what = what
+    def __init__(self, message: str) -> None:
+        self.message = message
         self.error: OSError | CheckpointError | None = None
 
     @contextmanager
-    def warned(self, consequence: str = "training continues") -> Iterator[None]:
-        """Turn the first error about files inside into a warning, and pass over the next ones."""
+    def as_warning(self, consequence: str = "training continues") -> Iterator[None]:
+        """Warn about the first OSError or CheckpointError in a row, and suppress the others."""
         try:
             yield
         except (OSError, CheckpointError) as error:
@@ -33,6 +38,6 @@ class Outage:
             self.error = error
             if first:
                 reason = getattr(error, "strerror", None) or error
-                warnings.warn(shown(f"{self.what} ({reason}); {consequence}"), stacklevel=3)
+                warnings.warn(shown(f"{self.message} ({reason}); {consequence}"), stacklevel=3)
         else:
             self.error = None

@@ -1,4 +1,4 @@
-"""Saving while training."""
+"""Saving checkpoints during training."""
 
 from __future__ import annotations
 
@@ -21,44 +21,50 @@ if TYPE_CHECKING:
 
 
 class Checkpoint(Monitor):
-    """Saves all that `Trainer.resume` needs to go on, to the bit.
+    """A callback that saves checkpoints for `Trainer.resume`.
 
-    A checkpoint that cannot be saved, as on a full disk, does not end training: there is a warning,
-    the checkpoints before stay, and the next one is tried when it is due.
+    A run that resumes from a checkpoint has results bit-identical to an uninterrupted run.
 
-    It also saves when training stops early, as by Ctrl-C; not when it stops for NaN: the checkpoint
-    before is then the one to go on with.
+    If a checkpoint cannot be saved, for example because the disk is full, training continues with a
+    warning. Earlier checkpoints remain, and the callback tries again when the next checkpoint is
+    due.
+
+    A checkpoint is also saved when training stops early, for example by Ctrl-C. There is one
+    exception: if training stops because of NaN, resume from the checkpoint before it.
 
     Parameters
     ----------
     directory : path
-        Of checkpoints: see `pyoptim.checkpoint.save`. Begin each run in one of its own.
+        Directory of checkpoints; see `pyoptim.checkpoint.save`. Use a new directory for each run.
     every_epochs : int or None
-        None: not at the end of epochs.
+        Number of epochs between checkpoints. None saves no checkpoints at the end of epochs.
     every_steps : int, optional
-        Save after so many steps each, too, counted over all epochs.
+        Number of steps between additional checkpoints, counted over all epochs.
     keep : int or Keep
-        How many of the newest to keep, or a policy.
+        Number of the newest checkpoints to keep, or a policy.
     monitor : str, optional
-        The column of the history that is the score of a checkpoint at the end of an epoch, for
-        ``Keep(best=...)``, which needs to know whether higher is better.
+        Column of the history with the score of a checkpoint at the end of an epoch. It is required
+        for ``Keep(best=...)``.
     mode : {"min", "max"}, optional
-        Whether a smaller or a larger score is better, if the name does not tell.
+        Whether a lower or a higher score is better. By default "min" for losses, and "max" for
+        accuracies and scorers of scikit-learn. ``Keep(best=...)`` requires it for other columns.
 
     Attributes
     ----------
     path : Path or None
-        Of the last checkpoint.
+        Path of the last checkpoint.
     paths : list of Path
-        Of all checkpoints that were saved, of which older ones may be gone.
+        Paths of all saved checkpoints. Older ones may have been removed.
     error : OSError, CheckpointError or None
-        Why the last checkpoint could not be saved, if so.
+        Reason why the last checkpoint could not be saved, None if it was saved.
 
     Raises
     ------
     ValueError
-        If a number is out of range, ``keep.best`` has no `monitor`, or its direction is the wrong
-        one.
+        If a number is out of range, or ``Keep(best=...)`` is used without `monitor`. During
+        training, if there is no such column, or `mode` contradicts ``Keep(higher_is_better=...)``.
+    CheckpointError, OSError
+        At the beginning of training, if checkpoints cannot be saved in the directory.
 
     Examples
     --------
@@ -95,58 +101,59 @@ class Checkpoint(Monitor):
         )
         self.keep = as_policy(keep)
         if self.keep.best and not monitor:
-            raise ValueError("Keep(best=...) needs a monitor")
+            raise ValueError(
+                f"monitor: expected the column that {self.keep!r} compares, got {monitor!r}"
+            )
         self.path: Path | None = None
         self.paths: list[Path] = []
         self._saved: tuple[int, int] | None = None
-        self._outage = Outage(f"no checkpoint can be saved in {self.directory}")
+        self._outage = Outage(f"cannot save a checkpoint in {self.directory}")
 
     @property
     def error(self) -> OSError | CheckpointError | None:
-        """Why the last checkpoint could not be saved, if so."""
+        """Reason why the last checkpoint could not be saved, None if it was saved."""
         return self._outage.error
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Forget an earlier training run, and refuse a directory of something else."""
+        """Reset the callback, and check that checkpoints can be saved in the directory."""
         super().on_fit_begin(trainer)
         check_root(self.directory)
         check_writable(self.directory)
         self._saved = None
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Save if it is time."""
+        """Save a checkpoint if `every_steps` is due."""
         if self.every_steps and trainer.step % self.every_steps == 0:
             self._save(trainer, None)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Save if it is time."""
+        """Save a checkpoint if `every_epochs` is due."""
         score = self._score(trainer)
         if self.every_epochs and trainer.epochs_done % self.every_epochs == 0:
             self._save(trainer, score)
 
     def on_stop(self, trainer: Trainer) -> None:
-        """Save what training can go on with."""
+        """Save a checkpoint to resume from."""
         self._save(trainer, self._score(trainer) if trainer.batch == 0 else None)
 
     def _score(self, trainer: Trainer) -> float | None:
         if not self.monitor or not len(trainer.history):
             return None
-        rises = self.direction(trainer) == "max" if self.keep.best else None
-        score = self.latest(trainer)
-        if rises is not None and rises != self.keep.higher_is_better:
+        expected = self.resolve_mode(trainer) == "max" if self.keep.best else None
+        score = self.latest_value(trainer)
+        if expected is not None and expected != self.keep.higher_is_better:
             raise ValueError(
-                f"keep the best by {self.monitor!r}: give Keep(higher_is_better={rises})"
+                f"keep: expected higher_is_better={expected} for {self.monitor!r}, got "
+                f"{self.keep!r}"
             )
         return score
 
     def _save(self, trainer: Trainer, score: float | None) -> None:
-        place = (trainer.epochs_done, trainer.step)
-        if place == self._saved or trainer.stop_reason is StopReason.NAN:
+        position = (trainer.epochs_done, trainer.step)
+        if position == self._saved or trainer.stop_reason is StopReason.NAN:
             return
-        before = "no checkpoint" if self.path is None else f"{self.path}"
-        with self._outage.warned(
-            f"training continues, and {before} is what it can be resumed from"
-        ):
+        previous = "there is no earlier checkpoint" if self.path is None else f"{self.path} remains"
+        with self._outage.as_warning(f"training continues, and {previous}"):
             self.path = trainer.save(self.directory, keep=self.keep, score=score)
             self.paths.append(self.path)
-            self._saved = place
+            self._saved = position

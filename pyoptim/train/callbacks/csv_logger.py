@@ -1,4 +1,4 @@
-"""The history as a file that grows."""
+"""Writing the history to a CSV file during training."""
 
 from __future__ import annotations
 
@@ -19,25 +19,29 @@ if TYPE_CHECKING:
 
 
 class CSVLogger(Callback):
-    """Writes the history to a CSV file after every epoch, in one piece.
+    """A callback that writes the history to a CSV file after every epoch.
 
-    Directories that are missing are made. A file that cannot be written, as on a full disk, does
-    not end training: there is a warning, and the next epoch tries again.
+    The whole file is replaced each time, so it is always complete. A resumed run replaces the rows
+    that were written after the last checkpoint, so every epoch occurs once. Missing directories are
+    created.
 
-    What a killed run has written after its last checkpoint is gone when it is resumed: the file
-    always has each epoch once.
+    If the file cannot be written, for example because the disk is full, training continues with a
+    warning, and the callback tries again after the next epoch.
 
     Parameters
     ----------
     path : path
+        File to write. `History.read_csv` reads it.
     overwrite : bool
         Whether to replace a file that is not the history of a trainer.
 
     Raises
     ------
     FileExistsError
-        In training, before the first epoch, if there is such a file and `overwrite` is False, or if
-        the path is a named pipe.
+        Before the first epoch, if the path is a named pipe, or if the file is not a history and
+        `overwrite` is False.
+    OSError
+        Before the first epoch, if the file cannot be created.
 
     Examples
     --------
@@ -59,11 +63,11 @@ class CSVLogger(Callback):
         self._outage = Outage(f"CSVLogger cannot write {self.path}")
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Have a place for the file, before and not after an epoch."""
+        """Create missing directories, and check that the file can be written."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.path.is_dir():
             raise IsADirectoryError(
-                f"{shown(self.path)}: a directory, where CSVLogger needs a file"
+                f"path: expected a file for CSVLogger, got the directory {shown(self.path)}"
             )
         check_writable(self.path.parent)
         check_not_pipe(self.path)
@@ -72,5 +76,5 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Write the history so far."""
-        with self._outage.warned():
+        with self._outage.as_warning():
             trainer.history.to_csv(self.path, overwrite=True)

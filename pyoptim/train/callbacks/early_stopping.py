@@ -1,4 +1,4 @@
-"""Stopping when a metric no longer improves."""
+"""Early stopping when a metric no longer improves."""
 
 from __future__ import annotations
 
@@ -14,38 +14,42 @@ if TYPE_CHECKING:
 
 
 class EarlyStopping(KeepBest):
-    """Ends training when a metric has not improved for `patience` epochs.
+    """A callback that stops training when a metric has not improved for `patience` epochs.
 
-    The best epoch's parameters, with the model's buffers, come back at the end, however training
-    ends. NaN is never an improvement. A resumed run goes on with the patience that was left.
+    At the end it restores the parameters and buffers of the best epoch, however training ends. NaN
+    is never an improvement. A resumed run continues with the remaining patience.
 
     Parameters
     ----------
     monitor : str
-        A column of the history.
-    patience : int
-        How many epochs in a row may pass without improvement.
-    min_delta : float
-        The smallest change that counts as an improvement, in units of the metric, whatever its
-        sign. A change of exactly `min_delta` counts; no change never does.
+        Column of the history to monitor.
+    patience : int, at least 1
+        Number of epochs in a row without improvement after which training stops.
+    min_delta : float, at least 0
+        Minimum absolute change that is an improvement. A change of exactly `min_delta` is an
+        improvement. An equal value never is.
     mode : {"min", "max"}, optional
-        Whether a smaller or a larger value is better. By default losses are to fall, accuracies
-        and scikit-learn's scorers to rise; for other columns it must be said.
+        Whether a lower or a higher value is better. By default "min" for losses, and "max" for
+        accuracies and scorers of scikit-learn. Required for other columns.
     restore_best : bool
-        Whether the best epoch's parameters come back.
+        Whether to restore the parameters of the best epoch.
 
     Attributes
     ----------
     best : float
-        NaN until there is one.
+        Best value so far, NaN before the first number.
     best_epoch : int or None
+        Number of the best epoch, from 1.
     waited : int
-        The epochs since.
+        Number of epochs since the best one.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; in training, if there is no such metric.
+        If an argument is out of range. During training, if there is no such column, or its mode is
+        not known.
+    TypeError
+        If `monitor` is not a string.
 
     Examples
     --------
@@ -71,13 +75,13 @@ class EarlyStopping(KeepBest):
         self.min_delta = min_delta
         self.restore_best = restore_best
 
-    def _forget(self) -> None:
-        super()._forget()
+    def _reset(self) -> None:
+        super()._reset()
         self.waited = 0
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Look at the last epoch, and keep its parameters if it is the best so far."""
-        self.waited = 0 if self._look(trainer) else self.waited + 1
+        """Store the parameters of the best epoch, and stop if the patience is exhausted."""
+        self.waited = 0 if self._update(trainer) else self.waited + 1
         if self.waited >= self.patience:
             trainer.stop(StopReason.EARLY_STOP)
 

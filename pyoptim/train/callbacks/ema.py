@@ -1,4 +1,4 @@
-"""Evaluation with averaged weights."""
+"""Evaluation with an exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ if TYPE_CHECKING:
 
 
 class EMAEvaluation(Callback):
-    """Evaluates, and ends, with an exponential moving average of the weights.
+    """A callback that evaluates an exponential moving average (EMA) of the weights.
 
-    It puts `pyoptim.wrappers.EMA` around the trainer's optimizer: what is validated, kept as the
-    best, and left in the model at the end is the average. Training itself does not change.
+    It wraps the trainer's optimizer in `pyoptim.wrappers.EMA`. Validation, the best epoch and the
+    model after training use the averaged weights. Training itself is unchanged. Averaged weights
+    often have a lower and less noisy validation loss than the last weights.
 
     Parameters
     ----------
     decay : float, in [0, 1]
-    start, every : int
-        As for the wrapper: the steps before the average begins, and between two additions to it.
+        Weight of the previous average in each update, ``ema = decay ema + (1 - decay) w``.
+    start : int
+        Number of steps before the average starts.
+    every : int
+        Number of steps between two updates of the average.
 
     Raises
     ------
     ValueError, TypeError
-        When the trainer is made, as the wrapper.
+        When the trainer is created, as `pyoptim.wrappers.EMA`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Callbacks without a class."""
+"""A callback from functions."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
 
 class Lambda(Callback):
-    """Calls functions with the trainer.
+    """A callback that calls functions, without a class of your own.
 
     Parameters
     ----------
     **functions : callable
-        By the names of the methods of `Callback`, such as ``on_epoch_end``.
+        Functions of the trainer, by names of methods of `Callback` such as ``on_epoch_end``.
 
     Raises
     ------
     TypeError
-        If there is no such method, or something is no function.
+        If `Callback` has no such method, or a value is not callable.
 
     Examples
     --------
@@ -37,7 +37,10 @@ class Lambda(Callback):
     def __init__(self, **functions: Callable[[Any], object]) -> None:
         for name, function in functions.items():
             if name not in HOOKS:
-                raise TypeError(f"there is no {name!r}; there are {', '.join(HOOKS)}")
+                raise TypeError(
+                    f"Lambda: expected names of methods of Callback, got {name!r}; choose one of "
+                    f"{', '.join(HOOKS)}"
+                )
             if not callable(function):
-                raise TypeError(f"{name} must be a function, got {function!r}")
+                raise TypeError(f"{name}: expected a callable, got {function!r}")
             setattr(self, name, function)

@@ -1,4 +1,4 @@
-"""Keeping the parameters of the best epoch."""
+"""Restoring the parameters of the best epoch."""
 
 from __future__ import annotations
 
@@ -13,30 +13,34 @@ if TYPE_CHECKING:
 
 
 class KeepBest(Monitor):
-    """Brings back the parameters of the best epoch, with the model's buffers, at the end.
+    """A callback that restores the parameters and buffers of the best epoch after training.
 
-    They come back however training ends, by an error or a loss that is not finite, too. NaN is
-    never an improvement. A `Trainer` with a validation set has one on its loss unless
+    They are restored however training ends, also after an error or a nonfinite loss. NaN is never
+    an improvement. A `Trainer` with a validation set has a `KeepBest` on its loss unless
     ``restore_best=False``.
 
     Parameters
     ----------
     monitor : str
-        A column of the history.
+        Column of the history to monitor.
     mode : {"min", "max"}, optional
-        Whether a smaller or a larger value is better. By default losses are to fall, accuracies
-        and scikit-learn's scorers to rise; for other columns it must be said.
+        Whether a lower or a higher value is better. By default "min" for losses, and "max" for
+        accuracies and scorers of scikit-learn. Required for other columns.
 
     Attributes
     ----------
     best : float
-        NaN until there is one.
+        Best value so far, NaN before the first number.
     best_epoch : int or None
+        Number of the best epoch, from 1.
 
     Raises
     ------
     ValueError
-        In training, if there is no such metric.
+        If `mode` is neither "min" nor "max". During training, if there is no such column, or its
+        mode is not known.
+    TypeError
+        If `monitor` is not a string.
 
     Examples
     --------
@@ -56,26 +60,26 @@ class KeepBest(Monitor):
 
     def __init__(self, monitor: str = "val_loss", *, mode: Mode | None = None) -> None:
         super().__init__(monitor, mode)
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.best = math.nan
         self.best_epoch: int | None = None
         self.best_parameters: dict[str, Array] | None = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Forget an earlier training run."""
+        """Reset the callback."""
         super().on_fit_begin(trainer)
-        self._forget()
+        self._reset()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Look at the last epoch, and keep its parameters if it is the best so far."""
-        self._look(trainer)
+        """Store the parameters of the last epoch if it is the best so far."""
+        self._update(trainer)
 
-    def _look(self, trainer: Trainer) -> bool:
-        """Return whether the last epoch is the best so far; its parameters are kept then."""
-        value = self.latest(trainer)
-        if not improves(value, self.best, self.direction(trainer), self.min_delta):
+    def _update(self, trainer: Trainer) -> bool:
+        """Store the last epoch if it is the best so far, and return whether it is."""
+        value = self.latest_value(trainer)
+        if not improves(value, self.best, self.resolve_mode(trainer), self.min_delta):
             return False
         self.best = value
         self.best_epoch = trainer.epochs_done
@@ -84,7 +88,7 @@ class KeepBest(Monitor):
         return True
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Write the best epoch's parameters back, if there was one."""
+        """Restore the parameters of the best epoch, if any."""
         if self.best_parameters is not None:
             for name, array in _arrays(trainer).items():
                 array[...] = self.best_parameters[name]
@@ -93,5 +97,5 @@ class KeepBest(Monitor):
 
 
 def _arrays(trainer: Trainer) -> dict[str, Array]:
-    """Return all that training changes of a model."""
+    """Return the parameters and buffers of the model by name."""
     return {**trainer.model.params, **getattr(trainer.model, "buffers", {})}

@@ -1,4 +1,4 @@
-"""A learning rate that changes from epoch to epoch, or from step to step."""
+"""A learning rate schedule by epoch or step."""
 
 from __future__ import annotations
 
@@ -13,25 +13,27 @@ if TYPE_CHECKING:
 
 
 class LRSchedule(Callback):
-    """Sets the learning rate of all groups, which have one and the same, by a schedule.
+    """A callback that sets the learning rate of all groups by epoch or step.
 
-    An optimizer takes a schedule of its steps itself, ``lr=po.schedules.cosine(...)``; this is for
-    one of epochs, ``lr = schedule(epoch)`` with epochs counted from 0. It depends on their number
-    alone, so a resumed run goes on with the right rate.
+    Use it for a schedule by epochs, ``lr = schedule(epoch)`` with epochs counted from 0. For a
+    schedule by steps, you can also pass ``lr=po.schedules.cosine(...)`` to the optimizer. The rate
+    depends on the number of the epoch or step only, so a resumed run continues with the same rates.
 
     Parameters
     ----------
     schedule : callable
-        One of `pyoptim.schedules`, or any function of a number.
+        Function of an epoch or step number that returns the learning rate, such as one of
+        `pyoptim.schedules`.
     by : {"epoch", "step"}
+        Number that is passed to `schedule`.
 
     Raises
     ------
     TypeError
-        If the schedule is none.
+        If `schedule` is not callable.
     ValueError
-        If `by` is neither; in training, if the optimizer's own rate is a schedule, or its groups
-        have several rates, which would become one.
+        If `by` is neither "epoch" nor "step". At the beginning of training, if the optimizer's
+        learning rate is a schedule, or its groups have different learning rates.
 
     Examples
     --------
@@ -47,28 +49,28 @@ class LRSchedule(Callback):
         self, schedule: Callable[[int], float], by: Literal["epoch", "step"] = "epoch"
     ) -> None:
         if not callable(schedule):
-            raise TypeError(f"schedule must be one, got {schedule!r}")
+            raise TypeError(f"schedule: expected a callable, got {schedule!r}")
         check_choice("by", by, "epoch", "step")
         self.schedule = schedule
         self.by = by
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Raise ValueError if the rate has a schedule already, or there are several rates."""
+        """Raise ValueError if the optimizer has a schedule, or groups with different rates."""
         check_no_schedule(self, trainer)
         rates = sorted({group["lr"] for group in trainer.optimizer.param_groups})
         if len(rates) > 1:
             raise ValueError(
-                "LRSchedule gives all groups one rate, and they have "
-                f"{', '.join(map(str, rates))}; give every group a schedule as its lr"
+                "LRSchedule: expected groups with the same learning rate, got "
+                f"{', '.join(map(str, rates))}; pass a schedule as the lr of each group"
             )
 
     def on_epoch_begin(self, trainer: Trainer) -> None:
-        """Set the epoch's rate."""
+        """Set the learning rate of the epoch."""
         if self.by == "epoch":
             self._set(trainer, trainer.epochs_done)
 
     def on_step_begin(self, trainer: Trainer) -> None:
-        """Set the step's rate."""
+        """Set the learning rate of the step."""
         if self.by == "step":
             self._set(trainer, trainer.optimizer.steps)
 
@@ -79,8 +81,10 @@ class LRSchedule(Callback):
 
 
 def check_no_schedule(callback: Callback, trainer: Trainer) -> None:
-    """Raise ValueError if a group's rate is a schedule, which a callback would overwrite."""
-    if any(callable(group["lr"]) for group in trainer.optimizer.param_groups):
-        raise ValueError(
-            f"{type(callback).__name__}: the optimizer's learning rate is a schedule already"
-        )
+    """Raise ValueError if the learning rate of a group is a schedule."""
+    for group in trainer.optimizer.param_groups:
+        if callable(group["lr"]):
+            raise ValueError(
+                f"lr: {type(callback).__name__} expected an optimizer with a number as learning "
+                f"rate, got the schedule {group['lr']!r}; use either the schedule or the callback"
+            )

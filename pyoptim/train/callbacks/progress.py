@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, a line an epoch elsewhere."""
+"""Display of progress: a bar on a terminal, or a line for each epoch elsewhere."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 class Progress(Callback):
-    """Shows steps and epochs on a stream; escape codes go to terminals only.
+    """A callback that shows a progress bar on a terminal, or a line for each epoch elsewhere.
 
-    A trainer has one unless ``progress=False``. A stream that is closed, broken or not there shows
-    nothing, and ends nothing.
+    A trainer has a `Progress` unless ``progress=False``. Only terminals get escape codes. If the
+    stream is None, closed or broken, nothing is shown and training continues.
 
     Parameters
     ----------
     stream : text stream, optional
-        By default stderr.
+        Stream to write to. By default stderr.
 
     Examples
     --------
@@ -41,7 +41,7 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Show an empty bar on a terminal, or where a resumed run has come to."""
+        """Show the bar on a terminal, at the position of a resumed run."""
         self._quiet = QuietStream(sys.stderr if self.stream is None else self.stream)
         if trainer.batch_size_report is not None:
             self._print(str(trainer.batch_size_report))
@@ -58,12 +58,12 @@ class Progress(Callback):
             )
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Count a step."""
+        """Advance the bar by one step."""
         if self._bar is not None:
             self._bar.update()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Show the epoch's row of the history."""
+        """Show the losses and metrics of the epoch."""
         row = trainer.history.rows[-1]
         values = {
             shown(key): f"{row[key]:.4g}" for key in row if key not in ("epoch", "lr", "seconds")
@@ -75,7 +75,7 @@ class Progress(Callback):
             self._print(f"epoch {row['epoch']}/{trainer.epochs}  {texts}")
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -1,4 +1,4 @@
-"""A learning rate that falls when a metric no longer improves."""
+"""Reducing the learning rate when a metric no longer improves."""
 
 from __future__ import annotations
 
@@ -14,39 +14,49 @@ if TYPE_CHECKING:
 
 
 class ReduceLROnPlateau(Monitor):
-    """Multiplies the learning rate by `factor` when a metric has not improved for a while.
+    """A callback that multiplies the learning rate by `factor` when a metric stops improving.
 
-    Every group has a `pyoptim.schedules.reduce_on_plateau` that begins with its rate, and is
-    updated once an epoch. NaN is never an improvement.
+    Each group has its own `pyoptim.schedules.reduce_on_plateau`, which starts at the learning rate
+    of the group and is updated after every epoch. NaN is never an improvement.
 
     Parameters
     ----------
     monitor : str
-        A column of the history.
+        Column of the history to monitor.
     factor : float, above 0 and below 1
+        Factor by which the learning rate is reduced, ``lr = max(lr factor, min_lr)``.
     patience : int, at least 0
-        How many epochs in a row may bring no improvement.
+        Number of epochs in a row without improvement that do not reduce the rate yet.
     mode : {"min", "max"}, optional
-        As for `EarlyStopping`.
+        Whether a lower or a higher value is better. By default "min" for losses, and "max" for
+        accuracies and scorers of scikit-learn. Required for other columns.
     threshold : float, at least 0
-        A metric is an improvement if it is better than the best one by more than this.
+        Difference or fraction by which a value must exceed the best one to be an improvement.
     threshold_mode : {"abs", "rel"}
-        Whether `threshold` is a difference, right for metrics of any sign, or a share of the best
-        metric, for metrics above 0.
+        Whether `threshold` is an absolute difference, for metrics of any sign, or a fraction of the
+        best value, for metrics above 0.
     cooldown : int, at least 0
-        How many epochs after a reduction are not counted.
+        Number of epochs after a reduction in which the patience is not counted.
     min_lr : float, at least 0
+        Minimum learning rate.
 
     Raises
     ------
     ValueError
-        If an argument is out of range; in training, if there is no such metric or the rate is a
-        schedule.
+        If an argument is out of range. During training, if there is no such column, its mode is not
+        known, or the learning rate is a schedule.
+    TypeError
+        If `monitor` is not a string.
 
     Examples
     --------
-    >>> import pyoptim as po
-    >>> reduce = po.train.ReduceLROnPlateau("val_loss", factor=0.5, patience=3)
+    >>> import numpy as np, pyoptim as po
+    >>> x = np.zeros((10, 1))
+    >>> reduce = po.train.ReduceLROnPlateau("loss", factor=0.5, patience=1)
+    >>> model = po.models.Linear(1)
+    >>> po.train.Trainer(model, optimizer=po.SGD(model.params, lr=0.1), epochs=4,
+    ...                  callbacks=[reduce], progress=False).fit(x, x)["lr"]
+    [0.1, 0.1, 0.1, 0.05]
     """
 
     def __init__(
@@ -62,7 +72,7 @@ class ReduceLROnPlateau(Monitor):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode)
-        self._settings: dict[str, Any] = {
+        self._arguments: dict[str, Any] = {
             "factor": factor,
             "patience": patience,
             "threshold": threshold,
@@ -70,35 +80,48 @@ class ReduceLROnPlateau(Monitor):
             "cooldown": cooldown,
             "min_lr": min_lr,
         }
-        reduce_on_plateau(1.0, **self._settings)  # checks them
+        reduce_on_plateau(1.0, **self._arguments)  # checks the arguments
         self._schedules: list[reduce_on_plateau] = []
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Begin with the rates that there are."""
+        """Create a schedule for each group, starting at its learning rate."""
         super().on_fit_begin(trainer)
         check_no_schedule(self, trainer)
-        rises = self.mode == "max" or (self.mode is None and trainer.higher_is_better(self.monitor))
+        inferred: Mode = "max" if trainer.higher_is_better(self.monitor) else "min"
+        mode = inferred if self.mode is None else self.mode
         self._schedules = [
-            reduce_on_plateau(float(group["lr"]), **self._settings, mode="max" if rises else "min")
+            reduce_on_plateau(float(group["lr"]), **self._arguments, mode=mode)
             for group in trainer.optimizer.param_groups
         ]
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Look at the metric, and set the rates."""
-        value = self.latest(trainer)
-        self.direction(trainer)  # raises where it is not known
+        """Update the schedules with the monitored value, and set the learning rates."""
+        value = self.latest_value(trainer)
+        self.resolve_mode(trainer)  # raises an error if the mode is not known
         for group, schedule in zip(trainer.optimizer.param_groups, self._schedules, strict=True):
             group["lr"] = schedule.update(value)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what every group's schedule remembers."""
+        """Return the state of each group's schedule."""
         return {str(i): schedule.state_dict() for i, schedule in enumerate(self._schedules)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
+        """Load the state of another callback with as many groups.
+
+        Parameters
+        ----------
+        state_dict : mapping of str to dict
+            Result of `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If the number of groups differs.
+        """
         if len(state_dict) != len(self._schedules):
             raise ValueError(
-                f"the state is of {len(state_dict)} groups, there are {len(self._schedules)}"
+                f"state_dict: ReduceLROnPlateau expected states of {len(self._schedules)} groups, "
+                f"got {len(state_dict)}"
             )
         for i, schedule in enumerate(self._schedules):
             schedule.load_state_dict(state_dict[str(i)])

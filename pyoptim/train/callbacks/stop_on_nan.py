@@ -1,4 +1,4 @@
-"""Stopping when a loss is not finite."""
+"""Stopping when a loss or parameter is not finite."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
 
 class StopOnNaN(Callback):
-    """Stops after a step whose loss is not finite, and after an epoch with such parameters.
+    """A callback that stops training when a loss or parameter is not finite.
 
-    A trainer has one unless ``stop_on_nan=False``. A step that the optimizer skipped, with
-    ``skip_nonfinite=True`` or by `DynamicLossScale`, does not count; an epoch of nothing else does.
-    The parameters are then those after the step; `KeepBest` and `EarlyStopping` bring back the best
-    ones, and `Checkpoint` does not save them.
+    It checks the loss after each step, and the parameters after each epoch. A trainer has a
+    `StopOnNaN` unless ``stop_on_nan=False``. Steps that the optimizer skips, with
+    ``skip_nonfinite=True`` or by `DynamicLossScale`, do not stop training unless an epoch has no
+    other steps.
+
+    The model then has the parameters after the last step. `KeepBest` and `EarlyStopping` restore
+    the best ones. `Checkpoint` does not save a checkpoint.
 
     Examples
     --------
@@ -35,17 +38,17 @@ class StopOnNaN(Callback):
     """
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Note which parameters are finite: others may be meant so."""
+        """Find the finite parameters. Others are nonfinite on purpose, and are not checked."""
         params = trainer.model.params
         self._finite = [name for name, array in params.items() if is_finite(array)]
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Look at the step's loss."""
+        """Stop if the loss of the step is not finite."""
         if not math.isfinite(trainer.loss_of_step) and not trainer.step_skipped:
             trainer.stop(StopReason.NAN)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Look at the epoch's loss, and at the parameters that its last step made."""
+        """Stop if the loss of the epoch, or a parameter, is not finite."""
         params = trainer.model.params
         finite = all(is_finite(params[name]) for name in self._finite)
         if not (finite and math.isfinite(trainer.history.rows[-1]["loss"])):

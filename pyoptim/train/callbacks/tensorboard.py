@@ -1,4 +1,4 @@
-"""The history as TensorBoard shows it."""
+"""Writing the history for TensorBoard."""
 
 from __future__ import annotations
 
@@ -20,34 +20,45 @@ from pyoptim.train.callbacks._outage import Outage
 if TYPE_CHECKING:
     from pyoptim.train._trainer import Trainer
 
-_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # with the second it was made in
+_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\.")  # with the time of creation in seconds
 
 
 class TensorBoard(Callback):
-    """Writes every column of the history as a scalar for TensorBoard, once an epoch.
+    """A callback that writes each column of the history as a scalar for TensorBoard.
 
-    It needs the package tensorboard, which needs no TensorFlow. When a run is resumed, what it had
-    written of later epochs is marked as void. Epochs that cannot be written, as on a full disk, do
-    not end training: there is a warning, and they are written with a later epoch.
+    You need the package tensorboard, but not TensorFlow. A resumed run marks the events of later
+    epochs as void, so TensorBoard shows every epoch once.
+
+    If an epoch cannot be written, for example because the disk is full, training continues with a
+    warning, and the epoch is written together with a later one.
 
     Parameters
     ----------
     directory : path
+        Directory of the event files, created if it is missing.
 
     Raises
     ------
     ImportError
-        In training, if the package is not installed.
+        At the beginning of training, if tensorboard is not installed.
+    OSError
+        At the beginning of training, if the event file cannot be created.
+
+    Examples
+    --------
+    >>> import pyoptim as po
+    >>> board = po.train.TensorBoard("runs/first")
+    >>> trainer = po.train.Trainer(po.models.Linear(1), callbacks=[board])
     """
 
     def __init__(self, directory: str | PathLike[str]) -> None:
         self.directory = Path(directory)
         self._file: GrowingFile | None = None
-        self._pending: list[bytes] = []  # records that are not in the file yet
+        self._pending: list[bytes] = []  # records that are not written yet
         self._outage = Outage(f"TensorBoard cannot write to {self.directory}")
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Open a new file of events."""
+        """Create a new event file."""
         event, _, _ = _tensorboard()
         make_directories(self.directory)
         self._file = _new_file(self.directory)
@@ -57,7 +68,7 @@ class TensorBoard(Callback):
         self._write()
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """Write the epoch's row."""
+        """Write the columns of the epoch."""
         _, summary, _ = _tensorboard()
         row = trainer.history.rows[-1]
         values = [
@@ -72,7 +83,7 @@ class TensorBoard(Callback):
         """Close the file."""
         file, self._file, self._pending = self._file, None, []
         if file is not None:
-            with self._outage.warned("the file may not be on disk"):
+            with self._outage.as_warning("the last epochs may be missing from the file"):
                 file.close()
 
     def _add(self, **content: Any) -> None:
@@ -84,16 +95,16 @@ class TensorBoard(Callback):
 
     def _write(self) -> None:
         assert self._file is not None
-        with self._outage.warned():
+        with self._outage.as_warning():
             while self._pending:
                 self._file.append(self._pending[0])
                 self._pending.pop(0)
 
 
 def _new_file(directory: Path) -> GrowingFile:
-    """Create a file with a name by which TensorBoard sorts it: after those there are."""
-    there = (_NAME.match(path.name) for path in directory.iterdir())
-    seconds = max([int(time.time()), *(int(found[1]) + 1 for found in there if found)])
+    """Create a file whose name TensorBoard sorts after the existing files."""
+    names = (_NAME.match(path.name) for path in directory.iterdir())
+    seconds = max([int(time.time()), *(int(name[1]) + 1 for name in names if name)])
     start = f"events.out.tfevents.{seconds:010}.{os.uname().nodename}.{os.getpid()}"
     for number in itertools.count():
         with suppress(FileExistsError):
@@ -102,7 +113,7 @@ def _new_file(directory: Path) -> GrowingFile:
 
 
 def _tensorboard() -> tuple[Any, Any, Any]:
-    """Return the modules of events, of summaries and of records."""
+    """Return TensorBoard's modules for events, summaries and records."""
     with requires("TensorBoard", "tensorboard"):
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer import record_writer

@@ -1,4 +1,4 @@
-"""A limit of time."""
+"""A time limit for training."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ if TYPE_CHECKING:
 
 
 class Timer(Callback):
-    """Stops after the step in which a time is over.
+    """A callback that stops training after a time limit.
 
-    Time is of all parts of a run together: a resumed one has what was left.
+    Training stops after the step in which the limit is reached. A resumed run has the remaining
+    time of the saved run.
 
     Parameters
     ----------
     max_time : float or timedelta, above 0
-        Seconds, if it is a number.
+        Time limit, in seconds if it is a number.
 
     Attributes
     ----------
     elapsed : float
-        Seconds of training so far.
+        Duration of training so far, in seconds.
 
     Raises
     ------
     ValueError
-        If the time is not above 0.
+        If `max_time` is not above 0.
+    TypeError
+        If `max_time` is neither a number nor a timedelta.
 
     Examples
     --------
@@ -49,28 +52,28 @@ class Timer(Callback):
     def __init__(self, max_time: float | timedelta) -> None:
         seconds = max_time.total_seconds() if isinstance(max_time, timedelta) else max_time
         self.max_time = as_positive("max_time", seconds)
-        self._began: float | None = None
-        self._before = 0.0
+        self._started: float | None = None
+        self._elapsed_before = 0.0
 
     @property
     def elapsed(self) -> float:
-        """Seconds of training so far."""
-        running = 0.0 if self._began is None else time.perf_counter() - self._began
-        return self._before + running
+        """Duration of training so far, in seconds."""
+        running = 0.0 if self._started is None else time.perf_counter() - self._started
+        return self._elapsed_before + running
 
     @elapsed.setter
     def elapsed(self, seconds: float) -> None:
-        self._before = seconds
+        self._elapsed_before = seconds
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Begin to measure."""
-        self._before, self._began = 0.0, time.perf_counter()
+        """Start the clock, with no time elapsed."""
+        self._elapsed_before, self._started = 0.0, time.perf_counter()
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """Stop if the time is over."""
+        """Stop training if the time limit is reached."""
         if self.elapsed >= self.max_time:
             trainer.stop(StopReason.MAX_TIME)
 
     def on_fit_end(self, trainer: Trainer) -> None:
-        """Stop measuring."""
-        self._before, self._began = self.elapsed, None
+        """Stop the clock."""
+        self._elapsed_before, self._started = self.elapsed, None
