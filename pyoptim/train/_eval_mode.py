@@ -19,8 +19,8 @@ class ModeSwitch:
     """A switch of a model between train and eval mode, buffers included.
 
     During training, batch norm collects running statistics of the training weights. If the weights
-    of eval mode are averages, `eval` estimates the statistics anew for the averaged weights, and
-    `train` restores the former statistics.
+    of eval mode are averages, `eval` estimates new statistics for the averaged weights, and `train`
+    restores the statistics of train mode.
 
     Attributes
     ----------

@@ -167,7 +167,7 @@ class History:
                 records = csv.reader(lines)
                 header = next(records)
                 if len(set(header)) < len(header):
-                    raise ValueError(f"expected unique names of columns, got {listed(header)}")
+                    raise ValueError("expected different names of columns, got duplicates")
                 for record in records:
                     cells = zip(header, record, strict=True)
                     row = {name: int(x) if name == "epoch" else float(x) for name, x in cells}

@@ -12,7 +12,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # SIGHUP: the termina
 
 
 class Interrupts:
-    """A handler that passes the first signal to `stop`, or holds it until `end` after `hold`.
+    """A signal handler that calls `stop` at the first signal, or holds the signal after `hold`.
 
     Attributes
     ----------

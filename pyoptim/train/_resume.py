@@ -197,7 +197,7 @@ def _stateful_schedules(trainer: Trainer) -> dict[str, Any]:
 
 
 def _check_names(kind: str, saved: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    # Trainer adds a KeepBest of its own, but not without a validation set.
+    # Trainers with a validation set add a KeepBest, which other trainers may lack.
     missing = [name for name in saved if name not in current and name != KeepBest.__name__]
     if missing:
         raise ValueError(

@@ -93,7 +93,7 @@ class Step:
         if not unwrapped._acting:
             return value
         penalty = unwrapped._penalty_value
-        # If gradients were only accumulated, the penalties of the parameters are still current.
+        # During accumulation no step computed the penalties, and the parameters are unchanged.
         return value + (unwrapped._value_of_penalties() if penalty is None else penalty)
 
     def lr(self) -> float:

@@ -88,7 +88,7 @@ class Trainer:
         their rows. The last accumulation window of an epoch may have fewer batches.
     shuffle : bool or "blocks"
         Whether every epoch has a different order of rows. "blocks" is for files larger than memory.
-        It shuffles blocks of about a megabyte, and then the rows within every 64 blocks.
+        It shuffles blocks of about a megabyte, and then the rows within groups of 64 blocks.
     prefetch : bool, optional
         Whether a thread prepares the next batch during a step. By default True for memory-mapped
         files, chunks, and batches of at least a megabyte.
@@ -100,8 +100,8 @@ class Trainer:
     metrics : sequence or mapping, optional
         Metrics to compute on validation sets, in addition to the loss and, for classes, the
         accuracy. A metric is the name of a scorer of scikit-learn, or a function
-        ``metric(y, predicted)``. It also gets ``sample_weight=`` if it has this argument. Keys of
-        a mapping are the metrics' names, which must differ from those of built-in metrics.
+        ``metric(y, predicted)``. Metrics with the argument ``sample_weight`` also get the weights.
+        A mapping gives names to metrics, which must differ from the names of built-in metrics.
     penalty : Penalty or sequence of Penalty, optional
         Penalties on the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. The
         loss in the history includes their values.
@@ -112,11 +112,11 @@ class Trainer:
         Callbacks, called in this order. A `Checkpoint` is called after the others, because it saves
         their state.
     early_stopping : EarlyStopping, optional
-        An additional callback.
+        Early stopping, added to the callbacks.
     max_time : float or timedelta, optional
         Time limit, in seconds if it is a number. Equivalent to the callback `Timer`.
     progress : bool, optional
-        Whether to show a progress bar on stderr if that is a terminal, else a line for each epoch.
+        Whether to show progress on stderr: a bar on a terminal, or a line for each epoch elsewhere.
         By default True, unless a `Progress` is among the callbacks.
     allow_nonfinite : bool
         Whether x and y may contain NaN and infinities. By default `fit` rejects them.
@@ -139,8 +139,8 @@ class Trainer:
     step_skipped : bool
         Whether the optimizer skipped the last step because its loss was not finite.
     rows_of_step : array or slice
-        Numbers of the last batch's rows within the training rows. For chunks, a list of pairs of
-        the chunk's number and its rows.
+        Numbers of the last batch's rows within the training rows. For chunks, a list of pairs: the
+        number of a chunk, and the numbers of its rows.
     batch_size_report : BatchSizeReport or None
         Measured times for ``batch_size="auto"``.
     stop_reason : StopReason or None

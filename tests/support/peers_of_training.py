@@ -1,6 +1,7 @@
-"""What Keras and skorch do while training, run as a script: it prints what happened as JSON.
+"""Scenarios of training with Keras and skorch; this script prints their results as JSON.
 
-They run in a process of their own: they take seconds to import, and change settings for all of it.
+It runs in a separate process, because these libraries take seconds to import and change settings of
+the whole process.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from typing import Any
 import numpy as np
 
 ROWS, BATCH, EPOCHS = 40, 5, 4  # 8 steps an epoch, 32 in all
-CRASH, SAVE_EVERY = 13, 4  # the 5th step of the second epoch; saved after each 4th
+CRASH, SAVE_EVERY = 13, 4  # the 5th step of the second epoch; saved every 4 steps
 
 
 def rows() -> tuple[np.ndarray, np.ndarray]:
-    """Return distinct rows, so that a wrong order, or one seen twice, has other results."""
+    """Return distinct rows, so that a wrong order or a repeated row changes the results."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(ROWS, 3)).astype(np.float32)
     return x, (x @ [1.0, -2.0, 0.5] + 0.3 * rng.normal(size=ROWS)).astype(np.float32)
 
 
 class Crash(Exception):
-    """What a killed process would have been."""
+    """An error that simulates a killed process."""
 
 
 def keras_model() -> Any:
@@ -49,7 +50,7 @@ def largest_difference(model: Any, other: Any) -> float:
 
 
 def keras_callbacks(values: list[float]) -> tuple[Any, Any]:
-    """Return a callback that gives each epoch's metric, and one that stops by it."""
+    """Return a callback that sets the metric of each epoch, and one that stops by the metric."""
     import keras
 
     class Script(keras.callbacks.Callback):
@@ -63,7 +64,7 @@ def keras_callbacks(values: list[float]) -> tuple[Any, Any]:
 
 
 def keras_nan_first() -> Any:
-    """Stop by a metric that is NaN in the first epoch, and falls from then on."""
+    """Stop by a metric that is NaN in the first epoch and decreases afterwards."""
     model = keras_model()
     script, stopping = keras_callbacks([math.nan, 5.0, 4.0, 3.0, 2.0, 1.0])
     x, y = rows()
@@ -72,7 +73,7 @@ def keras_nan_first() -> Any:
 
 
 def keras_patience_on_resume() -> Any:
-    """Train for 3 epochs, the best of which is the first; go on with the same callback."""
+    """Train for 3 epochs, of which the first is the best, and resume with the same callback."""
     x, y = rows()
     model = keras_model()
     values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
@@ -85,7 +86,7 @@ def keras_patience_on_resume() -> Any:
 
 
 def keras_crash() -> Any:
-    """Crash in mid-epoch, and go on from the backup; compare with a run that did not crash."""
+    """Crash within an epoch, resume from the backup, and compare with a run without a crash."""
     import keras
 
     class Count(keras.callbacks.Callback):
@@ -126,7 +127,7 @@ def keras_crash() -> Any:
 
 
 def keras_resume_after_an_epoch() -> Any:
-    """Crash as the third epoch begins; compare with a run that did not, with and without order."""
+    """Crash before the third epoch, and compare with a run without a crash, shuffled or not."""
     import keras
 
     class CrashInTheThird(keras.callbacks.Callback):
@@ -135,7 +136,7 @@ def keras_resume_after_an_epoch() -> Any:
                 raise Crash
 
     x, y = rows()
-    found = {}
+    result = {}
     for shuffle in (True, False):
         settings: dict[str, Any] = {"epochs": EPOCHS, "batch_size": BATCH, "verbose": 0}
         settings["shuffle"] = shuffle
@@ -147,12 +148,12 @@ def keras_resume_after_an_epoch() -> Any:
                 backup = keras.callbacks.BackupAndRestore(folder)
                 with contextlib.suppress(Crash):
                     model.fit(x, y, callbacks=[backup, *crash], **settings)
-        found["shuffled" if shuffle else "in order"] = largest_difference(model, whole)
-    return found
+        result["shuffled" if shuffle else "in order"] = largest_difference(model, whole)
+    return result
 
 
 def keras_best_weights() -> Any:
-    """Finish, or be interrupted, after the best epoch; no early stop fires."""
+    """Finish or interrupt training after the best epoch, without an early stop."""
     import keras
 
     class Watch(keras.callbacks.Callback):
@@ -167,7 +168,7 @@ def keras_best_weights() -> Any:
                 raise KeyboardInterrupt
 
     x, y = rows()
-    found = {}
+    result = {}
     for name in ("finished", "interrupted"):
         model, watch = keras_model(), Watch(name == "interrupted")
         script, stopping = keras_callbacks([1.0, 2.0, 3.0])
@@ -177,12 +178,12 @@ def keras_best_weights() -> Any:
         except KeyboardInterrupt:
             raised = True
         pairs = zip(model.get_weights(), watch.best, strict=True)
-        found[name] = {"restored": all((a == b).all() for a, b in pairs), "raised": raised}
-    return found
+        result[name] = {"restored": all((a == b).all() for a, b in pairs), "raised": raised}
+    return result
 
 
 def keras_progress() -> Any:
-    """Show progress where stdout is a file."""
+    """Show progress on a stdout that is not a terminal."""
     x, y = rows()
     stream = io.StringIO()
     with contextlib.redirect_stdout(stream):
@@ -191,7 +192,7 @@ def keras_progress() -> Any:
 
 
 def keras_accumulation() -> Any:
-    """Accumulate 3 batches a step where an epoch has 8, the last one of which is smaller."""
+    """Accumulate 3 batches a step in an epoch of 8 batches with a smaller last batch."""
     import keras
 
     x, y = rows()
@@ -214,7 +215,7 @@ def skorch_net(**keywords: Any) -> Any:
 
 
 def skorch_relative_threshold() -> Any:
-    """Stop by a score below 0 that gets no better: -1 in each epoch."""
+    """Stop by a negative score that does not improve, -1 in each epoch."""
     from skorch.callbacks import Callback, EarlyStopping
 
     class Script(Callback):
@@ -229,7 +230,7 @@ def skorch_relative_threshold() -> Any:
 
 
 def skorch_interrupt() -> Any:
-    """Be interrupted, by Ctrl-C, in the second epoch."""
+    """Send Ctrl-C in the second epoch."""
     from skorch.callbacks import Callback
 
     class Interrupt(Callback):
@@ -241,12 +242,12 @@ def skorch_interrupt() -> Any:
     x, y = rows()
     net = skorch_net(callbacks=[Interrupt()])
     returned = net.fit(x, y[:, np.newaxis])
-    said = [name for name in vars(net) if "stop" in name.lower() or "interrupt" in name.lower()]
-    return {"returned": returned is net, "epochs": len(net.history), "said": said}
+    reported = [name for name in vars(net) if "stop" in name.lower() or "interrupt" in name.lower()]
+    return {"returned": returned is net, "epochs": len(net.history), "reported": reported}
 
 
 def skorch_resume() -> Any:
-    """Train for 4 epochs, and for 2 that are saved and 2 more in what could be a new process."""
+    """Train for 4 epochs, and for 2 epochs, save, load and train for 2 more."""
     from skorch.callbacks import Checkpoint
 
     x, y = rows()
@@ -277,5 +278,5 @@ PEERS: dict[str, tuple[Callable[[], Any], ...]] = {
 }
 
 if __name__ == "__main__":
-    scenes = [scene for peer in sys.argv[1:] for scene in PEERS[peer]]
-    print(json.dumps({scene.__name__: scene() for scene in scenes}))
+    scenarios = [scenario for peer in sys.argv[1:] for scenario in PEERS[peer]]
+    print(json.dumps({scenario.__name__: scenario() for scenario in scenarios}))

@@ -1,8 +1,8 @@
-"""Training killed at every step in turn: python tests/support/training_killed.py [--every 1].
+"""Kill training at every step in turn: python tests/support/training_killed.py [--every 1].
 
-A process trains on distinct rows, shuffled, with noise, dropout and batch norm, and is killed
-(SIGKILL) at a step. What is resumed from its checkpoints must end, to the bit, like the run that
-never stopped.
+A process trains on distinct rows, in shuffled order, with noise, dropout and batch norm. It is
+killed (SIGKILL) at a step. A run that resumes from its checkpoints must be bit-identical to an
+uninterrupted run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STEPS = EPOCHS * -(-ROWS // BATCH)
 
 
 class Noisy(po.models.MLP):
-    """Adds noise to rows, keyed by the number of the call: state beside the parameters."""
+    """A model that adds noise keyed by the number of the call, its additional state."""
 
     calls = 0
 
@@ -45,7 +45,7 @@ class Noisy(po.models.MLP):
 
 
 class BatchLog(Callback):
-    """Remembers the rows of every batch."""
+    """A callback that records the rows of every batch."""
 
     state = ("log",)
 
@@ -57,7 +57,7 @@ class BatchLog(Callback):
 
 
 class Kill(Callback):
-    """Kills the process after a step, before a checkpoint of it is saved."""
+    """A callback that kills the process after a step, before the checkpoint is saved."""
 
     def __init__(self, step: int) -> None:
         self.step = step
@@ -68,9 +68,9 @@ class Kill(Callback):
 
 
 def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> dict[str, str]:
-    """Train, from the last checkpoint on if there is one, and return checksums of all there is."""
+    """Train from the last checkpoint, if any, and return checksums of all results."""
     rng = np.random.default_rng(3)
-    x = rng.normal(size=(ROWS, 3))  # distinct rows: a wrong order has other results
+    x = rng.normal(size=(ROWS, 3))  # distinct rows, so that a wrong order changes the results
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
     model = Noisy([3, 8, 8, 2], norm="batch", dropout=0.25, residual=True, seed=1)
     inner = po.AdamW(model.params, lr=0.02, clip_norm=1.0)
@@ -100,11 +100,11 @@ def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> 
         trainer.resume(directory, missing_ok=True)
     history = trainer.fit(x, y, sample_weight=rng.uniform(0.5, 2, size=ROWS))
     rows = [{k: v for k, v in row.items() if k != "seconds"} for row in history.rows]
-    ended = model.params.flat.tobytes()
+    eval_params = model.params.flat.tobytes()
     trainer.optimizer.train()
     state = {k: getattr(v, "tolist", lambda v=v: v)() for k, v in trainer.optimizer.state_dict().items()}  # noqa: E501  # fmt: skip
     parts = {
-        "weights": ended + model.params.flat.tobytes(),
+        "weights": eval_params + model.params.flat.tobytes(),
         "buffers": b"".join(array.tobytes() for array in model.buffers.values()),
         "state": repr(sorted(state.items())).encode(),
         "history": repr((rows, history.stop_reason, history.best_epoch)).encode(),
@@ -115,7 +115,7 @@ def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> 
 
 
 def killed_and_resumed(step: int) -> dict[str, str]:
-    """Kill a process at a step; resume its training here."""
+    """Kill a process at a step, and resume its training in this process."""
     with tempfile.TemporaryDirectory(prefix="pyoptim-killed-") as folder:
         directory = Path(folder) / "run"
         command = [sys.executable, "-P", __file__, "--run", str(directory), "--kill-at", str(step)]
@@ -125,7 +125,7 @@ def killed_and_resumed(step: int) -> dict[str, str]:
 
 
 def main() -> None:
-    """Kill at every step, or be the process that is killed."""
+    """Kill training at every step; with --run, train in the process to kill."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
@@ -137,9 +137,9 @@ def main() -> None:
     whole = train(None)
     steps = range(1, STEPS + 1, options.every)
     for step in steps:
-        found = killed_and_resumed(step)
-        assert found == whole, (step, found, whole)
-    print(f"killed at {len(steps)} steps: what was resumed is, to the bit, what never stopped")
+        resumed = killed_and_resumed(step)
+        assert resumed == whole, (step, resumed, whole)
+    print(f"killed at {len(steps)} steps: resumed runs are bit-identical to an uninterrupted run")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP during training: no results are lost, and no signal is lost."""
+"""Ctrl-C, SIGTERM and SIGHUP during training: neither results nor signals are lost."""
 
 from __future__ import annotations
 

@@ -248,4 +248,4 @@ def test_an_interrupt_is_reported(peer_results: dict[str, Any], tmp_path: Path) 
     again = train(epochs=6, resume=tmp_path)
     assert np.array_equal(again.model.params.flat, train(epochs=6).model.params.flat)
     result = result_of(peer_results, "skorch_interrupt")
-    assert result == {"returned": True, "epochs": 2, "said": []}
+    assert result == {"returned": True, "epochs": 2, "reported": []}

@@ -11,7 +11,7 @@ from pyoptim.errors import CheckpointError
 
 
 class Outage:
-    """A failure to write that is reported once, and again after a write has succeeded.
+    """A reporter of failed writes that warns once for each series of failures.
 
     Parameters
     ----------

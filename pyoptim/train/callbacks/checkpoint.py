@@ -29,8 +29,8 @@ class Checkpoint(Monitor):
     warning. Earlier checkpoints remain, and the callback tries again when the next checkpoint is
     due.
 
-    A checkpoint is also saved when training stops early, for example by Ctrl-C. There is one
-    exception: if training stops because of NaN, resume from the checkpoint before it.
+    A checkpoint is also saved when training stops early, for example by Ctrl-C. If training stops
+    because of NaN, no checkpoint is saved, and you can resume from the last one.
 
     Parameters
     ----------
@@ -102,7 +102,8 @@ class Checkpoint(Monitor):
         self.keep = as_policy(keep)
         if self.keep.best and not monitor:
             raise ValueError(
-                f"monitor: expected the column that {self.keep!r} compares, got {monitor!r}"
+                f"monitor: expected the name of a column for Keep(best={self.keep.best}), got "
+                f"{monitor!r}; pass monitor='val_loss', for example"
             )
         self.path: Path | None = None
         self.paths: list[Path] = []
@@ -152,8 +153,8 @@ class Checkpoint(Monitor):
         position = (trainer.epochs_done, trainer.step)
         if position == self._saved or trainer.stop_reason is StopReason.NAN:
             return
-        previous = "there is no earlier checkpoint" if self.path is None else f"{self.path} remains"
-        with self._outage.as_warning(f"training continues, and {previous}"):
+        remaining = "" if self.path is None else f", and {self.path} remains"
+        with self._outage.as_warning(f"training continues{remaining}"):
             self.path = trainer.save(self.directory, keep=self.keep, score=score)
             self.paths.append(self.path)
             self._saved = position

@@ -16,7 +16,8 @@ class Lambda(Callback):
     Parameters
     ----------
     **functions : callable
-        Functions of the trainer, by names of methods of `Callback` such as ``on_epoch_end``.
+        Callables that take the trainer, by names of methods of `Callback`, such as
+        ``on_epoch_end``.
 
     Raises
     ------
@@ -38,8 +39,8 @@ class Lambda(Callback):
         for name, function in functions.items():
             if name not in HOOKS:
                 raise TypeError(
-                    f"Lambda: expected names of methods of Callback, got {name!r}; choose one of "
-                    f"{', '.join(HOOKS)}"
+                    f"Lambda: expected the name of a method of Callback, got {name!r}; choose one "
+                    f"of {', '.join(HOOKS)}"
                 )
             if not callable(function):
                 raise TypeError(f"{name}: expected a callable, got {function!r}")

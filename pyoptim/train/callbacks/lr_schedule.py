@@ -25,7 +25,7 @@ class LRSchedule(Callback):
         Function of an epoch or step number that returns the learning rate, such as one of
         `pyoptim.schedules`.
     by : {"epoch", "step"}
-        Number that is passed to `schedule`.
+        Whether `schedule` gets the number of the epoch or of the step.
 
     Raises
     ------

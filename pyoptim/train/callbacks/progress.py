@@ -41,7 +41,7 @@ class Progress(Callback):
         self._bar: Any = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Show the bar on a terminal, at the position of a resumed run."""
+        """Show the bar if the stream is a terminal, and the report of measured batch sizes."""
         self._quiet = QuietStream(sys.stderr if self.stream is None else self.stream)
         if trainer.batch_size_report is not None:
             self._print(str(trainer.batch_size_report))

@@ -26,17 +26,18 @@ class ReduceLROnPlateau(Monitor):
     factor : float, above 0 and below 1
         Factor by which the learning rate is reduced, ``lr = max(lr factor, min_lr)``.
     patience : int, at least 0
-        Number of epochs in a row without improvement that do not reduce the rate yet.
+        Number of tolerated epochs in a row without improvement.
     mode : {"min", "max"}, optional
         Whether a lower or a higher value is better. By default "min" for losses, and "max" for
         accuracies and scorers of scikit-learn. Required for other columns.
     threshold : float, at least 0
-        Difference or fraction by which a value must exceed the best one to be an improvement.
+        Minimum difference or fraction of an improvement. A value must be better than the best one
+        by more than this.
     threshold_mode : {"abs", "rel"}
         Whether `threshold` is an absolute difference, for metrics of any sign, or a fraction of the
         best value, for metrics above 0.
     cooldown : int, at least 0
-        Number of epochs after a reduction in which the patience is not counted.
+        Number of epochs after a reduction that do not count towards the patience.
     min_lr : float, at least 0
         Minimum learning rate.
 

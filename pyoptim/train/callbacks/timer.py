@@ -66,7 +66,7 @@ class Timer(Callback):
         self._elapsed_before = seconds
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        """Start the clock, with no time elapsed."""
+        """Start the clock at 0."""
         self._elapsed_before, self._started = 0.0, time.perf_counter()
 
     def on_step_end(self, trainer: Trainer) -> None:
