@@ -159,7 +159,7 @@ def test_errors_name_what_is_wrong() -> None:
     with pytest.raises(ValueError, match="has no"):
         po.SGD(param_groups(params, rate=1.0))
     other = make()
-    with pytest.raises(ValueError, match=r"or of groups of model\.params\.select"):
+    with pytest.raises(ValueError, match=r"or with groups of model\.params\.select"):
         Trainer(other, optimizer=po.SGD(params.select("*")))
     with pytest.raises(ValueError, match="over the model's params"):
         Trainer(other, optimizer=po.SGD([{"params": params.select("*.bias")},
@@ -257,7 +257,7 @@ def test_callbacks_that_change_rates() -> None:
     reduced = trainer(ReduceLROnPlateau("loss", 0.5, patience=0, threshold=1e9), epochs=3)
     reduced.fit(X, Y)
     assert [group["lr"] for group in reduced.optimizer.param_groups] == [0.025 / 4, 0.05 / 4]
-    with pytest.raises(ValueError, match=r"one rate, and they have 0.025, 0.05; give every group"):
+    with pytest.raises(ValueError, match=r"same learning rate, got 0.025, 0.05; pass a schedule"):
         trainer(LRSchedule(lambda epoch: 0.1)).fit(X, Y)
 
 
