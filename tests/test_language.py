@@ -21,6 +21,7 @@ CHECKED = [
     "__init__.py",
     "__main__.py",
     "config.py",
+    "data",
     "errors.py",
     "losses",
     "optim",

@@ -204,8 +204,8 @@ def test_errors_name_what_is_wrong() -> None:
     cases: list[tuple[type[Exception], str, Any]] = [
         (ValueError, "l1 must be at least 0 and finite, got -1", lambda: L1(-1)),
         (ValueError, "l2 must be at least 0 and finite, got inf", lambda: L2(np.inf)),
-        (ValueError, "most must be above 0 and finite, got 0", lambda: MaxNorm(0)),
-        (ValueError, "unit_axis must be -1 or 0, got 1", lambda: MaxNorm(1, unit_axis=1)),
+        (ValueError, "max_norm must be above 0 and finite, got 0", lambda: MaxNorm(0)),
+        (ValueError, "unit_axis: expected -1 or 0, got 1", lambda: MaxNorm(1, unit_axis=1)),
         (ValueError, "lr must be at least 0 and finite, got -1", lambda: L1(1).apply(w, -1)),
         (ValueError, r"grads\[0\]: expected shape \(3,\), got \(2,\)",
          lambda: L1(1).before_step(w, np.ones(2))),

@@ -1,4 +1,4 @@
-"""Where rows come from, in mini-batches whose order a seed fixes."""
+"""Data sources for training, and mini-batches in an order that depends only on a seed."""
 
 from pyoptim.data._arrays import Table
 from pyoptim.data._batch import Rows

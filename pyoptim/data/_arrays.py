@@ -1,4 +1,4 @@
-"""Rows that can be taken by number: arrays, CSR matrices, files mapped into memory."""
+"""Data sources with random access to rows: arrays, CSR matrices and memory-mapped files."""
 
 from __future__ import annotations
 
@@ -11,81 +11,82 @@ import numpy as np
 from pyoptim import _core
 from pyoptim.data._batch import Cast, Rows, parts_of
 from pyoptim.data._checks import Check
-from pyoptim.data._csr import CSR, TakenRows
+from pyoptim.data._csr import CSR, CSRGather
 from pyoptim.data._mmap import is_mapped, releasable, release
-from pyoptim.data._sampler import Blocks, batches, rows_of_block
+from pyoptim.data._sampler import Blocks, batches, rows_per_block
 from pyoptim.data._source import Batch, Batches, Order, Source
 from pyoptim.parameters._types import Array
 
-_MOST_HELD = 2**28  # bytes of a mapped file that are held in memory
-_AROUND = 2**16  # bytes that are mapped where one is read
-_PIECE = 2**24  # bytes that are evaluated at a time
-_MOST_ROWS = 4096  # and rows
-_SAMPLED = 100  # rows of a fingerprint
+_MAX_MAPPED_BYTES = 2**28  # pages of a mapped file in memory before they are released
+_READ_AHEAD_BYTES = 2**16  # pages that the system maps when one row is read
+_PIECE_BYTES = 2**24  # maximum size of the rows that are evaluated at a time
+_PIECE_ROWS = 4096
+_FINGERPRINT_ROWS = 100
 
 
 class Table(Source):
-    """Rows that can be taken by number.
+    """A data source with random access to rows.
 
     Parameters
     ----------
     rows : Rows
-        As a model takes them; or as they were given, for `cast` to convert when they are taken.
+        Rows in the model's format or, with `cast`, rows in the user's format.
     cast : function, optional
-        Makes rows such as a model takes of x, y and weights.
-    chosen : array of int or Blocks, optional
-        The rows there are; by default all.
+        Function that converts x, y and weights to the model's format when rows are read.
+    selection : array of int or Blocks, optional
+        Numbers of the rows to use; by default all rows.
     check : Check, optional
-        Looks at inputs when they are taken, with `cast`: what is not in memory is read once.
+        Check of the inputs when rows are read with `cast`. Data that is not in memory is then read
+        only once.
     """
 
     def __init__(
         self,
         rows: Rows,
         cast: Cast | None = None,
-        chosen: Array | Blocks | None = None,
+        selection: Array | Blocks | None = None,
         check: Check | None = None,
     ) -> None:
         self.rows = rows
         self.cast = cast
-        self.chosen = chosen
+        self.selection = selection
         self.check = check
-        self.size: int = rows.size if chosen is None else len(chosen)
+        self.size: int = rows.size if selection is None else len(selection)
         arrays = _arrays(rows)
         self.slow = any(is_mapped(array) for array in arrays)
-        found = [mapping for array in arrays if (mapping := releasable(array)) is not None]
-        self._mappings = list({id(mapping): mapping for mapping in found}.values())
-        # What is converted later has errors of type and shape now.
-        self.like = rows if cast is None else cast(*rows.take(slice(0, 1)))
+        mappings = [mapping for array in arrays if (mapping := releasable(array)) is not None]
+        self._mappings = list({id(mapping): mapping for mapping in mappings}.values())
+        # Converting a row now raises errors of type and shape before training.
+        self.example = rows if cast is None else cast(*rows.take(slice(0, 1)))
 
-    def select(self, chosen: Array | Blocks) -> Table:
+    def select(self, selection: Array | Blocks) -> Table:
         """Return a table of some of the rows."""
-        return Table(self.rows, self.cast, chosen, self.check)
+        return Table(self.rows, self.cast, selection, self.check)
 
     @property
     def row_bytes(self) -> int:
-        """About how many bytes a row takes, as a model takes it."""
-        return _bytes(self.like) // max(self.like.size, 1)
+        """Approximate number of bytes of a row in the model's format."""
+        return _bytes(self.example) // max(self.example.size, 1)
 
     @property
     def block_rows(self) -> int:
-        """The rows of a block, where they are shuffled by blocks."""
-        return rows_of_block(self.rows.size, self._stored_bytes)
+        """The number of rows in a block, for shuffling by blocks."""
+        return rows_per_block(self.rows.size, self._stored_row_bytes)
 
     @property
-    def _stored_bytes(self) -> int:
+    def _stored_row_bytes(self) -> int:
         return _bytes(self.rows) // max(self.rows.size, 1)
 
     @property
     def fingerprint(self) -> str:
-        """A checksum of some rows, and of all targets and weights that are in memory.
+        """A checksum of some rows, and of all targets and weights in memory.
 
-        Python's objects, which have no bytes of their own, do not count.
+        Arrays of Python objects are left out.
         """
-        count = min(self.rows.size, _SAMPLED)
+        count = min(self.rows.size, _FINGERPRINT_ROWS)
         numbers = np.linspace(0, self.rows.size - 1, count).astype(np.int64)
-        some = _values(Reader(self).read(numbers, of_all=True))
-        arrays = some if self.cast is not None else some + _values(self.rows._replace(x=()))
+        sample = _values(Reader(self).read(numbers, selected=False))
+        arrays = sample if self.cast is not None else sample + _values(self.rows._replace(x=()))
         sums = [
             _core.xxh64(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
             for array in arrays
@@ -94,7 +95,7 @@ class Table(Source):
         return f"{_core.xxh64(np.array(sums, np.uint64)):016x}"
 
     def batches(self, order: Order, epoch: int, cursor: Any, buffers: int) -> Batches:
-        """Yield an epoch's mini-batches from number `cursor` on; the last one may be smaller."""
+        """Yield an epoch's mini-batches from number `cursor` on; the last one can be smaller."""
         readers = [Reader(self) for _ in range(buffers)]
         numbers = batches(
             self.size,
@@ -105,55 +106,56 @@ class Table(Source):
             first=cursor,
             block_rows=self.block_rows,
         )
-        # Pages are let go only where they are not soon wanted again. Reading one row of those that
-        # are chosen maps what is around it, too.
+        # Pages are released only if rows are read in order. Reading a single selected row also maps
+        # the pages around it.
         mappings = [] if order.shuffle is True else self._mappings
-        each = self._stored_bytes
-        if isinstance(self.chosen, np.ndarray):
-            each = max(each, _AROUND)
-        held = 0
-        for index, chosen in enumerate(numbers, cursor):
-            rows = readers[index % buffers].read(chosen)
-            held += len(rows.y) * each
-            if held > _MOST_HELD:
+        bytes_per_row = self._stored_row_bytes
+        if isinstance(self.selection, np.ndarray):
+            bytes_per_row = max(bytes_per_row, _READ_AHEAD_BYTES)
+        mapped = 0
+        for index, batch in enumerate(numbers, cursor):
+            rows = readers[index % buffers].read(batch)
+            mapped += len(rows.y) * bytes_per_row
+            if mapped > _MAX_MAPPED_BYTES:
                 _release(mappings)
-                held = 0
-            yield Batch(rows, chosen, index + 1)
+                mapped = 0
+            yield Batch(rows, batch, index + 1)
         _release(mappings)
 
     def first_rows(self, count: int) -> Rows:
-        """Return the first rows."""
+        """Return the first `count` rows, or all rows if there are fewer."""
         return Reader(self).read(slice(0, min(count, self.size)))
 
     def pieces(self) -> Iterator[Rows]:
-        """Yield all rows in order, some at a time; each piece is written over by the next."""
-        step = max(1, min(_MOST_ROWS, _PIECE // max(self.row_bytes, 1)))
+        """Yield all rows in order, a few at a time; each piece overwrites the one before."""
+        step = max(1, min(_PIECE_ROWS, _PIECE_BYTES // max(self.row_bytes, 1)))
         for batch in self.batches(Order(step, False, 0), 0, 0, 1):
             yield batch.rows
 
 
 class Reader:
-    """Takes rows of a table into memory that the next ones are written over."""
+    """A reader of a table's rows, which reuses its memory in each call."""
 
     def __init__(self, table: Table) -> None:
-        rows, like, copies = table.rows, table.like, table.cast is not None
+        rows, example, copies = table.rows, table.example, table.cast is not None
         self._table = table
         self._is_tuple = isinstance(rows.x, tuple)
-        parts, model_parts = parts_of(rows.x), parts_of(like.x)
-        if len(parts) != len(model_parts):  # a model may join some
+        parts, model_parts = parts_of(rows.x), parts_of(example.x)
+        if len(parts) != len(model_parts):  # the model concatenates some parts
             model_parts = parts
         pairs = zip(parts, model_parts, strict=True)
-        self._x = [_taker(part, model_part, copies) for part, model_part in pairs]
-        self._y = _taker(rows.y, rows.y, copies)
-        self._weights = None if rows.weights is None else _taker(rows.weights, rows.weights, copies)
+        self._x = [_gather(part, model_part, copies) for part, model_part in pairs]
+        self._y = _gather(rows.y, rows.y, copies)
+        weights = rows.weights
+        self._weights = None if weights is None else _gather(weights, weights, copies)
 
-    def read(self, numbers: Array | slice, *, of_all: bool = False) -> Rows:
-        """Return rows by number, counted among those chosen, or `of_all`."""
+    def read(self, numbers: Array | slice, *, selected: bool = True) -> Rows:
+        """Return rows by number, counted among the selected rows or else among all rows."""
         table = self._table
-        if table.chosen is not None and not of_all:
-            numbers = table.chosen[numbers]
+        if table.selection is not None and selected:
+            numbers = table.selection[numbers]
         parts = self._x
-        x = tuple(take(numbers) for take in parts) if self._is_tuple else parts[0](numbers)
+        x = tuple(gather(numbers) for gather in parts) if self._is_tuple else parts[0](numbers)
         weights = None if self._weights is None else self._weights(numbers)
         y = self._y(numbers)
         if table.cast is None:
@@ -164,8 +166,8 @@ class Reader:
         return rows
 
 
-class _Column:
-    """Takes rows of an array, converted, without the GIL."""
+class _ArrayGather:
+    """A function that gathers and converts rows of an array, without the GIL."""
 
     def __init__(self, source: Array, dtype: np.dtype[Any], copies: bool) -> None:
         self._source = source
@@ -196,30 +198,30 @@ def _release(mappings: list[mmap.mmap]) -> None:
         release(mapping)
 
 
-def _taker(source: Any, like: Any, copies: bool) -> Any:
-    """Return a function that takes rows of the source, of the type that a model makes of them."""
+def _gather(source: Any, example: Any, copies: bool) -> Any:
+    """Return a function that gathers rows of `source` in the dtype of the model's format."""
     if isinstance(source, CSR):
-        taken = TakenRows(source)
-        return lambda rows: source[rows] if isinstance(rows, slice) else taken.take(rows)
-    if not isinstance(source, np.ndarray):  # what a model of one's own made of rows
+        gather = CSRGather(source)
+        return lambda rows: source[rows] if isinstance(rows, slice) else gather(rows)
+    if not isinstance(source, np.ndarray):  # from cast_inputs of a user's model
         return source.__getitem__
-    converts = isinstance(like, np.ndarray) and like.shape[1:] == source.shape[1:]
-    return _Column(source, like.dtype if converts else source.dtype, copies)
+    converts = isinstance(example, np.ndarray) and example.shape[1:] == source.shape[1:]
+    return _ArrayGather(source, example.dtype if converts else source.dtype, copies)
 
 
 def _arrays(rows: Rows) -> list[Array]:
-    """Return all arrays there are."""
-    found = [] if rows.weights is None else [rows.weights]
+    """Return all arrays of rows."""
+    arrays = [] if rows.weights is None else [rows.weights]
     for part in (*parts_of(rows.x), rows.y):
         if isinstance(part, CSR):
-            found += [part.data, part.indices, part.indptr]
+            arrays += [part.data, part.indices, part.indptr]
         elif isinstance(part, np.ndarray):
-            found.append(part)
-    return found
+            arrays.append(part)
+    return arrays
 
 
 def _values(rows: Rows) -> list[Array]:
-    """Return all arrays there are, of CSR matrices without what they do not use."""
+    """Return all arrays of rows, without values that CSR matrices do not use."""
     parts = [part.values if isinstance(part, CSR) else part for part in parts_of(rows.x)]
     return _arrays(rows._replace(x=())) + [
         array for part in parts for array in parts_of(part) if isinstance(array, np.ndarray)
@@ -227,5 +229,5 @@ def _values(rows: Rows) -> list[Array]:
 
 
 def _bytes(rows: Rows) -> int:
-    """Return how many bytes rows take."""
+    """Return the number of bytes of rows."""
     return sum(array.nbytes for array in _arrays(rows))

@@ -1,4 +1,4 @@
-"""Rows that training refuses before a step: values that are not finite, or out of range."""
+"""Checks of data before a step: nonfinite values and values out of range."""
 
 from __future__ import annotations
 
@@ -18,32 +18,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Check:
-    """Raises ValueError where rows, as a model takes them, have values that training refuses.
+    """A check that raises ValueError for values that a model or loss does not accept.
 
-    Rows of weight 0 may have any. Messages have the row's number in the data that the user gave.
+    Rows of weight 0 are not checked. Messages name the number of the row in the user's data.
 
     Parameters
     ----------
     model : Model
+        Model that defines the valid range of inputs.
     loss : Loss
+        Loss that defines the valid range of targets.
     allow_nonfinite : bool
-        Whether x and y may have NaN and infinities.
-    what : str
-        Which rows these are, as errors begin: "" or "validation['val']: ".
+        Whether x and y can contain NaN and infinities.
+    prefix : str
+        Beginning of each message, such as "validation['val']: ".
     """
 
     model: Model
     loss: Any
     allow_nonfinite: bool = False
-    what: str = ""
+    prefix: str = ""
 
     def rows(self, rows: Rows) -> None:
-        """Check all of some rows, which the user gave as they are."""
+        """Check targets, weights and inputs of rows in the user's order."""
         self.targets(rows)
         self.inputs(rows)
 
     def targets(self, rows: Rows, first: int = 0) -> None:
-        """Check targets and weights of rows, the first of which has this number."""
+        """Check targets and weights of rows whose numbers start at `first`."""
         try:
             if isinstance(self.loss, Loss):
                 columns = self.model.outputs
@@ -51,40 +53,48 @@ class Check:
             elif rows.weights is not None:
                 _check_weights(rows, first)
         except ValueError as error:
-            raise ValueError(f"{self.what}{error}") from None
-        found = None if self.allow_nonfinite else find_nonfinite(rows.y, rows.weights)
-        if found is not None:
-            self._refuse("y", found.column, rows.y, found, first + found.row)
+            raise ValueError(f"{self.prefix}{error}") from None
+        place = None if self.allow_nonfinite else find_nonfinite(rows.y, rows.weights)
+        if place is not None:
+            self._reject("y", place.column, rows.y, place, first + place.row)
 
     def inputs(self, rows: Rows, numbers: Any = None) -> None:
-        """Check inputs of rows that have these numbers: an array, or a slice; or from 0 on."""
+        """Check inputs of rows.
+
+        Parameters
+        ----------
+        rows : Rows
+            Rows in the model's format.
+        numbers : array of int or slice, optional
+            Numbers of the rows in the user's data; by default they start at 0.
+        """
         fault = self.model.find_fault(rows.x, rows.weights)
         if fault is not None:
-            raise ValueError(f"{self.what}{fault.message} at row {_number(numbers, fault.row)}")
+            raise ValueError(f"{self.prefix}{fault.message} at row {_number(numbers, fault.row)}")
         if self.allow_nonfinite:
             return
         for part, values in enumerate(parts_of(rows.x)):
-            found = find_nonfinite(values, rows.weights)
-            if found is not None:
-                name, column = "x", found.column
+            place = find_nonfinite(values, rows.weights)
+            if place is not None:
+                name, column = "x", place.column
                 if isinstance(rows.x, tuple):
                     name, column = self.model.name_input(part, column)
-                self._refuse(name, column, values, found, _number(numbers, found.row))
+                self._reject(name, column, values, place, _number(numbers, place.row))
 
-    def _refuse(self, name: str, column: Any, values: Any, found: Place, row: int) -> NoReturn:
-        kind = "" if values.dtype == np.float64 else f" in {values.dtype}"
+    def _reject(self, name: str, column: Any, values: Any, place: Place, row: int) -> NoReturn:
+        dtype = "" if values.dtype == np.float64 else f" in {values.dtype}"
         at = f"row {row}" if column is None else f"row {row}, column {column}"
         raise ValueError(
-            f"{self.what}{shown(name)}: expected finite numbers{kind}, got {found.value:g} at "
-            f"{at}; mend or drop such rows, or pass allow_nonfinite=True to Trainer"
+            f"{self.prefix}{shown(name)}: expected finite numbers{dtype}, got {place.value:g} at "
+            f"{at}; correct or drop such rows, or pass allow_nonfinite=True to Trainer"
         )
 
 
 def _check_weights(rows: Rows, first: int) -> None:
     assert rows.weights is not None
-    wrong = ~(np.isfinite(rows.weights) & (rows.weights >= 0))
-    if wrong.any():
-        row = int(wrong.argmax())
+    invalid = ~(np.isfinite(rows.weights) & (rows.weights >= 0))
+    if invalid.any():
+        row = int(invalid.argmax())
         raise ValueError(
             f"sample_weight: expected finite numbers of at least 0, got {rows.weights[row]:g} "
             f"at row {first + row}"
@@ -92,7 +102,7 @@ def _check_weights(rows: Rows, first: int) -> None:
 
 
 def _number(numbers: Any, row: int) -> int:
-    """Return the number of a row in the user's data."""
+    """Return the number in the user's data of a row in a batch."""
     if numbers is None:
         return row
     return int(numbers.start + row if isinstance(numbers, slice) else numbers[row])

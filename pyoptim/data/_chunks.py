@@ -1,4 +1,4 @@
-"""Rows that come in chunks: a function of generators, or anything that is gone through again."""
+"""Data in chunks, from a sequence, an iterable or a function that returns an iterable."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from itertools import islice
 from typing import Any
 
 from pyoptim.data._arrays import Reader, Table
-from pyoptim.data._batch import Cast, Rows, joined
+from pyoptim.data._batch import Cast, Rows, concatenate
 from pyoptim.data._checks import Check
 from pyoptim.data._sampler import epoch_order
 from pyoptim.data._source import Batch, Batches, Order, Source
 
 
 class Chunks(Source):
-    """Chunks ``(x, y)`` or ``(x, y, sample_weight)`` of any sizes.
+    """A data source of chunks ``(x, y)`` or ``(x, y, sample_weight)`` of any sizes.
 
-    Rows are shuffled within each chunk, and mini-batches go on from one to the next. What is a
-    sequence, with ``len`` and ``[]``, also has its chunks in an order of the epoch's own, and is
-    not read from its beginning where a run goes on.
+    Rows are shuffled within each chunk, and a mini-batch can have rows of several chunks. The
+    chunks of a sequence, which has ``len`` and ``[]``, are shuffled in each epoch, too. Resuming a
+    run reads a sequence only from the current chunk on, and any other iterable from its beginning.
 
     Parameters
     ----------
-    chunks : iterable, or function that returns one
+    chunks : iterable, or function that returns an iterable
+        Chunks of the data. They are iterated in each epoch.
     cast : function
-        Makes rows such as a model takes of a chunk.
+        Function that converts the arrays of a chunk to rows in the model's format.
     check : Check
-        Looks at the rows of each chunk when it is read.
+        Check of the rows of each chunk when the chunk is read.
 
     Raises
     ------
     TypeError
-        If it can be gone through only once.
+        If `chunks` is an iterator, or not iterable.
     """
 
     size = None
@@ -42,14 +43,15 @@ class Chunks(Source):
     ) -> None:
         if isinstance(chunks, Iterator):
             raise TypeError(
-                "chunks: an iterator is at its end after one epoch; give the function that makes "
-                f"it, or a sequence, got {chunks!r}"
+                f"chunks: expected a sequence, or a function that returns an iterator, got the "
+                f"iterator {chunks!r}, which is exhausted after one epoch; pass the function that "
+                "makes it"
             )
         self.is_sequence = hasattr(chunks, "__len__") and hasattr(chunks, "__getitem__")
         if not (self.is_sequence or callable(chunks) or isinstance(chunks, Iterable)):
             raise TypeError(
-                f"without y, expected an iterable of chunks (x, y) or a function that returns one, "
-                f"got {type(chunks).__name__}"
+                "chunks: expected an iterable of chunks (x, y), or a function that returns an "
+                f"iterable, got {type(chunks).__name__}; pass y, if this is x"
             )
         self.chunks: Any = chunks
         self.cast = cast
@@ -57,60 +59,63 @@ class Chunks(Source):
 
     @property
     def row_bytes(self) -> int:
-        """The bytes of a row of the first chunk that has some."""
+        """The number of bytes of a row in the first chunk that is not empty."""
         return Table(self.first_rows(1)).row_bytes
 
     def first_rows(self, count: int) -> Rows:
-        """Return the first rows of the first chunk that has some."""
+        """Return at most `count` rows of the first chunk that is not empty."""
         for _, _, rows in self._from(0, Order(1, False, 0), 0):
             if rows.size:
                 return rows.take(slice(0, count))
-        raise ValueError("chunks: expected at least one row")
+        raise ValueError("chunks: expected at least one row, got none")
 
     def batches(self, order: Order, epoch: int, cursor: Any, buffers: int) -> Batches:
-        """Yield an epoch's mini-batches from chunk cursor[0], row cursor[1] on.
+        """Yield an epoch's mini-batches, starting at row cursor[1] of chunk cursor[0].
 
-        The numbers of a batch's rows are a list of chunks and their rows: [(3, rows), (4, rows)].
+        The numbers of a batch are a list of chunk numbers with row numbers, such as
+        ``[(3, rows), (4, rows)]``.
         """
         first, start = cursor or (0, 0)
         parts: list[Rows] = []
         numbers: list[Any] = []
         missing = order.batch_size
         count = 0
-        for place, number, rows in self._from(first, order, epoch):
+        for position, number, rows in self._from(first, order, epoch):
             table = Table(rows)
             readers = [Reader(table) for _ in range(buffers)]
-            # A chunk's order has the stream of its place; 0 is that of the chunks themselves.
-            mixed = epoch_order(order.seed, epoch, rows.size, 1 + place) if order.shuffle else None
+            # Stream 0 of random numbers orders the chunks, and stream 1 + position a chunk's rows.
+            permutation = (
+                epoch_order(order.seed, epoch, rows.size, 1 + position) if order.shuffle else None
+            )
             while start < rows.size:
                 stop = min(start + missing, rows.size)
-                chosen = slice(start, stop) if mixed is None else mixed[start:stop]
-                parts.append(readers[count % buffers].read(chosen))
-                numbers.append((number, chosen))
+                part = slice(start, stop) if permutation is None else permutation[start:stop]
+                parts.append(readers[count % buffers].read(part))
+                numbers.append((number, part))
                 missing -= stop - start
                 start = stop
                 if missing == 0:
-                    at_end = stop == rows.size
-                    yield Batch(joined(parts), numbers, (place + at_end, 0 if at_end else stop))
+                    next_cursor = (position + 1, 0) if stop == rows.size else (position, stop)
+                    yield Batch(concatenate(parts), numbers, next_cursor)
                     parts, numbers, missing = [], [], order.batch_size
                     count += 1
             start = 0
         if parts:
-            yield Batch(joined(parts), numbers, (place + 1, 0))
+            yield Batch(concatenate(parts), numbers, (position + 1, 0))
 
     def _from(self, first: int, order: Order, epoch: int) -> Iterator[tuple[int, int, Rows]]:
-        """Yield chunks with their places in the epoch and their numbers, from a place on."""
+        """Yield the position in the epoch, number and rows of each chunk from `first` on."""
         if self.is_sequence:
-            places = range(len(self.chunks))
-            numbers = epoch_order(order.seed, epoch, len(places)) if order.shuffle else places
-            for place in places[first:]:
-                number = int(numbers[place])
-                yield place, number, self._rows(number, self.chunks[number])
+            positions = range(len(self.chunks))
+            numbers = epoch_order(order.seed, epoch, len(positions)) if order.shuffle else positions
+            for position in positions[first:]:
+                number = int(numbers[position])
+                yield position, number, self._rows(number, self.chunks[number])
             return
         chunks = iter(self.chunks() if callable(self.chunks) else self.chunks)
         try:
-            for place, chunk in enumerate(islice(chunks, first, None), first):
-                yield place, place, self._rows(place, chunk)
+            for position, chunk in enumerate(islice(chunks, first, None), first):
+                yield position, position, self._rows(position, chunk)
         finally:
             close = getattr(chunks, "close", None)
             if close is not None:

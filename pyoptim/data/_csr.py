@@ -1,4 +1,4 @@
-"""Matrices in compressed rows, without scipy: models take scipy's as they are."""
+"""Sparse matrices in CSR format, which do not need SciPy."""
 
 from __future__ import annotations
 
@@ -14,17 +14,22 @@ from pyoptim.parameters._types import Array
 
 
 class CSR:
-    """A matrix of float32 or float64 in compressed sparse rows.
+    """A matrix of float32 or float64 in compressed sparse row (CSR) format.
 
-    Row i has the values ``data[indptr[i] : indptr[i + 1]]`` in the columns ``indices[...]``. A
-    slice of rows shares all memory; rows by number are gathered.
+    Row i has the values ``data[indptr[i] : indptr[i + 1]]`` in the columns
+    ``indices[indptr[i] : indptr[i + 1]]``. A slice of rows shares the memory of the matrix. Rows by
+    number are copied.
 
     Parameters
     ----------
-    data : array of float32 or float64
-    indices : array of int32 or int64, as long as data
-    indptr : array of int64, one more than there are rows
-    shape : (rows, columns)
+    data : array of float32 or float64, shape (nonzeros,)
+        Values of all rows.
+    indices : array of int32 or int64, shape (nonzeros,)
+        Columns of the values.
+    indptr : array of int64, shape (rows + 1,)
+        Start of each row in `data` and `indices`, followed by the end of the last row.
+    shape : tuple of int
+        Numbers of rows and columns.
 
     Examples
     --------
@@ -45,7 +50,7 @@ class CSR:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of the values."""
+        """The dtype of the values."""
         return self.data.dtype
 
     @property
@@ -74,78 +79,81 @@ class CSR:
                 starts = self.indptr[start : stop + 1]
                 return CSR(self.data, self.indices, starts, (stop - start, self.shape[1]))
             rows = np.arange(start, stop, step)
-        return TakenRows(self).take(np.asarray(rows, dtype=np.int64))
+        return CSRGather(self)(np.asarray(rows, dtype=np.int64))
 
     @property
     def values(self) -> tuple[Array, Array, Array]:
-        """The values of these rows and nothing else, their columns, and how many each row has."""
+        """The values of the rows, their columns, and the number of values in each row.
+
+        Values of `data` that belong to other rows are left out.
+        """
         part = slice(int(self.indptr[0]), int(self.indptr[-1]))
         return self.data[part], self.indices[part], np.diff(self.indptr)
 
 
-class TakenRows:
-    """Takes rows of a matrix by number, into memory that the next rows are written over."""
+class CSRGather:
+    """A function that gathers rows of a matrix by number, and reuses its memory in each call."""
 
     def __init__(self, source: CSR) -> None:
         self._source = source
         self._parts = (source.data, source.indices, source.indptr)
-        self._room(0, 0)
+        self._allocate(0, 0)
 
-    def _room(self, values: int, rows: int) -> None:
+    def _allocate(self, values: int, rows: int) -> None:
         self._data = np.empty(values, self._source.dtype)
         self._indices = np.empty(values, self._source.indices.dtype)
         self._indptr = np.empty(rows + 1, np.int64)
 
-    def take(self, rows: Array) -> CSR:
-        """Return rows by number; IndexError if there is one that there is not."""
+    def __call__(self, rows: Array) -> CSR:
+        """Return rows by number; raise IndexError if a number is out of range."""
         count = len(rows)
-        needed = _core.count_csr_values(*self._parts, rows)
-        if needed > len(self._data) or count >= len(self._indptr):
-            self._room(max(needed + needed // 4, len(self._data)), count)
+        values = _core.count_csr_values(*self._parts, rows)
+        if values > len(self._data) or count >= len(self._indptr):
+            self._allocate(max(values + values // 4, len(self._data)), count)
         indptr = self._indptr[: count + 1]
         _core.take_csr_rows(*self._parts, rows, self._data, self._indices, indptr)
         return CSR(self._data, self._indices, indptr, (count, self._source.shape[1]))
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether x is one of these, or a sparse matrix or array of scipy."""
+    """Whether x is a `CSR` matrix, or a sparse matrix or array of SciPy."""
     return isinstance(x, CSR) or hasattr(x, "tocsr")
 
 
 def check_matrix(x: Any) -> None:
-    """Raise ValueError unless something sparse has two axes: scipy's arrays may have one."""
+    """Raise ValueError unless x has two axes, because SciPy's sparse arrays can have one."""
     if len(x.shape) != 2:
-        raise ValueError(f"x: expected a sparse matrix of two axes, got shape {x.shape}")
+        raise ValueError(f"x: expected a sparse matrix with two axes, got shape {x.shape}")
 
 
 def as_csr(x: Any, dtype: npt.DTypeLike) -> CSR:
-    """Return a sparse matrix in compressed rows and with values of a type.
+    """Return a sparse matrix in CSR format with values of a dtype.
 
-    What scipy has in compressed rows, with values of the type, is not copied but for its
-    ``indptr``, where that is not of int64.
+    A CSR matrix of SciPy with values of this dtype is not copied. Only its ``indptr`` is converted
+    to int64.
 
     Raises
     ------
     ValueError
-        If it has not two axes.
+        If x does not have two axes.
     TypeError
-        If it is complex.
+        If the values are complex.
     """
     if isinstance(x, CSR):
         return x if x.dtype == dtype else CSR(x.data.astype(dtype), x.indices, x.indptr, x.shape)
     check_matrix(x)
     rows = x.tocsr()
-    narrow = rows.indices.dtype.kind == "i" and rows.indices.dtype.itemsize == 4
+    is_int32 = rows.indices.dtype.kind == "i" and rows.indices.dtype.itemsize == 4
     return CSR(
         as_plain(as_real("x", rows.data), dtype),
-        as_plain(rows.indices, np.int32 if narrow else np.int64),
+        as_plain(rows.indices, np.int32 if is_int32 else np.int64),
         as_plain(rows.indptr, np.int64),
         (int(rows.shape[0]), int(rows.shape[1])),
     )
 
 
-def concatenated(parts: list[CSR]) -> CSR:
-    """Return the rows of several matrices as one."""
+def concatenate_csr(parts: list[CSR]) -> CSR:
+    """Return one matrix with the rows of several matrices."""
     values = [part.values for part in parts]
     counts = np.concatenate([counts for _, _, counts in values])
     return CSR(

@@ -1,4 +1,4 @@
-"""The next mini-batch, got ready while the training step runs."""
+"""Prefetching of mini-batches in a thread."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from pyoptim.data._source import Batches, Order, Source
 
 T = TypeVar("T")
 
-_WORTH_A_THREAD = 2**20  # bytes of a batch; smaller ones are there before a thread is told
+_MIN_BATCH_BYTES = 2**20  # for smaller batches a thread takes longer than it saves
 
 
 def batches_of(
     source: Source, order: Order, epoch: int, cursor: Any, prefetch: bool | None
 ) -> Batches:
-    """Return what is left of an epoch, got ready by a thread if that is wanted, or worth it."""
+    """Return the remaining mini-batches of an epoch.
+
+    With ``prefetch=True`` a thread prepares the next mini-batch. With None it does so for sources
+    that are slow and for large mini-batches.
+    """
     if prefetch is None:
-        prefetch = source.slow or source.row_bytes * order.batch_size >= _WORTH_A_THREAD
+        prefetch = source.slow or source.row_bytes * order.batch_size >= _MIN_BATCH_BYTES
     batches = source.batches(order, epoch, cursor, buffers=2 if prefetch else 1)
     return prefetched(batches) if prefetch else batches
 
 
 def prefetched(items: Generator[T, None, None]) -> Generator[T, None, None]:
-    """Yield what a generator yields, a thread getting the next one meanwhile.
+    """Yield the items of a generator, while a thread computes the next item.
 
-    The items are the same, as is what is raised. The thread ends with the generator, which is
-    closed, or when this is closed.
+    Errors of the generator are raised here. The generator is closed, and the thread ends, when the
+    items are exhausted or this generator is closed.
 
     Examples
     --------
@@ -44,6 +48,6 @@ def prefetched(items: Generator[T, None, None]) -> Generator[T, None, None]:
             yield item
             if os.getpid() != owner:
                 raise RuntimeError(
-                    "a forked process has no thread that gets data ready; train in it with "
-                    "prefetch=False, or begin there"
+                    "prefetch: the prefetch thread does not exist in a forked process; pass "
+                    "prefetch=False, or start training in the forked process"
                 )

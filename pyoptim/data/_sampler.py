@@ -1,4 +1,4 @@
-"""Which rows are held out, and which each mini-batch has: functions of a seed and the epoch."""
+"""Held-out rows and the rows of mini-batches, as functions of a seed and the epoch."""
 
 from __future__ import annotations
 
@@ -12,67 +12,84 @@ from pyoptim.parameters._types import Array
 
 Shuffle: TypeAlias = bool | Literal["blocks"]
 
-_SPLIT = 0  # what a random stream is for: its key is (seed, purpose + epoch)
+_SPLIT = 0  # purposes of random numbers, whose key is (seed, purpose + epoch)
 _SHUFFLE = 1
-_KEPT = 2**22  # rows whose order is kept in memory; that of more is computed, a part at a time
-_PART = 2**16
-_MIXED = 64  # blocks that are shuffled together
+_MAX_PERMUTED_ROWS = 2**22  # the order of more rows is computed in parts, without a permutation
+_PART_ROWS = 2**16
+_BLOCKS_SHUFFLED_TOGETHER = 64
 
 
 def _random(seed: int, purpose: int, stream: int = 0) -> np.random.Generator:
-    """Return random numbers that depend on their key and the number of their stream alone."""
-    key = np.array([seed, purpose], np.uint64)  # of a list numbers from 2^63 on become floats
+    """Return a generator of random numbers for a seed, a purpose and a stream."""
+    key = np.array([seed, purpose], np.uint64)  # a list would convert numbers from 2^63 to floats
     return np.random.Generator(np.random.Philox(key=key, counter=[0, 0, 0, stream]))
 
 
 def _permutation(seed: int, purpose: int, rows: int) -> Array:
-    """Return an order of rows that depends on seed and purpose alone."""
+    """Return a permutation of rows for a seed and a purpose."""
     return _random(seed, purpose).permutation(rows)
 
 
 def epoch_order(seed: int, epoch: int, rows: int, stream: int = 0) -> Array:
-    """Return an order of rows of an epoch; those of other streams have nothing to do with it."""
+    """Return a permutation of rows for an epoch; different streams are independent."""
     return _random(seed, _SHUFFLE + epoch, stream).permutation(rows)
 
 
 def split_rows(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
-    """Return the numbers of the rows to train on and of those to validate on, both sorted.
+    """Split rows into training and validation rows.
+
+    Parameters
+    ----------
+    rows : int
+        Number of rows.
+    fraction : float, in (0, 1)
+        Fraction of validation rows.
+    seed : int
+        Seed for the choice of validation rows.
+
+    Returns
+    -------
+    train, validation : array of int
+        Sorted row numbers.
 
     Raises
     ------
     ValueError
-        If one of the two would be empty, or the fraction or the seed is out of range.
+        If there would be no training or no validation rows, or `fraction` or `seed` is out of
+        range.
     """
     seed = as_count("seed", seed, 2**64 - 1, least=0)
     fraction = as_share("validation", fraction)
     held_out = round(rows * fraction)
     if not 0 < held_out < rows:
         raise ValueError(
-            f"validation={fraction} of {rows} rows leaves {rows - held_out} to train on and "
-            f"{held_out} to validate on; both must be at least 1"
+            f"validation: expected at least 1 row to train on and 1 to validate on, got "
+            f"{rows - held_out} and {held_out} with validation={fraction} of {rows} rows"
         )
     order = _permutation(seed, _SPLIT, rows)
     return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 class Blocks:
-    """The rows of some blocks of a table, numbered on: ``blocks[i]`` is the table's number.
+    """A selection of a table's rows in whole blocks of consecutive rows.
+
+    Item i is the row number in the table of row i of the selection.
 
     Parameters
     ----------
     blocks : array of int
-        Sorted.
+        Sorted numbers of the selected blocks.
     block_rows : int
-        Rows of a block; the last one of the table may have fewer.
+        Number of rows in a block. The last block of the table can have fewer.
     rows : int
-        Of the table.
+        Number of rows in the table.
     """
 
     def __init__(self, blocks: Array, block_rows: int, rows: int) -> None:
         self.blocks = blocks
         self.block_rows = block_rows
-        short = (blocks[-1] + 1) * block_rows - rows  # what the last block of the table lacks
-        self.rows = int(len(blocks) * block_rows - max(short, 0))
+        missing = (blocks[-1] + 1) * block_rows - rows  # rows that the table's last block lacks
+        self.rows = int(len(blocks) * block_rows - max(missing, 0))
 
     def __len__(self) -> int:
         return self.rows
@@ -81,24 +98,25 @@ class Blocks:
         if isinstance(rows, slice):
             rows = np.arange(*rows.indices(self.rows))
         block, within = np.divmod(rows, self.block_rows)
-        found: Array = self.blocks[block] * self.block_rows + within
-        return found
+        numbers: Array = self.blocks[block] * self.block_rows + within
+        return numbers
 
 
 def split_blocks(rows: int, block_rows: int, fraction: float, seed: int) -> tuple[Blocks, Blocks]:
-    """Return the rows to train on and those to validate on, in whole blocks.
+    """Split rows into training and validation rows, in whole blocks of consecutive rows.
 
     Raises
     ------
     ValueError
-        If one of the two would be empty.
+        If there would be no training or no validation rows, or `fraction` or `seed` is out of
+        range.
     """
     train, held_out = split_rows(-(-rows // block_rows), fraction, seed)
     return Blocks(train, block_rows, rows), Blocks(held_out, block_rows, rows)
 
 
-def rows_of_block(rows: int, row_bytes: int) -> int:
-    """Return the rows of a block: about a megabyte, at most a hundredth of all."""
+def rows_per_block(rows: int, row_bytes: int) -> int:
+    """Return the number of rows in a block: about a megabyte, and at most 1% of all rows."""
     return max(1, min(2**20 // max(row_bytes, 1), 2**14, -(-rows // 100)))
 
 
@@ -112,12 +130,14 @@ def batches(
     first: int = 0,
     block_rows: int = 2**14,
 ) -> Iterator[Any]:
-    """Yield which rows are in each mini-batch of an epoch, from batch number `first` on.
+    """Yield the row numbers of each mini-batch of an epoch, from batch number `first` on.
 
-    They are row numbers, or a slice where rows are not shuffled; the last batch may be smaller. The
-    order depends on seed and epoch alone: a batch's number is all there is to remember. With
-    "blocks" it is that of blocks of consecutive rows, 64 of which at a time are shuffled row by
-    row: it takes memory for the blocks, and a file is read a megabyte at a time.
+    Without shuffling a slice is yielded. The last batch can be smaller. The order depends only on
+    the seed and the epoch, so the number of a batch suffices to resume.
+
+    With ``shuffle="blocks"`` the blocks of consecutive rows are shuffled first. Then the rows of 64
+    blocks at a time are shuffled. This takes memory only for the order of the blocks, and reads a
+    file about a megabyte at a time.
 
     Examples
     --------
@@ -133,43 +153,46 @@ def batches(
             yield slice(start, min(start + batch_size, rows))
         return
     if shuffle == "blocks":
-        orders = _by_blocks(rows, first * batch_size, block_rows, seed, _SHUFFLE + epoch)
-    elif rows > _KEPT:
-        orders = _computed(rows, first * batch_size, seed, _SHUFFLE + epoch)
+        parts = _shuffled_blocks(rows, first * batch_size, block_rows, seed, _SHUFFLE + epoch)
+    elif rows > _MAX_PERMUTED_ROWS:
+        parts = _computed_order(rows, first * batch_size, seed, _SHUFFLE + epoch)
     else:
-        orders = iter([_permutation(seed, _SHUFFLE + epoch, rows)[first * batch_size :]])
-    left = np.empty(0, np.int64)
-    for order in orders:
-        found = np.concatenate([left, order]) if len(left) else order
-        whole = len(found) // batch_size * batch_size
-        for start in range(0, whole, batch_size):
-            yield found[start : start + batch_size]
-        left = found[whole:]
-    if len(left):
-        yield left
+        parts = iter([_permutation(seed, _SHUFFLE + epoch, rows)[first * batch_size :]])
+    rest = np.empty(0, np.int64)
+    for part in parts:
+        numbers = np.concatenate([rest, part]) if len(rest) else part
+        end = len(numbers) // batch_size * batch_size
+        for start in range(0, end, batch_size):
+            yield numbers[start : start + batch_size]
+        rest = numbers[end:]
+    if len(rest):
+        yield rest
 
 
-def _by_blocks(rows: int, skip: int, block_rows: int, seed: int, purpose: int) -> Iterator[Array]:
-    """Yield an order of rows, but for the first `skip`, a few blocks at a time."""
+def _shuffled_blocks(
+    rows: int, skip: int, block_rows: int, seed: int, purpose: int
+) -> Iterator[Array]:
+    """Yield an order of rows without its first `skip` rows, a few blocks at a time."""
     order = _permutation(seed, purpose, -(-rows // block_rows))
-    for start in range(0, len(order), _MIXED):
-        blocks = order[start : start + _MIXED]
+    for start in range(0, len(order), _BLOCKS_SHUFFLED_TOGETHER):
+        blocks = order[start : start + _BLOCKS_SHUFFLED_TOGETHER]
         has_last = len(order) - 1 in blocks
         size = len(blocks) * block_rows - (-rows % block_rows if has_last else 0)
         if skip >= size:
             skip -= size
             continue
-        found = (blocks[:, None] * block_rows + np.arange(block_rows)).reshape(-1)
-        mixed = _random(seed, purpose, 1 + start // _MIXED).permutation(found[found < rows])
-        yield mixed[skip:]
+        numbers = (blocks[:, None] * block_rows + np.arange(block_rows)).reshape(-1)
+        random = _random(seed, purpose, 1 + start // _BLOCKS_SHUFFLED_TOGETHER)
+        yield random.permutation(numbers[numbers < rows])[skip:]
         skip = 0
 
 
-def _computed(rows: int, skip: int, seed: int, purpose: int) -> Iterator[Array]:
-    """Yield an order of rows, but for the first `skip`, that takes no memory.
+def _computed_order(rows: int, skip: int, seed: int, purpose: int) -> Iterator[Array]:
+    """Yield an order of rows without its first `skip` rows, in parts, in constant memory.
 
-    A Feistel network permutes the numbers of an even count of bits; one that is not below `rows`
-    is permuted again, until it is (Black and Rogaway, Ciphers with arbitrary finite domains, 2002).
+    A Feistel network permutes all numbers with an even number of bits. A number that is not below
+    `rows` is permuted again until it is (cycle walking; Black and Rogaway, Ciphers with Arbitrary
+    Finite Domains, 2002).
     """
     keys = _random(seed, purpose).integers(2**64, size=8, dtype=np.uint64)
     half = np.uint64(((rows - 1).bit_length() + 1) // 2)
@@ -178,20 +201,20 @@ def _computed(rows: int, skip: int, seed: int, purpose: int) -> Iterator[Array]:
     def permuted(numbers: Array) -> Array:
         left, right = numbers >> half, numbers & mask
         for key in keys:
-            left, right = right, left ^ (_mixed(right + key) & mask)
-        found: Array = (left << half) | right
-        return found
+            left, right = right, left ^ (_splitmix64(right + key) & mask)
+        result: Array = (left << half) | right
+        return result
 
-    for start in range(skip, rows, _PART):
-        found = permuted(np.arange(start, min(start + _PART, rows), dtype=np.uint64))
-        while (outside := np.flatnonzero(found >= rows)).size:
-            found[outside] = permuted(found[outside])
-        yield found.astype(np.int64)
+    for start in range(skip, rows, _PART_ROWS):
+        part = permuted(np.arange(start, min(start + _PART_ROWS, rows), dtype=np.uint64))
+        while (outside := np.flatnonzero(part >= rows)).size:
+            part[outside] = permuted(part[outside])
+        yield part.astype(np.int64)
 
 
-def _mixed(numbers: Array) -> Array:
-    """Return hashes of numbers (the last steps of SplitMix64)."""
+def _splitmix64(numbers: Array) -> Array:
+    """Return hashes of numbers, the last steps of SplitMix64."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    found: Array = numbers ^ (numbers >> np.uint64(31))
-    return found
+    hashes: Array = numbers ^ (numbers >> np.uint64(31))
+    return hashes

@@ -1,4 +1,4 @@
-"""What the training loop needs of data, wherever they come from."""
+"""The interface between the training loop and data of any kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyoptim.data._sampler import Shuffle
 
 
 class Batch(NamedTuple):
-    """A mini-batch: its rows, their numbers, and where the next one of the epoch begins."""
+    """A mini-batch: its rows, their numbers in the data, and the cursor of the next mini-batch."""
 
     rows: Rows
     numbers: Any
@@ -24,7 +24,7 @@ Batches: TypeAlias = Generator[Batch, None, None]
 
 @dataclass(frozen=True)
 class Order:
-    """How an epoch's mini-batches are made: all that their rows depend on, beside the epoch."""
+    """The order of mini-batches, which together with the epoch's number determines their rows."""
 
     batch_size: int
     shuffle: Shuffle
@@ -32,14 +32,14 @@ class Order:
 
 
 class Source(ABC):
-    """Rows to train on.
+    """Base class of data sources for training.
 
     Attributes
     ----------
     size : int or None
-        How many there are, if that is known.
+        Number of rows, or None if it is unknown.
     slow : bool
-        Whether to wait for a batch may take longer than to copy it.
+        Whether reading a batch can take longer than copying it.
     """
 
     size: int | None
@@ -47,22 +47,31 @@ class Source(ABC):
 
     @abstractmethod
     def batches(self, order: Order, epoch: int, cursor: Any, buffers: int) -> Batches:
-        """Yield an epoch's mini-batches from one on.
+        """Yield the remaining mini-batches of an epoch.
 
-        The rows of one are written over by those of the next but `buffers` - 1. The cursor is that
-        of the batch before; 0 is the beginning.
+        Parameters
+        ----------
+        order : Order
+            Size, order and seed of the mini-batches.
+        epoch : int
+            Number of the epoch.
+        cursor : object
+            Cursor of the last mini-batch that was used, or 0 for the start of the epoch.
+        buffers : int
+            Number of mini-batches in memory. The memory of a mini-batch is reused `buffers`
+            mini-batches later.
         """
 
     @abstractmethod
     def first_rows(self, count: int) -> Rows:
-        """Return so many rows, or as many as there are at hand."""
+        """Return at most `count` rows, which can be read without an epoch."""
 
     @property
     def fingerprint(self) -> str:
-        """A checksum of the values, "" if they are not known beforehand."""
+        """A checksum of the values, or "" if they are unknown before training."""
         return ""
 
     @property
     @abstractmethod
     def row_bytes(self) -> int:
-        """About how many bytes a row takes, as a model takes it."""
+        """Approximate number of bytes of a row in the model's format."""

@@ -1,7 +1,8 @@
-"""Wrappers: what is done around the steps of an optimizer, whatever its rule.
+"""Wrappers, which extend the steps of an optimizer with any rule.
 
-A wrapper holds an optimizer, or another wrapper, and takes its place: it has `step`, `eval`,
-`train`, `state_dict` and `load_state_dict`, `param_groups`, `steps`, and can be pickled and copied.
+A wrapper holds an optimizer or another wrapper, and is used in its place. It has the same methods
+and attributes: `step`, `eval`, `train`, `state_dict`, `load_state_dict`, `param_groups` and
+`steps`. It can be pickled and copied.
 
 Examples
 --------

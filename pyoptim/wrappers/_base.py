@@ -1,4 +1,4 @@
-"""What all wrappers share: they take the place of the optimizer that they wrap."""
+"""Base classes of all wrappers."""
 
 from __future__ import annotations
 
@@ -26,44 +26,44 @@ from pyoptim.parameters._types import Array
 GradientsOrClosure: TypeAlias = (
     Sequence[Any] | Mapping[str, Any] | Array | RowGrad | Callable[[], Any] | None
 )
-"""What `step` takes: gradients in any form, or around `SAM` the function that computes them."""
+"""Argument of `step`: gradients in any form or, with `SAM`, a function that computes them."""
 
-_FIXED = ("optimizer", "takes_closure", "unwrapped")  # attributes that every wrapper has
-_INNER = "optimizer."  # what the keys of the wrapped optimizer's state start with
+_READ_ONLY = ("optimizer", "takes_closure", "unwrapped")  # attributes of every wrapper
+_INNER = "optimizer."  # prefix of the wrapped optimizer's keys in `state_dict`
 
 
-def _fixing(init: Callable[..., None]) -> Callable[..., None]:
-    """Make a constructor fix the wrapper's arguments when the whole constructor is done."""
+def _locks_arguments(init: Callable[..., None]) -> Callable[..., None]:
+    """Make the outermost constructor mark the wrapper as constructed."""
 
     @wraps(init)
-    def fixing(self: Wrapper, *arguments: Any, **keywords: Any) -> None:
+    def locking_init(self: Wrapper, *arguments: Any, **keywords: Any) -> None:
         init(self, *arguments, **keywords)
-        if type(self).__init__ is fixing:
-            self._is_made = True
+        if type(self).__init__ is locking_init:
+            self._is_constructed = True
 
-    return fixing
+    return locking_init
 
 
 class Wrapper(EvalMode):
-    """Base class of all wrappers: on its own it passes everything on.
+    """Base class of all wrappers, which forwards every call to the wrapped optimizer.
 
-    A subclass says what is special about it: `_moved` is called after every step that moved the
-    parameters; `_gradients` changes the gradients on the way in; else it has a `step` of its own.
-    Arrays that it makes by `_allocate`, and the attributes that it names in `_numbers`, are its
-    state: they are saved, loaded and copied without more being said. Threads that share a wrapper
-    take turns: its methods are one action each, and so are those that a subclass overrides.
+    A subclass overrides `_after_update`, which is called after each step that updated the
+    parameters, or `_gradients`, which transforms the gradients before the step, or `step` itself.
+    Arrays from `_allocate` and the attributes named in `_numbers` are the state of the wrapper.
+    They are saved, loaded and copied automatically. Threads can share a wrapper: each method call
+    is atomic, also where a subclass overrides the method.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What is wrapped, available as the attribute `optimizer`.
+        Optimizer to wrap, available as the attribute `optimizer`.
     **settings
-        The other arguments of a subclass, from which a copy can be made.
+        Other constructor arguments of a subclass, from which the wrapper is copied.
 
     Raises
     ------
     TypeError
-        If the optimizer is none.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`.
 
     Examples
     --------
@@ -77,103 +77,104 @@ class Wrapper(EvalMode):
     """
 
     _numbers: ClassVar[tuple[str, ...]] = ()
-    """The attributes that are state."""
+    """Names of the attributes that are state."""
 
-    _gives_gradients: ClassVar[bool] = False
-    """Whether what is wrapped gets gradients that the wrapper made."""
+    _changes_gradients: ClassVar[bool] = False
+    """Whether the wrapped optimizer gets gradients that the wrapper computed."""
 
     _supports_row_grad: ClassVar[bool] = False
-    """Whether it can make them for row-sparse parameters, too."""
+    """Whether the wrapper can compute gradients of row-sparse parameters, too."""
 
-    _passes_gradients: ClassVar[bool] = True
-    """Whether what is wrapped makes a step of every call, at the same scale and the same point."""
+    _forwards_steps: ClassVar[bool] = True
+    """Whether every call is forwarded as one step, at the same gradient scale and weights."""
 
-    _is_made: bool = False
-    """Whether the constructor is done: arguments cannot change then."""
+    _is_constructed: bool = False
+    """Whether the constructor has finished. From then on its arguments are read-only."""
 
     takes_closure: bool = False
-    """Whether `step` takes a function that computes gradients, not gradients."""
+    """Whether `step` takes a function that computes gradients, instead of gradients."""
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if "__init__" in vars(cls):
-            cls.__init__ = _fixing(cls.__init__)  # type: ignore[method-assign]
+            cls.__init__ = _locks_arguments(cls.__init__)  # type: ignore[method-assign]
 
-    @_fixing
+    @_locks_arguments
     def __init__(self, optimizer: Optimizer | Wrapper, **settings: Any) -> None:
         if not isinstance(optimizer, Optimizer | Wrapper):
             raise TypeError(f"optimizer: expected an Optimizer or a Wrapper, got {optimizer!r}")
         if isinstance(optimizer, Wrapper):
             self.takes_closure = optimizer.takes_closure or self.takes_closure
-            if optimizer.takes_closure and self._gives_gradients:
+            if optimizer.takes_closure and self._changes_gradients:
                 raise TypeError(
-                    f"{type(self).__name__} gives gradients to what it wraps, and "
-                    f"{type(optimizer).__name__} takes a closure: wrap them the other way round"
+                    f"optimizer: {type(self).__name__} passes gradients to the optimizer that it "
+                    f"wraps, but {type(optimizer).__name__} takes a closure; swap the two wrappers"
                 )
         self.optimizer = optimizer
         self._settings = settings
         self._arrays: dict[str, Array] = {}
-        self._any_length: tuple[str, ...] = ()  # arrays of the state that may be longer or shorter
+        self._any_length: tuple[str, ...] = ()  # keys of state arrays of variable length
         inner = optimizer
         while isinstance(inner, Wrapper):
             inner = inner.optimizer
         self.unwrapped: Optimizer = inner
-        self._guard = inner._guard  # one action is one for all that is wrapped
-        if self._gives_gradients:
+        self._guard = inner._guard  # shared, so that an action is atomic for all wrapped objects
+        if self._changes_gradients:
             self._check_gradients()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute of the wrapper that is state, or the caller's own.
+        """Set an attribute that is state of the wrapper, or that the caller added.
 
-        Settings and options of its optimizer are no attributes, and its arguments cannot change.
+        Constructor arguments, and the hyperparameters and options of the optimizer, are rejected.
         """
         if name.startswith("_"):
             super().__setattr__(name, value)
             return
         if (
-            self._is_made
+            self._is_constructed
             and name not in self._numbers
-            and (name in _FIXED or name in self._settings or name in self._own_arguments())
+            and (name in _READ_ONLY or name in self._settings or name in self._argument_names())
         ):
             raise AttributeError(f"{name}: cannot change; make a new {type(self).__name__}")
         unwrapped: Optimizer | None = self.__dict__.get("unwrapped")
         fields = () if unwrapped is None else unwrapped._rule.fields
         if name in SHARED_SETTINGS or (
-            any(field.name == name for field in fields) and name not in self._own_arguments()
+            any(field.name == name for field in fields) and name not in self._argument_names()
         ):
             raise AttributeError(
                 f"{name}: a setting is changed in its group; set param_groups[0][{name!r}]"
             )
-        if name in OPTIONS and name not in self._own_arguments():
+        if name in OPTIONS and name not in self._argument_names():
             raise AttributeError(f"{name}: cannot change; make a new optimizer")
         super().__setattr__(name, value)
 
     @classmethod
-    def _own_arguments(cls) -> Collection[str]:
-        """Return the arguments of the constructors of the wrapper's class and its bases."""
+    def _argument_names(cls) -> Collection[str]:
+        """Return the argument names of the constructors of the wrapper's class and its bases."""
         return {
             argument.name
-            for made in cls.__mro__
-            if issubclass(made, Wrapper)
-            for argument in inspect.signature(made).parameters.values()
+            for base in cls.__mro__
+            if issubclass(base, Wrapper)
+            for argument in inspect.signature(base).parameters.values()
             if argument.kind is not argument.VAR_KEYWORD
         }
 
     def _check_gradients(self) -> None:
-        """Raise an error where the optimizer's gradients cannot be replaced by others."""
-        by_rows = [name for params in self.unwrapped._groups for name in row_sparse(params)]
-        if by_rows and not self._supports_row_grad:
+        """Raise an error if the wrapper cannot replace the optimizer's gradients."""
+        names = [name for params in self.unwrapped._groups for name in row_sparse(params)]
+        if names and not self._supports_row_grad:
             raise TypeError(
-                f"{type(self).__name__} works on whole gradients, and {by_rows[0]!r} is row-sparse"
+                f"optimizer: {type(self).__name__} does not support row-sparse parameters, got "
+                f"{names[0]!r}"
             )
         if self.unwrapped._options.get("zero_grads"):
             raise ValueError(
-                f"{type(self).__name__} gives the optimizer gradients of its own, which zero_grads "
-                "would set to 0 in place of those that are given"
+                f"optimizer: {type(self).__name__} does not support zero_grads=True, which would "
+                "set the wrapper's gradients to 0 instead of the caller's; leave zero_grads out"
             )
 
     def penalize(self, penalty: Penalties, names: Iterable[str | int] | str | None = None) -> None:
-        """Let the optimizer apply penalties within its steps: see `Optimizer.penalize`."""
+        """Attach penalties to the optimizer; see `Optimizer.penalize`."""
         self.unwrapped.penalize(penalty, names)
 
     @property
@@ -183,21 +184,21 @@ class Wrapper(EvalMode):
 
     @property
     def state(self) -> Mapping[str, Mapping[str, Any]]:
-        """The optimizer's state of every parameter; the wrapper's own is in `state_dict`."""
+        """The optimizer's state of each parameter; `state_dict` also has the wrapper's state."""
         return self.optimizer.state
 
     @property
     def steps(self) -> int:
-        """The number of steps that the optimizer made."""
+        """The number of steps of the optimizer."""
         return self.optimizer.steps
 
     @property
     def scheduled(self) -> bool:
-        """Whether a setting of a group is a schedule."""
+        """Whether a hyperparameter of a group is a schedule."""
         return self.optimizer.scheduled
 
     def updates(self, params: Parameters) -> bool:
-        """Whether `step` without arguments updates these parameters, or some of them."""
+        """Whether `step` without arguments updates any of these parameters."""
         return self.optimizer.updates(params)
 
     @changes
@@ -208,69 +209,70 @@ class Wrapper(EvalMode):
         grad_scale: float = 1.0,
         **keywords: Any,
     ) -> _core.StepInfo | None:
-        """Make a step, as `Optimizer.step` does.
+        """Perform one step like `Optimizer.step`.
 
         Parameters
         ----------
         grads : list or mapping of arrays, or array, optional
-            As for `Optimizer.step`; around `SAM`, the function that computes them.
+            Gradients, as in `Optimizer.step`. If `SAM` is wrapped, a function that computes them.
         grad_scale : float
-            What gradients are multiplied by first.
+            Factor that gradients are multiplied by first.
         **keywords
-            What a wrapper further inside takes, as the `weight` of `GradientAccumulation`.
+            Keyword arguments of a wrapped wrapper, such as `weight` of `GradientAccumulation`.
 
         Returns
         -------
         StepInfo or None
-            What `Optimizer.step` returns; None if gradients were only accumulated.
+            Result of `Optimizer.step`, or None if gradients were only accumulated.
 
         Raises
         ------
         RuntimeError
-            Between `eval` and `train`.
+            If the optimizer is in eval mode.
         ValueError, TypeError
-            As `Optimizer.step`.
+            If `Optimizer.step` raises it.
         """
         self._check_training("step()")
-        if not self._gives_gradients:
+        if not self._changes_gradients:
             return self._step(grads, grad_scale, **keywords)
-        given = self._read(grads)
+        arrays = self._read(grads)
         optimizer = self.unwrapped
-        # What changes gradients right before the step is to see them with the penalties.
+        # Penalties are added before the last change of gradients, so that AGC clips their sum.
         if not (optimizer.penalized and optimizer._under_way is None and self._is_last()):
-            return self._step(self._gradients(given, grad_scale), grad_scale, **keywords)
+            return self._step(self._gradients(arrays, grad_scale), grad_scale, **keywords)
         try:
-            given = optimizer._penalized_gradients(given, grad_scale)
-            return self._step(self._gradients(given, 1.0), 1.0, **keywords)
+            arrays = optimizer._penalized_gradients(arrays, grad_scale)
+            return self._step(self._gradients(arrays, 1.0), 1.0, **keywords)
         finally:
             optimizer._under_way = None
 
     def _step(self, grads: Any, grad_scale: float, **keywords: Any) -> _core.StepInfo | None:
-        """Let what is wrapped make the step."""
+        """Step the wrapped optimizer."""
         info = self.optimizer.step(grads, grad_scale=grad_scale, **keywords)
-        self._after(info)
+        self._after_step(info)
         return info
 
     def _is_last(self) -> bool:
-        """Whether gradients are those of the step once this wrapper is through with them."""
+        """Whether the optimizer steps with the gradients that this wrapper passes on."""
         inner = self.optimizer
-        while isinstance(inner, Wrapper) and inner._passes_gradients:
+        while isinstance(inner, Wrapper) and inner._forwards_steps:
             inner = inner.optimizer
         return not isinstance(inner, Wrapper)
 
     @changes
     def flush(self) -> _core.StepInfo | None:
-        """Make the step that accumulated gradients are waiting for, if there are any.
+        """Perform the step for accumulated gradients, if there are any.
 
-        Call it at the end of an epoch: see `GradientAccumulation`.
+        Call it at the end of an epoch; see `GradientAccumulation`. Without accumulated gradients it
+        does nothing and returns None.
         """
         self._check_training("flush()")
         info = self.optimizer.flush() if isinstance(self.optimizer, Wrapper) else None
-        self._after(info)
+        self._after_step(info)
         return info
 
     def eval(self) -> None:
-        """Bring the parameters to the points where the model is to be evaluated or saved."""
+        """Switch to eval mode: write the weights for evaluation into the parameters."""
         self.optimizer.eval()
 
     def train(self) -> None:
@@ -279,54 +281,55 @@ class Wrapper(EvalMode):
 
     @property
     def evaluating(self) -> bool:
-        """Whether the parameters are at the points of `eval`."""
+        """Whether the optimizer is in eval mode."""
         return self.optimizer.evaluating
 
     @reads
     def state_dict(self) -> StateDict:
         """Return everything that another wrapper needs to resume, as a plain dict of copies.
 
-        Keys are ``wrapper``, its name; those of its own state; and ``optimizer.`` followed by the
-        keys of what it wraps. Its arguments are not in it, as those of an optimizer are not that
-        are not settings of a group.
+        The keys are ``wrapper``, which holds the name of the wrapper's class, the keys of the
+        wrapper's own state, and ``optimizer.`` followed by each key of the wrapped optimizer.
+        Constructor arguments are not included.
 
         Raises
         ------
         RuntimeError
-            Between `eval` and `train`.
+            If the optimizer is in eval mode.
         """
         self._check_training("state_dict()")
         inner = self.optimizer.state_dict()
-        return {**self._own_state(), **{_INNER + key: value for key, value in inner.items()}}
+        return {**self._wrapper_state(), **{_INNER + key: value for key, value in inner.items()}}
 
     @changes
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over a state that `state_dict` gave; where it does not fit, nothing is changed.
+        """Load a state that `state_dict` returned; if it does not fit, nothing changes.
 
         Raises
         ------
         ValueError
-            If it is of another wrapper or rule, or names, shapes or numbers differ.
+            If the state belongs to another wrapper or rule, if names or shapes differ, or if a
+            number is out of range.
         TypeError
             If a dtype differs.
         RuntimeError
-            Between `eval` and `train`.
+            If the optimizer is in eval mode.
         """
         self._check_training("load_state_dict()")
-        inner: StateDict = {}
-        own: StateDict = {}
+        inner_state: StateDict = {}
+        wrapper_state: StateDict = {}
         for key, value in state_dict.items():
             if str(key).startswith(_INNER):
-                inner[key[len(_INNER) :]] = value
+                inner_state[key[len(_INNER) :]] = value
             else:
-                own[key] = value
-        fitted = fitting(own, self._own_state(), "wrapper", self._any_length)
-        self._check_state(fitted)
-        self.optimizer.load_state_dict(inner)
-        self._load(fitted)
+                wrapper_state[key] = value
+        checked = fitting(wrapper_state, self._wrapper_state(), "wrapper", self._any_length)
+        self._check_state(checked)
+        self.optimizer.load_state_dict(inner_state)
+        self._load(checked)
 
-    def _own_state(self) -> StateDict:
-        """Return what is no state of the optimizer: it is the same at all points."""
+    def _wrapper_state(self) -> StateDict:
+        """Return the wrapper's own state, which is the same in train and eval mode."""
         return {
             "wrapper": type(self).__name__,
             **{name: getattr(self, name) for name in self._numbers},
@@ -334,7 +337,7 @@ class Wrapper(EvalMode):
         }
 
     def _check_state(self, state: StateDict) -> None:
-        """Raise ValueError if a number of this state is out of range."""
+        """Raise ValueError if a number in the state is out of range."""
 
     def _load(self, state: StateDict) -> None:
         for name in self._numbers:
@@ -343,16 +346,16 @@ class Wrapper(EvalMode):
             array[...] = state[name]
 
     def _gradients(self, grads: list[Array | None], grad_scale: float) -> list[Array | None]:
-        """Return the gradients that what is wrapped is to get, before they are scaled."""
+        """Return the gradients for the wrapped optimizer, which scales them itself."""
         return grads
 
-    def _after(self, info: _core.StepInfo | None) -> None:
-        """Look at what a step did."""
+    def _after_step(self, info: _core.StepInfo | None) -> None:
+        """Respond to the result of a step; by default call `_after_update` unless it skipped."""
         if info is not None and not info.skipped:
-            self._moved()
+            self._after_update()
 
-    def _moved(self) -> None:
-        """Do what is to be done after a step that moved the parameters."""
+    def _after_update(self) -> None:
+        """Respond to a step that updated the parameters; by default do nothing."""
 
     def _check_training(self, what: str) -> None:
         if self.evaluating:
@@ -364,25 +367,26 @@ class Wrapper(EvalMode):
 
     @property
     def _threads(self) -> int:
-        """The number of threads that the optimizer was given, 0 for the default."""
+        """The optimizer's `num_threads`, or 0 for the default."""
         return self.unwrapped._options["num_threads"] or 0
 
     def _read(self, grads: Any) -> list[Any]:
-        """Return gradients of any form as one contiguous array for each parameter, or None.
+        """Return gradients of any form as a list with one item for each parameter.
 
-        A RowGrad of such arrays where it is of rows.
+        An item is a contiguous array, a `RowGrad` of contiguous arrays, or None.
         """
         if callable(grads) and not _core.is_array(grads):
-            raise TypeError(f"{type(self).__name__}: expected gradients, got a function")
+            raise TypeError(f"grads: {type(self).__name__} expected gradients, got a function")
         if isinstance(grads, Mapping):
             grads = self.unwrapped._in_order(grads)
         return self.unwrapped._native.readable_grads(grads, self._supports_row_grad)
 
     def _allocate(self, name: str | None = None, of: Sequence[int] | None = None) -> list[Array]:
-        """Return zeroed arrays of the parameters' shapes, of all of them or of those numbered.
+        """Return zeroed arrays with the shapes of all parameters, or of those with indices `of`.
 
-        With a name they are state: ``NAME.PARAMETER`` in `state_dict`, and of the type that
-        arithmetic is done in, float32 for bfloat16. Without, they are of the parameters' dtypes.
+        Arrays with a name are state, with the key ``NAME.PARAMETER`` in `state_dict`. They have the
+        dtype of computations, which is float32 for bfloat16. Arrays without a name have the
+        parameters' dtypes.
         """
         of = range(len(self._params)) if of is None else of
         like = [self._params[i] for i in of]
@@ -404,7 +408,7 @@ class Wrapper(EvalMode):
         return {
             "optimizer": self.optimizer,
             "settings": self._settings,
-            "state": self._own_state(),
+            "state": self._wrapper_state(),
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -412,10 +416,10 @@ class Wrapper(EvalMode):
         self._load(state["state"])
 
     def __copy__(self) -> Self:
-        """Return a wrapper of a copy of the optimizer; both share the parameters only."""
-        twin = type(self).__new__(type(self))
-        twin.__setstate__({**self.__getstate__(), "optimizer": copy.copy(self.optimizer)})
-        return twin
+        """Return a wrapper of a copy of the optimizer; the copy shares only the parameters."""
+        clone = type(self).__new__(type(self))
+        clone.__setstate__({**self.__getstate__(), "optimizer": copy.copy(self.optimizer)})
+        return clone
 
     def __repr__(self) -> str:
         settings = "".join(f", {name}={value!r}" for name, value in self._settings.items())
@@ -423,36 +427,36 @@ class Wrapper(EvalMode):
 
 
 class KeptWeights(Wrapper):
-    """Base class of wrappers that keep averaged weights for evaluation.
+    """Base class of wrappers that hold averaged weights for evaluation.
 
-    `eval` writes them into the parameters, `train` brings back those of training.
+    `eval` writes the averaged weights into the parameters. `train` restores the training weights.
     """
 
     def __init__(self, optimizer: Optimizer | Wrapper, name: str, **settings: Any) -> None:
         super().__init__(optimizer, **settings)
-        self._kept = self._allocate(name)
-        self._training: list[Array] | None = None
+        self._averaged = self._allocate(name)
+        self._training: list[Array] | None = None  # training weights in eval mode
 
     @property
     def weights(self) -> Mapping[str, Array]:
-        """The weights that are kept, by parameter: read-only views, float32 for bfloat16."""
-        views = [array.view() for array in self._kept]
+        """The averaged weights by parameter name: read-only views, float32 for bfloat16."""
+        views = [array.view() for array in self._averaged]
         for view in views:
             view.flags.writeable = False
         return MappingProxyType(dict(zip(self.unwrapped._keys, views, strict=True)))
 
     def _has_weights(self) -> bool:
-        """Whether there is something to evaluate with, other than the parameters."""
+        """Whether there are averaged weights to evaluate with."""
         return True
 
     def eval(self) -> None:
-        """Write the weights that are kept into the parameters, until `train`."""
+        """Switch to eval mode: write the averaged weights into the parameters."""
         if self._training is not None:
             return
         self.optimizer.train()
         self._training = [param.copy() for param in self._params]
         if self._has_weights():
-            _core.give(self._kept, self._params, self._threads)
+            _core.give(self._averaged, self._params, self._threads)
 
     def train(self) -> None:
         """Switch back to train mode after `eval`, with bit-identical parameters."""
@@ -464,7 +468,7 @@ class KeptWeights(Wrapper):
 
     @property
     def evaluating(self) -> bool:
-        """Whether the parameters are at the points of `eval`."""
+        """Whether the optimizer is in eval mode."""
         return self._training is not None or self.optimizer.evaluating
 
     def _has_evaluated(self) -> bool:

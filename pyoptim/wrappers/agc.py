@@ -12,37 +12,39 @@ from pyoptim.wrappers._base import Wrapper
 
 
 class AGC(Wrapper):
-    """Adaptive gradient clipping: by the size of what the gradient is of (Brock et al. 2021).
+    """Adaptive gradient clipping (AGC), relative to the norm of the weights (Brock et al. 2021).
 
-    The gradient of every unit, for example a row of a weight matrix, is scaled down to a part of
-    the unit's own Euclidean norm where it is larger::
+    The gradient of each unit, for example a row of a weight matrix, is clipped to a fraction of
+    the Euclidean norm of the unit's weights::
 
         bound = clip_factor max(|param|, eps)
         grad <- grad min(1, bound / max(|grad|, 1e-6))
 
-    The caller's gradients are not written. Source: https://arxiv.org/abs/2102.06171.
+    It stabilizes training with large batches or without normalization layers. The caller's
+    gradients are not modified. Source: https://arxiv.org/abs/2102.06171.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the step with the clipped gradients.
+        Optimizer that steps with the clipped gradients.
     clip_factor : float, above 0
-        The largest ratio of the norms.
+        Maximum ratio of the gradient's norm to the weights' norm.
     eps : float, above 0
-        What a parameter's norm counts as at least, so that one of 0 can move.
+        Lower bound for the weights' norm, so that weights of 0 can change.
     unit_axis : {0, -1}
-        The axis whose indices are the units: 0 where weights are (out, in, ...), as PyTorch keeps
-        them and timm clips them; -1 where they are (in, out), as in `pyoptim.models` and JAX.
-        Arrays of one axis, or none, are one unit each.
+        Axis of the units: 0 for weights of shape (outputs, inputs, ...), as in PyTorch and timm, or
+        -1 for weights of shape (inputs, outputs), as in `pyoptim.models` and JAX. An array with
+        fewer than two axes is a single unit.
     exclude : iterable of str or int
-        Names (or numbers) of parameters that are not clipped: the paper leaves out the last layer.
+        Names or indices of parameters that are not clipped. The paper excludes the last layer.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or an excluded name is that of no parameter.
+        If a number is out of range, or `exclude` names an unknown parameter.
     TypeError
-        If the optimizer is none, or takes a closure (`SAM`).
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, takes a closure (`SAM`), or has
+        row-sparse parameters.
 
     Examples
     --------
@@ -54,7 +56,7 @@ class AGC(Wrapper):
     array([[ 2.5 , 4. ], [-0.01, 1. ]])
     """
 
-    _gives_gradients = True
+    _changes_gradients = True
 
     def __init__(
         self,
@@ -68,10 +70,10 @@ class AGC(Wrapper):
         self.clip_factor = as_positive("clip_factor", clip_factor)
         self.eps = as_positive("eps", eps)
         if unit_axis not in (0, -1):
-            raise ValueError(f"unit_axis must be 0 or -1, got {unit_axis!r}")
+            raise ValueError(f"unit_axis: expected 0 or -1, got {unit_axis!r}")
         self.unit_axis = int(unit_axis)
-        given = [exclude] if isinstance(exclude, str | int) else exclude
-        self.exclude = tuple(dict.fromkeys(map(str, given)))
+        names = [exclude] if isinstance(exclude, str | int) else exclude
+        self.exclude = tuple(dict.fromkeys(map(str, names)))
         super().__init__(
             optimizer,
             clip_factor=self.clip_factor,
@@ -82,22 +84,24 @@ class AGC(Wrapper):
         keys = self.unwrapped._keys
         unknown = [name for name in self.exclude if name not in keys]
         if unknown:
-            raise ValueError(f"exclude: no parameter {unknown[0]!r}; there are {', '.join(keys)}")
+            raise ValueError(
+                f"exclude: expected names of parameters ({', '.join(keys)}), got {unknown[0]!r}"
+            )
         self._clips = [key not in self.exclude for key in keys]
         self._clipped = self._allocate()
 
     def _gradients(self, grads: list[Array | None], grad_scale: float) -> list[Array | None]:
-        params, given, clipped = [], [], []
+        params, unclipped, clipped = [], [], []
         out = list(grads)
         for i, grad in enumerate(grads):
             if grad is not None and self._clips[i]:
                 params.append(self._params[i])
-                given.append(grad)
+                unclipped.append(grad)
                 clipped.append(self._clipped[i])
                 out[i] = self._clipped[i]
         _core.clip_units(
             params,
-            given,
+            unclipped,
             clipped,
             last_axis=self.unit_axis == -1,
             clip=self.clip_factor,

@@ -1,4 +1,4 @@
-"""Averages of the weights over training: SWA and EMA."""
+"""Wrappers that average the weights over training: SWA and EMA."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyoptim.wrappers._base import KeptWeights, Wrapper
 
 
 class _Average(KeptWeights):
-    """Takes the parameters into an average after every so many steps from `start` on."""
+    """A base class of averages that are updated every `every` steps, after step `start`."""
 
     _numbers: ClassVar[tuple[str, ...]] = ("count",)
 
@@ -31,55 +31,55 @@ class _Average(KeptWeights):
 
     @abstractmethod
     def _weight(self, count: int) -> float:
-        """Return the weight of the parameters that are the count-th in the average."""
+        """Return the weight of the parameters in the `count`-th update of the average."""
 
     def _has_weights(self) -> bool:
         return self.count > 0
 
-    def _moved(self) -> None:
-        since = self.steps - self.start
-        if since <= 0 or since % self.every != 0:
+    def _after_update(self) -> None:
+        steps_averaged = self.steps - self.start
+        if steps_averaged <= 0 or steps_averaged % self.every != 0:
             return
         self.count += 1
         if self.count == 1:
-            _core.take(self._kept, self._params, self._threads)
+            _core.take(self._averaged, self._params, self._threads)
         else:
-            _core.lerp(self._kept, self._params, self._weight(self.count), self._threads)
-        self.unwrapped._constrain_averages(self._kept)
+            _core.lerp(self._averaged, self._params, self._weight(self.count), self._threads)
+        self.unwrapped._constrain_averages(self._averaged)
 
 
 class SWA(_Average):
-    """Stochastic weight averaging (SWA): the mean weights over training (Izmailov et al. 2018).
+    """Stochastic weight averaging (SWA): the mean of the weights (Izmailov et al. 2018).
 
-    The n-th parameters that are taken in change it by::
+    The n-th update of the average is::
 
         average <- average + (param - average) / n
 
-    Training itself does not change; `eval`, or a with block of `evaluation`, puts the average into
-    the parameters. Usually used late in training, with a rate that is constant or in cycles.
-    Source: https://arxiv.org/abs/1803.05407.
+    Averaged weights often generalize better. Use SWA late in training, with a constant or cyclical
+    learning rate. It does not change training itself. `eval`, or a ``with`` block of `evaluation`,
+    writes the average into the parameters. Source: https://arxiv.org/abs/1803.05407.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the steps. The average is of its parameters' shapes; float32 for bfloat16.
+        Optimizer to wrap. The average of bfloat16 parameters is float32.
     start : int
-        The steps that come before the average begins.
+        Number of steps before the average starts.
     every : int
-        After how many steps each the parameters are taken in: the length of a cycle.
+        Number of steps between updates of the average, usually the length of a learning rate cycle.
 
     Attributes
     ----------
     count : int
-        How many times the parameters were taken in. While it is 0, `eval` leaves them as they are,
-        and `weights` are 0.
+        Number of updates of the average so far. While it is 0, `eval` does not change the
+        parameters, and `weights` are 0.
 
     Raises
     ------
     ValueError
         If a number is out of range.
     TypeError
-        If the optimizer is none.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class SWA(_Average):
     >>> w = np.array([1.0, 0.5])
     >>> opt = po.wrappers.SWA(po.SGD([w], lr=1.0), start=2)
     >>> for _ in range(6):
-    ...     info = opt.step([2 * w])  # leaps from one side of the valley to the other
+    ...     info = opt.step([2 * w])  # moves from w to -w
     >>> opt.weights["0"]
     array([0., 0.])
     >>> with opt.evaluation():
@@ -110,43 +110,46 @@ class SWA(_Average):
 
 
 class EMA(_Average):
-    """Exponential moving average of the parameters (Polyak and Juditsky 1992).
+    """An exponential moving average (EMA) of the weights (Polyak and Juditsky 1992).
 
-    The n-th parameters that are taken in change it by::
+    The n-th update of the average is::
 
         average <- average + w (param - average)
 
-    with ``w = (1 - decay) / (1 - decay^n)``: that is ``decay average + (1 - decay) param`` from 0,
-    divided by ``1 - decay^n``, as Adam does it. Without bias correction ``w = 1 - decay``, and the
-    first parameters are the first average, as in `torch.optim.swa_utils`. Training itself does not
-    change; `eval`, or a with block of `evaluation`, puts the average into the parameters.
+    With bias correction ``w = (1 - decay) / (1 - decay^n)``. This is an average that starts at 0,
+    divided by ``1 - decay^n``, as in Adam. Without bias correction ``w = 1 - decay``, and the
+    average starts at the parameters of the first update, as in `torch.optim.swa_utils`.
+
+    An EMA often generalizes better than the last weights. It does not change training itself.
+    `eval`, or a ``with`` block of `evaluation`, writes the average into the parameters.
     Source: https://doi.org/10.1137/0330046.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the steps. The average is of its parameters' shapes; float32 for bfloat16.
+        Optimizer to wrap. The average of bfloat16 parameters is float32.
     decay : float, in [0, 1]
-        What is kept of the average; 1 only without bias correction.
+        Weight of the old average in an update; 1 is valid only without bias correction.
     bias_correction : bool
-        Whether early averages weigh their parameters almost alike, not the first one most.
+        Whether to give early updates larger weights, so that the average depends less on the first
+        parameters.
     start : int
-        The steps that come before the average begins.
+        Number of steps before the average starts.
     every : int
-        After how many steps each the parameters are taken in.
+        Number of steps between updates of the average.
 
     Attributes
     ----------
     count : int
-        How many times the parameters were taken in. While it is 0, `eval` leaves them as they are,
-        and `weights` are 0.
+        Number of updates of the average so far. While it is 0, `eval` does not change the
+        parameters, and `weights` are 0.
 
     Raises
     ------
     ValueError
         If a number is out of range.
     TypeError
-        If the optimizer is none, or decay is no number.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, or `decay` is not a number.
 
     Examples
     --------
@@ -171,7 +174,10 @@ class EMA(_Average):
         self.decay = as_share("decay", decay)
         self.bias_correction = bool(bias_correction)
         if self.bias_correction and self.decay == 1:
-            raise ValueError("decay must be below 1 with bias_correction, got 1.0")
+            raise ValueError(
+                "decay: expected a number below 1 with bias_correction=True, got 1.0; decrease "
+                "decay, or pass bias_correction=False"
+            )
         super().__init__(
             optimizer, start, every, decay=self.decay, bias_correction=self.bias_correction
         )

@@ -1,4 +1,4 @@
-"""Lookahead."""
+"""The Lookahead wrapper."""
 
 from __future__ import annotations
 
@@ -11,37 +11,38 @@ from pyoptim.wrappers._base import KeptWeights, Wrapper
 
 
 class Lookahead(KeptWeights):
-    """Lookahead: slow weights that follow the optimizer's fast ones (Zhang et al. 2019).
+    """Lookahead: slow weights that follow the optimizer's fast weights (Zhang et al. 2019).
 
-    After every `k` steps the slow weights move a part of the way to the parameters, which then
-    continue from there::
+    After every `k` steps the slow weights move a fraction of the distance to the parameters. The
+    optimizer then continues from the slow weights::
 
         slow <- slow + alpha (param - slow),  param <- slow
 
-    The optimizer's state is left as it is. Skipped steps do not count. `eval` puts the slow weights
-    into the parameters. Source: https://arxiv.org/abs/1907.08610.
+    This reduces the variance of the steps. The optimizer's state does not change, and skipped steps
+    do not count. `eval` writes the slow weights into the parameters.
+    Source: https://arxiv.org/abs/1907.08610.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the fast steps. The slow weights start at its parameters, and are of their
-        shapes; float32 for bfloat16.
+        Optimizer of the fast weights. The slow weights start at its parameters. They are float32
+        for bfloat16 parameters.
     k : int
-        The fast steps between slow ones.
+        Number of fast steps for each slow step.
     alpha : float, in [0, 1]
-        The part of the way.
+        Fraction of the distance that the slow weights move.
 
     Attributes
     ----------
     count : int
-        The fast steps since the last slow one.
+        Number of fast steps since the last slow step.
 
     Raises
     ------
     ValueError
         If a number is out of range.
     TypeError
-        If the optimizer is none, or alpha is no number.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, or `alpha` is not a number.
 
     Examples
     --------
@@ -50,7 +51,7 @@ class Lookahead(KeptWeights):
     >>> opt = po.wrappers.Lookahead(po.SGD([w], lr=1.0), k=2, alpha=0.5)
     >>> for _ in range(2):
     ...     info = opt.step([np.array([2.0])])
-    >>> w  # from 1 to -3, and half of the way back
+    >>> w  # two steps from 1 to -3, then half of the way back
     array([-1.])
     """
 
@@ -63,15 +64,15 @@ class Lookahead(KeptWeights):
         self.alpha = as_share("alpha", alpha)
         super().__init__(optimizer, "slow", k=self.k, alpha=self.alpha)
         self.count = 0
-        _core.take(self._kept, self._params, self._threads)
+        _core.take(self._averaged, self._params, self._threads)
 
-    def _moved(self) -> None:
+    def _after_update(self) -> None:
         self.count += 1
         if self.count >= self.k:
             if self.unwrapped.penalized:
-                _core.lerp(self._kept, self._params, self.alpha, self._threads)
-                self.unwrapped._constrain_averages(self._kept)
-                _core.give(self._kept, self._params, self._threads)
+                _core.lerp(self._averaged, self._params, self.alpha, self._threads)
+                self.unwrapped._constrain_averages(self._averaged)
+                _core.give(self._averaged, self._params, self._threads)
             else:
-                _core.pull(self._kept, self._params, self.alpha, self._threads)
+                _core.pull(self._averaged, self._params, self.alpha, self._threads)
             self.count = 0

@@ -1,4 +1,4 @@
-"""Dynamic loss scale."""
+"""Dynamic loss scaling."""
 
 from __future__ import annotations
 
@@ -13,43 +13,48 @@ from pyoptim.optim._state_dict import StateDict
 from pyoptim.wrappers._base import GradientsOrClosure, Wrapper
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class DynamicLossScale(Wrapper):
-    """Dynamic loss scale: as large as gradients allow (Micikevicius et al. 2018).
+    """Dynamic loss scaling, with the largest scale that avoids overflow (Micikevicius et al. 2018).
 
-    Multiply the loss by `scale` before its gradients are computed, so that small ones do not
-    underflow; `step` divides them by it. If one is not finite the step is skipped, which leaves
-    parameters, state and step count as they are, and the scale is multiplied by `backoff_factor`.
-    After `growth_interval` steps in a row that were not skipped it is multiplied by
-    `growth_factor`. The scales, and the names, are those of `torch.amp.GradScaler`; as there they
-    are float32, and the scale never grows beyond what that holds; nor does it fall to 0.
+    Multiply the loss by `scale` before you compute its gradients, so that small gradients in low
+    precision do not underflow. `step` divides the gradients by `scale`. If a gradient is not
+    finite, the step is skipped and the scale is multiplied by `backoff_factor`. A skipped step does
+    not change the parameters, the state or the step count. After `growth_interval` consecutive
+    steps without a skip, the scale is multiplied by `growth_factor`.
+
+    Names and scales match those of `torch.amp.GradScaler`. The scale is a float32 number. It never
+    grows beyond the largest float32 number, and never falls to 0.
     Source: https://arxiv.org/abs/1710.03740.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the steps, with ``skip_nonfinite=True``.
+        Optimizer to wrap, created with ``skip_nonfinite=True``.
     init_scale : float, above 0
-        The scale to begin with.
-    growth_factor, backoff_factor : float
-        What it is multiplied by: above 1, and in (0, 1).
+        Initial scale.
+    growth_factor : float, above 1
+        Factor by which the scale grows.
+    backoff_factor : float, in (0, 1)
+        Factor by which the scale shrinks after a skipped step.
     growth_interval : int
-        The steps after which it grows.
+        Number of consecutive steps without a skip after which the scale grows.
 
     Attributes
     ----------
     scale : float
-        What the next loss is to be multiplied by.
+        Factor to multiply the next loss by.
     growth_tracker : int
-        The steps since the scale changed, or since one was skipped.
+        Number of steps since the scale last changed or a step was skipped.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or the optimizer does not skip non-finite gradients.
+        If a number is out of range, or the optimizer was not created with ``skip_nonfinite=True``.
     TypeError
-        If the optimizer is none, or a number is none.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, or an argument is not a number.
 
     Examples
     --------
@@ -65,7 +70,7 @@ class DynamicLossScale(Wrapper):
     32768.0
     """
 
-    _passes_gradients = False
+    _forwards_steps = False
     _numbers: ClassVar[tuple[str, ...]] = ("scale", "growth_tracker")
 
     def __init__(
@@ -78,10 +83,12 @@ class DynamicLossScale(Wrapper):
     ) -> None:
         self.growth_factor = as_positive("growth_factor", growth_factor)
         if self.growth_factor <= 1:
-            raise ValueError(f"growth_factor must be above 1, got {self.growth_factor}")
+            raise ValueError(f"growth_factor: expected a number above 1, got {self.growth_factor}")
         self.backoff_factor = as_positive("backoff_factor", backoff_factor)
         if self.backoff_factor >= 1:
-            raise ValueError(f"backoff_factor must be below 1, got {self.backoff_factor}")
+            raise ValueError(
+                f"backoff_factor: expected a number in (0, 1), got {self.backoff_factor}"
+            )
         self.growth_interval = as_count("growth_interval", growth_interval)
         self.scale = _as_scale("init_scale", init_scale)
         self.growth_tracker = 0
@@ -94,8 +101,8 @@ class DynamicLossScale(Wrapper):
         )
         if not self.unwrapped._options["skip_nonfinite"]:
             raise ValueError(
-                "DynamicLossScale needs an optimizer that skips steps: make it with "
-                "skip_nonfinite=True"
+                "optimizer: DynamicLossScale needs skip_nonfinite=True, got False; make the "
+                "optimizer with skip_nonfinite=True"
             )
 
     def step(
@@ -105,10 +112,13 @@ class DynamicLossScale(Wrapper):
         grad_scale: float = 1.0,
         **keywords: Any,
     ) -> _core.StepInfo | None:
-        """Make a step with the gradients divided by `scale`, and adapt the scale."""
+        """Perform one step with the gradients divided by `scale`, and update the scale.
+
+        Parameters, return value and errors are those of `Wrapper.step`.
+        """
         return super().step(grads, grad_scale=grad_scale / self.scale, **keywords)
 
-    def _after(self, info: _core.StepInfo | None) -> None:
+    def _after_step(self, info: _core.StepInfo | None) -> None:
         if info is None:
             return
         if info.skipped:
@@ -127,14 +137,17 @@ class DynamicLossScale(Wrapper):
 
 
 def _rounded(value: float) -> float:
-    """Return the nearest number of float32."""
+    """Return the nearest float32 number."""
     with np.errstate(over="ignore", under="ignore"):
         return float(np.float32(value))
 
 
 def _as_scale(name: str, value: Any) -> float:
-    """Return a scale that float32 holds."""
+    """Return a scale rounded to float32."""
     scale = _rounded(as_positive(name, value))
     if not (_SMALLEST <= scale < np.inf):
-        raise ValueError(f"{name} must be within the range of float32, got {value!r}")
+        raise ValueError(
+            f"{name}: expected a number within the range of float32, from {_SMALLEST:g} to "
+            f"{_LARGEST:g}, got {value!r}"
+        )
     return scale

@@ -21,55 +21,59 @@ from pyoptim.wrappers._row_sums import RowSums
 Gradients = Sequence[Any] | Mapping[str, Any] | Array | RowGrad | None
 
 
-class _Part(NamedTuple):
-    """What of a parameter is moved: all of it, or a copy of some rows."""
+class _Perturbation(NamedTuple):
+    """The weights that the first step perturbs: a whole parameter, or a copy of some rows."""
 
-    number: int
-    rows: Any  # ... for all
-    there: Array
+    number: int  # of the parameter
+    rows: Any  # row numbers, or ... for the whole parameter
+    weights: Array
     grad: Array
-    before: Array
+    original: Array  # copy of the weights before the first step
 
 
 class SAM(Wrapper):
-    """Sharpness-aware minimization: a step by the gradient at the worst point near (Foret 2021).
+    """Sharpness-aware minimization (SAM), for flat minima (Foret et al. 2021).
 
-    Every step takes two gradients. The first shows where the loss rises most within a distance of
-    `rho`, the second, from there, is the one that the optimizer uses at the point that was left::
+    Each step computes two gradients. The first one perturbs the weights by `rho` in the direction
+    in which the loss increases most. The second one, at the perturbed weights, is the gradient that
+    the optimizer uses at the original weights::
 
         e = rho grad / (|grad| + eps)
         param <- step from param with the gradient at param + e
 
-    with the norm over all gradients together, those after `grad_scale`. With `adaptive` (ASAM, Kwon
-    2021) distances are in units of each parameter's size ``T = abs(param) + eta``, so that scaling
-    the weights changes nothing: ``e = rho T^2 grad / (|T grad| + eps)``. Groups that maximize go
-    the other way. Between the two passes the parameters are the moved ones; then they are
-    restored, bit-identical. If the first gradient is not finite, they are not moved. A row-sparse
-    gradient (`pyoptim.RowGrad`) moves its rows and nothing else. Penalties (`Optimizer.penalize`)
-    do not count in the first pass, and act at the original weights: the loss alone is made flat,
-    as in the paper.
+    The norm is over all gradients together, after `grad_scale`. With ``adaptive=True`` (ASAM, Kwon
+    et al. 2021) the perturbation is relative to the magnitude of each weight,
+    ``T = abs(param) + eta``, so that it does not depend on the scale of the weights::
+
+        e = rho T^2 grad / (|T grad| + eps)
+
+    Groups with ``maximize=True`` are perturbed in the opposite direction. After the second gradient
+    the parameters are restored, bit-identical. If the first gradient is not finite, the weights are
+    not perturbed. A row-sparse gradient (`pyoptim.RowGrad`) perturbs only its rows. Penalties
+    (`Optimizer.penalize`) have no effect on the perturbation and act at the original weights, so
+    that SAM flattens the loss alone, as in the paper.
 
     Sources: https://arxiv.org/abs/2010.01412, https://arxiv.org/abs/2102.11600.
 
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the step.
+        Optimizer that performs the step.
     rho : float, at least 0
-        The radius of the neighbourhood.
+        Radius of the neighbourhood, the norm of the perturbation.
     adaptive : bool
-        Whether it is measured in units of the parameters' sizes.
+        Whether the perturbation is relative to the magnitude of each weight.
     eta : float, at least 0
-        What is added to the sizes, if adaptive.
+        Number added to the magnitudes with ``adaptive=True``.
     eps : float, at least 0
-        What is added to the norm.
+        Number added to the norm, to avoid division by 0.
 
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, or the optimizer has ``zero_grads=True``.
     TypeError
-        If the optimizer is none, or itself takes a closure.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, or takes a closure itself.
 
     Examples
     --------
@@ -77,11 +81,11 @@ class SAM(Wrapper):
     >>> w = np.array([3.0, -4.0])
     >>> opt = po.wrappers.SAM(po.SGD([w], lr=0.1), rho=0.05)
     >>> for _ in range(100):
-    ...     info = opt.step(lambda: [2 * w])  # called twice: here, and at the worst point near
+    ...     info = opt.step(lambda: [2 * w])  # called at the original and the perturbed weights
     >>> bool(abs(w).max() < 0.05)
     True
 
-    The same in two halves:
+    The same step without a function:
 
     >>> opt.first_step([2 * w])
     >>> opt.second_step([2 * w]).step
@@ -89,9 +93,9 @@ class SAM(Wrapper):
     """
 
     takes_closure = True
-    _gives_gradients = True  # its own, to what it wraps
+    _changes_gradients = True
     _supports_row_grad = True
-    _passes_gradients = False
+    _forwards_steps = False
 
     def __init__(
         self,
@@ -107,116 +111,123 @@ class SAM(Wrapper):
         self.eta = as_not_negative("eta", eta)
         self.eps = as_not_negative("eps", eps)
         super().__init__(optimizer, **self._arguments())
-        by_rows = {name for params in self.unwrapped._groups for name in row_sparse(params)}
-        whole = [i for i, key in enumerate(self.unwrapped._keys) if key not in by_rows]
-        self._copies = dict(zip(whole, self._allocate(of=whole), strict=True))
-        self._moved_away: list[_Part] | None = None
+        sparse_keys = {name for params in self.unwrapped._groups for name in row_sparse(params)}
+        dense = [i for i, key in enumerate(self.unwrapped._keys) if key not in sparse_keys]
+        self._copies = dict(zip(dense, self._allocate(of=dense), strict=True))
+        self._perturbed: list[_Perturbation] | None = None
 
     def _arguments(self) -> dict[str, Any]:
         return {"rho": self.rho, "adaptive": self.adaptive, "eta": self.eta, "eps": self.eps}
 
     @changes
     def first_step(self, grads: Gradients = None, *, grad_scale: float = 1.0) -> None:
-        """Move the parameters to the worst point near; `second_step` or `restore` comes next.
+        """Perturb the parameters; call `second_step` or `restore` next.
 
         Parameters
         ----------
         grads : list or mapping of arrays, or array, optional
-            The gradients where the parameters are, in any form that `Optimizer.step` takes;
-            parameters with None are not moved.
+            Gradients at the current parameters, as in `Optimizer.step`. Parameters with None are
+            not perturbed.
         grad_scale : float
-            What gradients are multiplied by first.
+            Factor that gradients are multiplied by first.
 
         Raises
         ------
         RuntimeError
-            If a first step was made already, or between `eval` and `train`.
+            If the parameters are already perturbed, or the optimizer is in eval mode.
         ValueError, TypeError
-            As `Optimizer.step`.
+            If `Optimizer.step` raises it.
         """
         self._check_training("first_step()")
         scale = as_number("grad_scale", grad_scale)
-        given = self._read(grads)
-        parts = [self._part(i, grad) for i, grad in enumerate(given) if _is_some(grad)]
+        parts = [
+            self._perturbation(i, grad)
+            for i, grad in enumerate(self._read(grads))
+            if _has_values(grad)
+        ]
         signs = [
             -1.0 if group["maximize"] else 1.0
             for group in self.param_groups
             for _ in group["params"]
         ]
         norm = _core.gradient_norm(
-            [part.there for part in parts],
+            [part.weights for part in parts],
             [part.grad for part in parts],
             self.adaptive,
             self.eta,
             self._threads,
         )
         divisor = abs(scale) * norm + self.eps
-        self._moved_away = []
+        self._perturbed = []
         if not math.isfinite(divisor) or divisor == 0:
             return
         for sign in (1.0, -1.0):
-            moved = [part for part in parts if signs[part.number] == sign]
+            selected = [part for part in parts if signs[part.number] == sign]
             _core.ascend(
-                [part.there for part in moved],
-                [part.grad for part in moved],
-                [part.before for part in moved],
+                [part.weights for part in selected],
+                [part.grad for part in selected],
+                [part.original for part in selected],
                 sign * self.rho * scale / divisor,
                 self.adaptive,
                 self.eta,
                 self._threads,
             )
-            self._moved_away += moved
+            self._perturbed += selected
         for part in parts:
             if part.rows is not ...:
-                self._params[part.number][part.rows] = part.there
+                self._params[part.number][part.rows] = part.weights
 
-    def _part(self, number: int, grad: Array | RowGrad) -> _Part:
-        """Return what a gradient moves; of rows, which come once each then, and nothing else."""
+    def _perturbation(self, number: int, grad: Array | RowGrad) -> _Perturbation:
+        """Return the weights to perturb; the values of duplicate rows of a `RowGrad` are summed."""
         param = self._params[number]
         if isinstance(grad, RowGrad):
             sums = RowSums(param)
             sums.load(grad.rows, grad.values)
-            once = sums.mean(1.0, self._threads)
-            there = param[once.rows]
-            return _Part(number, once.rows, there, once.values, np.empty_like(there))
-        before = self._copies.get(number)
-        return _Part(number, ..., param, grad, np.empty_like(param) if before is None else before)
+            unique = sums.mean(1.0, self._threads)
+            weights = param[unique.rows]
+            return _Perturbation(
+                number, unique.rows, weights, unique.values, np.empty_like(weights)
+            )
+        original = self._copies.get(number)
+        if original is None:
+            original = np.empty_like(param)
+        return _Perturbation(number, ..., param, grad, original)
 
     @changes
     def restore(self) -> None:
-        """Restore the parameters from before `first_step`, bit-identical."""
-        for part in self._moved_away or ():
-            self._params[part.number][part.rows] = part.before
-        self._moved_away = None
+        """Undo `first_step`: restore the original parameters, bit-identical."""
+        for part in self._perturbed or ():
+            self._params[part.number][part.rows] = part.original
+        self._perturbed = None
 
     @changes
     def second_step(
         self, grads: Gradients = None, *, grad_scale: float = 1.0, **keywords: Any
     ) -> _core.StepInfo | None:
-        """Bring the parameters back, and make the step with the gradients from the worst point.
+        """Restore the parameters, and step with the gradients at the perturbed parameters.
 
         Parameters
         ----------
         grads, grad_scale, **keywords
-            As for `step` of what is wrapped.
+            Arguments of the wrapped optimizer's `step`.
 
         Returns
         -------
         StepInfo or None
-            What the step of what is wrapped returns.
+            Result of the wrapped optimizer's `step`.
 
         Raises
         ------
         RuntimeError
-            If no first step was made.
+            If `first_step` was not called before.
         ValueError, TypeError
-            As `Optimizer.step`; the parameters are then back, and no step was made.
+            If `Optimizer.step` raises it. The parameters are then restored, without a step.
         """
-        if self._moved_away is None:
-            raise RuntimeError("second_step() comes after first_step()")
+        if self._perturbed is None:
+            raise RuntimeError("second_step: call first_step() before second_step()")
         self.restore()
         info = self.optimizer.step(grads, grad_scale=grad_scale, **keywords)
-        self._after(info)
+        self._after_step(info)
         return info
 
     def step(
@@ -226,76 +237,80 @@ class SAM(Wrapper):
         grad_scale: float = 1.0,
         **keywords: Any,
     ) -> _core.StepInfo | None:
-        """Make both passes.
+        """Perform `first_step` and `second_step`.
 
         Parameters
         ----------
         grads : callable
-            Called twice, without arguments: computes the gradients where the parameters are at the
-            moment and returns them, in any form that `Optimizer.step` takes; None if it wrote them
-            into the `grads` of the Parameters. If it raises an error, the parameters stay as they
-            were.
+            Function without arguments, called twice. It computes the gradients at the current
+            parameters and returns them, as in `Optimizer.step`, or None if it wrote them into
+            `Parameters.grads`. If it raises an error, the parameters are restored.
         grad_scale : float
-            What gradients are multiplied by first.
+            Factor that gradients are multiplied by first.
         **keywords
-            What a wrapper further inside takes.
+            Keyword arguments of a wrapped wrapper.
+
+        Returns
+        -------
+        StepInfo or None
+            Result of the wrapped optimizer's `step`.
 
         Raises
         ------
         TypeError
-            If it is not callable.
+            If `grads` is not callable, or `first_step` raises it.
         RuntimeError, ValueError
-            As `first_step`.
+            If `first_step` raises it.
         """
         if not callable(grads):
             raise TypeError(
-                f"{type(self).__name__}.step takes a function that computes the gradients, got "
-                f"{type(grads).__name__}; with gradients at hand, call first_step and second_step"
+                f"grads: {type(self).__name__}.step expected a function that computes gradients, "
+                f"got {type(grads).__name__}; call first_step and second_step if you have gradients"
             )
         self._check_training("step()")
         self.first_step(grads(), grad_scale=grad_scale)
         try:
-            there = grads()
+            perturbed_grads = grads()
         except BaseException:
             self.restore()
             raise
-        return self.second_step(there, grad_scale=grad_scale, **keywords)
+        return self.second_step(perturbed_grads, grad_scale=grad_scale, **keywords)
 
     def eval(self) -> None:
-        """Bring the parameters to the points where the model is to be evaluated or saved."""
-        self._check_at_home("eval()")
+        """Switch to eval mode: write the weights for evaluation into the parameters."""
+        self._check_not_perturbed("eval()")
         super().eval()
 
     def train(self) -> None:
         """Switch back to train mode after `eval`, with bit-identical parameters."""
-        self._check_at_home("train()")
+        self._check_not_perturbed("train()")
         super().train()
 
     def _check_training(self, what: str) -> None:
         super()._check_training(what)
-        self._check_at_home(what)
+        self._check_not_perturbed(what)
 
     def __getstate__(self) -> dict[str, Any]:
-        self._check_at_home("pickling or copying")
+        self._check_not_perturbed("pickling or copying")
         return super().__getstate__()
 
-    def _check_at_home(self, what: str) -> None:
-        if self._moved_away is not None:
+    def _check_not_perturbed(self, what: str) -> None:
+        if self._perturbed is not None:
             raise RuntimeError(
-                "the parameters are where first_step() moved them; call second_step(), or "
-                f"restore(), before {what}"
+                "the parameters are perturbed by first_step(); call second_step() or restore() "
+                f"before {what}"
             )
 
 
-def _is_some(grad: Array | RowGrad | None) -> bool:
+def _has_values(grad: Array | RowGrad | None) -> bool:
     return grad is not None and (not isinstance(grad, RowGrad) or grad.rows.size > 0)
 
 
 class ASAM(SAM):
-    """Adaptive sharpness-aware minimization (Kwon et al. 2021).
+    """Adaptive sharpness-aware minimization (ASAM, Kwon et al. 2021).
 
-    `SAM` with ``adaptive=True`` and the paper's defaults: the neighbourhood is measured in units of
-    ``T = abs(param) + eta``::
+    This is `SAM` with ``adaptive=True`` and the defaults of the paper. The perturbation is relative
+    to the magnitude of each weight, ``T = abs(param) + eta``::
 
         e = rho T^2 grad / (|T grad| + eps)
 
@@ -304,20 +319,20 @@ class ASAM(SAM):
     Parameters
     ----------
     optimizer : Optimizer or Wrapper
-        What makes the step.
+        Optimizer that performs the step.
     rho : float, at least 0
-        The radius of the neighbourhood, in units of the parameters' sizes.
+        Radius of the neighbourhood, relative to the magnitudes of the weights.
     eta : float, at least 0
-        What is added to the sizes, so that parameters of 0 are moved, too.
+        Number added to the magnitudes, so that weights of 0 are perturbed, too.
     eps : float, at least 0
-        What is added to the norm.
+        Number added to the norm, to avoid division by 0.
 
     Raises
     ------
     ValueError
-        If a number is out of range.
+        If a number is out of range, or the optimizer has ``zero_grads=True``.
     TypeError
-        If the optimizer is none, or itself takes a closure.
+        If `optimizer` is not an `Optimizer` or a `Wrapper`, or takes a closure itself.
 
     Examples
     --------

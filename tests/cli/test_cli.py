@@ -305,7 +305,7 @@ def test_wrong_settings(refused, flights):
     assert "--model linear is for regression, not for classification; --model mlp does" in refused(
         *base, "--model", "linear", "--task", "classification"
     )
-    assert "validation=0.001 of 400 rows leaves 400 to train on and 0" in refused(
+    assert "got 400 and 0 with validation=0.001 of 400 rows" in refused(
         *base, "--validation", 0.001
     )
     assert "flights.csv is not a directory" in refused(*base, "--out", flights / "x")

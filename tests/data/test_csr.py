@@ -11,7 +11,7 @@ from scipy import sparse
 
 import pyoptim as po
 from pyoptim import _core
-from pyoptim.data._csr import CSR, TakenRows, as_csr, concatenated
+from pyoptim.data._csr import CSR, CSRGather, as_csr, concatenate_csr
 from pyoptim.models import MLP, FactorizationMachine, Linear, Softmax
 from pyoptim.train import Trainer
 
@@ -123,9 +123,9 @@ def test_rows_of_a_matrix(dtype: str) -> None:
         assert part.shape == x[rows].shape
         assert part.nonzeros == x[rows].nnz
     assert np.shares_memory(given[5:20].data, x.data)
-    taken = TakenRows(given)
-    assert np.shares_memory(taken.take(np.arange(9)).data, taken.take(np.arange(8)).data)
-    both = concatenated([given[3:9], given[np.array([2, 1])]])
+    gather = CSRGather(given)
+    assert np.shares_memory(gather(np.arange(9)).data, gather(np.arange(8)).data)
+    both = concatenate_csr([given[3:9], given[np.array([2, 1])]])
     assert (to_scipy(both) != sparse.vstack([x[3:9], x[[2, 1]]])).nnz == 0
     assert as_csr(x.tocsc(), dtype).shape == x.shape
     assert as_csr(x, "float64").dtype == np.float64

@@ -136,8 +136,8 @@ def test_targets_and_weights_of_a_file_are_checked_before_the_first_step(tmp_pat
 
 
 def test_large_arrays_are_checked_as_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inputs, "_CONVERTED_AT_ONCE", 0)
-    monkeypatch.setattr(inputs, "_CHECKED_AT_ONCE", 7)
+    monkeypatch.setattr(inputs, "_MAX_CONVERTED_BYTES", 0)
+    monkeypatch.setattr(inputs, "_CHECKED_TARGETS", 7)
     x, y = data("float64")
     x[37, 2] = np.nan
     with pytest.raises(ValueError, match=r"x: .* got nan at row 37, column 2"):
@@ -266,7 +266,7 @@ MISSING = pytest.mark.parametrize("kind", ["object", "Int64", "Float64", "UInt8"
 def test_missing_targets_are_refused_by_row(kind: str, class_weight: Any) -> None:
     x, _ = data()
     y = with_missing([0, 1] * (ROWS // 2), kind)
-    messages = {"squared": r"y: expected finite numbers.* got nan at row 3; mend or drop"}
+    messages = {"squared": r"y: expected finite numbers.* got nan at row 3; correct or drop"}
     messages["logistic"] = r"targets of the loss logistic must be in \[0, 1\], got nan at row 3"
     for loss, message in messages.items():
         with pytest.raises(ValueError, match=f"^{message}"):

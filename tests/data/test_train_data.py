@@ -66,7 +66,7 @@ def test_a_mapped_file_trains_as_the_array(
 
 def test_large_arrays_are_converted_batch_by_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     expected = trained(X, Y, class_weight="balanced", validation=0.1)[0]
-    monkeypatch.setattr("pyoptim.data._prepare._CONVERTED_AT_ONCE", 1000)
+    monkeypatch.setattr("pyoptim.data._prepare._MAX_CONVERTED_BYTES", 1000)
     assert trained(X, Y, class_weight="balanced", validation=0.1)[0] == expected
     large = prepare(X, Y, None, None, validation=None, shuffle=True, seed=0,
                     loss=po.losses.softmax, model=MLP([6, 3]))[0]  # fmt: skip
@@ -91,7 +91,7 @@ def test_validation_sets_in_pieces(
         params, rows = trained(X, Y, validation=validation, **keywords)
         if validation != 0.2:
             validation = {"val": (x[:50], y[:50], w[:50])}
-        monkeypatch.setattr(tables, "_MOST_ROWS", 7)
+        monkeypatch.setattr(tables, "_PIECE_ROWS", 7)
         found = trained(x, y, validation=validation, **(keywords | {"sample_weight": w}))
         monkeypatch.undo()
         assert found[0] == params
@@ -131,9 +131,9 @@ def test_a_seed_out_of_range_splits_nothing(seed: Any) -> None:
 def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each epoch has every row once, in an order of its own, and is entered anywhere."""
     if kind == "computed":
-        monkeypatch.setattr(ordering, "_KEPT", 0)
-        monkeypatch.setattr(ordering, "_PART", 37)
-    monkeypatch.setattr(ordering, "_MIXED", 4)
+        monkeypatch.setattr(ordering, "_MAX_PERMUTED_ROWS", 0)
+        monkeypatch.setattr(ordering, "_PART_ROWS", 37)
+    monkeypatch.setattr(ordering, "_BLOCKS_SHUFFLED_TOGETHER", 4)
     keywords: dict[str, Any] = {"shuffle": "blocks" if kind == "blocks" else True, "seed": 5}
     orders = []
     for epoch in (1, 2):
@@ -152,7 +152,7 @@ def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_computed_order_is_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
     """Places of rows in 400 orders: each about as often as the others, as chance has it."""
-    monkeypatch.setattr(ordering, "_KEPT", 0)
+    monkeypatch.setattr(ordering, "_MAX_PERMUTED_ROWS", 0)
     rows, epochs = 20, 400
     counts = np.zeros((rows, rows))
     for epoch in range(epochs):
@@ -221,7 +221,7 @@ def test_a_tuple_of_arrays_is_sliced_alike(tmp_path: Path) -> None:
         seen: list[int] = []
         Trainer(Pairs(6), epochs=1, validation=None, progress=False).fit(given, Y)
         assert sorted(seen) == codes.tolist()
-    with pytest.raises(ValueError, match="x: its parts have 202, 203 rows"):
+    with pytest.raises(ValueError, match=r"x: expected parts .* got 202 and 203 rows"):
         Trainer(Pairs(6), progress=False).fit((codes[1:], X), Y)
 
 
@@ -250,7 +250,7 @@ def test_mapped_memory(tmp_path: Path) -> None:
 def test_what_was_written_to_a_mapped_file_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "_MOST_HELD", 0)
+    monkeypatch.setattr(tables, "_MAX_MAPPED_BYTES", 0)
     for mode in ("r+", "c"):
         x = mapped(tmp_path, mode[0], np.zeros_like(X), mode)
         x[...] = X
@@ -274,7 +274,7 @@ def test_a_file_takes_little_memory(shuffle: str) -> None:
 def test_errors_of_mapped_files(tmp_path: Path) -> None:
     x, y = mapped(tmp_path, "x", X), mapped(tmp_path, "y", Y)
     for rows, targets, weights, message in (
-        (x, y[1:], None, "x has 203 rows, y 202"),
+        (x, y[1:], None, "y: expected 203 rows, like x, got 202"),
         (x, y, W[1:], r"sample_weight: expected shape \(203,\)"),
         (x[:0], y[:0], None, "at least one row"),
         (x[:, :5], y, None, r"x: expected shape \(rows, 6\)"),
@@ -390,20 +390,20 @@ def test_chunks_without_weights_weigh_1(batch_size: int) -> None:
 def test_errors_of_chunks() -> None:
     rows = sparse.csr_array(X)
     for chunks, keywords, error, message in (
-        ([(X, Y), (rows, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
-        ([(rows, Y), (X, Y)], {}, TypeError, "chunks: some are sparse and others are not"),
-        (of_chunks(), {}, TypeError, "an iterator is at its end after one epoch"),
+        ([(X, Y), (rows, Y)], {}, TypeError, "chunks: expected only sparse or only dense"),
+        ([(rows, Y), (X, Y)], {}, TypeError, "chunks: expected only sparse or only dense"),
+        (of_chunks(), {}, TypeError, "chunks: expected a sequence, .* exhausted after one epoch"),
         (3, {}, TypeError, "expected an iterable of chunks"),
-        (X, {}, TypeError, "y is missing"),
-        ({"a": X}, {}, TypeError, "y is missing"),
-        (sparse.csr_array(X), {}, TypeError, "y is missing"),
+        (X, {}, TypeError, "y: expected targets"),
+        ({"a": X}, {}, TypeError, "y: expected targets"),
+        (sparse.csr_array(X), {}, TypeError, "y: expected targets"),
         ([], {}, ValueError, "got 0 such rows"),
         ([X], {}, ValueError, r"chunk 0: expected \(x, y\) or \(x, y, sample_weight\)"),
-        ([CHUNKS[0], (X, Y[1:])], {}, ValueError, "chunk 1: x has 203 rows, y 202"),
+        ([CHUNKS[0], (X, Y[1:])], {}, ValueError, "chunk 1: y: expected 203 rows, like x, got 202"),
         ([CHUNKS[0], (X, 0.5 * Y)], {}, TypeError, "chunk 1: targets: expected whole-number"),
-        (CHUNKS, {"validation": 0.2}, ValueError, "no share of chunks can be held out"),
-        (CHUNKS, {"class_weight": "balanced"}, ValueError, "needs all of y before"),
-        (CHUNKS, {"sample_weight": W}, ValueError, "chunks bring their own"),
+        (CHUNKS, {"validation": 0.2}, ValueError, "validation: .* got the fraction 0.2"),
+        (CHUNKS, {"class_weight": "balanced"}, ValueError, "class_weight: .* got 'balanced', "),
+        (CHUNKS, {"sample_weight": W}, ValueError, "sample_weight: expected None with chunks"),
     ):
         with pytest.raises(error, match=message):
             trained(chunks, shuffle=False, **keywords)
@@ -487,5 +487,5 @@ def test_a_model_of_ones_own_may_take_what_is_no_array() -> None:
     np.testing.assert_allclose(*ends, rtol=1e-12)
     with pytest.raises(TypeError, match="Own takes no sparse rows without a cast_inputs"):
         Trainer(Own(), progress=False).fit(sparse.csr_array(X), Y)
-    with pytest.raises(TypeError, match="chunks of csr_array cannot be joined"):
+    with pytest.raises(TypeError, match=r"chunks: expected arrays, .* got csr_array; return"):
         Trainer(Sparse(), progress=False).fit([(sparse.csr_array(X[:9]), Y[:9])] * 2)

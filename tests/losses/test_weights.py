@@ -186,7 +186,7 @@ def test_errors_name_what_is_wrong() -> None:
     trainer = Trainer(Linear(4), progress=False)
     with pytest.raises(ValueError, match=r"sample_weight: expected shape \(4,\), got \(3,\)"):
         trainer.fit(x, y, sample_weight=[1, 2, 3])
-    with pytest.raises(ValueError, match="sample_weight: at least one must be above 0"):
+    with pytest.raises(ValueError, match="sample_weight: expected at least one weight above 0"):
         trainer.fit(x, y, sample_weight=np.zeros(4))
     with pytest.raises(ValueError, match=r"sample_weight: expected finite .* got -1 at row \d"):
         trainer.fit(x, y, sample_weight=[1, -1, 1, 1])

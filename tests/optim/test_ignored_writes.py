@@ -273,7 +273,7 @@ def test_a_wrapper_of_a_users_own_sets_its_arguments_when_it_likes() -> None:
             self.tag = tag
             self.seen = 0
 
-        def _moved(self) -> None:
+        def _after_update(self) -> None:
             self.factor /= 2
             self.seen += 1
 

@@ -81,7 +81,7 @@ def trained(
 def satisfied(penalty: Penalty, weights: Any, trained_weights: Any, near: float = 1e-12) -> bool:
     """Whether weights that are kept satisfy what a penalty asks of those that are trained."""
     if isinstance(penalty, MaxNorm):
-        return bool(np.linalg.norm(weights.astype(float)) <= penalty.most * (1 + near))
+        return bool(np.linalg.norm(weights.astype(float)) <= penalty.max_norm * (1 + near))
     if isinstance(penalty, ElasticNet) and penalty.l1 > 0:
         return bool(np.array_equal(weights == 0, trained_weights == 0))
     return True

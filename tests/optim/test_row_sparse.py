@@ -172,7 +172,7 @@ GIVING: dict[str, Callable[[po.Optimizer], Any]] = {"AGC": po.wrappers.AGC}
 
 @pytest.mark.parametrize("name", GIVING)
 def test_wrappers_that_work_on_gradients_refuse_at_once(name: str) -> None:
-    message = f"{name} works on whole gradients, and 'users' is row-sparse"
+    message = f"{name} does not support row-sparse parameters, got 'users'"
     with pytest.raises(TypeError, match=message):
         GIVING[name](po.SGD(make_params("users")))
     with pytest.raises(TypeError, match=message):
@@ -348,6 +348,6 @@ def test_groups_of_selections_and_what_is_frozen() -> None:
     assert same_bits(params["users"], whole["users"])
     assert same_bits(params["items"], frozen)
     assert not same_bits(params["w"], whole["w"])
-    with pytest.raises(TypeError, match="AGC works on whole gradients, and 'users' is row-sparse"):
+    with pytest.raises(TypeError, match="AGC does not support row-sparse parameters, got 'users'"):
         po.wrappers.AGC(opt)
     po.wrappers.AGC(po.SGD([{"params": params.select("w")}]))

@@ -103,7 +103,7 @@ def test_validation_rows_are_not_trained_on() -> None:
     assert len(held) == 10
     assert sorted([*train, *held]) == list(range(50))
     assert held.tolist() != split_rows(50, 0.2, seed=2)[1].tolist()
-    with pytest.raises(ValueError, match=r"validation=0.001 of 50 rows leaves 50 .* and 0"):
+    with pytest.raises(ValueError, match=r"got 50 and 0 with validation=0.001 of 50 rows"):
         split_rows(50, 0.001, seed=1)
 
 
@@ -184,9 +184,9 @@ def test_errors_name_the_argument_and_the_value() -> None:
         ({"seed": None}, "seed must be a whole number"),
         ({"seed": 2**64}, "seed must be a whole number"),
         ({"prefetch": "yes"}, "prefetch must be True or False, got 'yes'"),
-        ({"validation": 1.0}, r"validation must be in \[0, 1\), got 1"),
-        ({"validation": math.nan}, r"validation must be in \[0, 1\), got nan"),
-        ({"validation": -0.1}, r"validation must be in \[0, 1\), got -0.1"),
+        ({"validation": 1.0}, r"validation: expected a fraction in \[0, 1\), got 1"),
+        ({"validation": math.nan}, r"validation: expected a fraction in \[0, 1\), got nan"),
+        ({"validation": -0.1}, r"validation: expected a fraction in \[0, 1\), got -0.1"),
     ]:
         with pytest.raises(ValueError, match=message):
             Trainer(model, **keywords)  # type: ignore[arg-type]
@@ -196,8 +196,8 @@ def test_errors_name_the_argument_and_the_value() -> None:
         ({"penalty": 0.1}, "penalty: expected one of pyoptim.penalties, .* got 0.1"),
         ({"penalty": [0.1]}, "penalty: expected one of pyoptim.penalties"),
         ({"callbacks": EarlyStopping()}, "callbacks: expected a list, got EarlyStopping"),
-        ({"validation": x}, "validation must be a share of the rows, .* got ndarray"),
-        ({"validation": "0.2"}, "validation must be a share of the rows, .* got str"),
+        ({"validation": x}, "validation: expected a fraction of the rows, .* ndarray"),
+        ({"validation": "0.2"}, "validation: expected a fraction of the rows, .* got str"),
         ({"validation": (x,)}, "validation: expected .* got tuple of 1"),
         ({"validation": (x, x, x, x)}, "validation: expected .* got tuple of 4"),
         ({"validation": {"test": x}}, r"validation\['test'\]: expected .* got ndarray"),
@@ -207,7 +207,7 @@ def test_errors_name_the_argument_and_the_value() -> None:
     for optimizer in (po.SGD(Linear(2).params), po.SGD, "sgd"):
         with pytest.raises(ValueError, match="optimizer: expected an Optimizer or a Wrapper"):
             Trainer(model, optimizer=optimizer)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="x has 3 rows, y 2"):
+    with pytest.raises(ValueError, match="y: expected 3 rows, like x, got 2"):
         Trainer(model, progress=False).fit(np.zeros((3, 2)), np.zeros(2))
     with pytest.raises(ValueError, match="at least one row"):
         Trainer(model, progress=False).fit(np.zeros((0, 2)), np.zeros(0))

@@ -290,9 +290,18 @@ def test_copies_go_on_for_themselves(clone: Any) -> None:
 
 
 SPOILT: dict[str, tuple[dict[str, Any], str]] = {
-    "more values": ({"values.users": np.zeros((9, 3), np.float32)}, "values.users: 9 rows of val"),
-    "rows beyond": ({"rows.users": np.array([6] * 5)}, "rows.users: the parameter has 6 rows"),
-    "rows below": ({"rows.users": np.array([-1] * 5)}, "rows.users: the parameter has 6 rows"),
+    "more values": (
+        {"values.users": np.zeros((9, 3), np.float32)},
+        "values.users: .* 5 .* got 9",
+    ),
+    "rows beyond": (
+        {"rows.users": np.array([6] * 5)},
+        "rows.users: expected .* 0 to 5",
+    ),
+    "rows below": (
+        {"rows.users": np.array([-1] * 5)},
+        "rows.users: expected .* 0 to 5",
+    ),
     "type of rows": ({"rows.users": np.zeros(5)}, "rows.users: the state has dtype float64"),
     "width": ({"values.users": np.zeros((5, 2), np.float32)}, r"values.users: .* shape \(5, 2\)"),
     "number": ({"rows.users": np.array(5)}, r"rows.users: the state has shape \(\)"),
@@ -402,7 +411,12 @@ def test_gradients_that_do_not_fit_change_nothing() -> None:
         ("users", po.RowGrad([6], wrong), IndexError, r"params\['users'\], rows: .* 6 rows"),
         ("users", po.RowGrad([0, 1], wrong), ValueError, r"\['users'\], values: expected shape"),
         ("users", po.RowGrad([0], wrong.astype(float)), TypeError, "expected dtype float32"),
-        ("users", np.zeros((6, 3), np.float32), TypeError, "expected a RowGrad, as .* row-sparse"),
+        (
+            "users",
+            np.zeros((6, 3), np.float32),
+            TypeError,
+            "RowGrad, because .* row-sparse",
+        ),
         ("users", po.RowGrad([0], params["users"][:1]), ValueError, "overlaps a parameter"),
         ("w", po.RowGrad([0], wrong[:, :2]), TypeError, "'w'.*: expected an array of all elem"),
     ):

@@ -193,7 +193,7 @@ def test_loss_scale_stays_within_float32() -> None:
 def test_a_loss_scale_out_of_range_is_not_loaded(scale: float) -> None:
     wrapper = W.DynamicLossScale(po.SGD(params_of("float32"), skip_nonfinite=True))
     before = contents(wrapper)
-    with pytest.raises(ValueError, match=r"scale must be"):
+    with pytest.raises(ValueError, match=r"^scale"):
         wrapper.load_state_dict({**wrapper.state_dict(), "scale": scale})
     assert contents(wrapper) == before
 
@@ -213,18 +213,18 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: W.SWA(sgd(), start=-1), ValueError, "start must be a whole number of at least 0"),
     (lambda: W.SWA(sgd(), every=0), ValueError, "every must be a whole number of at least 1"),
     (lambda: W.EMA(sgd(), decay=-0.1), ValueError, r"decay must be in \[0, 1\], got -0.1"),
-    (lambda: W.EMA(sgd(), decay=1), ValueError, "decay must be below 1 with bias_correction"),
+    (lambda: W.EMA(sgd(), decay=1), ValueError, "decay: expected a number below 1 with bias"),
     (lambda: W.GradientAccumulation(sgd(), 0), ValueError, "every must be a whole number"),
     (lambda: W.GradientAccumulation(W.SAM(sgd()), 2), TypeError,
-     "GradientAccumulation gives gradients to what it wraps, and SAM takes a closure: wrap them"),
-    (lambda: W.AGC(W.SWA(W.ASAM(sgd()))), TypeError, "AGC gives gradients .* SWA takes a closure"),
-    (lambda: W.SAM(W.SAM(sgd())), TypeError, "SAM gives gradients to what it wraps, and SAM"),
+     "GradientAccumulation passes gradients .* but SAM takes a closure; swap the two wrappers"),
+    (lambda: W.AGC(W.SWA(W.ASAM(sgd()))), TypeError, "AGC passes gradients .* SWA takes a closure"),
+    (lambda: W.SAM(W.SAM(sgd())), TypeError, "SAM passes gradients to the optimizer .* but SAM"),
     (lambda: W.GradientAccumulation(sgd(), 2).step([np.ones(2)], weight=0), ValueError,
      "weight must be above 0 and finite, got 0"),
     (lambda: W.GradientAccumulation(sgd(), 2).step([np.ones(2)], grad_scale=np.inf), ValueError,
-     "weight times the magnitude of grad_scale must be at least 0 and finite"),
+     r"weight \* abs\(grad_scale\) must be at least 0 and finite"),
     (lambda: W.GradientAccumulation(sgd(), 2).step(lambda: 1), TypeError,
-     "GradientAccumulation: expected gradients, got a function"),
+     "grads: GradientAccumulation expected gradients, got a function"),
     (lambda: W.GradientAccumulation(sgd(), 2).step([np.ones(3)]), ValueError,
      r"gradient of params\[0\]: expected shape \(2,\), got \(3,\)"),
     (lambda: W.AGC(sgd()).step([np.ones(2, np.float32)]), TypeError,
@@ -234,18 +234,23 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: W.AGC(sgd()).step([np.ones(2)], weight=2), TypeError, "unexpected keyword .*'weight'"),
     (lambda: W.AGC(sgd(), clip_factor=0), ValueError, "clip_factor must be above 0 and finite"),
     (lambda: W.AGC(sgd(), eps=-1), ValueError, "eps must be above 0 and finite, got -1"),
-    (lambda: W.AGC(sgd(), unit_axis=1), ValueError, "unit_axis must be 0 or -1, got 1"),
-    (lambda: W.AGC(sgd(), exclude="w"), ValueError, "exclude: no parameter 'w'; there are 0"),
+    (lambda: W.AGC(sgd(), unit_axis=1), ValueError, "unit_axis: expected 0 or -1, got 1"),
+    (lambda: W.AGC(sgd(), exclude="w"), ValueError,
+     r"exclude: expected names of parameters \(0\), got 'w'"),
     (lambda: W.SAM(sgd(), rho=-1), ValueError, "rho must be at least 0 and finite, got -1"),
     (lambda: W.ASAM(sgd(), eta=-1), ValueError, "eta must be at least 0 and finite, got -1"),
     (lambda: W.SAM(sgd()).step([np.ones(2)]), TypeError,
-     "SAM.step takes a function that computes the gradients, got list; with gradients at hand"),
-    (lambda: W.SAM(sgd()).second_step([np.ones(2)]), RuntimeError, "comes after first_step"),
-    (lambda: W.DynamicLossScale(sgd()), ValueError, "make it with skip_nonfinite=True"),
+     "grads: SAM.step expected a function .* got list; call first_step and second_step"),
+    (lambda: W.SAM(sgd()).second_step([np.ones(2)]), RuntimeError, "before second_step"),
+    (lambda: W.DynamicLossScale(sgd()), ValueError,
+     "make the optimizer with skip_nonfinite=True"),
     (lambda: W.DynamicLossScale(sgd(), 0), ValueError, "init_scale must be above 0"),
-    (lambda: W.DynamicLossScale(sgd(), 1e39), ValueError, "init_scale must be within the range"),
-    (lambda: W.DynamicLossScale(sgd(), growth_factor=1), ValueError, "growth_factor must be above"),
-    (lambda: W.DynamicLossScale(sgd(), backoff_factor=1), ValueError, "backoff_factor must be bel"),
+    (lambda: W.DynamicLossScale(sgd(), 1e39), ValueError,
+     "init_scale: expected a number within the range"),
+    (lambda: W.DynamicLossScale(sgd(), growth_factor=1), ValueError,
+     "growth_factor: expected a number above 1"),
+    (lambda: W.DynamicLossScale(sgd(), backoff_factor=1), ValueError,
+     r"backoff_factor: expected a number in \(0, 1\)"),
     (lambda: W.DynamicLossScale(sgd(), growth_interval=0), ValueError, "growth_interval must be a"),
 ]  # fmt: skip
 
@@ -285,7 +290,7 @@ def test_between_the_two_steps_of_sam_nothing_else_is_done() -> None:
         lambda: outer.step(lambda: grads),
     ]
     for action in actions:
-        with pytest.raises(RuntimeError, match=r"call second_step\(\), or restore\(\), before"):
+        with pytest.raises(RuntimeError, match=r"call second_step\(\) or restore\(\) before"):
             action()
     wrapper.second_step(grads)
     assert wrapper.steps == 1
