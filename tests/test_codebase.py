@@ -160,6 +160,39 @@ def test_processes_are_waited_for_however_a_test_ends() -> None:
             assert started == []
 
 
+def test_no_test_imports_a_test_file() -> None:
+    """Helpers that tests share are in tests/support."""
+    imported = [
+        f"{path}:{node.lineno}: {name}"
+        for path in files("tests")
+        if path.suffix == ".py"
+        for node in ast.walk(ast.parse(read(path)))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        if name.rpartition(".")[2].startswith("test_")
+    ]
+    assert imported == []
+
+
+def test_no_fixture_is_defined_twice() -> None:
+    """Fixtures of one name may differ, as the folders of commands do; they may not be the same."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for path in files("tests"):
+        if path.suffix != ".py":
+            continue
+        for node in ast.walk(ast.parse(read(path))):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            if any(re.match(r"pytest\.fixture\b", decorator) for decorator in decorators):
+                body = [part for part in node.body if not isinstance(part, ast.Expr)
+                        or not isinstance(part.value, ast.Constant)]  # fmt: skip
+                key = node.name, "\n".join(map(ast.unparse, body))
+                places.setdefault(key, []).append(f"{path}:{node.lineno}")
+    assert len(places) > 30
+    assert {name[0]: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_the_commands_of_the_readme_exist() -> None:
     readme = read(ROOT / "README.md")
     for line in ("pip install '.[all]' && pyoptim demo", "pip install '.[test]' && pytest"):

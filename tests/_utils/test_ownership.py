@@ -15,12 +15,12 @@ import pytest
 import pyoptim as po
 from pyoptim.train import CSVLogger, History, TensorBoard
 
-click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("click.testing")
 pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
-from pyoptim.cli._commands import pyoptim  # noqa: E402
+from command_line import invoke
 
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., Any]
@@ -28,16 +28,13 @@ TABLE = "x,y\n" + "".join(f"{i},{2 * i}\n" for i in range(40))
 
 
 @pytest.fixture(name="run")
-def run_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run_beside_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command in a directory with a table."""
     monkeypatch.chdir(tmp_path)
     Path("data.csv").write_text(TABLE)
 
     def run(*arguments: object, status: int = 0) -> str:
-        result = click_testing.CliRunner().invoke(pyoptim, [str(a) for a in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == status, result.output
+        result = invoke(*arguments, status=status)
         if status:
             assert result.stderr.count("\n") == 1
         return str(result.output)
@@ -249,7 +246,7 @@ def test_a_model_of_a_program_is_not_one_of_train(run: Run) -> None:
 
 
 @pytest.fixture(name="trained")
-def a_trained_model(run: Run) -> Run:
+def run_beside_a_model(run: Run) -> Run:
     """Train a model into the directory model."""
     run("train", "data.csv", *TRAIN, "--out", "model")
     return run

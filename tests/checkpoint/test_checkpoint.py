@@ -10,6 +10,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from checkpoint_folders import names
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import deserialize
@@ -225,10 +226,6 @@ def test_what_is_loaded_outlives_the_files_and_may_be_written_to(tmp_path: Path)
 
 
 # Which ones there are
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if path.name != "latest")
 
 
 def test_the_latest_is_the_one_saved_last(tmp_path: Path) -> None:

@@ -12,17 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoint_folders import names, signed
 from processes import run_at_once
-from test_checkpoint_faults import signed
 
 import pyoptim as po
 from pyoptim._utils import temporary
 from pyoptim.checkpoint import Keep
 from pyoptim.checkpoint import _save as saving
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir() if path.name != "latest")
 
 
 def save(directory: Path, step: int, **arguments: object) -> Path:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkpoint_folders import signed
 
 import pyoptim as po
 from pyoptim._utils import temporary
 from pyoptim.checkpoint import _save as saving
 from pyoptim.checkpoint import _staging as disk
 from pyoptim.checkpoint import save_safetensors
-from pyoptim.checkpoint._manifest import checksum
 
 FILE = "tensors-00001-of-00002.safetensors"
 OTHER = "tensors-00002-of-00002.safetensors"
@@ -33,8 +33,8 @@ def save(directory: Path, step: int) -> Path:
     return po.checkpoint.save(directory, tensors, step=step, metadata=metadata, max_shard_size=48)
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
+@pytest.fixture(name="run")
+def two_checkpoints(tmp_path: Path) -> Path:
     """Return a directory of two checkpoints."""
     directory = tmp_path / "run"
     save(directory, 1)
@@ -46,16 +46,6 @@ def replaced(path: Path, old: bytes, new: bytes) -> None:
     content = path.read_bytes()
     assert content.count(old) == 1
     path.write_bytes(content.replace(old, new))
-
-
-def signed(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change a manifest and give it a right checksum."""
-    fields = json.loads((path / "manifest.json").read_text())
-    del fields["checksum"]
-    change(fields)
-    text = "{\n" + ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in fields.items())
-    end = f',\n"checksum": "{checksum(text.encode())}"\n}}\n'
-    (path / "manifest.json").write_text(text + end)
 
 
 def nested(levels: int) -> Any:

@@ -15,6 +15,7 @@ from fuzzing import LIMIT, fuzz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malformed import DATA, TENSOR, Malformed, packed, refusal, ten_million_keys
+from reference import same_bits
 from safetensors import deserialize, safe_open
 from safetensors.numpy import load_file
 from safetensors.numpy import save as to_bytes
@@ -35,11 +36,6 @@ def values(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray
         return rng.integers(0, 2, shape).astype(bool)
     raw = rng.bytes(math.prod(shape) * dtype.itemsize)
     return np.frombuffer(raw, dtype).reshape(shape)
-
-
-def same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return whether dtype, shape and all bits agree."""
-    return (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
 
 
 # What is refused
@@ -182,7 +178,7 @@ def test_files_go_both_ways(kind: str, shape: tuple[int, ...], tmp_path: Path) -
     theirs.write_bytes(to_bytes({"x": np.array(array)}))
     for path in (ours, theirs):
         found = load_safetensors(path)["x"]
-        assert same(found, array)
+        assert same_bits(found, array)
         assert found.flags.aligned
         assert found.flags.writeable
     assert deserialize(ours.read_bytes()) == [
@@ -212,7 +208,7 @@ def test_any_set_of_tensors(tmp_path_factory: Any, chosen: dict, metadata: dict)
     save_safetensors(path, arrays, metadata)
     found = load_safetensors(path)
     assert found.keys() == arrays.keys()
-    assert all(same(found[name], array) for name, array in arrays.items())
+    assert all(same_bits(found[name], array) for name, array in arrays.items())
     theirs = deserialize(path.read_bytes())
     assert {name: entry["data"] for name, entry in theirs} == {
         name: array.tobytes() for name, array in arrays.items()

@@ -13,8 +13,8 @@ from fuzzing import changed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from malformed import refusal
+from reference import same_bits
 from safetensors.numpy import load_file, save_file
-from test_safetensors import same
 
 import pyoptim as po
 from pyoptim.checkpoint import load_safetensors
@@ -61,11 +61,11 @@ def test_all_files_are_read_as_the_library_safetensors_reads_each(tmp_path: Path
     for path in (folder, folder / INDEX, str(folder)):
         found = load_safetensors(path)
         assert found.keys() == expected.keys()
-        assert all(same(found[name], expected[name]) for name in expected)
+        assert all(same_bits(found[name], expected[name]) for name in expected)
     in_files = [name for file in FILES for name in load_safetensors(folder / file)]
     assert list(found) == in_files
     found["layers.0.weight"][...] = 7
-    assert same(load_safetensors(folder)["layers.0.weight"], expected["layers.0.weight"])
+    assert same_bits(load_safetensors(folder)["layers.0.weight"], expected["layers.0.weight"])
 
 
 def test_a_directory_with_one_file(tmp_path: Path) -> None:

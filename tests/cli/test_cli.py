@@ -3,81 +3,23 @@
 import csv
 import io
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("click.testing")
 pa = pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
+from command_line import interrupted_at, make_table  # noqa: E402
 from pyarrow import parquet  # noqa: E402
 
 import pyoptim as po  # noqa: E402
-from pyoptim.cli._commands import pyoptim  # noqa: E402
 from pyoptim.cli._optimizers import all_rules  # noqa: E402
-
-ROWS = 400
-
-
-@pytest.fixture(name="run")
-def run_in_a_folder(tmp_path, monkeypatch):
-    """Return a function that runs a command in an empty directory and checks its status."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments, status=0):
-        result = click_testing.CliRunner().invoke(pyoptim, [str(a) for a in arguments])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == status, result.output
-        assert "\x1b" not in result.output
-        return result
-
-    return run
-
-
-@pytest.fixture(name="refused")
-def run_that_must_fail(run):
-    """Return a function that runs a command which must fail with one line on stderr."""
-
-    def refused(*arguments):
-        result = run(*arguments, status=2)
-        assert result.stderr.startswith("Error: ")
-        assert result.stderr.count("\n") == 1
-        return result.stderr
-
-    return refused
-
-
-def make_table():
-    """Return flights of which carrier, distance and day say whether they are late."""
-    rng = np.random.default_rng(0)
-    carrier = rng.choice(["AA", "UA", "WN"], ROWS)
-    distance = rng.uniform(100, 2000, ROWS)
-    delay = 0.02 * distance - 20 + 15 * (carrier == "UA") + rng.normal(size=ROWS)
-    return pa.table(
-        {
-            "delay": delay,
-            "carrier": carrier,
-            "distance": pa.array(distance, mask=np.arange(ROWS) % 50 == 0),
-            "year": np.full(ROWS, 2013),
-        }
-    )
-
-
-@pytest.fixture(name="flights")
-def file_of_flights(tmp_path):
-    """Write the table as CSV and return its path."""
-    from pyarrow.csv import write_csv
-
-    write_csv(make_table(), tmp_path / "flights.csv")
-    return tmp_path / "flights.csv"
 
 
 def read_csv(text):
@@ -443,18 +385,6 @@ def test_an_interrupt_leaves_cleanly(flights, tmp_path, monkeypatch, run):
     result = run("train", flights, "--target", "delay", "--out", "x", status=1)
     assert result.stderr.strip() == "Aborted!"
     assert not (tmp_path / "x").exists()
-
-
-def interrupted_at(monkeypatch, step, number=signal.SIGINT):
-    """Let a signal come in a step of training."""
-    plain = po.train._trainer.Step.__call__
-
-    def call(self, batch):
-        if self.optimizer.steps == step - 1:
-            os.kill(os.getpid(), number)
-        return plain(self, batch)
-
-    monkeypatch.setattr("pyoptim.train._trainer.Step.__call__", call)
 
 
 @pytest.mark.usefixtures("ctrl_c")

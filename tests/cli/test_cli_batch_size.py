@@ -9,12 +9,7 @@ pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 pytest.importorskip("sklearn")
 
-from test_cli import (
-    file_of_flights,  # noqa: F401
-    interrupted_at,
-    run_in_a_folder,  # noqa: F401
-    run_that_must_fail,  # noqa: F401
-)
+from command_line import interrupted_at
 
 import pyoptim as po
 from pyoptim.train._batch_size import BatchSizeReport, candidate_sizes

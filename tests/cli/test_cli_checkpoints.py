@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("click.testing")
 pytest.importorskip("pyarrow")
 pytest.importorskip("sklearn")
 
-import pyoptim as po  # noqa: E402
-from pyoptim.cli._commands import pyoptim  # noqa: E402
+from command_line import invoke
+
+import pyoptim as po
 
 Run = Callable[..., Any]
 
 
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+@pytest.fixture(name="run")
+def run_beside_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Return a function that runs a command in a directory with checkpoints and a model."""
     monkeypatch.chdir(tmp_path)
     for step in (1, 2):
@@ -33,10 +34,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     po.models.MLP([4, 3]).save("model.safetensors")
 
     def run(*arguments: str, status: int = 0) -> str:
-        result = click_testing.CliRunner().invoke(pyoptim, list(arguments))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        assert result.exit_code == status, result.output
+        result = invoke(*arguments, status=status)
         assert "\x1b" not in result.output
         return result.output
 

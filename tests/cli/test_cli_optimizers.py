@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-click_testing = pytest.importorskip("click.testing")
+pytest.importorskip("click.testing")
 pytest.importorskip("pyarrow")
 pytest.importorskip("matplotlib")
 
-import pyoptim as po  # noqa: E402
-from pyoptim.cli._commands import pyoptim  # noqa: E402
-from pyoptim.cli._optimizers import all_rules  # noqa: E402
+from command_line import invoke
+
+import pyoptim as po
+from pyoptim.cli._optimizers import all_rules
 
 OPTIMIZERS = sorted(
     name
@@ -21,13 +22,6 @@ OPTIMIZERS = sorted(
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
 
-def run(*arguments: str) -> str:
-    result = click_testing.CliRunner().invoke(pyoptim, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    output: str = result.output
-    return output
-
-
 def test_the_optimizers_of_commands_are_those_of_the_package() -> None:
     assert sorted(rule.name for rule in all_rules()) == OPTIMIZERS
 
@@ -36,7 +30,7 @@ def test_the_optimizers_of_commands_are_those_of_the_package() -> None:
 def test_info_describes_an_optimizer(name: str) -> None:
     rule = next(rule for rule in all_rules() if rule.name == name)
     for written in (name, name.lower()):
-        shown = run("info", written)
+        shown = invoke("info", written).output
         assert shown.startswith(f"{name}\n\n{rule.doc}\n")
         assert f"\n  lr = {rule.lr:g}\n" in shown
         for field in rule.fields:
@@ -52,5 +46,6 @@ def test_train_takes_an_optimizer(
     monkeypatch.setattr("pyoptim.plots.history", lambda _, path, **__: Path(path).touch())
     Path("data.csv").write_text("x,z,y\n" + "\n".join(f"{i},{i * i},{i % 7}" for i in range(32)))
     train = ("train", "data.csv", "--target", "y", "--task", "regression", "--hidden", "3")
-    assert f", {name} with lr " in run(*train, "--epochs", "1", "--optimizer", name.lower())
+    result = invoke(*train, "--epochs", "1", "--optimizer", name.lower())
+    assert f", {name} with lr " in result.output
     assert Path("pyoptim-model/model.safetensors").exists()

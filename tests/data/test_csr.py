@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -52,14 +51,6 @@ def test_products_are_scipys(shape: Any, outputs: int, index: Any, dtype: str) -
     out = np.full((shape[1], outputs), 7, dtype)
     _core.sparse_transposed_product(given.data, given.indices, given.indptr, d, out)
     np.testing.assert_allclose(out, exact.T @ d.astype(np.float64), **tolerance)
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
-    po.set_num_threads(None)
 
 
 @pytest.mark.parametrize("outputs", [1, 21])

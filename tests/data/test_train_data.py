@@ -1,6 +1,5 @@
 """Sources of rows: the same training from arrays, mapped files, CSR matrices and chunks."""
 
-import io
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from training import Terminal
 
 import pyoptim as po
 from pyoptim import _core
@@ -409,11 +409,6 @@ def test_errors_of_chunks() -> None:
             trained(chunks, shuffle=False, **keywords)
     with pytest.raises(ValueError, match="shuffle: expected True, False or 'blocks'"):
         trained(X, Y, shuffle="rows")
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_chunks_with_validation_and_a_bar() -> None:

@@ -13,27 +13,13 @@ import numpy as np
 import pytest
 from cases import over
 from formulas.losses import OF_SCORES, PLAIN, softmax, sum_in_blocks
+from loss_cases import DTYPES, LOSSES, NAMES
 
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.losses import Loss
 
-DTYPES = [np.float32, np.float64]
-NAMES = [entry["name"] for entry in _core.losses()]
 ANY_NUMBER = {e["name"] for e in _core.losses() if e["targets"] == "a finite number"}
-OTHER_PARAMETERS: dict[str, list[dict[str, float]]] = {
-    "huber": [{"delta": 0.3}, {"delta": 5.0}],
-    "quantile": [{"quantile": 0.9}],
-    "epsilon_insensitive": [{"epsilon": 0.0}, {"epsilon": 2.0}],
-    "softmax": [{"label_smoothing": 0.1}, {"label_smoothing": 1.0}],
-    "focal": [{"gamma": 0.0, "alpha": -1.0}, {"gamma": 0.5, "alpha": 0.9}, {"gamma": 5.0}],
-    "tweedie": [{"power": 1.0}, {"power": 1.1}, {"power": 2.0}, {"power": 3.0}],
-}
-LOSSES = [
-    po.losses.get(name, **parameters)
-    for name in NAMES
-    for parameters in [{}, *OTHER_PARAMETERS.get(name, [])]
-]
 BY_SCORE = [loss for loss in LOSSES if not loss.labels]
 SHAPES = [(1, 1), (7, 1), (40, 1), (3, 17), (300, 33), (3, 9000)]
 
@@ -43,14 +29,6 @@ def digits() -> Iterator[None]:
     """So many that differences have enough of them."""
     with mp.workdps(110):
         yield
-
-
-@pytest.fixture(params=_core.instruction_sets())
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.instruction_set()
-    _core.set_instruction_set(request.param)
-    yield request.param
-    _core.set_instruction_set(before)
 
 
 def some_targets(loss: Loss, rng: np.random.Generator, shape: Any, dtype: Any) -> Any:
@@ -179,31 +157,28 @@ def test_plain_arithmetic_has_the_bits_of_numpy(
 
 @over("dtype", DTYPES)
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
-def test_same_bits_on_every_instruction_set_and_thread_count(loss: Loss, dtype: Any) -> None:
+def test_same_bits_on_every_instruction_set_and_thread_count(
+    loss: Loss, dtype: Any, instruction_sets: list[str]
+) -> None:
     results = set()
-    before = _core.instruction_set()
     given = [
         (*problem(loss, rows, columns, dtype), np.random.default_rng(0).uniform(0, 2, rows))
         for rows, columns in [(21000, 13), (301, 1), (37, 3)]
         if not loss.labels or columns > 1
     ]
-    try:
-        for name in _core.instruction_sets():
-            _core.set_instruction_set(name)
-            for threads in (1, 2, 5):
-                po.set_num_threads(threads)
-                parts = []
-                for scores, targets, weights in given:
-                    for chosen in (None, weights):
-                        three = loss.value_grad_hessian(scores, targets, chosen)
-                        two = loss.value_and_grad(scores, targets, chosen)
-                        assert three[0] == two[0] == loss(scores, targets, chosen)
-                        assert np.array_equal(three[1], two[1])
-                        parts += [np.float64(three[0]).tobytes(), *map(bytes, three[1:])]
-                results.add(b"".join(parts))
-    finally:
-        _core.set_instruction_set(before)
-        po.set_num_threads(None)
+    for name in instruction_sets:
+        _core.set_instruction_set(name)
+        for threads in (1, 2, 5):
+            po.set_num_threads(threads)
+            parts = []
+            for scores, targets, weights in given:
+                for chosen in (None, weights):
+                    three = loss.value_grad_hessian(scores, targets, chosen)
+                    two = loss.value_and_grad(scores, targets, chosen)
+                    assert three[0] == two[0] == loss(scores, targets, chosen)
+                    assert np.array_equal(three[1], two[1])
+                    parts += [np.float64(three[0]).tobytes(), *map(bytes, three[1:])]
+            results.add(b"".join(parts))
     assert len(results) == 1
 
 

@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import over
-from test_losses import DTYPES, LOSSES, instruction_set
+from loss_cases import DTYPES, LOSSES
 
 import pyoptim as po
 from pyoptim.losses import Loss
-
-__all__ = ["instruction_set"]
 
 
 @over("bad", [np.inf, -np.inf, np.nan])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from differences import central_difference
 
 import pyoptim as po
 from pyoptim.losses import Loss
@@ -42,15 +43,13 @@ def test_the_gradient_of_a_network_is_that_of_the_weighted_loss(loss: Loss) -> N
     weights = np.random.default_rng(1).integers(0, 3, len(x))
     value = model.loss_and_grad(x, y, sample_weight=weights)
     assert value == model.evaluate(x, y, sample_weight=weights)["loss"]
-    grad, flat, h = model.params.flat_grad.copy(), model.params.flat, 1e-6
+    grad, flat = model.params.flat_grad.copy(), model.params.flat
+
+    def objective() -> float:
+        return model.evaluate(x, y, sample_weight=weights)["loss"]
+
     for i in range(0, flat.size, 3):
-        kept = flat[i]
-        flat[i] = kept + h
-        above = model.evaluate(x, y, sample_weight=weights)["loss"]
-        flat[i] = kept - h
-        below = model.evaluate(x, y, sample_weight=weights)["loss"]
-        flat[i] = kept
-        assert grad[i] == pytest.approx((above - below) / (2 * h), abs=1e-7)
+        assert grad[i] == pytest.approx(central_difference(objective, flat, i), abs=1e-7)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)

@@ -9,36 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from differences import central_difference
+from embedding_models import BAGS, FIELDS, ROWS, columns, dense_grads, embedding_mlp
 from reference import same_bits
-from test_factorization import dense_grads
 
 import pyoptim as po
 from pyoptim import _core
 from pyoptim.data import prepare
 from pyoptim.models import EmbeddingMLP
-
-FIELDS = {"cut": (4, 3), "color": (5, 2)}
-BAGS = {"tags": (6, 3), "words": (9, 70)}
-ROWS = 30
-
-
-def make_model(**settings: Any) -> EmbeddingMLP:
-    given = {"bags": BAGS, "numbers": {"carat": 1, "pixels": 2}, "dtype": "float64", **settings}
-    model = EmbeddingMLP(FIELDS, [6], **given)
-    rng = np.random.default_rng(0)
-    for array in model.params.values():
-        array[...] = rng.normal(scale=0.5, size=array.shape)
-    return model
-
-
-def columns(rows: int = ROWS, seed: int = 0) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    bags = {
-        name: [rng.integers(0, size, n).tolist() for n in rng.integers(0, 5, rows)]
-        for name, (size, _) in BAGS.items()
-    }
-    fields = {name: rng.integers(0, size, rows) for name, (size, _) in FIELDS.items()}
-    return {**fields, **bags, "carat": rng.normal(size=rows), "pixels": rng.normal(size=(rows, 2))}
 
 
 def weights_of(x: dict[str, Any], name: str, size: int, mean: bool) -> np.ndarray:
@@ -68,7 +46,7 @@ def inner(model: EmbeddingMLP) -> po.models.MLP:
 
 @pytest.mark.parametrize("bag", ["mean", "sum"])
 def test_the_scores_are_those_of_the_layers_over_looked_up_rows(bag: str) -> None:
-    model, x = make_model(bag=bag), columns()
+    model, x = embedding_mlp(bag=bag), columns()
     expected = inner(model).scores(naive_inputs(model, x))
     np.testing.assert_allclose(model.scores(x), expected, rtol=1e-11, atol=1e-13)
     assert model.predict(x).shape == (ROWS,)
@@ -77,7 +55,7 @@ def test_the_scores_are_those_of_the_layers_over_looked_up_rows(bag: str) -> Non
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("bag", ["mean", "sum"])
 def test_the_gradient_is_that_of_loss_and_penalty(bag: str, weighted: bool) -> None:
-    model, x = make_model(bag=bag, l2=0.3, loss="logistic", activation="tanh"), columns()
+    model, x = embedding_mlp(bag=bag, l2=0.3, loss="logistic", activation="tanh"), columns()
     y = np.random.default_rng(1).integers(0, 2, ROWS)
     weights = np.arange(ROWS) % 3 if weighted else np.ones(ROWS)
     keywords = {"sample_weight": weights} if weighted else {}
@@ -92,21 +70,16 @@ def test_the_gradient_is_that_of_loss_and_penalty(bag: str, weighted: bool) -> N
 
     value = model.loss_and_grad(x, y, **keywords)
     assert value == pytest.approx(objective(), rel=1e-12)
-    grads, h = dense_grads(model.params), 1e-6
+    grads = dense_grads(model.params)
     for name, array in model.params.items():
         for place in list(np.ndindex(array.shape))[::5]:
-            kept = array[place]
-            array[place] = kept + h
-            above = objective()
-            array[place] = kept - h
-            below = objective()
-            array[place] = kept
-            assert grads[name][place] == pytest.approx((above - below) / (2 * h), abs=1e-8)
+            expected = central_difference(objective, array, place)
+            assert grads[name][place] == pytest.approx(expected, abs=1e-8)
 
 
 @pytest.mark.parametrize("wrap", [lambda opt: opt, po.wrappers.SAM, po.wrappers.ASAM])
 def test_training_is_that_with_dense_gradients(wrap: Callable[[Any], Any]) -> None:
-    by_rows = make_model()
+    by_rows = embedding_mlp()
     dense = copy.deepcopy(by_rows)
     opts = [wrap(po.Adagrad(p, lr=0.1)) for p in (by_rows.params, dict(dense.params))]
     x, y = by_rows.cast_inputs(columns()), np.random.default_rng(1).normal(size=ROWS)
@@ -129,7 +102,7 @@ def test_training_is_that_with_dense_gradients(wrap: Callable[[Any], Any]) -> No
 
 def test_bags_may_be_sparse_matrices_with_weights() -> None:
     sparse = pytest.importorskip("scipy.sparse")
-    model, x = make_model(bag="sum"), columns()
+    model, x = embedding_mlp(bag="sum"), columns()
     y = np.random.default_rng(1).normal(size=ROWS)
     expected = model.loss_and_grad(x, y), dense_grads(model.params)
     matrices = {n: weights_of(x, n, size, mean=False) for n, (size, _) in BAGS.items()}
@@ -141,7 +114,7 @@ def test_bags_may_be_sparse_matrices_with_weights() -> None:
 
 
 def test_slices_and_many_rows() -> None:
-    model = make_model()
+    model = embedding_mlp()
     x = model.cast_inputs(columns(5000))
     scores = model.scores(x)
     for part in (slice(20, 30), np.arange(4090, 4100)):
@@ -156,7 +129,7 @@ def test_slices_and_many_rows() -> None:
 def trained(rows: int = 200, **settings: Any) -> tuple[EmbeddingMLP, po.train.History]:
     x = columns(rows)
     y = x["carat"] + (x["cut"] == 2) + np.array([float(3 in bag) for bag in x["tags"]])
-    model = make_model(**settings)
+    model = embedding_mlp(**settings)
     trainer = po.train.Trainer(model, optimizer=po.Adam(model.params, lr=0.01), epochs=40,
                                batch_size=16, validation=0.2, progress=False)  # fmt: skip
     return model, trainer.fit(x, y)
@@ -172,7 +145,7 @@ def test_a_resumed_run_is_the_same(settings: dict[str, Any], tmp_path: Path) -> 
     x, y = columns(60), np.random.default_rng(1).normal(size=60)
 
     def trainer(epochs: int) -> po.train.Trainer:
-        model = make_model(**settings)
+        model = embedding_mlp(**settings)
         return po.train.Trainer(model, optimizer=po.Adam(model.params), epochs=epochs,
                                 batch_size=8, validation=0.2, l2=0.01, progress=False)  # fmt: skip
 
@@ -188,7 +161,7 @@ def test_a_resumed_run_is_the_same(settings: dict[str, Any], tmp_path: Path) -> 
 
 
 def test_saved_loaded_and_copied(tmp_path: Path) -> None:
-    model, x = make_model(), columns()
+    model, x = embedding_mlp(), columns()
     model.save(tmp_path / "model.safetensors")
     again = po.models.load(tmp_path / "model.safetensors")
     assert type(again) is EmbeddingMLP
@@ -221,7 +194,7 @@ def test_columns_of_mapped_files_are_read_by_batches(
     runs: list[Any] = []
     measured: list[list[float]] = []
     for form in forms:
-        model = make_model(numbers=numbers, loss="squared")
+        model = embedding_mlp(numbers=numbers, loss="squared")
         trainer = po.train.Trainer(model, validation=0.2, epochs=2, metrics=["r2"], progress=False)
         source, _ = prepare(form, y, None, None, validation=None, shuffle=True, seed=0,
                             loss=model.loss, model=model)  # fmt: skip
@@ -236,22 +209,17 @@ def test_columns_of_mapped_files_are_read_by_batches(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_threads_and_instruction_sets_agree(dtype: str) -> None:
-    before = _core.instruction_set(), po.get_num_threads()
+def test_threads_and_instruction_sets_agree(dtype: str, instruction_sets: list[str]) -> None:
     rows = 6000
     x, y = columns(rows), np.zeros(rows)
     runs = []
-    try:
-        for isa in _core.instruction_sets():
-            for threads in (1, 2, 5):
-                _core.set_instruction_set(isa)
-                po.set_num_threads(threads)
-                model = make_model(dtype=dtype, l2=0.1)
-                inputs = model._inputs(x).tobytes()
-                runs.append((inputs, table_slopes(model, x, y)))
-    finally:
-        _core.set_instruction_set(before[0])
-        po.set_num_threads(before[1])
+    for isa in instruction_sets:
+        for threads in (1, 2, 5):
+            _core.set_instruction_set(isa)
+            po.set_num_threads(threads)
+            model = embedding_mlp(dtype=dtype, l2=0.1)
+            inputs = model._inputs(x).tobytes()
+            runs.append((inputs, table_slopes(model, x, y)))
     assert len(runs) >= 3
     assert all(run == runs[0] for run in runs)
 
@@ -282,7 +250,7 @@ BAD: list[tuple[Callable[[dict[str, Any]], Any], type[Exception], str]] = [
 def test_inputs_that_do_not_fit_are_refused(
     change: Callable[[dict[str, Any]], Any], error: type[Exception], message: str
 ) -> None:
-    model = make_model()
+    model = embedding_mlp()
     with pytest.raises(error, match=message):
         model.predict(change(columns()))
     with pytest.raises(error, match=message):
@@ -314,7 +282,7 @@ def test_arguments_out_of_range_are_refused() -> None:
 @pytest.mark.peers
 def test_torch_has_the_same_gradients() -> None:
     torch = pytest.importorskip("torch")
-    model, x = make_model(), columns()
+    model, x = embedding_mlp(), columns()
     y = np.random.default_rng(1).normal(size=ROWS)
     value = model.loss_and_grad(x, y)
     params = {n: torch.tensor(a.copy(), requires_grad=True) for n, a in model.params.items()}
@@ -337,6 +305,6 @@ def test_torch_has_the_same_gradients() -> None:
 
 def test_the_size_of_batches_may_be_measured() -> None:
     x, y = columns(200), np.zeros(200)
-    model = make_model()
+    model = embedding_mlp()
     history = po.train.Trainer(model, epochs=1, batch_size="auto", progress=False).fit(x, y)
     assert np.isfinite(history["loss"][0])

@@ -1,6 +1,5 @@
 """Layers against naive float64 references, on every instruction set."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,6 @@ from pyoptim import _core
 
 DTYPES = [np.float32, np.float64]
 SHAPES = [(2, 1), (5, 3), (40, 70), (700, 65)]
-
-
-@pytest.fixture(params=_core.instruction_sets())
-def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.instruction_set()
-    _core.set_instruction_set(request.param)
-    yield request.param
-    _core.set_instruction_set(before)
 
 
 def tanh_gelu(z: np.ndarray) -> np.ndarray:

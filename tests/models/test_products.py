@@ -72,20 +72,14 @@ def layouts(array: Array) -> Iterator[Array]:
     yield array[::-1, ::-1].copy()[::-1, ::-1]
 
 
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    isa = _core.instruction_set()
-    yield
-    _core.set_instruction_set(isa)
-    po.set_num_threads(None)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_sums_in_a_stated_order(shape: tuple[int, int, int], dtype: Any) -> None:
+def test_sums_in_a_stated_order(
+    shape: tuple[int, int, int], dtype: Any, instruction_sets: list[str]
+) -> None:
     a, b = matrices(*shape, dtype)
     right = expected(a, b)
-    for isa in _core.instruction_sets():
+    for isa in instruction_sets:
         _core.set_instruction_set(isa)
         for threads in (1, 2, 3, 5):
             po.set_num_threads(threads)
@@ -134,13 +128,13 @@ def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(64, 1024, 130), (8, 4096, 600), (16, 5000, 511)], ids=str)
 def test_where_nan_of_both_signs_meet_threads_change_nothing(
-    shape: tuple[int, int, int], dtype: Any
+    shape: tuple[int, int, int], dtype: Any, instruction_sets: list[str]
 ) -> None:
     a, b = matrices(*shape, dtype)
     _, k, m = shape
     a[0, k // 2], b[k // 3, m // 2], b[k - 1, 0] = np.nan, -dtype(np.nan), np.nan
     found = set()
-    for isa in _core.instruction_sets():
+    for isa in instruction_sets:
         _core.set_instruction_set(isa)
         for threads in (1, 2, 3):
             po.set_num_threads(threads)

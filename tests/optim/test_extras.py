@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -114,13 +113,6 @@ def advance(optimizer: po.Optimizer, dtype: str, start: int, stop: int) -> None:
 def contents(optimizer: po.Optimizer) -> list[bytes]:
     held = [*optimizer.param_groups[0]["params"], *optimizer.state_dict().values()]
     return [np.asarray(value).tobytes() for value in held if not isinstance(value, str)]
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
 
 
 @all_extras

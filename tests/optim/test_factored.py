@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,13 +42,6 @@ SHAPES = [
     (2, 130, 9),
     (17, 1, 3),
 ]
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
 
 
 def numbers(seed: int, shape: tuple[int, ...], dtype: str) -> Array:

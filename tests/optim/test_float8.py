@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,6 @@ import pytest
 
 import pyoptim as po
 from pyoptim import _core
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
 
 
 @pytest.mark.parametrize("stochastic", [False, True])

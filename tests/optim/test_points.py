@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cases import over
 from reference import Array, Case, all_dtypes, all_variants, same_bits, some_numbers
-from test_state import through_pickle
+from snapshots import through_pickle
 
 import pyoptim as po
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from optax_peers import PEERS as OPTAX_PEERS
 from reference import some_numbers
-from test_optax import PEERS as OPTAX_PEERS
 
 import pyoptim as po
 
@@ -138,7 +137,7 @@ LR = 0.03
 
 
 @pytest.fixture(autouse=True)
-def exact_peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def exact_peers(default_float64: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what peers do beside their formulas.
 
     Numbers kept beside states are of torch's default type, and 1e-15 is added under roots.
@@ -146,10 +145,6 @@ def exact_peers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     base = peers.base.optimizer.BaseOptimizer
     for function in (base.apply_ams_bound, base.apply_ams_bound_foreach):
         monkeypatch.setattr(function, "__defaults__", (0.0,))
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
 
 
 def test_every_rule_has_a_peer() -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import copy
-import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 from naive_rows import LazyReference, coalesced
+from option_mixes import MIXES, RATES
 from reference import (
     DTYPES,
-    MOVED,
-    VARIANTS,
     Array,
     Case,
     all_dtypes,
@@ -23,51 +21,22 @@ from reference import (
     each_rule,
     norm,
     same_bits,
-    some_numbers,
 )
-from test_rules import MIXES, RATES
-from test_state import contents
+from row_grads import ROW_GRAD_CASES, numbers, row_grads
+from snapshots import contents, through_pickle
 
 import pyoptim as po
 from pyoptim import _core
 
-CASES = [case for case in VARIANTS + MOVED if case.rule.supports_row_grad]
-all_cases = each_rule(CASES)
+all_cases = each_rule(ROW_GRAD_CASES)
 one_of_each = pytest.mark.parametrize(
-    "case", list({case.rule.name: case for case in reversed(CASES)}.values()), ids=str
+    "case", list({case.rule.name: case for case in reversed(ROW_GRAD_CASES)}.values()), ids=str
 )
-
-
-def numbers(seed: int, shape: tuple[int, ...], dtype: str) -> Array:
-    return some_numbers(seed, int(np.prod(shape)), dtype).reshape(shape)
-
-
-def some_rows(seed: int, table: int, count: int) -> Array:
-    """Return row numbers of which some come several times."""
-    return np.random.default_rng(seed).integers(0, table, count)
-
-
-def row_grads(
-    steps: int, count: int, shape: tuple[int, ...], dtype: str, seed: int = 0
-) -> list[po.RowGrad]:
-    return [
-        po.RowGrad(
-            some_rows(seed + t, shape[0], count), numbers(seed + t, (count, *shape[1:]), dtype)
-        )
-        for t in range(steps)
-    ]
 
 
 def bits(param: Array, optimizer: po.Optimizer) -> list[bytes]:
     """Return the parameter and all that is kept for it."""
     return [param.tobytes(), *(np.asarray(x).tobytes() for x in optimizer.state["0"].values())]
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
 
 
 @pytest.mark.parametrize("mix", MIXES)
@@ -311,7 +280,7 @@ def test_a_row_gradient_is_never_written() -> None:
         grad.rows = rows  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("through", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize("through", [copy.deepcopy, through_pickle])
 @all_cases
 def test_states_go_on(case: Case, through: Callable[[Any], Any]) -> None:
     grads = row_grads(6, 9, (12, 3), "float32")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pyoptim.cython_optim import Stepper
 from reference import VARIANTS, each_rule, same_bits, some_numbers
-from test_state import contents
+from snapshots import contents
 
 import pyoptim as po
 from pyoptim.optim import matrix

@@ -9,28 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from pyoptim.cython_optim import Stepper
-from reference import all_dtypes, each_rule, same_bits, some_numbers
-from test_row_grad import CASES, Case, some_rows
+from reference import Case, all_dtypes, each_rule, same_bits
+from row_grads import ROW_GRAD_CASES, make_params, row_grad, some_rows
 
 import pyoptim as po
 from pyoptim.optim import matrix
 
 TAKERS = [rule for rule in po.rules() if rule.supports_row_grad]
 OTHERS = [rule.name for rule in po.rules() if not rule.supports_row_grad]
-
-
-def make_params(*row_sparse: str, dtype: str = "float32") -> po.Parameters:
-    params = po.Parameters(
-        {"users": (6, 3), "w": (2, 2), "items": (40,)}, dtype=dtype, row_sparse=row_sparse
-    )
-    params.flat[...] = some_numbers(1, params.flat.size, dtype)
-    return params
-
-
-def row_grad(seed: int, table: np.ndarray, count: int = 4) -> po.RowGrad:
-    shape = (count, *table.shape[1:])
-    values = some_numbers(seed, int(np.prod(shape)), str(table.dtype)).reshape(shape)
-    return po.RowGrad(some_rows(seed, len(table), count), values)
 
 
 def set_grads(params: po.Parameters, seed: int) -> None:
@@ -111,7 +97,7 @@ def test_errors_name_what_is_wrong() -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.3}, {"skip_nonfinite": True}], ids=str)
-@each_rule(CASES)
+@each_rule(ROW_GRAD_CASES)
 def test_a_step_without_arguments_is_that_with_them(case: Case, options: dict[str, Any]) -> None:
     bound, given = make_params("users", "items"), make_params("users", "items")
     opts = [case.make(params, lr=0.1, **options) for params in (bound, given)]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import over
+from option_mixes import MIXES, RATES
 from reference import (
     DTYPES,
     FORMULAS,
@@ -33,30 +34,6 @@ from reference import (
 
 import pyoptim as po
 from pyoptim import _core
-
-# What the engine does around every rule: options of the optimizer, and of its step.
-MIXES: dict[str, tuple[dict[str, Any], float]] = {
-    "plain": ({"weight_decay": 0}, 1),
-    "l2": ({"weight_decay": 0.1, "decoupled_weight_decay": False}, 1),
-    "decoupled": ({"weight_decay": 0.1, "decoupled_weight_decay": True}, 1),
-    "maximize": ({"weight_decay": 0.1, "maximize": True}, 1),
-    "clip_value": ({"clip_value": 0.1}, 1),
-    "clip_norm": ({"clip_norm": 0.7}, 1),
-    "clip_norm that is not reached": ({"clip_norm": 1e6}, 1),
-    "grad_scale": ({}, 0.3),
-    "everything": (
-        {"weight_decay": 0.1, "maximize": True, "clip_norm": 0.7, "clip_value": 0.05},
-        0.3,
-    ),
-}
-RATES = (0.5, 0.5, 0.25, 0.1, 0.3, 0.3, 0.2, 0.7, 0.1, 0.05)
-
-
-@pytest.fixture
-def instruction_sets() -> Iterator[list[str]]:
-    before = _core.instruction_set()
-    yield _core.instruction_sets()
-    _core.set_instruction_set(before)
 
 
 def assert_same_updates(before: Array, after: Array, expected: Array) -> None:

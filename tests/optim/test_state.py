@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +22,7 @@ from reference import (
     some_numbers,
     step_together,
 )
+from snapshots import contents, through_pickle
 
 import pyoptim as po
 from pyoptim.optim.matrix import RULES as MATRIX_RULES
@@ -51,18 +51,6 @@ def train(optimizer: po.Optimizer, start: int, stop: int, dtype: str = "float32"
     for t in range(start, stop):
         optimizer.param_groups[1]["lr"] = 0.3 / (1 + t)
         optimizer.step(some_grads(t, dtype))
-
-
-def contents(optimizer: po.Optimizer | po.wrappers.Wrapper) -> dict[str, Any]:
-    """Everything that a step may change, as values that compare with ==."""
-    params = [param for group in optimizer.param_groups for param in group["params"]]
-    held = {**{f"param {i}": p for i, p in enumerate(params)}, **optimizer.state_dict()}
-    return {
-        name: (str(value.dtype), value.shape, value.tobytes())
-        if isinstance(value, np.ndarray)
-        else value
-        for name, value in held.items()
-    }
 
 
 @all_dtypes
@@ -154,10 +142,6 @@ def test_state_dict_is_plain_and_a_copy(case: Case, dtype: str) -> None:
     for name, value in optimizer.state_dict().items():
         if isinstance(value, np.ndarray):
             assert not np.shares_memory(value, kept[name])
-
-
-def through_pickle(value: Any) -> Any:
-    return pickle.loads(pickle.dumps(value))
 
 
 @over("cloned", [through_pickle, copy.deepcopy])

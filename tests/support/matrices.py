@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from reference import DTYPES, Array
-from test_state import through_pickle
+from snapshots import through_pickle
 
 import pyoptim as po
 from pyoptim.optim.matrix import RULES

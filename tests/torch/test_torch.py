@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -16,7 +15,8 @@ from reference import DTYPES, VARIANTS, Array, Case, each_rule, same_bits, some_
 import pyoptim as po
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.peers
+# Torch keeps numbers besides states, like the product of NAdam, in its default dtype.
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("default_float64")]
 
 # Rules that torch has under another name, and what makes it that rule.
 OTHER_NAMES: dict[str, tuple[str, dict[str, Any]]] = {"AMSGrad": ("Adam", {"amsgrad": True})}
@@ -77,15 +77,6 @@ CASES = [case for case in VARIANTS if has_peer(case.rule)] + [
     for settings in SETTINGS.get(rule.name, [])
 ]
 all_cases = each_rule(CASES)
-
-
-@pytest.fixture(autouse=True)
-def default_float64() -> Iterator[None]:
-    """Numbers that torch keeps beside its states, like NAdam's product, are of this type."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
 
 
 def torch_settings(rule: po.Rule, settings: dict[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch_classes import all_rules  # noqa: E402
+
 import pyoptim as po  # noqa: E402
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
 
 pytestmark = pytest.mark.peers
 
 LIMIT = 2**24
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
-all_rules = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
 
 
 def params(*values: float) -> list[Any]:

@@ -12,23 +12,23 @@ import sys
 import types
 import unittest
 import warnings
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch_classes import RULES, all_rules, step  # noqa: E402
+
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
 
-pytestmark = pytest.mark.peers
+# Torch keeps numbers besides states, like the product of NAdam, in its default dtype.
+pytestmark = [pytest.mark.peers, pytest.mark.usefixtures("default_float64")]
 
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 SHARED = [cls for cls in RULES if issubclass(cls, getattr(torch.optim, cls.__name__, ()))]
 # torch multiplies Muon's matrices in bfloat16, we do not: its steps are compared by hand.
 EXACT = [cls for cls in SHARED if "momentum_buffer" not in cls.rule.states]
 
-all_rules = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
 shared_rules = pytest.mark.parametrize("cls", SHARED, ids=lambda cls: cls.__name__)
 exact_rules = pytest.mark.parametrize("cls", EXACT, ids=lambda cls: cls.__name__)
 
@@ -37,32 +37,12 @@ def theirs(cls: Any) -> Any:
     return getattr(torch.optim, cls.__name__)
 
 
-@pytest.fixture(autouse=True)
-def default_float64() -> Iterator[None]:
-    """Numbers that torch keeps beside its states are of this type."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(before)
-
-
 def params(dtype: Any = None, shapes: Any = ((4, 5), (3, 2), (1, 7))) -> list[Any]:
     generator = torch.Generator().manual_seed(0)
     return [
         torch.nn.Parameter(torch.randn(s, generator=generator, dtype=torch.float64).to(dtype))
         for s in shapes
     ]
-
-
-def set_grads(of: list[Any], t: int) -> None:
-    generator = torch.Generator().manual_seed(t)
-    for p in of:
-        p.grad = torch.randn(p.shape, generator=generator, dtype=torch.float64).to(p.dtype)
-
-
-def step(optimizer: Any, t: int) -> None:
-    set_grads([p for group in optimizer.param_groups for p in group["params"]], t)
-    optimizer.step()
 
 
 def assert_alike(mine: list[Any], other: list[Any], dtype: Any = torch.float64) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch_classes import RULES  # noqa: E402
+
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
 
 pytestmark = pytest.mark.peers
-
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
-import pyoptim.torch as ours  # noqa: E402 - after torch was found
+from torch_classes import RULES  # noqa: E402
 
 pytestmark = pytest.mark.peers
-
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 
 
 def test_points_of_evaluation() -> None:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 torch = pytest.importorskip("torch")
+from torch_classes import RULES  # noqa: E402
+
 import pyoptim as po  # noqa: E402
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
 
 pytestmark = pytest.mark.peers
 
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 ELEMENTWISE = {rule.name for rule in po.rules() if not rule.factored}
 LAID_OUT = [cls for cls in RULES if cls.__name__ in ELEMENTWISE]
 

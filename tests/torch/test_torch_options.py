@@ -13,13 +13,14 @@ import pytest
 from cases import over
 
 torch = pytest.importorskip("torch")
+from torch_classes import RULES, all_rules, set_grads, step  # noqa: E402
+
 import pyoptim as po  # noqa: E402
 import pyoptim.torch as ours  # noqa: E402 - after torch was found
 from pyoptim.torch._layout import as_numpy  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
-RULES = [getattr(ours, name) for name in ours.__all__ if name != "Optimizer"]
 EVERY = [{"clip_norm": 0.5}, {"clip_value": 0.1}, {"skip_nonfinite": True}, {"num_threads": 1}]
 ELEMENTWISE: list[dict[str, Any]] = [
     {"state_dtype": "bfloat16", "seed": 3},
@@ -31,8 +32,6 @@ ELEMENTWISE: list[dict[str, Any]] = [
 ]
 OF_BFLOAT16: list[dict[str, Any]] = [{"master_weights": "float32"}, {"master_weights": "split"}]
 
-all_rules = pytest.mark.parametrize("cls", RULES, ids=lambda cls: cls.__name__)
-
 
 def takes(cls: Any, options: dict[str, Any]) -> bool:
     return options.keys() <= inspect.signature(cls).parameters.keys()
@@ -42,17 +41,6 @@ def parameters(dtype: Any = torch.float32) -> list[Any]:
     generator = torch.Generator().manual_seed(0)
     shapes = (3, 4), (20, 15)
     return [torch.nn.Parameter(torch.randn(s, generator=generator).to(dtype)) for s in shapes]
-
-
-def set_grads(params: list[Any], t: int) -> None:
-    generator = torch.Generator().manual_seed(t + 1)
-    for p in params:
-        p.grad = torch.randn(p.shape, generator=generator).to(p.dtype)
-
-
-def step(optimizer: Any, t: int) -> None:
-    set_grads([p for group in optimizer.param_groups for p in group["params"]], t)
-    optimizer.step()
 
 
 def by_pyoptim(cls: Any, theirs: list[Any], options: dict[str, Any]) -> tuple[Any, list[Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits, load_iris
 from sklearn.linear_model import LogisticRegression, Ridge
+from training import Terminal
 
 import pyoptim as po
 from pyoptim.data import batches, split_rows
@@ -273,11 +274,6 @@ def test_small_matrix_multiplications_use_one_thread() -> None:
     Trainer(Watched(1), epochs=1, progress=False).fit(np.zeros((3, 1)), np.zeros(3))
     assert seen == [{1}]
     assert blas_threads() == before
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_progress_shows_a_bar_on_a_terminal_and_lines_elsewhere() -> None:

@@ -31,7 +31,8 @@ from typing import Any
 import numpy as np
 import peers_of_training
 import pytest
-from peers_of_training import BATCH, CRASH, EPOCHS, SAVE_EVERY, Crash
+from peers_of_training import BATCH, CRASH, EPOCHS, SAVE_EVERY
+from training import Crash, crash_at
 
 import pyoptim as po
 from pyoptim.models import Linear
@@ -92,14 +93,6 @@ def train(*callbacks: Callback, epochs: int = EPOCHS, resume: Path | None = None
 def script(values: list[float]) -> Callback:
     """Return a callback that sets the metric of each epoch."""
     return Lambda(on_epoch_end=lambda t: t.history.rows[-1].update(score=values[t.epochs_done - 1]))
-
-
-def crash_at(step: int) -> Callback:
-    def crash(trainer: Trainer) -> None:
-        if trainer.step == step:
-            raise Crash
-
-    return Lambda(on_step_end=crash)
 
 
 def test_a_metric_that_is_nan_in_the_first_epoch(peer_results: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import training_killed
+from training import Crash, crash_at
 
 import pyoptim as po
 from pyoptim.models import MLP, Linear
@@ -109,18 +110,6 @@ def test_a_killed_run_resumes() -> None:
 
 def adam(params: Any) -> Any:
     return po.Adam(params, lr=0.05)
-
-
-class Crash(Exception):
-    pass
-
-
-def crash_at(step: int) -> Callback:
-    def crash(t: Trainer) -> None:
-        if t.step == step:
-            raise Crash
-
-    return Lambda(on_step_end=crash)
 
 
 def test_callbacks_keep_their_state(tmp_path: Path) -> None:

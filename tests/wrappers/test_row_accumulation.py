@@ -8,14 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from embedding_models import (
+    SIZES,
+    codes,
+    columns,
+    embedding_mlp,
+    pairs_model,
+    random,
+    shaken,
+    sparse_values,
+)
 from naive_rows import coalesced
-from reference import DTYPES, all_dtypes, same_bits
-from test_embedding import columns
-from test_embedding import make_model as embedding_model
-from test_factorization import SIZES, codes, pairs_model, random, shaken, sparse_values
-from test_row_grad import CASES, Case
-from test_row_sparse import make_params, row_grad
-from test_state import contents
+from reference import DTYPES, Case, all_dtypes, same_bits
+from row_grads import ROW_GRAD_CASES, make_params, row_grad
+from snapshots import contents
 
 import pyoptim as po
 from pyoptim.models import FactorizationMachine, MatrixFactorization
@@ -66,7 +72,7 @@ def window_of_one(params: po.Parameters, window: list[int]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("options", [{}, {"clip_norm": 0.3}], ids=str)
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", ROW_GRAD_CASES, ids=str)
 def test_a_window_is_one_step_with_the_mean(case: Case, options: dict[str, Any]) -> None:
     params, expected = make_params(*TABLES, dtype="float64"), make_params(*TABLES, dtype="float64")
     wrapper = wrap.GradientAccumulation(case.make(params, lr=0.1, **options), every=3)
@@ -112,7 +118,7 @@ def test_sums_are_rounded_once(dtype: str) -> None:
 
 
 @all_dtypes
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", ROW_GRAD_CASES, ids=str)
 def test_a_window_of_one_batch_is_the_optimizer_alone(case: Case, dtype: str) -> None:
     params, expected = make_params(*TABLES, dtype=dtype), make_params(*TABLES, dtype=dtype)
     wrapper = wrap.GradientAccumulation(case.make(params, lr=0.1), every=1)
@@ -181,7 +187,7 @@ MODELS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     ),
     "machine": (machine, lambda: codes(30)),
     "machine of numbers": (machine_of_numbers, lambda: sparse_values(30, 9)),
-    "embedding": (lambda: embedding_model(l2=0.1), columns),
+    "embedding": (lambda: embedding_mlp(l2=0.1), columns),
 }
 
 
@@ -257,7 +263,7 @@ def train(wrapper: Any, params: po.Parameters, start: int, stop: int) -> None:
 
 
 @all_dtypes
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", ROW_GRAD_CASES, ids=str)
 def test_a_state_is_resumed_to_the_bit(case: Case, dtype: str) -> None:
     for at in range(5):
         wrapper, params = made(case, dtype)
@@ -278,7 +284,7 @@ def test_a_state_is_resumed_to_the_bit(case: Case, dtype: str) -> None:
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
 def test_copies_go_on_for_themselves(clone: Any) -> None:
-    wrapper, params = made(CASES[0])
+    wrapper, params = made(ROW_GRAD_CASES[0])
     train(wrapper, params, 0, 2)
     twin, theirs = clone((wrapper, params))
     before = contents(twin)
@@ -312,7 +318,7 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", SPOILT)
 def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
-    wrapper, params = made(CASES[0])
+    wrapper, params = made(ROW_GRAD_CASES[0])
     train(wrapper, params, 10, 12)
     saved = wrapper.state_dict()
     assert len(saved["rows.users"]) == 3 + 4

@@ -31,8 +31,8 @@ BASES: dict[str, Pair] = {
 all_bases = pytest.mark.parametrize("base", BASES)
 
 
-@pytest.fixture
-def peers() -> Any:
+@pytest.fixture(name="peers")
+def pytorch_optimizer() -> Any:
     return pytest.importorskip("pytorch_optimizer")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from naive_wrappers import CASES, Case, W, drive, grads_of, params_of
 from reference import Array, all_dtypes
-from test_state import contents, through_pickle
+from snapshots import contents, through_pickle
 
 import pyoptim as po
 from pyoptim import _core

@@ -20,7 +20,7 @@ from matrices import (
     well_conditioned,
 )
 from reference import DTYPES, Array, clip_factor, norm, same_bits
-from test_state import contents
+from snapshots import contents
 
 import pyoptim as po
 from pyoptim.optim.matrix import RULES

@@ -63,15 +63,11 @@ def test_muon_has_the_defaults_of_torch() -> None:
         assert ours[name].default == theirs[name].default, name
 
 
-@pytest.fixture
-def peers(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Other optimizers, all in float64."""
-    found = pytest.importorskip("pytorch_optimizer")
+@pytest.fixture(name="peers")
+def float64_peers(default_float64: None, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return pytorch_optimizer, which computes everything in float64."""
     monkeypatch.setattr(torch, "float32", torch.float64)  # SOAP's QR rounds to it
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    yield found
-    torch.set_default_dtype(before)
+    return pytest.importorskip("pytorch_optimizer")
 
 
 SOAP_SETTINGS: list[dict[str, Any]] = [

@@ -22,7 +22,7 @@ from matrices import (
     two_groups,
 )
 from reference import same_bits
-from test_state import contents
+from snapshots import contents
 
 import pyoptim as po
 from pyoptim.optim.matrix import RULES
