@@ -43,10 +43,49 @@ def test_files_are_short(folder: str) -> None:
 def test_every_rule_loss_and_schedule_is_listed(folder: str) -> None:
     place = ROOT / "csrc" / folder
     listed = re.findall(rf'#include "{folder}/(\w+\.hpp)"', read(place / "all.hpp"))
-    shared = {"all.hpp", "arguments.hpp", "kernels.hpp", "loss.hpp", "mean_loss.hpp", "rule.hpp"}
-    shared |= {"loss_kernels.hpp", "rule_info.hpp", "rule_table.hpp", "schedule.hpp"}
+    shared = {"all.hpp", "arguments.hpp", "kernel_table.hpp", "loss.hpp", "loss_kernels.hpp"}
+    shared |= {"mean_loss.hpp", "registry.hpp", "rule.hpp", "schedule.hpp"}
     there = {path.name for path in place.glob("*.hpp")} - shared
     assert listed == sorted(there)
+
+
+# A folder includes headers of folders in earlier lines, and its own.
+NATIVE_LAYERS = (
+    {"core"},
+    {"simd"},
+    {"rules", "losses", "schedules", "linalg", "foreach", "data"},
+    {"optim", "nn", "embedding"},
+    {"capi", "bindings"},
+)
+
+
+def included_folders(path: Path) -> set[str]:
+    """Return the folders of csrc whose headers a file includes."""
+    return set(re.findall(r'#include "(\w+)/', read(path))) - {"pyoptim"}
+
+
+def test_native_layers_include_only_earlier_ones() -> None:
+    native = ROOT / "csrc"
+    earlier: set[str] = set()
+    for layer in NATIVE_LAYERS:
+        for folder in layer:
+            sources = [p for p in files(f"csrc/{folder}") if p.suffix in (".cpp", ".hpp")]
+            assert sources != []
+            for path in sources:
+                assert included_folders(path) <= earlier | {folder}, path
+        earlier |= layer
+    folders = {path.name for path in native.iterdir() if path.is_dir()}
+    assert folders - earlier == {"bench", "include", "tests"}
+
+
+def test_each_topic_declares_its_own_kernels() -> None:
+    """Kernels are compiled once for each instruction set, so their tables are plain data."""
+    tables = sorted((ROOT / "csrc").rglob("kernel_table.hpp"))
+    assert len(tables) >= 8
+    for path in tables:
+        includes = re.findall(r"#include <(\w+)>", read(path))
+        assert set(includes) <= {"cstddef", "cstdint"}, path
+        assert "inline " not in re.sub(r"inline constexpr|//[^\n]*", "", read(path)), path
 
 
 def cpp_words(path: Path) -> Iterator[str]:

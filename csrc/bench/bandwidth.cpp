@@ -2,7 +2,6 @@
 #include <cstring>
 #include <random>
 #include <stdexcept>
-#include <string_view>
 #include <utility>
 
 #include "bench/bench.hpp"
@@ -23,13 +22,13 @@ namespace {
 
 constexpr std::size_t alignment = 64;
 
-auto pass_of(std::string_view isa) {
+auto pass_of(Isa isa) {
 #if defined(PYOPTIM_X86) && !defined(PYOPTIM_BASELINE_ONLY)
-  if (isa == "avx512") return bandwidth_pass_avx512;
-  if (isa == "avx2") return bandwidth_pass_avx2;
+  if (isa == Isa::avx512) return bandwidth_pass_avx512;
+  if (isa == Isa::avx2) return bandwidth_pass_avx2;
 #endif
-  if (isa == "baseline") return bandwidth_pass_baseline;
-  throw std::logic_error("no bandwidth loop is compiled for " + std::string(isa));
+  if (isa == Isa::baseline) return bandwidth_pass_baseline;
+  throw std::logic_error("no bandwidth loop is compiled for " + std::string(isa_name(isa)));
 }
 
 std::size_t array_count(const std::vector<Traffic>& passes) {
@@ -86,9 +85,9 @@ void fill(void* data, DType dtype, std::size_t size) {
                 std::min(length, size - i) * item_size(dtype));
 }
 
-BandwidthLoop::BandwidthLoop(const Backend& backend, DType dtype, std::vector<Traffic> passes,
-                             std::size_t size, int threads)
-    : pass_(pass_of(backend.name)),
+BandwidthLoop::BandwidthLoop(Isa isa, DType dtype, std::vector<Traffic> passes, std::size_t size,
+                             int threads)
+    : pass_(pass_of(isa)),
       dtype_(dtype),
       passes_(std::move(passes)),
       size_(size),

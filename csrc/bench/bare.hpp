@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/backend.hpp"
+#include "rules/kernel_table.hpp"
 
 namespace pyoptim::bench {
 

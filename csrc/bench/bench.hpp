@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "core/arena.hpp"
-#include "core/backend.hpp"
+#include "core/dispatch.hpp"
+#include "core/dtype.hpp"
 #include "optim/memory_traffic.hpp"
 
 namespace pyoptim::bench {
@@ -37,8 +38,7 @@ void fill(void* data, DType dtype, std::size_t size);
 /// A plain loop, compiled for the same instruction set, that reads and writes as much as a step.
 class BandwidthLoop {
  public:
-  BandwidthLoop(const Backend& backend, DType dtype, std::vector<Traffic> passes, std::size_t size,
-                int threads);
+  BandwidthLoop(Isa isa, DType dtype, std::vector<Traffic> passes, std::size_t size, int threads);
 
   void run();
   /// The bytes that it moves.

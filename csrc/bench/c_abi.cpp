@@ -9,6 +9,7 @@
 
 #include "core/dispatch.hpp"
 #include "pyoptim/pyoptim.h"
+#include "rules/registry.hpp"
 
 namespace {
 
@@ -39,9 +40,9 @@ float* array(std::vector<float>& all, std::size_t index) { return all.data() + i
 }  // namespace
 
 int main() {
-  const pyoptim::Backend& backend = pyoptim::active_backend();
+  const auto& rules = pyoptim::all_rules(pyoptim::active_isa());
   const pyoptim::RuleInfo* const rule = *std::find_if(
-      backend.rules, backend.rules + backend.rule_count,
+      rules.begin(), rules.end(),
       [](const pyoptim::RuleInfo* info) { return std::string(info->name) == "AdamW"; });
   std::vector<double> hyper;
   for (std::size_t i = 0; i < rule->field_count; ++i) hyper.push_back(rule->fields[i].initial);
@@ -97,7 +98,8 @@ int main() {
     return 1;
   }
   const double c = median(of_c), four = median(of_each), one = median(of_all);
-  std::printf("AdamW, 4 arrays of 100 float32, %s, one step in ns\n", backend.name);
+  std::printf("AdamW, 4 arrays of 100 float32, %s, one step in ns\n",
+              pyoptim::isa_name(pyoptim::active_isa()));
   std::printf("kernel, a call for each array   %6.0f\n", four);
   std::printf("kernel, one call for all        %6.0f\n", one);
   std::printf("C interface                     %6.0f   %.2f and %.2f times\n", c, c / four,

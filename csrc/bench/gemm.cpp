@@ -42,13 +42,13 @@ void run(benchmark::State& state, const Shape& shape, DType dtype, int threads) 
 void add_products() {
   for (const Shape& shape : shapes)
     for (const DType dtype : {DType::float32, DType::float64})
-      for (const Backend* backend : available_backends())
+      for (const Isa isa : available_isas())
         for (const int threads : thread_counts(shape.rows * shape.terms * shape.columns / 16))
           add("product/" + std::string(name_of(dtype)) + "/" + std::to_string(shape.rows) + "x" +
                   std::to_string(shape.terms) + "x" + std::to_string(shape.columns) + "/" +
-                  backend->name + "/threads:" + std::to_string(threads),
+                  isa_name(isa) + "/threads:" + std::to_string(threads),
               [=](benchmark::State& state) {
-                use_backend(backend->name);
+                use_isa(isa_name(isa));
                 run(state, shape, dtype, threads);
               });
 }

@@ -7,7 +7,9 @@
 #include "bench/bench.hpp"
 #include "core/dispatch.hpp"
 #include "core/threads.hpp"
-#include "optim/optimizer.hpp"
+#include "foreach/foreach.hpp"
+#include "losses/mean_loss.hpp"
+#include "nn/layers.hpp"
 
 namespace pyoptim::bench {
 namespace {
@@ -36,38 +38,40 @@ class Arrays {
   Arena memory_;
 };
 
-/// Registers, for sizes in cache and in memory, what `make` makes of (backend, dtype, size): arrays
+/// Registers, for sizes in cache and in memory, what `make` makes of (isa, dtype, size): arrays
 /// bound to a function without arguments.
 template <class Make>
 void add_sizes(const std::string& name, DType dtype, Traffic traffic, const Make& make) {
   for (const int exponent : exponents)
-    for (const Backend* backend : available_backends())
-      add(name + "/" + name_of(dtype) + "/2^" + std::to_string(exponent) + "/" + backend->name,
+    for (const Isa isa : available_isas())
+      add(name + "/" + name_of(dtype) + "/2^" + std::to_string(exponent) + "/" + isa_name(isa),
           [=](benchmark::State& state) {
             const std::size_t size = std::size_t{1} << exponent;
-            BandwidthLoop loop(*backend, dtype, {traffic}, size, 1);
+            BandwidthLoop loop(isa, dtype, {traffic}, size, 1);
             const FloatEnvironment environment;
-            compare_with_bandwidth(state, loop, size, make(*backend, size));
+            compare_with_bandwidth(state, loop, size, make(isa, size));
           });
 }
 
 void add_norms() {
   for (const DType dtype : all_dtypes) {
-    add_sizes("square_sum", dtype, {1, 0}, [=](const Backend& backend, std::size_t size) {
-      return [=, &backend, values = std::make_shared<Arrays>(dtype, size, 1)] {
-        benchmark::DoNotOptimize(backend.square_sum[int(dtype)]((*values)[0], size));
+    add_sizes("square_sum", dtype, {1, 0}, [=](Isa isa, std::size_t size) {
+      return [=, kernels = &foreach_table[isa][int(dtype)],
+              values = std::make_shared<Arrays>(dtype, size, 1)] {
+        benchmark::DoNotOptimize(kernels->square_sum((*values)[0], size));
       };
     });
-    add_sizes("largest", dtype, {1, 0}, [=](const Backend& backend, std::size_t size) {
-      return [=, &backend, values = std::make_shared<Arrays>(dtype, size, 1)] {
-        benchmark::DoNotOptimize(backend.largest[int(dtype)]((*values)[0], size));
+    add_sizes("max_magnitude", dtype, {1, 0}, [=](Isa isa, std::size_t size) {
+      return [=, kernels = &foreach_table[isa][int(dtype)],
+              values = std::make_shared<Arrays>(dtype, size, 1)] {
+        benchmark::DoNotOptimize(kernels->max_magnitude((*values)[0], size));
       };
     });
   }
 }
 
 void add_losses() {
-  const LossTable& table = *available_backends().front()->losses;
+  const LossTable& table = loss_table[Isa::baseline];
   for (std::size_t i = 0; i < table.size; ++i)
     for (const DType dtype : float_dtypes) {
       const LossInfo& loss = table.item[i];
@@ -75,7 +79,7 @@ void add_losses() {
       for (std::size_t k = 0; k < loss.field_count; ++k)
         parameters.push_back(loss.fields[k].initial);
       add_sizes(loss.name, dtype, {loss.of_rows ? 2U : 3U, 1},
-                [=, of_rows = loss.of_rows](const Backend& backend, std::size_t size) {
+                [=, of_rows = loss.of_rows](Isa isa, std::size_t size) {
                   const auto arrays = std::make_shared<Arrays>(dtype, size, 3);
                   const auto labels =
                       std::make_shared<std::vector<std::int64_t>>(size / columns, 1);
@@ -88,7 +92,7 @@ void add_losses() {
                   batch.rows = size / columns;
                   batch.columns = columns;
                   return [=, owners = std::pair(arrays, labels),
-                          evaluate = backend.losses->item[i].evaluate[int(dtype)]] {
+                          evaluate = loss_table[isa].item[i].evaluate[int(dtype)]] {
                     benchmark::DoNotOptimize(evaluate(parameters.data(), batch));
                   };
                 });
@@ -96,9 +100,9 @@ void add_losses() {
 }
 
 void add_activation(const std::string& name, std::size_t activation, DType dtype) {
-  add_sizes(name + "/forward", dtype, {2, 2}, [=](const Backend& backend, std::size_t size) {
+  add_sizes(name + "/forward", dtype, {2, 2}, [=](Isa isa, std::size_t size) {
     const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
-    return [=, forward = backend.layers[int(dtype)].forward[activation],
+    return [=, forward = layer_table[isa][int(dtype)].forward[activation],
             zeros = std::vector<double>(columns)] {
       forward({.z = (*arrays)[0],
                .bias = zeros.data(),
@@ -117,9 +121,9 @@ void add_layers() {
                                                    "sigmoid",  "gelu", "silu"};
   for (const DType dtype : float_dtypes) {
     for (std::size_t i = 0; i < activation_count; ++i) add_activation(names[i], i, dtype);
-    add_sizes("layer/backward", dtype, {2, 1}, [=](const Backend& backend, std::size_t size) {
+    add_sizes("layer/backward", dtype, {2, 1}, [=](Isa isa, std::size_t size) {
       const auto arrays = std::make_shared<Arrays>(dtype, size, 2);
-      return [=, backward = backend.layers[int(dtype)].backward,
+      return [=, backward = layer_table[isa][int(dtype)].backward,
               sums = std::make_shared<std::vector<double>>(columns)] {
         backward((*arrays)[0], (*arrays)[1], sums->data(), size / columns, columns);
       };

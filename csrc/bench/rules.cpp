@@ -11,12 +11,12 @@ struct Case {
   Variant variant;
   DType dtype;
   int exponent;
-  const Backend* backend;
+  Isa isa;
   int threads;
 
   [[nodiscard]] std::string name() const {
     return variant.name + "/" + name_of(dtype) + "/2^" + std::to_string(exponent) + "/" +
-           backend->name + "/threads:" + std::to_string(threads);
+           isa_name(isa) + "/threads:" + std::to_string(threads);
   }
 };
 
@@ -30,11 +30,11 @@ void run(benchmark::State& state, const Case& of) {
   void* const grad = memory.data() + grad_at;
   fill(param, of.dtype, size);
   fill(grad, of.dtype, size);
-  use_backend(of.backend->name);
+  use_isa(isa_name(of.isa));
   const TensorSpec tensor{"p", param, size, of.dtype, grad, {side, side}};
   const Variant& variant = of.variant;
   Optimizer optimizer(variant.rule->name, {{variant.settings, {tensor}}}, {.threads = of.threads});
-  BandwidthLoop loop(*of.backend, of.dtype, passes_of(*variant.rule), size, of.threads);
+  BandwidthLoop loop(of.isa, of.dtype, passes_of(*variant.rule), size, of.threads);
   const void* const grads[] = {grad};
   compare_with_bandwidth(state, loop, size, [&] { optimizer.step(grads); });
 }
@@ -45,9 +45,9 @@ void add_rules() {
   for (const Variant& variant : variants())
     for (const DType dtype : all_dtypes)
       for (const int exponent : exponents)
-        for (const Backend* backend : available_backends())
+        for (const Isa isa : available_isas())
           for (const int threads : thread_counts(std::size_t{1} << exponent)) {
-            const Case of{variant, dtype, exponent, backend, threads};
+            const Case of{variant, dtype, exponent, isa, threads};
             add(of.name(), [=](benchmark::State& state) { run(state, of); });
           }
 }

@@ -8,6 +8,7 @@
 #include "core/dispatch.hpp"
 #include "core/threads.hpp"
 #include "optim/optimizer.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim::bench {
 namespace {
@@ -57,12 +58,12 @@ void run(benchmark::State& state, const Variant& variant, const RuleInfo& rule) 
 void add_small() {
   const std::vector<Variant> all = variants();
   for (std::size_t i = 0; i < all.size(); ++i)
-    for (const Backend* backend : available_backends()) {
-      const RuleInfo& rule = *backend->rules[i];
+    for (const Isa isa : available_isas()) {
+      const RuleInfo& rule = *all_rules(isa)[i];
       if (rule.factored != nullptr || rule.sum_count > 0) continue;  // more than one call each
-      add(all[i].name + "/float32/4x100/" + backend->name,
-          [variant = all[i], &rule, backend](benchmark::State& state) {
-            use_backend(backend->name);
+      add(all[i].name + "/float32/4x100/" + isa_name(isa),
+          [variant = all[i], &rule, isa](benchmark::State& state) {
+            use_isa(isa_name(isa));
             run(state, variant, rule);
           });
     }

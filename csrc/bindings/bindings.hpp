@@ -3,7 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "core/backend.hpp"
+#include "core/fields.hpp"
 
 namespace pyoptim::bindings {
 

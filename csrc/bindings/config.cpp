@@ -15,16 +15,16 @@ void bind_config(py::module_& module) {
   module.attr("serial_below") = serial_below;
   module.attr("most_threads") = most_threads;
   module.def(
-      "instruction_set", [] { return active_backend().name; }, "The instruction set in use.");
+      "instruction_set", [] { return isa_name(active_isa()); }, "The instruction set in use.");
   module.def(
       "instruction_sets",
       [] {
         std::vector<std::string> names;
-        for (const Backend* backend : available_backends()) names.emplace_back(backend->name);
+        for (const Isa isa : available_isas()) names.emplace_back(isa_name(isa));
         return names;
       },
       "The instruction sets this processor can run, best last.");
-  module.def("set_instruction_set", &use_backend, py::arg("name"),
+  module.def("set_instruction_set", &use_isa, py::arg("name"),
              "Chooses the instruction set of optimizers made from now on.");
   module.def("num_threads", &thread_count, "The default number of threads.");
   module.def("thread_limit", &thread_limit,

@@ -25,7 +25,7 @@ class Lists {
   }
 
   /// A list of the same dtypes, read only.
-  Lists& read(const Arrays& arrays, const char* name, const void* VectorPart::*member) {
+  Lists& read(const Arrays& arrays, const char* name, const void* ForeachSpan::*member) {
     check(arrays, name, false);
     for (std::size_t i = 0; i < arrays.size(); ++i) {
       if (!is_plain(arrays[i]))
@@ -36,8 +36,8 @@ class Lists {
   }
 
   /// A list to write into: of the same dtypes, or, for `wide`, of the states' dtypes.
-  Lists& write(const Arrays& arrays, const char* name, void* VectorPart::*member) {
-    check(arrays, name, member == &VectorPart::wide);
+  Lists& write(const Arrays& arrays, const char* name, void* ForeachSpan::*member) {
+    check(arrays, name, member == &ForeachSpan::wide);
     for (std::size_t i = 0; i < arrays.size(); ++i) {
       check_updatable(arrays[i], at(name, i));
       vectors_[i].part.*member = const_cast<void*>(arrays[i].data());
@@ -82,109 +82,110 @@ auto run(const std::vector<Vector>& vectors, const Work& work) {
   return work();
 }
 
-void update(VectorUpdate VectorKernels::*operation, const Lists& lists, double a, double b,
+void update(ForeachUpdate ForeachKernels::*operation, const Lists& lists, double a, double b,
             int threads) {
   run(lists.vectors(), [&] { update_vectors(operation, lists.vectors(), a, b, threads); });
 }
 
 /// Binds an operation on wide arrays and gradients, with a factor.
-void bind_sum(py::module_& module, const char* name, VectorUpdate VectorKernels::*operation,
+void bind_sum(py::module_& module, const char* name, ForeachUpdate ForeachKernels::*operation,
               const char* doc) {
   module.def(
       name,
       [operation](const Arrays& sums, const Arrays& grads, double weight, int num_threads) {
         update(operation,
                Lists(grads, "grads")
-                   .read(grads, "grads", &VectorPart::grad)
-                   .write(sums, "sums", &VectorPart::wide),
+                   .read(grads, "grads", &ForeachSpan::grad)
+                   .write(sums, "sums", &ForeachSpan::wide),
                weight, 0, num_threads);
       },
       py::arg("sums"), py::arg("grads"), py::arg("weight"), py::arg("num_threads"), doc);
 }
 
 /// Binds an operation on wide arrays and parameters, with a weight.
-void bind_mean(py::module_& module, const char* name, VectorUpdate VectorKernels::*operation,
+void bind_mean(py::module_& module, const char* name, ForeachUpdate ForeachKernels::*operation,
                const char* doc) {
   module.def(
       name,
       [operation](const Arrays& means, const Arrays& params, double weight, int num_threads) {
         update(operation,
                Lists(params, "params")
-                   .write(params, "params", &VectorPart::param)
-                   .write(means, "means", &VectorPart::wide),
+                   .write(params, "params", &ForeachSpan::param)
+                   .write(means, "means", &ForeachSpan::wide),
                weight, 0, num_threads);
       },
       py::arg("means"), py::arg("params"), py::arg("weight"), py::arg("num_threads"), doc);
 }
 
 /// Binds a copy between wide arrays and parameters.
-void bind_copy(py::module_& module, const char* name, VectorUpdate VectorKernels::*operation,
+void bind_copy(py::module_& module, const char* name, ForeachUpdate ForeachKernels::*operation,
                const char* doc) {
   module.def(
       name,
       [operation](const Arrays& means, const Arrays& params, int num_threads) {
         update(operation,
                Lists(params, "params")
-                   .write(params, "params", &VectorPart::param)
-                   .write(means, "means", &VectorPart::wide),
+                   .write(params, "params", &ForeachSpan::param)
+                   .write(means, "means", &ForeachSpan::wide),
                0, 0, num_threads);
       },
       py::arg("means"), py::arg("params"), py::arg("num_threads"), doc);
 }
 
 void narrow(const Arrays& sums, const Arrays& out, double factor, int num_threads) {
-  update(
-      &VectorKernels::narrow,
-      Lists(out, "out").write(out, "out", &VectorPart::copy).write(sums, "sums", &VectorPart::wide),
-      factor, 0, num_threads);
+  update(&ForeachKernels::narrow,
+         Lists(out, "out")
+             .write(out, "out", &ForeachSpan::copy)
+             .write(sums, "sums", &ForeachSpan::wide),
+         factor, 0, num_threads);
 }
 
 void scale(const Arrays& out, const Arrays& grads, double factor, int num_threads) {
-  update(&VectorKernels::scale,
+  update(&ForeachKernels::scale,
          Lists(out, "out")
-             .write(out, "out", &VectorPart::copy)
-             .read(grads, "grads", &VectorPart::grad),
+             .write(out, "out", &ForeachSpan::copy)
+             .read(grads, "grads", &ForeachSpan::grad),
          factor, 0, num_threads);
 }
 
 void ascend(const Arrays& params, const Arrays& grads, const Arrays& copies, double factor,
             bool adaptive, double eta, int num_threads) {
-  update(adaptive ? &VectorKernels::ascend_adaptive : &VectorKernels::ascend,
+  update(adaptive ? &ForeachKernels::ascend_adaptive : &ForeachKernels::ascend,
          Lists(params, "params")
-             .write(params, "params", &VectorPart::param)
-             .read(grads, "grads", &VectorPart::grad)
-             .write(copies, "copies", &VectorPart::copy),
+             .write(params, "params", &ForeachSpan::param)
+             .read(grads, "grads", &ForeachSpan::grad)
+             .write(copies, "copies", &ForeachSpan::copy),
          factor, eta, num_threads);
 }
 
 double norm(const Arrays& params, const Arrays& grads, bool adaptive, double eta, int num_threads) {
   const Lists lists = Lists(params, "params")
-                          .write(params, "params", &VectorPart::param)
-                          .read(grads, "grads", &VectorPart::grad);
+                          .write(params, "params", &ForeachSpan::param)
+                          .read(grads, "grads", &ForeachSpan::grad);
   return run(lists.vectors(),
              [&] { return gradient_norm(lists.vectors(), adaptive, eta, num_threads); });
 }
 
 void shrink(const Arrays& params, double threshold, double factor, int num_threads) {
-  update(&VectorKernels::shrink,
-         Lists(params, "params").write(params, "params", &VectorPart::param), threshold, factor,
+  update(&ForeachKernels::shrink,
+         Lists(params, "params").write(params, "params", &ForeachSpan::param), threshold, factor,
          num_threads);
 }
 
 void orthant(const Arrays& params, const Arrays& orthants, int num_threads) {
-  update(&VectorKernels::keep_orthant,
+  update(&ForeachKernels::keep_orthant,
          Lists(params, "params")
-             .write(params, "params", &VectorPart::param)
-             .write(orthants, "orthants", &VectorPart::copy),
+             .write(params, "params", &ForeachSpan::param)
+             .write(orthants, "orthants", &ForeachSpan::copy),
          0, 0, num_threads);
 }
 
 double penalty(const Arrays& params, const Arrays& grads, const Arrays& orthants, double l1,
                double l2, int num_threads) {
-  const Lists sums = Lists(params, "params").write(grads, "grads", &VectorPart::copy);
+  const Lists sums = Lists(params, "params").write(grads, "grads", &ForeachSpan::copy);
   const Lists lists = Lists(params, "params")
-                          .write(params, "params", &VectorPart::param)
-                          .write(orthants, "orthants", &VectorPart::copy);
+                          .write(params, "params", &ForeachSpan::param)
+                          .write(orthants, "orthants", &ForeachSpan::copy);
   std::vector<void*> out;
   for (const Vector& vector : sums.vectors()) out.push_back(vector.part.copy);
   return run(lists.vectors(), [&] { return penalize(lists.vectors(), out, l1, l2, num_threads); });
@@ -213,15 +214,15 @@ std::vector<Units> units_of(const Arrays& params, const Lists& lists, bool last_
 void clip(const Arrays& params, const Arrays& grads, const Arrays& out, bool last_axis, double clip,
           double eps, double scale, int num_threads) {
   const Lists lists = Lists(params, "params")
-                          .write(params, "params", &VectorPart::param)
-                          .read(grads, "grads", &VectorPart::grad)
-                          .write(out, "out", &VectorPart::copy);
+                          .write(params, "params", &ForeachSpan::param)
+                          .read(grads, "grads", &ForeachSpan::grad)
+                          .write(out, "out", &ForeachSpan::copy);
   const std::vector<Units> units = units_of(params, lists, last_axis);
   run(lists.vectors(), [&] { clip_units(units, clip, eps, scale, num_threads); });
 }
 
 void limit(const Arrays& params, bool last_axis, double most, int num_threads) {
-  const Lists lists = Lists(params, "params").write(params, "params", &VectorPart::param);
+  const Lists lists = Lists(params, "params").write(params, "params", &ForeachSpan::param);
   const std::vector<Units> units = units_of(params, lists, last_axis);
   run(lists.vectors(), [&] { limit_norms(units, most, num_threads); });
 }
@@ -229,12 +230,12 @@ void limit(const Arrays& params, bool last_axis, double most, int num_threads) {
 }  // namespace
 
 void bind_vectors(py::module_& module) {
-  bind_sum(module, "weigh", &VectorKernels::weigh, "sums = weight * grads.");
-  bind_sum(module, "add_weighed", &VectorKernels::add_weighed, "sums += weight * grads.");
-  bind_copy(module, "take", &VectorKernels::take, "means = params.");
-  bind_copy(module, "give", &VectorKernels::give, "params = means.");
-  bind_mean(module, "lerp", &VectorKernels::lerp, "means += weight * (params - means).");
-  bind_mean(module, "pull", &VectorKernels::pull,
+  bind_sum(module, "weigh", &ForeachKernels::weigh, "sums = weight * grads.");
+  bind_sum(module, "add_weighed", &ForeachKernels::add_weighed, "sums += weight * grads.");
+  bind_copy(module, "take", &ForeachKernels::take, "means = params.");
+  bind_copy(module, "give", &ForeachKernels::give, "params = means.");
+  bind_mean(module, "lerp", &ForeachKernels::lerp, "means += weight * (params - means).");
+  bind_mean(module, "pull", &ForeachKernels::pull,
             "means += weight * (params - means), then params = means.");
   module.def("narrow", &narrow, py::arg("sums"), py::arg("out"), py::arg("factor"),
              py::arg("num_threads"), "out = factor * sums.");

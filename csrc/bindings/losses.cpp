@@ -9,8 +9,8 @@
 
 #include "bindings/loss_arguments.hpp"
 #include "bindings/matrices.hpp"
+#include "core/check_range.hpp"
 #include "core/dispatch.hpp"
-#include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {
 namespace {
@@ -80,7 +80,7 @@ void check(const std::string& name, const std::vector<double>& parameters) {
 
 py::list losses() {
   py::list all;
-  const LossTable& table = *active_backend().losses;
+  const LossTable& table = loss_table.current();
   for (std::size_t i = 0; i < table.size; ++i) {
     const LossInfo& info = table.item[i];
     py::dict entry;

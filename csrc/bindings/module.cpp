@@ -19,7 +19,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supp
       raise_in_python();
     }
   });
-  pyoptim::active_backend();  // an unavailable PYOPTIM_ISA is an error on import
+  pyoptim::active_isa();  // an unavailable PYOPTIM_ISA is an error on import
   bind_config(module);
   bind_rules(module);
   bind_memory(module);

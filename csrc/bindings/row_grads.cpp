@@ -7,20 +7,19 @@
 
 #include "bindings/arrays.hpp"
 #include "core/dispatch.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim::bindings {
 namespace {
 
 /// "SGD, Adagrad, ...": the optimizers whose steps may touch some rows only.
 std::string takers() {
-  const Backend& backend = active_backend();
   std::string names;
   std::string_view before;
-  for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    const RuleInfo& rule = *backend.rules[i];
-    if (!rule.takes_rows || rule.name == before) continue;
-    names += (names.empty() ? "" : ", ") + std::string(rule.name);
-    before = rule.name;
+  for (const RuleInfo* const rule : all_rules(active_isa())) {
+    if (!rule->takes_rows || rule->name == before) continue;
+    names += (names.empty() ? "" : ", ") + std::string(rule->name);
+    before = rule->name;
   }
   return names;
 }

@@ -1,9 +1,10 @@
 #include <string_view>
 
 #include "bindings/bindings.hpp"
+#include "core/check_range.hpp"
 #include "core/dispatch.hpp"
 #include "optim/memory_traffic.hpp"
-#include "optim/optimizer.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim::bindings {
 
@@ -30,11 +31,10 @@ py::tuple passes(const RuleInfo& rule) {
 
 /// Every public name once, with the states of each of its variants.
 py::list rules() {
-  const Backend& backend = active_backend();
   py::list all;
   std::string_view before;
-  for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    const RuleInfo& rule = *backend.rules[i];
+  for (const RuleInfo* const variant : all_rules(active_isa())) {
+    const RuleInfo& rule = *variant;
     if (rule.name != before) {
       py::dict entry;
       entry["name"] = rule.name;

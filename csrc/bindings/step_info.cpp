@@ -2,6 +2,7 @@
 #include <string>
 
 #include "bindings/bindings.hpp"
+#include "core/text.hpp"
 #include "optim/optimizer.hpp"
 
 namespace pyoptim::bindings {

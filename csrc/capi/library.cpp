@@ -44,6 +44,6 @@ int32_t pyoptim_get_num_threads(void) { return thread_count(); }
 
 const char* pyoptim_instruction_set(void) {
   const char* name = nullptr;
-  guarded([&] { name = active_backend().name; });
+  guarded([&] { name = isa_name(active_isa()); });
   return name;
 }

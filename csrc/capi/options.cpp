@@ -4,6 +4,7 @@
 #include <string>
 
 #include "capi/handle.hpp"
+#include "core/text.hpp"
 #include "core/threads.hpp"
 
 namespace pyoptim::capi {

@@ -4,20 +4,21 @@
 
 #include "capi/handle.hpp"
 #include "core/dispatch.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim::capi {
 namespace {
 
+/// The first variant of each rule.
 std::vector<const RuleInfo*> find_rules() {
-  const Backend& backend = active_backend();
   std::vector<const RuleInfo*> rules;
-  for (std::size_t i = 0; i < backend.rule_count; ++i)
-    if (rules.empty() || std::string_view(rules.back()->name) != backend.rules[i]->name)
-      rules.push_back(backend.rules[i]);
+  for (const RuleInfo* const variant : all_rules(active_isa()))
+    if (rules.empty() || std::string_view(rules.back()->name) != variant->name)
+      rules.push_back(variant);
   return rules;
 }
 
-const std::vector<const RuleInfo*>& all_rules() {
+const std::vector<const RuleInfo*>& named_rules() {
   static const std::vector<const RuleInfo*> rules = find_rules();
   return rules;
 }
@@ -30,14 +31,14 @@ using namespace pyoptim::capi;
 
 size_t pyoptim_rule_count(void) {
   std::size_t count = 0;
-  guarded([&] { count = all_rules().size(); });
+  guarded([&] { count = named_rules().size(); });
   return count;
 }
 
 pyoptim_status pyoptim_get_rule(size_t index, pyoptim_rule* rule) {
   return guarded([&] {
-    check_index(index, all_rules().size(), "rule");
-    const RuleInfo& found = *all_rules()[index];
+    check_index(index, named_rules().size(), "rule");
+    const RuleInfo& found = *named_rules()[index];
     fill(rule,
          {0, found.name, found.doc, found.defaults.lr, found.defaults.weight_decay,
           found.defaults.decoupled_weight_decay ? 1 : 0, found.evaluation[0] != nullptr ? 1 : 0,
@@ -47,9 +48,9 @@ pyoptim_status pyoptim_get_rule(size_t index, pyoptim_rule* rule) {
 
 pyoptim_status pyoptim_get_field(size_t rule, size_t index, pyoptim_field* field) {
   return guarded([&] {
-    check_index(rule, all_rules().size(), "rule");
-    check_index(index, all_rules()[rule]->field_count, "field");
-    const FieldInfo& found = all_rules()[rule]->fields[index];
+    check_index(rule, named_rules().size(), "rule");
+    check_index(index, named_rules()[rule]->field_count, "field");
+    const FieldInfo& found = named_rules()[rule]->fields[index];
     fill(field, {0, found.name, found.doc, found.initial, found.range.low, found.range.high,
                  found.range.open_low ? 1 : 0, found.range.open_high ? 1 : 0,
                  found.range.flag ? 1 : 0, 0});

@@ -6,67 +6,60 @@
 #include <string>
 
 namespace pyoptim {
-
-namespace baseline {
-extern const Backend backend;
-}
-#ifdef PYOPTIM_X86
-namespace avx2 {
-extern const Backend backend;
-}
-namespace avx512 {
-extern const Backend backend;
-}
-#endif
-
 namespace {
 
-std::vector<const Backend*> detect() {
-  std::vector<const Backend*> found{&baseline::backend};
+std::vector<Isa> detect() {
+  std::vector<Isa> isas{Isa::baseline};
 #ifdef PYOPTIM_X86
   __builtin_cpu_init();
   const bool has_avx2 = static_cast<bool>(__builtin_cpu_supports("avx2"));
-  if (has_avx2) found.push_back(&avx2::backend);
+  if (has_avx2) isas.push_back(Isa::avx2);
   if (has_avx2 && static_cast<bool>(__builtin_cpu_supports("avx512f")) &&
       static_cast<bool>(__builtin_cpu_supports("avx512bw")) &&
       static_cast<bool>(__builtin_cpu_supports("avx512vl")) &&
       static_cast<bool>(__builtin_cpu_supports("avx512dq")))
-    found.push_back(&avx512::backend);
+    isas.push_back(Isa::avx512);
 #endif
-  return found;
+  return isas;
 }
 
-const Backend* find(std::string_view name, const std::string& asked_by) {
+Isa find(std::string_view name, const std::string& asked_by) {
   std::string names;
-  for (const Backend* backend : available_backends()) {
-    if (name == backend->name) return backend;
-    names += (names.empty() ? "" : ", ") + std::string(backend->name);
+  for (const Isa isa : available_isas()) {
+    if (name == isa_name(isa)) return isa;
+    names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
   }
   throw std::runtime_error(asked_by + ": instruction set '" + std::string(name) +
                            "' is not available here; available: " + names);
 }
 
-std::atomic<const Backend*> chosen = nullptr;
+constexpr int not_chosen = -1;
+std::atomic<int> chosen = not_chosen;  // the number of an Isa
 
 }  // namespace
 
-const std::vector<const Backend*>& available_backends() {
-  static const std::vector<const Backend*> backends = detect();
-  return backends;
+const char* isa_name(Isa isa) {
+  constexpr const char* names[isa_count] = {"baseline", "avx2", "avx512"};
+  return names[std::size_t(isa)];
 }
 
-const Backend& active_backend() {
-  const Backend* backend = chosen.load(std::memory_order_acquire);
-  if (backend != nullptr) return *backend;
+const std::vector<Isa>& available_isas() {
+  static const std::vector<Isa> isas = detect();
+  return isas;
+}
+
+Isa active_isa() {
+  const int in_use = chosen.load(std::memory_order_acquire);
+  if (in_use != not_chosen) return Isa(in_use);
   const char* forced = std::getenv("PYOPTIM_ISA");
-  backend = forced != nullptr && *forced != '\0' ? find(forced, "PYOPTIM_ISA")
-                                                 : available_backends().back();
-  chosen.store(backend, std::memory_order_release);
-  return *backend;
+  const Isa isa =
+      forced != nullptr && *forced != '\0' ? find(forced, "PYOPTIM_ISA") : available_isas().back();
+  chosen.store(int(isa), std::memory_order_release);
+  return isa;
 }
 
-void use_backend(std::string_view name) {
-  chosen.store(find(name, "set_instruction_set"), std::memory_order_release);
+void use_isa(std::string_view name) {
+  chosen.store(int(find(name, "set_instruction_set")), std::memory_order_release);
 }
 
 }  // namespace pyoptim

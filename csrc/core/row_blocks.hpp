@@ -5,9 +5,10 @@
 #include <cstddef>
 #include <vector>
 
+#include "core/dtype.hpp"
+#include "core/matrix.hpp"
 #include "core/parallel.hpp"
-#include "nn/layers.hpp"
-#include "optim/optimizer.hpp"
+#include "core/threads.hpp"
 
 namespace pyoptim {
 

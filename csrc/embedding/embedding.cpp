@@ -11,10 +11,13 @@
 #include "core/text.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(EmbeddingTable, embedding_table);
+
 namespace {
 
-const FactorKernels& kernels(DType dtype) {
-  return active_backend().factors[dtype == DType::float64 ? 1 : 0];
+const EmbeddingKernels& kernels(DType dtype) {
+  return embedding_table.current()[dtype == DType::float64 ? 1 : 0];
 }
 
 template <class Pointer>

@@ -6,8 +6,9 @@
 #include <cstdint>
 #include <string>
 
-#include "core/backend.hpp"
+#include "core/dtype.hpp"
 #include "core/export.hpp"
+#include "embedding/kernel_table.hpp"
 
 namespace pyoptim {
 
@@ -20,7 +21,7 @@ PYOPTIM_API void check_numbers(const std::int64_t* numbers, std::size_t size, st
 /// 0 if they are all 0.
 PYOPTIM_API double share_of_rows(const double* weights, std::size_t rows);
 
-/// The passes of FactorKernels, on several threads where there is enough to do.
+/// The passes of EmbeddingKernels, on several threads where there is enough to do.
 PYOPTIM_API void pair_scores(DType dtype, const PairTables& tables, const std::int64_t* pairs,
                              void* scores, std::size_t rows);
 PYOPTIM_API double pair_slopes(DType dtype, const PairTables& tables, const std::int64_t* pairs,

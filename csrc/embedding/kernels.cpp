@@ -1,6 +1,6 @@
 // The loops of models of tables: factorized matrices, factorization machines, embedding bags.
 // Compiled once for each instruction set.
-#include "embedding/kernels.hpp"
+#include "embedding/kernel_table.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -229,7 +229,7 @@ double sum(const void* slope, std::size_t size) {
 }
 
 template <class F>
-constexpr FactorKernels table = {
+constexpr EmbeddingKernels table = {
     .pair_scores = pair_scores<F>,
     .pair_slopes = pair_slopes<F>,
     .feature_scores = feature_scores<F>,
@@ -241,6 +241,7 @@ constexpr FactorKernels table = {
 
 }  // namespace
 
-constinit const FactorKernels factor_kernels[2] = {table<float>, table<double>};
+extern const EmbeddingTable embedding_table;
+constinit const EmbeddingTable embedding_table = {table<float>, table<double>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

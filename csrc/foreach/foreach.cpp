@@ -3,13 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/dispatch.hpp"
 #include "core/parallel.hpp"
-#include "optim/optimizer.hpp"
-#include "optim/plan.hpp"
+#include "core/threads.hpp"
+#include "foreach/norm.hpp"
 #include "simd/element.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(ForeachTable, foreach_table);
+
 namespace {
 
 constexpr std::size_t grain = 1024;         // elements; a multiple of every SIMD width
@@ -17,7 +19,7 @@ constexpr std::size_t most = 1 << 18;       // what a thread takes at a time
 constexpr double smallest_gradient = 1e-6;  // what a unit's gradient norm is bounded by below
 constexpr double shrink = 0x1p-600;         // brings squares of any double within range
 
-const VectorKernels& kernels(DType dtype) { return active_backend().vectors[int(dtype)]; }
+const ForeachKernels& kernels(DType dtype) { return foreach_table.current()[int(dtype)]; }
 
 template <class Pointer>
 Pointer moved(Pointer pointer, std::size_t bytes) {
@@ -27,9 +29,9 @@ Pointer moved(Pointer pointer, std::size_t bytes) {
 }
 
 /// The elements [begin, end).
-VectorPart cut(const Vector& vector, std::size_t begin, std::size_t end) {
+ForeachSpan cut(const Vector& vector, std::size_t begin, std::size_t end) {
   const std::size_t item = item_size(vector.dtype), wide = item_size(state_dtype(vector.dtype));
-  const VectorPart& part = vector.part;
+  const ForeachSpan& part = vector.part;
   return {moved(part.param, begin * item), moved(part.grad, begin * item),
           moved(part.wide, begin * wide), moved(part.copy, begin * item), end - begin};
 }
@@ -44,7 +46,7 @@ void over_pieces(std::size_t count, std::size_t elements, int threads, const Wor
 }
 
 template <class T>
-double shrunk_square_sum(const VectorPart& part, bool adaptive, double eta) {
+double shrunk_square_sum(const ForeachSpan& part, bool adaptive, double eta) {
   const T* const param = static_cast<const T*>(part.param);
   const T* const grad = static_cast<const T*>(part.grad);
   double sum = 0;
@@ -71,7 +73,7 @@ double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
 
 }  // namespace
 
-void update_vectors(VectorUpdate VectorKernels::*operation, const std::vector<Vector>& vectors,
+void update_vectors(ForeachUpdate ForeachKernels::*operation, const std::vector<Vector>& vectors,
                     double a, double b, int threads) {
   std::vector<std::size_t> ends;
   ends.reserve(vectors.size());
@@ -133,10 +135,10 @@ double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double e
     return std::sqrt(sum);
   };
   const double norm = root_of_sum([&](const Vector& block) {
-    const VectorPart& part = block.part;
+    const ForeachSpan& part = block.part;
     return adaptive
                ? kernels(block.dtype).adaptive_square_sum(part.param, part.grad, eta, part.size)
-               : active_backend().square_sum[int(block.dtype)](part.grad, part.size);
+               : kernels(block.dtype).square_sum(part.grad, part.size);
   });
   if (!std::isinf(norm)) return norm;
   const double rest =
@@ -178,7 +180,7 @@ class UnitNorms {
                                 bottom - top, units_->columns);
         return;
       }
-      const auto square_sum = active_backend().square_sum[int(units_->vector.dtype)];
+      const auto square_sum = kernels(units_->vector.dtype).square_sum;
       for (std::size_t i = top; i < bottom; ++i)
         sums_[i * blocks_across_ + left / wide_] =
             square_sum(at(i * units_->columns + left), right - left);
@@ -256,9 +258,9 @@ class UnitPieces {
       const std::size_t columns = matrix.columns;
       norms[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,
                                    std::size_t right) {
-        const VectorKernels& kernel = kernels(matrix.vector.dtype);
+        const ForeachKernels& kernel = kernels(matrix.vector.dtype);
         if (matrix.by_columns) {
-          const VectorPart part = cut(matrix.vector, top * columns, bottom * columns);
+          const ForeachSpan part = cut(matrix.vector, top * columns, bottom * columns);
           kernel.scale_columns(part.grad, part.copy, factors[index].data(), bottom - top, columns);
           return;
         }

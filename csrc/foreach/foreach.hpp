@@ -5,19 +5,23 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/backend.hpp"
+#include "core/dispatch.hpp"
 #include "core/export.hpp"
+#include "foreach/kernel_table.hpp"
 
 namespace pyoptim {
 
+/// The kernels of elementwise operations and norms, by dtype.
+PYOPTIM_API extern const PerIsa<ForeachTable> foreach_table;
+
 /// One array, and what belongs to it.
 struct Vector {
-  VectorPart part;
+  ForeachSpan part;
   DType dtype;
 };
 
 /// Does an operation to every element of all vectors.
-PYOPTIM_API void update_vectors(VectorUpdate VectorKernels::*operation,
+PYOPTIM_API void update_vectors(ForeachUpdate ForeachKernels::*operation,
                                 const std::vector<Vector>& vectors, double a, double b,
                                 int threads);
 

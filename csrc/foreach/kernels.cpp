@@ -1,5 +1,5 @@
 // The loops of wrappers. Compiled once for each instruction set.
-#include "foreach/kernels.hpp"
+#include "foreach/kernel_table.hpp"
 
 #include <cstddef>
 
@@ -11,7 +11,7 @@ namespace {
 
 /// Calls change(i, param, grad, wide, copy) for every element.
 template <class T, class Change>
-void each_element(const VectorPart& part, const Change& change) {
+void each_element(const ForeachSpan& part, const Change& change) {
   T* const param = static_cast<T*>(part.param);
   const T* const grad = static_cast<const T*>(part.grad);
   auto* const wide = static_cast<Arithmetic<T>*>(part.wide);
@@ -40,7 +40,7 @@ void with_numbers(const Work& work, Doubles... numbers) {
 }
 
 template <class T>
-void weigh(const VectorPart& part, double weight, double /*unused*/) {
+void weigh(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
@@ -51,7 +51,7 @@ void weigh(const VectorPart& part, double weight, double /*unused*/) {
 }
 
 template <class T>
-void add_weighed(const VectorPart& part, double weight, double /*unused*/) {
+void add_weighed(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
@@ -62,21 +62,21 @@ void add_weighed(const VectorPart& part, double weight, double /*unused*/) {
 }
 
 template <class T>
-void take(const VectorPart& part, double /*unused*/, double /*unused*/) {
+void take(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
     wide[i] = load(p[i]);
   });
 }
 
 template <class T>
-void give(const VectorPart& part, double /*unused*/, double /*unused*/) {
+void give(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
     store(p[i], wide[i]);
   });
 }
 
 template <class T, bool Pull>
-void lerp(const VectorPart& part, double weight, double /*unused*/) {
+void lerp(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* mean, T* /*copy*/) {
@@ -89,7 +89,7 @@ void lerp(const VectorPart& part, double weight, double /*unused*/) {
 }
 
 template <class T>
-void narrow(const VectorPart& part, double factor, double /*unused*/) {
+void narrow(const ForeachSpan& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto f) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* /*g*/, F* wide, T* copy) {
@@ -100,7 +100,7 @@ void narrow(const VectorPart& part, double factor, double /*unused*/) {
 }
 
 template <class T>
-void scale(const VectorPart& part, double factor, double /*unused*/) {
+void scale(const ForeachSpan& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto f) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* /*wide*/, T* copy) {
@@ -111,7 +111,7 @@ void scale(const VectorPart& part, double factor, double /*unused*/) {
 }
 
 template <class T>
-void ascend(const VectorPart& part, double factor, double /*unused*/) {
+void ascend(const ForeachSpan& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto f) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
@@ -125,7 +125,7 @@ void ascend(const VectorPart& part, double factor, double /*unused*/) {
 
 /// In double, as float32 may not hold the square of a size.
 template <class T>
-void ascend_adaptive(const VectorPart& part, double factor, double eta) {
+void ascend_adaptive(const ForeachSpan& part, double factor, double eta) {
   using F = Arithmetic<T>;
   each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
     const T kept = p[i];
@@ -136,7 +136,7 @@ void ascend_adaptive(const VectorPart& part, double factor, double eta) {
 }
 
 template <class T>
-void shrink(const VectorPart& part, double threshold, double factor) {
+void shrink(const ForeachSpan& part, double threshold, double factor) {
   using F = Arithmetic<T>;
   const auto run = [&](auto least, auto f) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* /*wide*/, T* /*copy*/) {
@@ -148,7 +148,7 @@ void shrink(const VectorPart& part, double threshold, double factor) {
 }
 
 template <class T>
-void keep_orthant(const VectorPart& part, double /*unused*/, double /*unused*/) {
+void keep_orthant(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   using F = Arithmetic<T>;
   each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* /*wide*/, T* orthant) {
     const F param = load(p[i]);
@@ -157,7 +157,7 @@ void keep_orthant(const VectorPart& part, double /*unused*/, double /*unused*/) 
 }
 
 template <class T>
-double penalize(const VectorPart& part, void* sum, double l1, double l2) {
+double penalize(const ForeachSpan& part, void* sum, double l1, double l2) {
   using F = Arithmetic<T>;
   const T* const param = static_cast<const T*>(part.param);
   T* const grad = static_cast<T*>(sum);
@@ -223,7 +223,28 @@ void scale_columns(const void* grad, void* copy, const double* factors, std::siz
 }
 
 template <class T>
-constexpr VectorKernels table = {
+double square_sum(const void* values, std::size_t size) {
+  const T* const x = static_cast<const T*>(values);
+  return sum_in_lanes(size, [=](std::size_t i) {
+    const auto value = double(load(x[i]));
+    return value * value;
+  });
+}
+
+/// The largest magnitude; NaN where there is one.
+template <class T>
+double max_magnitude(const void* values, std::size_t size) {
+  const T* const x = static_cast<const T*>(values);
+  double max = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    const double value = magnitude(double(load(x[i])));
+    max = max != max || value <= max ? max : value;
+  }
+  return max;
+}
+
+template <class T>
+constexpr ForeachKernels table = {
     .weigh = weigh<T>,
     .add_weighed = add_weighed<T>,
     .take = take<T>,
@@ -237,6 +258,8 @@ constexpr VectorKernels table = {
     .shrink = shrink<T>,
     .keep_orthant = keep_orthant<T>,
     .penalize = penalize<T>,
+    .square_sum = square_sum<T>,
+    .max_magnitude = max_magnitude<T>,
     .adaptive_square_sum = adaptive_square_sum<T>,
     .column_square_sums = column_square_sums<T>,
     .scale_columns = scale_columns<T>,
@@ -244,7 +267,7 @@ constexpr VectorKernels table = {
 
 }  // namespace
 
-constinit const VectorKernels vector_kernels[dtype_count] = {table<float>, table<double>,
-                                                             table<bfloat16>};
+extern const ForeachTable foreach_table;
+constinit const ForeachTable foreach_table = {table<float>, table<double>, table<bfloat16>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

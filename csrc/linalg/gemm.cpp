@@ -7,12 +7,16 @@
 #include "core/dispatch.hpp"
 #include "core/kept_memory.hpp"
 #include "core/parallel.hpp"
-#include "optim/optimizer.hpp"
+#include "core/threads.hpp"
+#include "linalg/kernel_table.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(GemmTable, gemm_table);
+
 namespace {
 
-// What is worked on at a time: with product_depth terms, half of a second cache each.
+// What is worked on at a time: with gemm_depth terms, half of a second cache each.
 constexpr std::size_t packed_columns = 480;  // of b, a multiple of every tile's columns
 constexpr std::size_t most_rows = 256;       // of a
 constexpr std::size_t sum_rows = 1024;       // for each packing of b
@@ -25,7 +29,7 @@ template <class F>
 class Product {
  public:
   Product(const StridedMatrix& a, const StridedMatrix& b, F* c, std::ptrdiff_t c_stride)
-      : kernels_(active_backend().products[sizeof(F) == sizeof(double) ? 1 : 0]),
+      : kernels_(gemm_table.current()[sizeof(F) == sizeof(double) ? 1 : 0]),
         a_(a),
         b_(b),
         c_(c),
@@ -34,7 +38,7 @@ class Product {
     constexpr std::ptrdiff_t bad = 1024 / sizeof(F);
     copies_a_ = a.column_stride == 1 && a.row_stride % bad == 0 && a.rows > 2;
     const bool far_apart = b.row_stride % bad == 0 || b.row_stride >= 2048;
-    packs_b_ = b.column_stride != 1 || (far_apart && a.rows >= 8 * kernels_.rows);
+    packs_b_ = b.column_stride != 1 || (far_apart && a.rows >= 8 * kernels_.tile_rows);
   }
 
   /// Takes all memory that run() needs, with as many threads as it can have.
@@ -54,10 +58,10 @@ class Product {
       return;
     }
     // Pieces of rows, or of columns where there are too few rows for all threads.
-    const bool by_rows = a_.rows >= threads * 2 * kernels_.rows || a_.rows >= b_.columns ||
-                         b_.columns <= kernels_.columns;
+    const bool by_rows = a_.rows >= threads * 2 * kernels_.tile_rows || a_.rows >= b_.columns ||
+                         b_.columns <= kernels_.tile_columns;
     const std::size_t total = by_rows ? a_.rows : b_.columns;
-    const std::size_t grain = by_rows ? kernels_.rows : kernels_.columns;
+    const std::size_t grain = by_rows ? kernels_.tile_rows : kernels_.tile_columns;
     parallel_for(team.threads(), total, grain, large / grain * grain,
                  [&](int thread, std::size_t begin, std::size_t end) {
                    if (by_rows)
@@ -108,8 +112,8 @@ class Product {
       place_[std::size_t(part)] = of_thread_;
       if (needed) of_thread_ += (size + line - 1) / line * line + line;
     };
-    place(Part::copied_a, copies_a_, most_rows * (product_depth + skew));
-    place(Part::packed_b, packs_b_, product_depth * (packed_columns + skew));
+    place(Part::copied_a, copies_a_, most_rows * (gemm_depth + skew));
+    place(Part::packed_b, packs_b_, gemm_depth * (packed_columns + skew));
     place(Part::sums, !by_halves && second_half().size() > 1,
           std::min(sum_rows, a_.rows) * std::min(packed_columns, b_.columns));
     const std::size_t common = by_halves ? a_.rows * b_.columns : 0;
@@ -124,7 +128,7 @@ class Product {
   /// Sums are made of blocks of terms of the same size, as far as they can be; those of the first
   /// half of the blocks are added up in order, so are those of the second, and then both.
   [[nodiscard]] std::size_t blocks() const {
-    return std::max<std::size_t>(1, (a_.columns + product_depth - 1) / product_depth);
+    return std::max<std::size_t>(1, (a_.columns + gemm_depth - 1) / gemm_depth);
   }
   [[nodiscard]] std::size_t depth() const { return (a_.columns + blocks() - 1) / blocks(); }
   [[nodiscard]] Interval first_half() const { return {0, (blocks() + 1) / 2}; }
@@ -205,7 +209,7 @@ class Product {
       const F* a = a_at(row, k);
       std::ptrdiff_t a_row = a_.row_stride;
       if (copies_a_) {
-        a_row = std::ptrdiff_t(product_depth + skew);
+        a_row = std::ptrdiff_t(gemm_depth + skew);
         a = copied_a(a, height, terms, a_row, thread);
       }
       const Sums part = sums.at(row - rows.begin, 0);
@@ -241,7 +245,7 @@ class Product {
             from[std::ptrdiff_t(i) * b_.row_stride + std::ptrdiff_t(j) * b_.column_stride];
   }
 
-  const ProductKernels& kernels_;
+  const GemmKernels& kernels_;
   StridedMatrix a_, b_;
   F* c_;
   std::ptrdiff_t c_stride_;

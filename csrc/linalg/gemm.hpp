@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "core/backend.hpp"
+#include "core/dtype.hpp"
 #include "core/export.hpp"
 
 namespace pyoptim {
@@ -18,7 +18,7 @@ struct StridedMatrix {
 };
 
 /// c <- a b, with c's rows `c_stride` elements apart; nothing of c may be in a or b. Every sum is
-/// made over blocks of at most product_depth terms, in order, then over the blocks: the same bits
+/// made over blocks of at most gemm_depth terms, in order, then over the blocks: the same bits
 /// for every number of threads, on every instruction set, and whatever the strides.
 PYOPTIM_API void multiply(const StridedMatrix& a, const StridedMatrix& b, void* c,
                           std::ptrdiff_t c_stride, DType dtype);

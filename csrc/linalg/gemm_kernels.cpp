@@ -1,11 +1,10 @@
 // Products of dense matrices, tile by tile: the sums of a tile are in registers. A sum is made in
 // the order of its terms, by multiplications and additions that are not fused, so that all
 // instruction sets give the same bits. Compiled once for each of them.
-#include "linalg/gemm_kernels.hpp"
-
 #include <cstddef>
 #include <utility>
 
+#include "linalg/kernel_table.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -104,7 +103,7 @@ void multiply_narrow(const Tile<F>& tile, std::size_t rows, std::size_t columns)
   if constexpr (Bytes / 2 >= 16)
     if (columns <= width / 2) return multiply_narrow<F, Bytes / 2>(tile, rows, columns);
   if (columns == width) return multiply_rows<F, Bytes, 1>(tile, rows);
-  F terms[product_depth * width], sums[tile_rows * width];
+  F terms[gemm_depth * width], sums[tile_rows * width];
   for (std::size_t k = 0; k < tile.depth; ++k)
     for (std::size_t j = 0; j < width; ++j)
       terms[k * width + j] = j < columns ? tile.b[std::ptrdiff_t(k) * tile.b_step + j] : F(0);
@@ -125,7 +124,7 @@ void multiply_narrow(const Tile<F>& tile, std::size_t rows, std::size_t columns)
 }
 
 template <class F>
-void multiply(const ProductPart& part) {
+void multiply(const GemmPart& part) {
   constexpr std::size_t width = register_bytes / sizeof(F);
   const auto from = [&](std::size_t column) {
     return Tile<F>{static_cast<const F*>(part.a),
@@ -147,11 +146,12 @@ void multiply(const ProductPart& part) {
 }
 
 template <class F>
-constexpr ProductKernels table = {
-    .rows = tile_rows, .columns = tile_columns<F>, .multiply = multiply<F>};
+constexpr GemmKernels table = {
+    .tile_rows = tile_rows, .tile_columns = tile_columns<F>, .multiply = multiply<F>};
 
 }  // namespace
 
-constinit const ProductKernels product_kernels[2] = {table<float>, table<double>};
+extern const GemmTable gemm_table;
+constinit const GemmTable gemm_table = {table<float>, table<double>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

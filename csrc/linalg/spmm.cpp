@@ -7,14 +7,18 @@
 #include "core/dispatch.hpp"
 #include "core/parallel.hpp"
 #include "core/row_blocks.hpp"
+#include "linalg/kernel_table.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(SpmmTable, spmm_table);
+
 namespace {
 
 constexpr std::size_t most_rows = 4096;  // that a thread takes at a time
 
-const SparseKernels& kernels(DType dtype) {
-  return active_backend().sparse[dtype == DType::float64 ? 1 : 0];
+const SpmmKernels& kernels(DType dtype) {
+  return spmm_table.current()[dtype == DType::float64 ? 1 : 0];
 }
 
 /// Nothing outside of the arrays is read, whatever stands in them.

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "core/export.hpp"
-#include "nn/layers.hpp"
+#include "core/matrix.hpp"
 
 namespace pyoptim {
 

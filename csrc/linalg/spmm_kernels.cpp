@@ -1,6 +1,6 @@
 // Weighted sums of rows of a table: what a sparse matrix's products are made of. Compiled once for
 // each instruction set.
-#include "linalg/spmm_kernels.hpp"
+#include "linalg/kernel_table.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -49,12 +49,13 @@ void weighted_sum(const void* table, const void* rows, const void* factors, std:
 }
 
 template <class F>
-constexpr SparseKernels table = {
+constexpr SpmmKernels table = {
     .weighted_sum = {weighted_sum<F, std::int32_t>, weighted_sum<F, std::int64_t>},
 };
 
 }  // namespace
 
-constinit const SparseKernels sparse_kernels[2] = {table<float>, table<double>};
+extern const SpmmTable spmm_table;
+constinit const SpmmTable spmm_table = {table<float>, table<double>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -1,7 +1,6 @@
 // The table of losses. Compiled once for each instruction set.
-#include "losses/kernels.hpp"
-
 #include "losses/all.hpp"
+#include "losses/kernel_table.hpp"
 #include "losses/loss.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -32,6 +31,7 @@ struct Losses<LossList<L...>> {
 
 }  // namespace
 
+extern const LossTable loss_table;
 constinit const LossTable loss_table = {Losses<AllLosses>::item, AllLosses::size};
 
 }  // namespace pyoptim::PYOPTIM_ISA

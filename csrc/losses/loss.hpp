@@ -7,8 +7,9 @@
 // see softmax.hpp. The rest is supplied: types, weights, means, threads.
 #pragma once
 
-#include "core/backend.hpp"
-#include "rules/rule.hpp"
+#include "losses/kernel_table.hpp"
+#include "simd/fields.hpp"
+#include "simd/math.hpp"
 #include "simd/vecmath.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -26,6 +27,17 @@ template <class T>
 T share_of(T share, T value) {
   return share == 0 && !(value != value) ? T(0) : share * value;
 }
+
+/// A loss of a row of scores.
+template <class L>
+concept OfRows = requires {
+  &L::template row<float>;
+};
+
+/// The weighted sum of losses. It is defined in loss_kernels.hpp, and the source of each loss
+/// instantiates it.
+template <class L, class F>
+double evaluate(const double* parameters, const LossBatch& batch);
 
 /// Whether a number is neither infinite nor NaN.
 inline bool is_finite(float x) { return magnitude(x) <= __FLT_MAX__; }

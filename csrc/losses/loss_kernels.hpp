@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "losses/kernels.hpp"
+#include "losses/kernel_table.hpp"
 #include "losses/loss.hpp"
 #include "simd/reduce.hpp"
 

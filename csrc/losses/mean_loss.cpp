@@ -6,11 +6,15 @@
 #include <stdexcept>
 #include <type_traits>
 
-#include "core/dispatch.hpp"
+#include "core/check_range.hpp"
 #include "core/kept_memory.hpp"
 #include "core/row_blocks.hpp"
+#include "core/text.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(LossTable, loss_table);
+
 namespace {
 
 /// Whether targets are numbers that may not be any number.
@@ -139,7 +143,7 @@ double total(const std::vector<double>& parts) {
 }  // namespace
 
 const LossInfo* find_loss(std::string_view name) {
-  const LossTable& losses = *active_backend().losses;
+  const LossTable& losses = loss_table.current();
   for (std::size_t i = 0; i < losses.size; ++i)
     if (name == losses.item[i].name) return &losses.item[i];
   return nullptr;

@@ -7,9 +7,15 @@
 #include <string_view>
 #include <vector>
 
-#include "nn/layers.hpp"
+#include "core/dispatch.hpp"
+#include "core/export.hpp"
+#include "core/matrix.hpp"
+#include "losses/kernel_table.hpp"
 
 namespace pyoptim {
+
+/// All losses.
+PYOPTIM_API extern const PerIsa<LossTable> loss_table;
 
 /// The loss of this name, or nullptr.
 PYOPTIM_API const LossInfo* find_loss(std::string_view name);

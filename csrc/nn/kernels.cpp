@@ -1,5 +1,5 @@
 // The loops of dense layers beside their matrix products. Compiled once for each instruction set.
-#include "nn/kernels.hpp"
+#include "nn/kernel_table.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -108,6 +108,7 @@ constexpr LayerKernels table = {
 
 }  // namespace
 
-constinit const LayerKernels layer_kernels[2] = {table<float>, table<double>};
+extern const LayerTable layer_table;
+constinit const LayerTable layer_table = {table<float>, table<double>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

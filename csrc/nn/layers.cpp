@@ -1,13 +1,15 @@
 #include "nn/layers.hpp"
 
-#include "core/dispatch.hpp"
 #include "core/row_blocks.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(LayerTable, layer_table);
+
 namespace {
 
 const LayerKernels& kernels(DType dtype) {
-  return active_backend().layers[dtype == DType::float64 ? 1 : 0];
+  return layer_table.current()[dtype == DType::float64 ? 1 : 0];
 }
 
 }  // namespace

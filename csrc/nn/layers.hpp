@@ -1,20 +1,15 @@
 // Layers over whole matrices: threads, fixed blocks of rows, sums in a fixed order.
 #pragma once
 
-#include <cstddef>
-
-#include "core/backend.hpp"
+#include "core/dispatch.hpp"
 #include "core/export.hpp"
+#include "core/matrix.hpp"
+#include "nn/kernel_table.hpp"
 
 namespace pyoptim {
 
-/// A row-major matrix of float32 or float64.
-struct Matrix {
-  void* data;
-  std::size_t rows;
-  std::size_t columns;
-  DType dtype;
-};
+/// The kernels of layers.
+PYOPTIM_API extern const PerIsa<LayerTable> layer_table;
 
 /// a <- dropout(activation(z + bias)) + skip, where `skip` may be nullptr. `a` may be z's memory;
 /// else z becomes the slope of a by z, for layer_backward().

@@ -9,9 +9,10 @@
 #include <utility>
 
 #include "core/arena.hpp"
-#include "core/dispatch.hpp"
 #include "core/parallel.hpp"
 #include "core/row_blocks.hpp"
+#include "core/text.hpp"
+#include "foreach/foreach.hpp"
 #include "nn/norm.hpp"
 
 namespace pyoptim {
@@ -58,12 +59,12 @@ const void* skip_of(const DenseLayer& layer, const Inputs& x) {
 }
 
 /// Converts between bfloat16 and float32, on several threads if there is enough to do.
-void convert(VectorUpdate VectorKernels::*operation, const VectorPart& whole) {
+void convert(ForeachUpdate ForeachKernels::*operation, const ForeachSpan& whole) {
   constexpr std::size_t grain = 1024, most = std::size_t{1} << 18;
-  const auto kernel = active_backend().vectors[int(DType::bfloat16)].*operation;
+  const auto kernel = foreach_table.current()[int(DType::bfloat16)].*operation;
   const Team team(whole.size, 0);
   parallel_for(team.threads(), whole.size, grain, most, [&](std::size_t begin, std::size_t end) {
-    VectorPart part = whole;
+    ForeachSpan part = whole;
     for (void** const values : {&part.param, &part.copy})
       if (*values != nullptr) *values = static_cast<std::uint16_t*>(*values) + begin;
     part.wide = static_cast<float*>(part.wide) + begin;
@@ -74,11 +75,11 @@ void convert(VectorUpdate VectorKernels::*operation, const VectorPart& whole) {
 
 /// Float32 values of a weight in bfloat16.
 void widen(const Matrix& weight, float* wide) {
-  convert(&VectorKernels::take, {.param = weight.data,
-                                 .grad = nullptr,
-                                 .wide = wide,
-                                 .copy = nullptr,
-                                 .size = weight.rows * weight.columns});
+  convert(&ForeachKernels::take, {.param = weight.data,
+                                  .grad = nullptr,
+                                  .wide = wide,
+                                  .copy = nullptr,
+                                  .size = weight.rows * weight.columns});
 }
 
 bool is_narrow(const DenseLayer& layer) { return layer.weight.dtype == DType::bfloat16; }
@@ -295,11 +296,11 @@ void Network::backward(std::size_t layer, const Inputs& x, const Matrix& d,
     multiply(transposed(std::get<StridedMatrix>(x)), strided(by_z), weight_grad,
              std::ptrdiff_t(weight.columns), dtype_);
   if (is_narrow(it))
-    convert(&VectorKernels::narrow, {.param = nullptr,
-                                     .grad = nullptr,
-                                     .wide = weight_grad,
-                                     .copy = it.weight_grad,
-                                     .size = weight.rows * weight.columns});
+    convert(&ForeachKernels::narrow, {.param = nullptr,
+                                      .grad = nullptr,
+                                      .wide = weight_grad,
+                                      .copy = it.weight_grad,
+                                      .size = weight.rows * weight.columns});
   if (input_grad == nullptr) return;
   multiply(strided(by_z), transposed(strided(weight)), input_grad, std::ptrdiff_t(weight.rows),
            dtype_);

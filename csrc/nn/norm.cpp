@@ -6,10 +6,13 @@
 #include "core/row_blocks.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(NormTable, norm_table);
+
 namespace {
 
 const NormKernels& kernels(DType dtype) {
-  return active_backend().norms[dtype == DType::float64 ? 1 : 0];
+  return norm_table.current()[dtype == DType::float64 ? 1 : 0];
 }
 
 double value(const void* values, DType dtype, std::size_t i) {

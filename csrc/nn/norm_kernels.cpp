@@ -1,7 +1,7 @@
 // Normalisation of the rows or columns of a layer. Compiled once for each instruction set.
 #include <cstddef>
 
-#include "nn/kernels.hpp"
+#include "nn/kernel_table.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -127,6 +127,7 @@ constexpr NormKernels table = {
 
 }  // namespace
 
-constinit const NormKernels norm_kernels[2] = {table<float>, table<double>};
+extern const NormTable norm_table;
+constinit const NormTable norm_table = {table<float>, table<double>};
 
 }  // namespace pyoptim::PYOPTIM_ISA

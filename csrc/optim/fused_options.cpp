@@ -8,6 +8,9 @@
 #include "optim/plan.hpp"
 
 namespace pyoptim {
+
+PYOPTIM_PER_ISA(QuantizeKernels, quantize_kernels);
+PYOPTIM_PER_ISA(FusedKernels, fused_kernels);
 namespace {
 
 constexpr std::size_t update_block = 1024;  // a multiple of scale_block; what fits the first cache
@@ -49,7 +52,8 @@ class Stages {
   Stages(const Run& run, std::size_t begin, std::size_t end, std::size_t block, std::byte* memory)
       : run_(run),
         extras_(*run.extras),
-        storage_(*run.storage),
+        quantize_(*run.quantize),
+        fused_(*run.fused),
         tensor_(*run.tensor),
         master_(master_of(run.dtype, extras_)),
         dtype_(updated_as(run.dtype, extras_)),
@@ -175,23 +179,23 @@ class Stages {
     const Span& span = spans_[i];
     for (std::size_t k = 0; k < run_.state_count; ++k) {
       if (is_decoded(k))
-        storage_.decode[int(formats_[k])](codes(i, k), scales(i, k),
-                                          static_cast<float*>(span.state[k]), span.size);
+        quantize_.decode[int(formats_[k])](codes(i, k), scales(i, k),
+                                           static_cast<float*>(span.state[k]), span.size);
       else if (trial_)
         std::memcpy(span.state[k], codes(i, k), span.size * item_size(state_dtype(dtype_)));
     }
     if (master_ == Master::full)  // parameters may have been written since
-      storage_.refresh(param(i), tensor_.extra.master + first(i), span.size);
+      quantize_.refresh(param(i), tensor_.extra.master + first(i), span.size);
     auto* const values = static_cast<float*>(span.param);
     if (master_ == Master::low_half)
-      storage_.join(param(i), tensor_.extra.low_half + first(i), values, span.size);
+      quantize_.join(param(i), tensor_.extra.low_half + first(i), values, span.size);
     else if (widened_ && master_ == Master::none)
-      storage_.decode[int(StateFormat::bfloat16)](param(i), nullptr, values, span.size);
+      quantize_.decode[int(StateFormat::bfloat16)](param(i), nullptr, values, span.size);
     else if (trial_)
       std::memcpy(span.param, master_ == Master::full ? tensor_.extra.master + first(i) : param(i),
                   span.size * item_size(dtype_));
     if (widened_)
-      storage_.decode[int(StateFormat::bfloat16)](
+      quantize_.decode[int(StateFormat::bfloat16)](
           grad(i), nullptr, static_cast<float*>(scratch_.at(Part::grad)), span.size);
     if (extras_.modifier != Modifier::none)
       std::memcpy(scratch_.at(Part::before), span.param, span.size * item_size(dtype_));
@@ -199,29 +203,28 @@ class Stages {
 
   void count(std::size_t i) {
     const Span& span = spans_[i];
-    sums_[first(i) / sum_block - begin_ / sum_block] += storage_.agreeing[int(dtype_)](
+    sums_[first(i) / sum_block - begin_ / sum_block] += fused_.agreeing[int(dtype_)](
         span.param, scratch_.at(Part::before), span.grad, direction_, span.size);
   }
 
   void after(std::size_t i) {
     const Span& span = spans_[i];
     if (extras_.modifier != Modifier::none) {
-      const auto& change =
-          extras_.modifier == Modifier::cautious ? storage_.cautious : storage_.grams;
+      const auto& change = extras_.modifier == Modifier::cautious ? fused_.cautious : fused_.grams;
       change[int(dtype_)](span.param, scratch_.at(Part::before), span.grad, direction_, span.size);
     }
     encode_states(i, run_.rule->changed_by_update);
     const auto* const values = static_cast<const float*>(span.param);
-    const auto to_bfloat16 = storage_.encode[int(StateFormat::bfloat16)][0];
+    const auto to_bfloat16 = quantize_.encode[int(StateFormat::bfloat16)][0];
     if (master_ == Master::low_half)
-      storage_.split(values, param(i), tensor_.extra.low_half + first(i), span.size);
+      quantize_.split(values, param(i), tensor_.extra.low_half + first(i), span.size);
     else if (widened_)
       to_bfloat16(values, param(i), nullptr, span.size, 0, 0);
     if (extras_.ema_decay > 0) {
       // The mean starts with the parameters after the first step, unless somebody has written one.
       const bool starts = run_.step.count == 1 && (run_.step.written >> max_states) == 0;
       const double decay = starts ? 0 : extras_.ema_decay;
-      storage_.average[int(dtype_)](
+      fused_.average[int(dtype_)](
           span.param, offset(tensor_.extra.ema, first(i) * item_size(state_dtype(dtype_))), decay,
           span.size);
     }
@@ -233,14 +236,15 @@ class Stages {
   void encode_states(std::size_t i, unsigned changed) {
     for (std::size_t k = 0; k < run_.state_count; ++k)
       if (is_decoded(k) && ((changed >> k) & 1U) != 0)
-        storage_.encode[int(formats_[k])][extras_.stochastic ? 1 : 0](
+        quantize_.encode[int(formats_[k])][extras_.stochastic ? 1 : 0](
             static_cast<const float*>(spans_[i].state[k]), codes(i, k), scales(i, k),
             spans_[i].size, first(i), rounding(k).key);
   }
 
   const Run& run_;
   const Extras& extras_;
-  const StorageKernels& storage_;
+  const QuantizeKernels& quantize_;
+  const FusedKernels& fused_;
   const Tensor& tensor_;
   Master master_;
   DType dtype_;

@@ -5,11 +5,18 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/backend.hpp"
+#include "core/dispatch.hpp"
+#include "core/dtype.hpp"
+#include "optim/kernel_table.hpp"
+#include "optim/quantize/kernel_table.hpp"
+#include "rules/kernel_table.hpp"
 
 namespace pyoptim {
 
 struct Run;
+
+extern const PerIsa<FusedKernels> fused_kernels;
+extern const PerIsa<QuantizeKernels> quantize_kernels;
 
 /// Where parameters of bfloat16 have the bits that they cannot hold.
 enum class Master : std::uint8_t { none, full, low_half };

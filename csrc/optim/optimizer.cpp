@@ -8,10 +8,12 @@
 #include <new>
 #include <stdexcept>
 
-#include "core/dispatch.hpp"
+#include "core/check_range.hpp"
 #include "core/errors.hpp"
 #include "core/threads.hpp"
+#include "foreach/norm.hpp"
 #include "optim/factored/factored.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim {
 namespace {
@@ -29,11 +31,11 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
   shaping.scale = scale / shaping.rest;
 }
 
-[[noreturn]] void refuse_rule(const Backend& backend, std::string_view name) {
+[[noreturn]] void refuse_rule(std::string_view name, Isa isa) {
   std::string known, last;
-  for (std::size_t i = 0; i < backend.rule_count; ++i) {
-    if (last == backend.rules[i]->name) continue;
-    last = backend.rules[i]->name;
+  for (const RuleInfo* const rule : all_rules(isa)) {
+    if (last == rule->name) continue;
+    last = rule->name;
     known += (known.empty() ? "" : ", ") + last;
   }
   throw std::invalid_argument("there is no optimizer '" + std::string(name) + "'; there are " +
@@ -53,18 +55,6 @@ std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t te
 }
 
 }  // namespace
-
-std::size_t item_size(DType dtype) {
-  switch (dtype) {
-    case DType::float32:
-      return 4;
-    case DType::float64:
-      return 8;
-    case DType::bfloat16:
-      return 2;
-  }
-  return 0;
-}
 
 std::size_t item_size(StoredType type) {
   switch (type) {
@@ -89,31 +79,14 @@ void check_addresses(const std::string& what, const void* data, std::size_t coun
                                 std::to_string(count));
 }
 
-DType state_dtype(DType dtype) { return dtype == DType::float64 ? DType::float64 : DType::float32; }
-
-std::string describe(const Range& range) {
-  if (range.flag) return "True or False";
-  if (range.high == unlimited) {
-    if (range.low == -unlimited) return "a finite number";
-    return (range.open_low ? "above " : "at least ") + text(range.low) + " and finite";
-  }
-  return std::string("in ") + (range.open_low ? "(" : "[") + text(range.low) + ", " +
-         text(range.high) + (range.open_high ? ")" : "]");
-}
-
-void check_range(const std::string& what, const Range& range, double value) {
-  if (!range.contains(value))
-    throw std::invalid_argument(what + " must be " + describe(range) + ", got " + text(value));
-}
-
 Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups,
                      const Options& options)
-    : backend_(&active_backend()), options_(options) {
-  for (std::size_t i = 0; i < backend_->rule_count; ++i) {
-    if (rule != backend_->rules[i]->name) continue;
-    if (variant_count_++ == 0) variants_ = backend_->rules + i;
+    : isa_(active_isa()), options_(options) {
+  for (const RuleInfo* const& variant : all_rules(isa_)) {
+    if (rule != variant->name) continue;
+    if (variant_count_++ == 0) variants_ = &variant;
   }
-  if (variant_count_ == 0) refuse_rule(*backend_, rule);
+  if (variant_count_ == 0) refuse_rule(rule, isa_);
   first_variant_ = variants_[0];
   if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
   check_range("clip_norm", non_negative, options.clip_norm);
@@ -306,7 +279,7 @@ bool Optimizer::overlaps(const void* data, std::size_t bytes) const {
 }
 
 double Optimizer::norm(const void* const* grads) const {
-  std::vector<Values> values;
+  std::vector<ArrayView> values;
   std::size_t elements = 0;
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
@@ -314,7 +287,7 @@ double Optimizer::norm(const void* const* grads) const {
     elements += values.back().size;
   }
   const Team team(elements, options_.threads);
-  return euclidean_norm(*backend_, values, team.threads());
+  return euclidean_norm(values, isa_, team.threads());
 }
 
 void Optimizer::plan(const void* const* grads, double scale) {
@@ -362,7 +335,8 @@ void Optimizer::plan(const void* const* grads, double scale) {
            .span_count = 0,
            .elements = 0,
            .extras = extras.any() ? &extras_of(i) : nullptr,
-           .storage = backend_->storage,
+           .quantize = &quantize_kernels[isa_],
+           .fused = &fused_kernels[isa_],
            .rule = &rule,
            .tensor = &tensor,
            .grad = grads[i],
@@ -439,9 +413,9 @@ double Optimizer::clip_factor(double norm) const {
 bool Optimizer::all_finite(const void* const* grads, double scale) const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     if (grads[i] == nullptr) continue;
-    const Values values = values_of(grads, i);
+    const ArrayView values = values_of(grads, i);
     const Team team(values.size, options_.threads);
-    const double most = largest_magnitude(*backend_, {values}, team.threads());
+    const double most = max_magnitude({values}, isa_, team.threads());
     const double limit =
         tensors_[i].dtype == DType::float64 ? DBL_MAX : first_variant_->gradient_range.high;
     if (!(most * std::fabs(scale) <= limit)) return false;

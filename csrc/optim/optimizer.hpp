@@ -11,7 +11,8 @@
 #include <vector>
 
 #include "core/arena.hpp"
-#include "core/backend.hpp"
+#include "core/dispatch.hpp"
+#include "core/dtype.hpp"
 #include "core/export.hpp"
 #include "core/text.hpp"
 #include "optim/plan.hpp"
@@ -67,16 +68,6 @@ struct StepInfo {
   bool measured = false;
   bool skipped = false;  ///< A gradient was not finite, and nothing was changed.
 };
-
-/// Bytes of one element of a parameter, and of its states.
-PYOPTIM_API std::size_t item_size(DType dtype);
-PYOPTIM_API DType state_dtype(DType dtype);
-
-/// "in [0, 1)", "above 0", "True or False"
-PYOPTIM_API std::string describe(const Range& range);
-
-/// std::invalid_argument unless the range has the value; `what` is what the error calls it.
-PYOPTIM_API void check_range(const std::string& what, const Range& range, double value);
 
 PYOPTIM_API std::size_t item_size(StoredType type);
 
@@ -210,7 +201,7 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const Extras& extras_of(std::size_t tensor) const;
   /// What the step touches of a tensor; nullptr: all of it.
   [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
-  [[nodiscard]] Values values_of(const void* const* grads, std::size_t tensor) const;
+  [[nodiscard]] ArrayView values_of(const void* const* grads, std::size_t tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
   /// Whether all gradients, when they are scaled, are finite and such as the rule can square.
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
@@ -226,7 +217,7 @@ class PYOPTIM_API Optimizer {
   /// Moves on what the step used.
   void finish(const void* const* grads);
 
-  const Backend* backend_;
+  Isa isa_;
   const RuleInfo* const* variants_ = nullptr;
   const RuleInfo* first_variant_ = nullptr;
   std::size_t variant_count_ = 0;

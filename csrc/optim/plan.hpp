@@ -5,11 +5,14 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/backend.hpp"
 #include "core/kept_memory.hpp"
+#include "foreach/norm.hpp"
 #include "optim/factored/factored_plan.hpp"
 #include "optim/fused_options.hpp"
+#include "optim/kernel_table.hpp"
+#include "optim/quantize/kernel_table.hpp"
 #include "optim/sparse_grad.hpp"
+#include "rules/kernel_table.hpp"
 
 namespace pyoptim {
 
@@ -49,8 +52,7 @@ struct Tensor {
   [[nodiscard]] unsigned written() const { return steps == 0 ? beginning.written : 0; }
 };
 
-constexpr std::size_t sum_block = 1 << 14;  // elements that one sum runs over
-constexpr std::size_t wave = 1 << 20;       // elements that stay in cache between two passes
+constexpr std::size_t wave = 1 << 20;  // elements that stay in cache between two passes
 
 /// Spans that one call of a kernel can update: same rule, settings, type and step.
 struct Run {
@@ -68,7 +70,8 @@ struct Run {
   std::size_t elements;
   // For what is done around updates: such a run is of one tensor, too.
   const Extras* extras;  // nullptr if nothing is
-  const StorageKernels* storage;
+  const QuantizeKernels* quantize;
+  const FusedKernels* fused;
   const RuleInfo* rule;
   const Tensor* tensor;
   const void* grad;
@@ -143,19 +146,5 @@ void each_part(const Span& span, DType dtype, int threads, const Work& work) {
       [](const void* context, const Span& part) { (*static_cast<const Work*>(context))(part); },
       &work);
 }
-
-/// A gradient to be measured.
-struct Values {
-  const void* data;
-  std::size_t size;
-  DType dtype;
-};
-
-/// The Euclidean norm of all values together: blocks of fixed size, added in order, so the same
-/// for every number of threads. Does not overflow where the norm itself does not.
-double euclidean_norm(const Backend& backend, const std::vector<Values>& values, int threads);
-
-/// The largest magnitude of all values; NaN where there is one.
-double largest_magnitude(const Backend& backend, const std::vector<Values>& values, int threads);
 
 }  // namespace pyoptim

@@ -10,7 +10,6 @@
 #include "optim/preprocess.hpp"
 #include "optim/quantize/packed_kernels.hpp"
 #include "rules/rule.hpp"
-#include "rules/rule_table.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -288,6 +287,12 @@ constexpr RuleInfo describe() {
   else
     add_elementwise<R>(rule);
   return rule;
+}
+
+template <class R>
+const RuleInfo& rule_info() {
+  static constexpr RuleInfo info = describe<R>();
+  return info;
 }
 
 }  // namespace pyoptim::PYOPTIM_ISA

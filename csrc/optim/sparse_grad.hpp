@@ -7,8 +7,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/backend.hpp"
 #include "core/export.hpp"
+#include "rules/kernel_table.hpp"
 
 namespace pyoptim {
 

@@ -39,7 +39,7 @@ const CoalescedRows* Optimizer::rows_of(std::size_t tensor) const {
   return by_rows_.empty() || by_rows_[tensor] == 0 ? nullptr : &coalesced_[tensor];
 }
 
-Values Optimizer::values_of(const void* const* grads, std::size_t tensor) const {
+ArrayView Optimizer::values_of(const void* const* grads, std::size_t tensor) const {
   const CoalescedRows* const rows = rows_of(tensor);
   const std::size_t size =
       rows == nullptr ? tensors_[tensor].size : rows->size() * rows->row_length();

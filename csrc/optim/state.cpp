@@ -43,7 +43,7 @@ std::uint64_t checksum_of(const Tensor& tensor, const void* array) {
 /// A state whose elements are all one number, as it is kept.
 class Constant {
  public:
-  Constant(const Backend& backend, const RuleInfo& rule, std::size_t state, const Tensor& tensor,
+  Constant(Isa isa, const RuleInfo& rule, std::size_t state, const Tensor& tensor,
            const Extras& extras, double value)
       : data_(tensor.state[state]), size_(state_size(rule, state, tensor)) {
     const StateFormat format =
@@ -51,7 +51,7 @@ class Constant {
     const auto number = float(value);
     if (format != StateFormat::full) {
       item_ = format == StateFormat::float8 ? 1 : 2;
-      backend.storage->encode[int(format)][0](&number, &code_, &scale_, 1, 0, 0);
+      quantize_kernels[isa].encode[int(format)][0](&number, &code_, &scale_, 1, 0, 0);
     } else if (tensor.dtype == DType::float64) {
       item_ = sizeof value;
       std::memcpy(&code_, &value, sizeof value);
@@ -238,7 +238,8 @@ void Optimizer::postpone_copies(std::vector<std::size_t> tensors) {
 
 void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
   const Extras& extras = options_.extras;
-  const StorageKernels& storage = *backend_->storage;
+  const QuantizeKernels& quantize = quantize_kernels[isa_];
+  const FusedKernels& fused = fused_kernels[isa_];
   for (const std::size_t index : tensors) {
     const Tensor& tensor = tensors_.at(index);
     const bool starts = tensor.steps == 1 && (tensor.beginning.written >> max_states) == 0;
@@ -251,7 +252,7 @@ void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
       each_part(span, whole ? DType::float32 : tensor.dtype, options_.threads,
                 [&](const Span& part) {
                   if (master != Master::low_half) {
-                    storage.average[int(whole ? DType::float32 : tensor.dtype)](
+                    fused.average[int(whole ? DType::float32 : tensor.dtype)](
                         part.param, part.state[0], decay, part.size);
                     return;
                   }
@@ -261,19 +262,19 @@ void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
                   const auto* const low = static_cast<const std::uint16_t*>(part.grad);
                   for (std::size_t at = 0; at < part.size; at += block) {
                     const std::size_t size = std::min(block, part.size - at);
-                    storage.join(high + at, low + at, values, size);
-                    storage.average[int(DType::float32)](
+                    quantize.join(high + at, low + at, values, size);
+                    fused.average[int(DType::float32)](
                         values, static_cast<float*>(part.state[0]) + at, decay, size);
                   }
                 });
     if (extras.bfloat16_copy)
-      storage.encode[int(StateFormat::bfloat16)][0](static_cast<const float*>(tensor.param),
-                                                    tensor.extra.copy, nullptr, tensor.size, 0, 0);
+      quantize.encode[int(StateFormat::bfloat16)][0](static_cast<const float*>(tensor.param),
+                                                     tensor.extra.copy, nullptr, tensor.size, 0, 0);
   }
 }
 
 void Optimizer::round_copies() const {
-  const auto to_bfloat16 = backend_->storage->encode[int(StateFormat::bfloat16)][0];
+  const auto to_bfloat16 = quantize_kernels[isa_].encode[int(StateFormat::bfloat16)][0];
   for (const Tensor& tensor : tensors_)
     if (options_.extras.bfloat16_copy)
       to_bfloat16(static_cast<const float*>(tensor.param), tensor.extra.copy, nullptr, tensor.size,
@@ -290,7 +291,7 @@ unsigned Optimizer::written_states(const Tensor& tensor) const {
     const bool same =
         k == rule.copied_state
             ? checksum_of(tensor, tensor.state[k]) == beginning.copy
-            : Constant(*backend_, rule, k, tensor, options_.extras, beginning.state[k]).fills();
+            : Constant(isa_, rule, k, tensor, options_.extras, beginning.state[k]).fills();
     written |= same ? 0U : 1U << k;
   }
   if (tensor.extra.ema != nullptr && checksum_of(tensor, tensor.extra.ema) != beginning.ema)
@@ -319,7 +320,7 @@ void Optimizer::begin(Tensor& tensor, bool shown) const {
     if (k == rule.copied_state || tensor.state[k] == nullptr || !may_write(k)) continue;
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
     if (value != beginning.state[k] || (value != 0 && !beginning.known))
-      Constant(*backend_, rule, k, tensor, extras, value).fill();
+      Constant(isa_, rule, k, tensor, extras, value).fill();
     beginning.state[k] = value;
   }
   if (rule.copied_state < rule.state_count && may_write(rule.copied_state)) {
@@ -332,7 +333,7 @@ void Optimizer::begin(Tensor& tensor, bool shown) const {
     beginning.ema = checksum_of(tensor, tensor.extra.ema);
   }
   if (tensor.extra.master != nullptr && shown)
-    backend_->storage->refresh(tensor.param, tensor.extra.master, tensor.size);
+    quantize_kernels[isa_].refresh(tensor.param, tensor.extra.master, tensor.size);
   beginning.known = true;
 }
 

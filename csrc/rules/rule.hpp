@@ -14,31 +14,12 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/backend.hpp"
+#include "rules/kernel_table.hpp"
+#include "simd/fields.hpp"
 #include "simd/math.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
-
-/// A fixed list that may be empty.
-template <class T, std::size_t N>
-struct Table {
-  T item[N > 0 ? N : 1];
-  static constexpr std::size_t size = N;
-};
-
-template <class T, std::size_t N, std::size_t M>
-consteval Table<T, N + M> operator+(const Table<T, N>& a, const Table<T, M>& b) {
-  Table<T, N + M> all{};
-  for (std::size_t i = 0; i < N; ++i) all.item[i] = a.item[i];
-  for (std::size_t i = 0; i < M; ++i) all.item[N + i] = b.item[i];
-  return all;
-}
-
-template <class... Names>
-consteval Table<const char*, sizeof...(Names)> names(Names... name) {
-  return {{name...}};
-}
 
 template <class... Shapes>
 consteval Table<StateShape, sizeof...(Shapes)> shapes_of(Shapes... shape) {
@@ -50,36 +31,6 @@ template <bool Present>
 consteval Table<const char*, Present ? 1 : 0> name_if(const char* name) {
   return {{Present ? name : nullptr}};
 }
-
-/// A hyper-parameter: its name, where it is kept, what it may be, and one sentence on it.
-/// A field without a member is a flag that picks the variant: `chosen` is its value here.
-template <class R>
-struct Field {
-  const char* name;
-  double R::*member;
-  Range range;
-  const char* doc;
-  bool chosen = false;
-  bool in_double = false;  ///< Whether it is never cast to a parameter's type: a count of steps.
-};
-
-template <class R, class... Fields>
-consteval Table<Field<R>, sizeof...(Fields)> fields_of(Fields... field) {
-  return {{field...}};
-}
-
-inline constexpr double unlimited = __builtin_huge_val();
-inline constexpr Range flag{0, 1, false, false, true};
-inline constexpr Range positive{0, unlimited, true, true, false};
-inline constexpr Range non_negative{0, unlimited, false, true, false};
-inline constexpr Range fraction{0, 1, false, true, false};           // [0, 1)
-inline constexpr Range closed_fraction{0, 1, false, false, false};   // [0, 1]
-inline constexpr Range positive_fraction{0, 1, true, false, false};  // (0, 1]
-inline constexpr Range not_above_zero{-unlimited, 0, true, false, false};
-inline constexpr Range one_or_more{1, unlimited, false, true, false};
-inline constexpr Range above_one{1, unlimited, true, true, false};
-inline constexpr Range between_zero_and_one{0, 1, true, true, false};
-inline constexpr Range any_number{-unlimited, unlimited, true, true, false};
 
 /// The fields of rules that keep a mean of gradients and one of their squares.
 template <class R>
@@ -93,14 +44,6 @@ template <class R>
 consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const char* doc) {
   return {{Field<R>{name, nullptr, flag, doc, chosen}}};
 }
-
-/// The distance from 1 to the next number.
-template <class F>
-inline constexpr F epsilon = sizeof(F) == sizeof(double) ? F(__DBL_EPSILON__) : F(__FLT_EPSILON__);
-
-/// The largest number of a type.
-template <class F>
-inline constexpr F largest_number = sizeof(F) == sizeof(double) ? F(__DBL_MAX__) : F(__FLT_MAX__);
 
 /// Rates that are divided by count as 0 from here on down: the root of a float32 times the inverse
 /// of a larger one is finite.
@@ -138,30 +81,9 @@ consteval std::size_t stored_fields() {
   return stored;
 }
 
-template <class Fields>
-struct FieldInfos {
-  FieldInfo item[Fields::size > 0 ? Fields::size : 1];
-};
-
-/// The fields of a rule, or of a loss, without their members' type.
+/// A rule as code that is compiled once sees it. optim/rule_kernels.hpp defines it, and the source
+/// of each rule instantiates it.
 template <class R>
-constexpr auto field_infos = [] {
-  FieldInfos<decltype(R::fields)> infos{};
-  for (std::size_t i = 0; i < R::fields.size; ++i) {
-    const auto& field = R::fields.item[i];
-    infos.item[i] = {field.name, field.doc, field.range,
-                     field.member != nullptr ? R{}.*field.member : 0.0, field.in_double};
-  }
-  return infos;
-}();
-
-/// A rule, or a loss, with the values of its fields.
-template <class R>
-R from_values(const double* hyper) {
-  R rule;
-  for (std::size_t i = 0; i < R::fields.size; ++i)
-    if (R::fields.item[i].member != nullptr) rule.*R::fields.item[i].member = hyper[i];
-  return rule;
-}
+const RuleInfo& rule_info();
 
 }  // namespace pyoptim::PYOPTIM_ISA

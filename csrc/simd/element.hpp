@@ -3,7 +3,6 @@
 
 #include <cstdint>
 
-#include "core/backend.hpp"
 #include "simd/math.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {

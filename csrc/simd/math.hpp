@@ -50,4 +50,12 @@ F sign(F x) {
   return x > 0 ? F(1) : x < 0 ? F(-1) : x;
 }
 
+/// The distance from 1 to the next number.
+template <class F>
+inline constexpr F epsilon = sizeof(F) == sizeof(double) ? F(__DBL_EPSILON__) : F(__FLT_EPSILON__);
+
+/// The largest number of a type.
+template <class F>
+inline constexpr F largest_number = sizeof(F) == sizeof(double) ? F(__DBL_MAX__) : F(__FLT_MAX__);
+
 }  // namespace pyoptim::PYOPTIM_ISA

@@ -16,6 +16,7 @@
 
 #include "core/dispatch.hpp"
 #include "optim/optimizer.hpp"
+#include "rules/registry.hpp"
 
 namespace pyoptim::test {
 
@@ -161,12 +162,7 @@ inline std::vector<std::pair<std::string, double>> settings_of(const RuleInfo& r
 }
 
 /// The variants of all rules.
-inline std::vector<const RuleInfo*> all_rules() {
-  const Backend& backend = *available_backends().front();
-  std::vector<const RuleInfo*> rules;
-  for (std::size_t i = 0; i < backend.rule_count; ++i) rules.push_back(backend.rules[i]);
-  return rules;
-}
+inline std::vector<const RuleInfo*> all_rules() { return pyoptim::all_rules(Isa::baseline); }
 
 /// The message of the exception that an action throws, or "nothing was thrown".
 template <class Action>

@@ -72,16 +72,16 @@ TEST_CASE("the update loops of all instruction sets round the same way") {
                    [](const RuleInfo* rule) { return std::string(rule->name) == "SGD"; }) -
       rules.begin());
   const auto hyper = choices_of_hyper(*rules[sgd]).front();
-  for (const Backend* backend : available_backends())
+  for (const Isa isa : available_isas())
     for (const float keep : {1.0F, 0x1.0001p0F, 0x1.00FEp0F, 0x1.01p0F, 0x1.5p0F, 0.9F}) {
       for (std::uint32_t i = 0; i < upper_halves; ++i) {
         const auto bits = std::uint16_t(i);
         std::memcpy(param.at(i), &bits, sizeof bits);
       }
       const Span span{param.at(0), grad.at(0), {}, upper_halves};
-      backend->rules[sgd]->update[int(DType::bfloat16)][0](hyper.data(), {1, 0.5, nullptr},
-                                                           {.keep = keep}, &span, 1, nullptr);
-      CAPTURE(backend->name);
+      pyoptim::all_rules(isa)[sgd]->update[int(DType::bfloat16)][0](
+          hyper.data(), {1, 0.5, nullptr}, {.keep = keep}, &span, 1, nullptr);
+      CAPTURE(isa_name(isa));
       CAPTURE(keep);
       for (std::uint32_t i = 0; i < upper_halves; ++i) {
         std::uint16_t got = 0;

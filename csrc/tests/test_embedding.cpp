@@ -91,10 +91,10 @@ TEST_CASE("models of tables have the same bits for every instruction set") {
       CAPTURE(name_of(dtype));
       CAPTURE(shape.rows);
       CAPTURE(shape.rank);
-      use_backend("baseline");
+      use_isa("baseline");
       const std::vector<Array> expected = run(dtype, shape);
-      for (const Backend* backend : available_backends()) {
-        use_backend(backend->name);
+      for (const Isa isa : available_isas()) {
+        use_isa(isa_name(isa));
         CHECK(difference(run(dtype, shape), expected) == "");
       }
     }

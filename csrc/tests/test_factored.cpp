@@ -67,13 +67,13 @@ TEST_CASE("rules of rows and columns give the same bits on all instruction sets 
     for (const DType dtype : all_dtypes) {
       CAPTURE(rule->name);
       CAPTURE(name_of(dtype));
-      use_backend(available_backends().front()->name);
+      use_isa(isa_name(available_isas().front()));
       const std::vector<Array> expected = work(*rule, dtype, 1);
-      for (const Backend* backend : available_backends())
+      for (const Isa isa : available_isas())
         for (const int threads : {1, 2, 5}) {
-          CAPTURE(backend->name);
+          CAPTURE(isa_name(isa));
           CAPTURE(threads);
-          use_backend(backend->name);
+          use_isa(isa_name(isa));
           const std::vector<Array> got = work(*rule, dtype, threads);
           for (std::size_t i = 0; i < got.size(); ++i) CHECK(difference(got[i], expected[i]) == "");
         }

@@ -51,11 +51,11 @@ std::string difference(const std::vector<Operands>& got, const std::vector<Opera
   return "";
 }
 
-constexpr VectorUpdate VectorKernels::*operations[] = {
-    &VectorKernels::weigh,          &VectorKernels::add_weighed, &VectorKernels::take,
-    &VectorKernels::give,           &VectorKernels::lerp,        &VectorKernels::pull,
-    &VectorKernels::narrow,         &VectorKernels::scale,       &VectorKernels::ascend,
-    &VectorKernels::ascend_adaptive};
+constexpr ForeachUpdate ForeachKernels::*operations[] = {
+    &ForeachKernels::weigh,          &ForeachKernels::add_weighed, &ForeachKernels::take,
+    &ForeachKernels::give,           &ForeachKernels::lerp,        &ForeachKernels::pull,
+    &ForeachKernels::narrow,         &ForeachKernels::scale,       &ForeachKernels::ascend,
+    &ForeachKernels::ascend_adaptive};
 
 /// One element before or after an operation.
 struct Element {
@@ -140,10 +140,10 @@ double naive_norm(const Array& values, std::size_t start, std::size_t stride, st
 TEST_CASE("operations equal naive ones") {
   for (const DType dtype : all_dtypes)
     for (std::size_t operation = 0; operation < std::size(operations); ++operation)
-      for (const Backend* backend : available_backends()) {
+      for (const Isa isa : available_isas()) {
         CAPTURE(name_of(dtype));
         CAPTURE(operation);
-        use_backend(backend->name);
+        use_isa(isa_name(isa));
         for (std::size_t size = 0; size < 70; ++size) {
           std::vector<Operands> all = operands(dtype, {size, 3, 0, 70 - size});
           std::vector<Operands> expected = all;
@@ -178,14 +178,14 @@ TEST_CASE("operations have the same bits for every number of threads and instruc
       }
       return results;
     };
-    use_backend("baseline");
+    use_isa("baseline");
     std::vector<Operands> values = fresh();
     const auto expected = run(1);
     const auto expected_norms = norms(values, 1);
-    for (const Backend* backend : available_backends()) {
-      use_backend(backend->name);
+    for (const Isa isa : available_isas()) {
+      use_isa(isa_name(isa));
       for (const int threads : {1, 2, 3, 8}) {
-        CAPTURE(backend->name);
+        CAPTURE(isa_name(isa));
         CAPTURE(threads);
         const auto got = run(threads);
         for (std::size_t i = 0; i < expected.size(); ++i)

@@ -4,6 +4,7 @@
 
 #include "core/threads.hpp"
 #include "linalg/gemm.hpp"
+#include "linalg/kernel_table.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;
@@ -21,8 +22,7 @@ constexpr Shape shapes[] = {{0, 3, 2},    {2, 0, 3},    {1, 1, 1},    {9, 20, 49
 /// One term after the other, over blocks, and these over two halves.
 template <class F>
 F sum(const Array& a, const Array& b, const Shape& shape, std::size_t i, std::size_t j) {
-  const std::size_t blocks =
-      std::max<std::size_t>(1, (shape.terms + product_depth - 1) / product_depth);
+  const std::size_t blocks = std::max<std::size_t>(1, (shape.terms + gemm_depth - 1) / gemm_depth);
   const std::size_t depth = (shape.terms + blocks - 1) / blocks;
   F halves[2] = {};
   for (std::size_t block = 0; block < blocks; ++block) {
@@ -63,7 +63,7 @@ StridedMatrix view(const Array& array, std::size_t rows, std::size_t columns, bo
 }  // namespace
 
 TEST_CASE("sums are made in the order that is stated") {
-  const std::string before(active_backend().name);
+  const std::string before(isa_name(active_isa()));
   for (const DType dtype : layer_dtypes)
     for (const Shape& shape : shapes) {
       CAPTURE(shape.terms);
@@ -72,10 +72,10 @@ TEST_CASE("sums are made in the order that is stated") {
       const Array expected = naive(a, b, shape);
       const Array a_other = transposed(a, shape.rows, shape.terms);
       const Array b_other = transposed(b, shape.terms, shape.columns);
-      for (const Backend* backend : available_backends())
+      for (const Isa isa : available_isas())
         for (const int threads : {1, 2, 4})
           for (const int layout : {0, 1, 2, 3}) {
-            use_backend(backend->name);
+            use_isa(isa_name(isa));
             set_thread_count(threads);
             const bool left = (layout & 1) != 0, right = (layout & 2) != 0;
             Array c = random_array(dtype, expected.size(), 5);
@@ -85,6 +85,6 @@ TEST_CASE("sums are made in the order that is stated") {
             CHECK(difference(c, expected) == "");
           }
     }
-  use_backend(before);
+  use_isa(before);
   set_thread_count(0);
 }

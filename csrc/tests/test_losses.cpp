@@ -64,7 +64,7 @@ struct Problem {
 };
 
 std::vector<const char*> all_losses() {
-  const LossTable& table = *available_backends().front()->losses;
+  const LossTable& table = loss_table[Isa::baseline];
   std::vector<const char*> names;
   for (std::size_t i = 0; i < table.size; ++i) names.push_back(table.item[i].name);
   return names;
@@ -73,9 +73,9 @@ std::vector<const char*> all_losses() {
 }  // namespace
 
 TEST_CASE("losses are found by name on every instruction set") {
-  for (const Backend* backend : available_backends()) {
-    use_backend(backend->name);
-    CHECK(backend->losses->size == all_losses().size());
+  for (const Isa isa : available_isas()) {
+    use_isa(isa_name(isa));
+    CHECK(loss_table->size == all_losses().size());
     for (const char* const name : all_losses()) {
       REQUIRE(find_loss(name) != nullptr);
       CHECK(std::string(find_loss(name)->name) == name);
@@ -94,13 +94,13 @@ TEST_CASE("losses have the same bits for every instruction set, whatever is aske
           CAPTURE(shape.rows);
           CAPTURE(shape.columns);
           CAPTURE(weighted);
-          use_backend("baseline");
+          use_isa("baseline");
           Problem problem(loss, dtype, shape);
           Array expected_slope(dtype, problem.scores.size());
           Array expected_curvature(dtype, problem.scores.size());
           const double expected = problem.evaluate(&expected_slope, &expected_curvature, weighted);
-          for (const Backend* backend : available_backends()) {
-            use_backend(backend->name);
+          for (const Isa isa : available_isas()) {
+            use_isa(isa_name(isa));
             problem.loss = find_loss(loss);
             Array slope(dtype, problem.scores.size()), curvature = slope;
             CHECK(problem.evaluate(&slope, &curvature, weighted) == expected);

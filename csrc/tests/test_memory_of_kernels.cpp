@@ -165,7 +165,7 @@ TEST_CASE("the operations of wrappers") {
     };
     Array out(dtype, rows * columns);
     check(out, [&](Array& copy) {
-      update_vectors(&VectorKernels::scale, {vector(copy), vector(copy)}, 0.5, 0, 3);
+      update_vectors(&ForeachKernels::scale, {vector(copy), vector(copy)}, 0.5, 0, 3);
     });
     for (const bool by_columns : {false, true}) {
       check(out, [&](Array& copy) {

@@ -265,11 +265,11 @@ TEST_CASE("inputs may be overwritten with their gradient") {
 }
 
 TEST_CASE("the same bits for every instruction set and number of threads") {
-  const std::string before = active_backend().name;
+  const std::string before = isa_name(active_isa());
   for (const Norm norm : {Norm::none, Norm::layer, Norm::batch}) {
     std::vector<Array> expected;
-    for (const Backend* const backend : available_backends()) {
-      use_backend(backend->name);
+    for (const Isa isa : available_isas()) {
+      use_isa(isa_name(isa));
       for (const int threads : {1, 3}) {
         set_thread_count(threads);
         TestNetwork network({.norm = norm, .dropout = 0.2});
@@ -285,7 +285,7 @@ TEST_CASE("the same bits for every instruction set and number of threads") {
     }
   }
   set_thread_count(0);
-  use_backend(before);
+  use_isa(before);
 }
 
 TEST_CASE("scores do not depend on the rows beside a row") {

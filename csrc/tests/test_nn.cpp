@@ -132,10 +132,10 @@ void for_every_layer(const Check& check) {
 
 TEST_CASE("layers have the same bits for every instruction set") {
   for_every_layer([](Activation activation, DType dtype, Shape shape) {
-    use_backend("baseline");
+    use_isa("baseline");
     const Outcome expected = run(activation, dtype, shape);
-    for (const Backend* backend : available_backends()) {
-      use_backend(backend->name);
+    for (const Isa isa : available_isas()) {
+      use_isa(isa_name(isa));
       CHECK(difference(run(activation, dtype, shape), expected) == "");
     }
   });

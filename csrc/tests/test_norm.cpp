@@ -61,8 +61,8 @@ TEST_CASE("the norm has the same bits for every number of threads and instructio
   for (const DType dtype : all_dtypes) {
     const Array grad = random_array(dtype, 100'003, 1), more = random_array(dtype, 40'000, 2);
     const double expected = norm_of({&grad, &more}, 1);
-    for (const Backend* backend : available_backends()) {
-      use_backend(backend->name);
+    for (const Isa isa : available_isas()) {
+      use_isa(isa_name(isa));
       for (int threads = 1; threads <= 8; ++threads)
         CHECK(norm_of({&grad, &more}, threads) == expected);
     }

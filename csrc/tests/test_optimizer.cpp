@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "core/check_range.hpp"
 #include "support.hpp"
 
 using namespace pyoptim;

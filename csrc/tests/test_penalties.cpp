@@ -42,8 +42,8 @@ constexpr double l1 = 0.5, l2 = 0.25;
 
 Outcome run(DType dtype, std::size_t size, std::size_t columns, int threads) {
   Weights shrunk(dtype, size), kept(dtype, size), added(dtype, size), limited(dtype, size);
-  update_vectors(&VectorKernels::shrink, {shrunk.vector()}, 0.5, 0.75, threads);
-  update_vectors(&VectorKernels::keep_orthant, {kept.vector()}, 0, 0, threads);
+  update_vectors(&ForeachKernels::shrink, {shrunk.vector()}, 0.5, 0.75, threads);
+  update_vectors(&ForeachKernels::keep_orthant, {kept.vector()}, 0, 0, threads);
   const double penalty = penalize({added.vector()}, {added.grad.at(0)}, l1, l2, threads);
   limit_norms({{limited.vector(), size / columns, columns, true}}, 0.5, threads);
   return {shrunk.param, kept.param, added.grad, added.orthant, limited.param, penalty};
@@ -85,12 +85,12 @@ TEST_CASE("penalties equal naive ones") {
 
 TEST_CASE("penalties have the same bits for every number of threads and instruction set") {
   for (const DType dtype : all_dtypes) {
-    use_backend("baseline");
+    use_isa("baseline");
     const Outcome expected = run(dtype, 100'011, 3, 1);
-    for (const Backend* backend : available_backends()) {
-      use_backend(backend->name);
+    for (const Isa isa : available_isas()) {
+      use_isa(isa_name(isa));
       for (const int threads : {1, 2, 3, 8}) {
-        CAPTURE(backend->name);
+        CAPTURE(isa_name(isa));
         CAPTURE(threads);
         CHECK(difference(run(dtype, 100'011, 3, threads), expected) == "");
       }
@@ -134,10 +134,10 @@ TEST_CASE("NaN stays what it is") {
     Weights weights(dtype, 20);
     weights.param.set(7, std::nan(""));
     const Weights before = weights;
-    update_vectors(&VectorKernels::shrink, {weights.vector()}, 0.5, 1, 0);
+    update_vectors(&ForeachKernels::shrink, {weights.vector()}, 0.5, 1, 0);
     CHECK(std::isnan(weights.param[7]));
     weights = before;
-    update_vectors(&VectorKernels::keep_orthant, {weights.vector()}, 0, 0, 0);
+    update_vectors(&ForeachKernels::keep_orthant, {weights.vector()}, 0, 0, 0);
     CHECK(std::isnan(weights.param[7]));
     weights = before;
     CHECK(std::isnan(penalize({weights.vector()}, {weights.grad.at(0)}, l1, l2, 0)));

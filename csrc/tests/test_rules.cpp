@@ -89,13 +89,14 @@ std::string try_rule(const RuleInfo& baseline, const RuleInfo& isa, DType dtype,
 
 TEST_CASE("every instruction set lists the same rules") {
   const auto rules = all_rules();
-  for (const Backend* backend : available_backends()) {
-    CAPTURE(backend->name);
-    REQUIRE(backend->rule_count == rules.size());
+  for (const Isa isa : available_isas()) {
+    CAPTURE(isa_name(isa));
+    const std::vector<const RuleInfo*>& of_isa = pyoptim::all_rules(isa);
+    REQUIRE(of_isa.size() == rules.size());
     for (std::size_t i = 0; i < rules.size(); ++i) {
-      CHECK(std::string(backend->rules[i]->name) == rules[i]->name);
-      CHECK(backend->rules[i]->field_count == rules[i]->field_count);
-      CHECK(backend->rules[i]->state_count == rules[i]->state_count);
+      CHECK(std::string(of_isa[i]->name) == rules[i]->name);
+      CHECK(of_isa[i]->field_count == rules[i]->field_count);
+      CHECK(of_isa[i]->state_count == rules[i]->state_count);
     }
   }
 }
@@ -125,16 +126,17 @@ TEST_CASE("every rule gives the same bits on every instruction set, length and a
       for (const std::int64_t count : {1, 2, 9}) {
         const double sums[max_sums] = {3, 2};
         const Step step{count, 0.1, scalars, 0.01, sums, 100};
-        for (const Backend* backend : available_backends())
+        for (const Isa isa : available_isas())
           for (const DType dtype : all_dtypes)
             for (const Shaping& shaping : shapings) {
               CAPTURE(rules[i]->name);
               CAPTURE(i);
               CAPTURE(count);
-              CAPTURE(backend->name);
+              CAPTURE(isa_name(isa));
               CAPTURE(name_of(dtype));
               CAPTURE(shaping.scale);
-              CHECK(try_rule(*rules[i], *backend->rules[i], dtype, hyper, shaping, step) == "");
+              CHECK(try_rule(*rules[i], *pyoptim::all_rules(isa)[i], dtype, hyper, shaping, step) ==
+                    "");
             }
         rules[i]->advance(hyper.data(), step, scalars);
       }
@@ -147,11 +149,11 @@ TEST_CASE("an optimizer gives the same bits on every instruction set, denormals 
     for (const DType dtype : all_dtypes) {
       std::vector<Array> states_of_first;
       Array first(dtype, 0);
-      for (const Backend* backend : available_backends()) {
+      for (const Isa isa : available_isas()) {
         CAPTURE(rule->name);
         CAPTURE(name_of(dtype));
-        CAPTURE(backend->name);
-        use_backend(backend->name);
+        CAPTURE(isa_name(isa));
+        use_isa(isa_name(isa));
         Array param = random_array(dtype, size, 1), grad = random_array(dtype, size, 2);
         const double tiny = dtype == DType::float64 ? 1e-308 : 1e-38;
         for (std::size_t i = 0; i < size; i += 2) grad.set(i, tiny * grad[i]);

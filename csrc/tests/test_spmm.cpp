@@ -86,7 +86,7 @@ double largest_difference(const Array& a, const Array& b) {
 }  // namespace
 
 TEST_CASE("products are those of naive loops, to the bit on every instruction set") {
-  const std::string before(active_backend().name);
+  const std::string before(isa_name(active_isa()));
   for (const DType dtype : layer_dtypes)
     for (const bool wide : {false, true})
       for (const Shape& shape : shapes) {
@@ -99,15 +99,15 @@ TEST_CASE("products are those of naive loops, to the bit on every instruction se
         const double tolerance = dtype == DType::float64 ? 1e-12 : 2e-5;
         CHECK(largest_difference(first.product, expected.product) <= tolerance);
         CHECK(largest_difference(first.transposed, expected.transposed) <= tolerance);
-        for (const Backend* backend : available_backends())
+        for (const Isa isa : available_isas())
           for (const int threads : {1, 2, 5}) {
-            use_backend(backend->name);
+            use_isa(isa_name(isa));
             set_thread_count(threads);
             const Products again = multiply(x, shape, w, d);
             CHECK(difference(again.product, first.product) == "");
             CHECK(difference(again.transposed, first.transposed) == "");
           }
-        use_backend(before);
+        use_isa(before);
         set_thread_count(0);
       }
 }

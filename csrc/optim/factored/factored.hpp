@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <vector>
 
-#include "core/backend.hpp"
 #include "optim/plan.hpp"
+#include "rules/kernel_table.hpp"
 
 namespace pyoptim {
 

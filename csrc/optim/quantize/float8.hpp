@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/backend.hpp"
 #include "optim/quantize/codes.hpp"
 #include "optim/quantize/groups.hpp"
+#include "rules/kernel_table.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {

@@ -11,10 +11,10 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/backend.hpp"
 #include "optim/preprocess.hpp"
 #include "optim/quantize/codes.hpp"
 #include "optim/quantize/float8.hpp"
+#include "rules/kernel_table.hpp"
 #include "rules/rule.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {

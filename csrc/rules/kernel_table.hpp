@@ -1,17 +1,15 @@
-// What crosses the border between code compiled for one instruction set and the rest of the library
-// about rules: a rule as the engine sees it, and what its updates are given. Plain data and
-// function pointers only: nothing here is inline code that two differently compiled files could
-// both emit.
+// Rules as they are seen by code that is compiled once. Plain data and function pointers only:
+// nothing here is inline code that two differently compiled files could both emit.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "core/dtype.hpp"
+#include "core/fields.hpp"
+
 namespace pyoptim {
 
-enum class DType : std::uint8_t { float32, float64, bfloat16 };
-
-inline constexpr std::size_t dtype_count = 3;
 inline constexpr std::size_t max_states = 4;
 inline constexpr std::size_t max_scalars = 3;
 inline constexpr std::size_t max_sums = 2;
@@ -46,28 +44,6 @@ struct Shaping {
   double bound = __builtin_huge_val();
   double l2 = 0;
   double keep = 1;
-};
-
-/// The allowed values of a hyper-parameter: an interval, or the two values of a flag.
-struct Range {
-  double low;
-  double high;
-  bool open_low;
-  bool open_high;
-  bool flag;
-
-  [[nodiscard]] constexpr bool contains(double x) const {
-    if (flag) return x == 0 || x == 1;
-    return (open_low ? x > low : x >= low) && (open_high ? x < high : x <= high);
-  }
-};
-
-struct FieldInfo {
-  const char* name;
-  const char* doc;
-  Range range;
-  double initial;
-  bool in_double;
 };
 
 /// The magnitudes of gradients, scaled and clipped, at which a rule does in float32 what it does in
@@ -246,6 +222,12 @@ struct RuleInfo {
   /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
   /// nullptr.
   void (*observe[dtype_count])(const double* hyper, const Span&);
+};
+
+/// All variants of all rules, those of one name after each other.
+struct RuleTable {
+  const RuleInfo& (*const* item)();
+  std::size_t size;
 };
 
 }  // namespace pyoptim
