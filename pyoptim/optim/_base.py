@@ -21,8 +21,8 @@ from pyoptim.optim._param_group import SHARED_SETTINGS, as_setting, check_may_va
 from pyoptim.optim._param_group import ParamGroup as ParamGroup
 from pyoptim.optim._param_group import ScalarOrSchedule as ScalarOrSchedule
 from pyoptim.optim._param_group import StepFunction as StepFunction
-from pyoptim.optim._param_groups import Params as Params
-from pyoptim.optim._param_groups import as_groups, belongs, with_grads
+from pyoptim.optim._params_argument import Params as Params
+from pyoptim.optim._params_argument import as_groups, belongs, with_grads
 from pyoptim.optim._penalized import PenalizedSteps
 from pyoptim.optim._registry import Rule, rules_by_name
 from pyoptim.optim._state_dict import StateDict, fitting

@@ -14,7 +14,7 @@ from pyoptim._utils.validation import as_number
 from pyoptim.optim._backend import Engine
 from pyoptim.optim._eval_mode import EvalMode
 from pyoptim.optim._guard import changes
-from pyoptim.optim._param_groups import row_sparse
+from pyoptim.optim._params_argument import row_sparse
 from pyoptim.optim._registry import Rule
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array

@@ -16,7 +16,7 @@ from pyoptim.optim._base import OPTIONS, Optimizer, ParamGroup
 from pyoptim.optim._eval_mode import EvalMode
 from pyoptim.optim._guard import changes, reads
 from pyoptim.optim._param_group import SHARED_SETTINGS
-from pyoptim.optim._param_groups import row_sparse
+from pyoptim.optim._params_argument import row_sparse
 from pyoptim.optim._penalized import Penalties
 from pyoptim.optim._state_dict import StateDict, fitting
 from pyoptim.parameters._parameters import Parameters

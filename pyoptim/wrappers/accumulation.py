@@ -10,7 +10,7 @@ from pyoptim import _core
 from pyoptim._utils.text import shown
 from pyoptim._utils.validation import as_count, as_number, as_positive, check_not_negative
 from pyoptim.optim._base import Optimizer
-from pyoptim.optim._param_groups import row_sparse
+from pyoptim.optim._params_argument import row_sparse
 from pyoptim.optim._state_dict import StateDict
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array

@@ -12,7 +12,7 @@ from pyoptim import _core
 from pyoptim._utils.validation import as_not_negative, as_number
 from pyoptim.optim._base import Optimizer
 from pyoptim.optim._guard import changes
-from pyoptim.optim._param_groups import row_sparse
+from pyoptim.optim._params_argument import row_sparse
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array
 from pyoptim.wrappers._base import GradientsOrClosure, Wrapper

@@ -1,4 +1,4 @@
-"""The forms in which an optimizer takes parameters."""
+"""The argument `params` of an optimizer, in all its forms."""
 
 from __future__ import annotations
 
