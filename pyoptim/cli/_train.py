@@ -251,10 +251,10 @@ def _make_trainer(
 ) -> tuple[po.train.Trainer, po.train.Checkpoint]:
     rule = find_rule(settings.optimizer)
     optimizer: Callable[..., po.Optimizer] = getattr(po, rule.name)
-    stopping = None
-    if settings.early_stop is not None:
-        stopping = po.train.EarlyStopping(patience=settings.early_stop)
     saving = po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)
+    callbacks: list[po.train.Callback] = [saving]
+    if settings.early_stop is not None:
+        callbacks.append(po.train.EarlyStopping(patience=settings.early_stop))
     with settings_checked("--lr: "):
         made = optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr)
     trainer = po.train.Trainer(
@@ -264,10 +264,10 @@ def _make_trainer(
         batch_size=settings.batch_size,
         seed=settings.seed,
         validation=(problem.inputs[1], problem.targets[1]) if settings.validation else None,
-        l1=settings.l1,
-        l2=settings.l2,
-        early_stopping=stopping,
-        callbacks=[saving],
+        penalty=po.penalties.ElasticNet(settings.l1, settings.l2)
+        if settings.l1 or settings.l2
+        else None,
+        callbacks=callbacks,
     )
     return trainer, saving
 

@@ -35,8 +35,7 @@ class reduce_on_plateau(Schedule):
     threshold : float, at least 0
         A metric is an improvement if it is better than the best one by more than this.
     threshold_mode : "rel" or "abs"
-        Whether `threshold` is a fraction of the best metric, ``best * (1 - threshold)`` or
-        ``best * (1 + threshold)`` by mode, or a difference. "rel" is for metrics above 0.
+        Whether `threshold` is a fraction of the magnitude of the best metric, or a difference.
     cooldown : int, at least 0
         How many updates after a reduction are not counted.
     min_lr : float, at least 0
@@ -51,7 +50,8 @@ class reduce_on_plateau(Schedule):
 
     References
     ----------
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau``, whose rates and defaults these are.
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau``, with the same rates and defaults. It counts a
+    metric below 0 as an improvement that is worse than the best one; pyoptim does not.
 
     Examples
     --------
@@ -128,7 +128,7 @@ class reduce_on_plateau(Schedule):
         best: float = self._state["best"]
         sign = -1 if self.mode == "min" else 1
         if self.threshold_mode == "rel":
-            border = best * (1 + sign * self.threshold)
+            border = best * (1 + (sign if best > 0 else -sign) * self.threshold)
         else:
             border = best + sign * self.threshold
         return metric < border if self.mode == "min" else metric > border

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyoptim._utils.text import listed
-from pyoptim._utils.validation import as_count, as_not_negative
 from pyoptim.data import Shuffle, Validation
 from pyoptim.losses import Loss
 from pyoptim.models._base import Model
 from pyoptim.models._protocol import Trainable, check_parts, is_adapted
 from pyoptim.optim import AdamW
 from pyoptim.optim._base import Optimizer
-from pyoptim.penalties import ElasticNet, Penalty
+from pyoptim.penalties import Penalty
 from pyoptim.train._metrics import (
     MetricFunction,
     builtin_metrics,
@@ -21,31 +20,25 @@ from pyoptim.train._metrics import (
     check_names,
     check_scorers,
 )
-from pyoptim.wrappers import GradientAccumulation
 from pyoptim.wrappers._base import Wrapper
 
 
-def as_optimizer(
-    optimizer: Optimizer | Wrapper | None, model: Trainable, accumulate: int
-) -> Optimizer | Wrapper:
-    """Return the optimizer, by default AdamW, wrapped for gradient accumulation if requested.
+def as_optimizer(optimizer: Optimizer | Wrapper | None, model: Trainable) -> Optimizer | Wrapper:
+    """Return the optimizer, by default AdamW.
 
     Raises
     ------
     ValueError
-        If `optimizer` is not an optimizer or wrapper over the model's parameters, or `accumulate`
-        is out of range.
+        If `optimizer` is not an optimizer or wrapper over the model's parameters.
     """
     if optimizer is None:
-        optimizer = AdamW(model.params)
-    elif not (isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)):
+        return AdamW(model.params)
+    if not (isinstance(optimizer, Optimizer | Wrapper) and optimizer.updates(model.params)):
         raise ValueError(
             f"optimizer: expected an Optimizer or a Wrapper over the model's params, got "
             f"{optimizer!r}; create it as AdamW(model.params), or with groups of "
             "model.params.select(...)"
         )
-    if as_count("accumulate", accumulate) > 1:
-        return GradientAccumulation(optimizer, every=accumulate)
     return optimizer
 
 
@@ -96,19 +89,14 @@ def check_metrics(
         check_columns(validation, builtin | metrics.keys())
 
 
-def as_penalties(
-    penalty: Penalty | Sequence[Penalty] | None, l1: float, l2: float
-) -> list[Penalty]:
-    """Return all penalties as a list, the elastic net of `l1` and `l2` first.
+def as_penalties(penalty: Penalty | Sequence[Penalty] | None) -> list[Penalty]:
+    """Return all penalties as a list.
 
     Raises
     ------
-    ValueError
-        If `l1` or `l2` is negative or not finite.
     TypeError
         If `penalty` is not a `Penalty` or a sequence of them.
     """
-    l1, l2 = as_not_negative("l1", l1), as_not_negative("l2", l2)
     penalties = [penalty] if isinstance(penalty, Penalty) or penalty is None else penalty
     if not (
         isinstance(penalties, Sequence) and all(isinstance(p, Penalty | None) for p in penalties)
@@ -116,5 +104,4 @@ def as_penalties(
         raise TypeError(
             f"penalty: expected one of pyoptim.penalties, or a sequence of them, got {penalty!r}"
         )
-    result = [each for each in penalties if each is not None]
-    return [ElasticNet(l1, l2), *result] if l1 or l2 else result
+    return [each for each in penalties if each is not None]

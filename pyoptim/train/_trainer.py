@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from datetime import timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -49,7 +48,7 @@ from pyoptim.train._resume import (
     saved_state,
 )
 from pyoptim.train._step import Step
-from pyoptim.train.callbacks import Callback, EarlyStopping
+from pyoptim.train.callbacks import Callback
 from pyoptim.train.callbacks._list import build_callbacks, call, overridden_methods
 from pyoptim.wrappers._base import Wrapper
 
@@ -83,9 +82,6 @@ class Trainer:
         has fewer rows than the model needs (two with batch norm). "auto" measures powers of two
         from 16 before training, and chooses the largest one that still makes an epoch at least 5 %
         faster. `batch_size_report` has the measured times. A resumed run keeps its batch size.
-    accumulate : int
-        Number of batches for each step of the optimizer. Batches are weighted by the weights of
-        their rows. The last accumulation window of an epoch may have fewer batches.
     shuffle : bool or "blocks"
         Whether every epoch has a different order of rows. "blocks" is for files larger than memory.
         It shuffles blocks of about a megabyte, and then the rows within groups of 64 blocks.
@@ -105,16 +101,9 @@ class Trainer:
     penalty : Penalty or sequence of Penalty, optional
         Penalties on the model's weights (not its biases), such as ``po.penalties.L1(0.01)``. The
         loss in the history includes their values.
-    l1, l2 : float
-        Strengths of an elastic net penalty, ``l1 sum |w| + l2/2 sum w^2``. Equivalent to
-        ``penalty=po.penalties.ElasticNet(l1, l2)``.
     callbacks : sequence of Callback
         Callbacks, called in this order. A `Checkpoint` is called after the others, because it saves
         their state.
-    early_stopping : EarlyStopping, optional
-        Early stopping, added to the callbacks.
-    max_time : float or timedelta, optional
-        Time limit, in seconds if it is a number. Equivalent to the callback `Timer`.
     progress : bool, optional
         Whether to show progress on stderr: a bar on a terminal, or a line for each epoch elsewhere.
         By default True, unless a `Progress` is among the callbacks.
@@ -133,7 +122,7 @@ class Trainer:
         History of the current or last run.
     epochs_done, step, batch : int
         Number of complete epochs, of steps so far, and of steps in the current epoch. Every batch
-        is one step, also with `accumulate`.
+        is one step, also with `GradientAccumulation`.
     loss_of_step : float
         Loss of the last step's batch, before the step.
     step_skipped : bool
@@ -175,25 +164,20 @@ class Trainer:
         *,
         epochs: int = 20,
         batch_size: int | Literal["auto"] = 32,
-        accumulate: int = 1,
         shuffle: Shuffle = True,
         prefetch: bool | None = None,
         seed: int = 0,
         validation: Validation = None,
         metrics: Metrics = (),
         penalty: Penalty | Sequence[Penalty] | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
         callbacks: Sequence[Callback] = (),
-        early_stopping: EarlyStopping | None = None,
-        max_time: float | timedelta | None = None,
         progress: bool | None = None,
         allow_nonfinite: bool = False,
         stop_on_nan: bool = True,
         restore_best: bool | None = None,
     ) -> None:
         self._model = as_model(model)
-        self.optimizer = as_optimizer(optimizer, model, accumulate)
+        self.optimizer = as_optimizer(optimizer, model)
         self.validation = as_validation(validation)
         self.model = model
         self.loss = self._model.loss if loss is None else losses.get(loss)
@@ -207,13 +191,11 @@ class Trainer:
         self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self.metrics = as_metrics(metrics)
         self._higher_is_better = {"accuracy"} | scorer_names(metrics)
-        self.penalties = as_penalties(penalty, l1, l2)
+        self.penalties = as_penalties(penalty)
         self.allow_nonfinite = as_flag("allow_nonfinite", allow_nonfinite)
         check_metrics(self._model, self.loss, self.validation, self.metrics, self.penalties)
         self.callbacks = build_callbacks(
             callbacks,
-            early_stopping,
-            max_time,
             progress,
             stop_on_nan=as_flag("stop_on_nan", stop_on_nan),
             restore_best=None if restore_best is None else as_flag("restore_best", restore_best),
@@ -332,7 +314,7 @@ class Trainer:
 
         Create the trainer and call `fit` as for the saved run. Then the parameters, the optimizer's
         state, the order of rows, and the history except its column ``seconds`` are bit-identical to
-        those of an uninterrupted run. The checkpoint may be within an epoch. `epochs`, `max_time`
+        those of an uninterrupted run. The checkpoint may be within an epoch. `epochs`
         and callbacks without a state may differ.
 
         Parameters

@@ -74,7 +74,7 @@ def messages(name: str, tmp_path: Path) -> Any:
     yield lambda: Trainer(po.models.Linear(1), validation={name: (x * np.nan, x)}).fit(x, x)
     yield lambda: Trainer(
         po.models.Linear(1), validation=0.5, metrics={name: lambda y, p: 0.0}, progress=False,
-        early_stopping=po.train.EarlyStopping("score"),
+        callbacks=[po.train.EarlyStopping("score")],
     ).fit(x, x)  # fmt: skip
     yield lambda: po.train.History.read_csv(tmp_path / name.replace("/", ""))
     yield lambda: po.train.CSVLogger(tmp_path / name).on_fit_begin(None)  # type: ignore[arg-type]

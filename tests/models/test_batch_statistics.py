@@ -126,8 +126,8 @@ def test_a_resumed_run_has_the_statistics_of_one_that_never_stopped(
         model = network(dropout=0.1)
         return Trainer(
             model, None, AVERAGES[name](model.params), epochs=4, batch_size=60,
-            validation=(x[:50], y[:50]), early_stopping=EarlyStopping(patience=9),
-            callbacks=callbacks, progress=False,
+            validation=(x[:50], y[:50]), callbacks=[*callbacks, EarlyStopping(patience=9)],
+            progress=False,
         )  # fmt: skip
 
     whole = trainer()

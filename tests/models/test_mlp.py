@@ -377,7 +377,9 @@ def test_training_in_bfloat16_is_nearly_that_in_float32() -> None:
     def loss(dtype: str, **settings: Any) -> float:
         model = MLP([8, 32, 32, 2], norm="layer", dtype=dtype)
         optimizer = po.AdamW(model.params, lr=0.01, **settings)
-        Trainer(model, optimizer=optimizer, epochs=15, l1=1e-4, progress=False).fit(x, y)
+        Trainer(
+            model, optimizer=optimizer, epochs=15, penalty=po.penalties.L1(1e-4), progress=False
+        ).fit(x, y)
         return model.evaluate(x, y)["loss"]
 
     reached = loss("float32")

@@ -220,7 +220,12 @@ def test_penalties_count_what_is_trained() -> None:
     groups = param_groups(model.params, freeze=["layers.0.*", "layers.1.*"])
     expected = model.loss_and_grad(X, Y) + 0.5 * np.square(model.params["layers.2.weight"]).sum()
     history = Trainer(
-        model, optimizer=po.SGD(groups, lr=0.0), epochs=1, batch_size=40, l2=1.0, progress=False
+        model,
+        optimizer=po.SGD(groups, lr=0.0),
+        epochs=1,
+        batch_size=40,
+        penalty=po.penalties.L2(1.0),
+        progress=False,
     ).fit(X, Y)
     assert history["loss"][0] == pytest.approx(expected, rel=1e-12)
 
@@ -254,7 +259,9 @@ def test_copies_stay_tied_to_their_parameters(clone: Any) -> None:
 
 
 def test_callbacks_that_change_rates() -> None:
-    reduced = trainer(ReduceLROnPlateau("loss", 0.5, patience=0, threshold=1e9), epochs=3)
+    reduced = trainer(
+        ReduceLROnPlateau("loss", 0.5, patience=0, threshold=1e9, threshold_mode="abs"), epochs=3
+    )
     reduced.fit(X, Y)
     assert [group["lr"] for group in reduced.optimizer.param_groups] == [0.025 / 4, 0.05 / 4]
     with pytest.raises(ValueError, match=r"same learning rate, got 0.025, 0.05; pass a schedule"):

@@ -98,13 +98,12 @@ def test_every_option_works_with_all_parts(tmp_path: Path) -> None:
         model = Complete()
         trainer = Trainer(
             model,
-            optimizer=po.Adam(model.params, lr=0.05),
+            optimizer=po.wrappers.GradientAccumulation(po.Adam(model.params, lr=0.05), every=2),
             epochs=6,
             validation={"val": (X, Y, W), "plain": (X, Y)},
             metrics=["d2_absolute_error_score", mean_ratio],
             penalty=po.penalties.L1(0.3),
             callbacks=callbacks,
-            accumulate=2,
             progress=False,
         )
         return model, trainer
@@ -220,7 +219,7 @@ def test_weights_are_names_of_parameters(weights: Any) -> None:
     model = Poisson()
     model.weights = weights  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match=r"model\.weights must be names of parameters, .*are w, b"):
-        Trainer(model, l1=0.1)
+        Trainer(model, penalty=po.penalties.L1(0.1))
 
 
 def test_scores_may_have_one_axis() -> None:
@@ -264,7 +263,7 @@ def test_what_is_lacking_is_named_before_training() -> None:
     for keywords, message in (
         ({"validation": 0.2}, "validation needs evaluate.* which Poisson has not"),
         ({"validation": 0.2, "loss": "poisson"}, "validation needs evaluate"),
-        ({"l2": 0.1}, "penalties need weights"),
+        ({"penalty": po.penalties.L2(0.1)}, "penalties need weights"),
         ({"penalty": po.penalties.MaxNorm(1)}, "penalties need weights"),
     ):
         with pytest.raises(TypeError, match=message):

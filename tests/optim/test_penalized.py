@@ -70,8 +70,10 @@ def trained(
     x, y = problem()
     model = Linear(5, dtype=options.pop("dtype", "float64"))
     optimizer = wrap(po.SGD(model.params, lr=0.1, **SKIPS, **options))
+    if accumulate > 1:
+        optimizer = po.wrappers.GradientAccumulation(optimizer, every=accumulate)
     trainer = Trainer(
-        model, None, optimizer, epochs=600, batch_size=24 // accumulate, accumulate=accumulate,
+        model, None, optimizer, epochs=600, batch_size=24 // accumulate,
         shuffle=False, penalty=penalty, progress=False,
     )  # fmt: skip
     trainer.fit(x, y)
@@ -131,9 +133,9 @@ def test_weights_that_start_at_zero_move_with_sam_and_a_penalty(wrapper: str) ->
     x = np.random.default_rng(0).normal(size=(64, 3))
     model = Linear(3, dtype="float64")
     optimizer = WRAPPERS[wrapper](po.SGD(model.params, lr=0.1))
-    Trainer(model, None, optimizer, epochs=200, batch_size=64, l1=1e-6, progress=False).fit(
-        x, x @ [3.0, -2.0, 1.0]
-    )
+    Trainer(
+        model, None, optimizer, epochs=200, batch_size=64, penalty=L1(1e-6), progress=False
+    ).fit(x, x @ [3.0, -2.0, 1.0])
     weights = model.params["layers.0.weight"][:, 0]
     np.testing.assert_allclose(weights, [3, -2, 1], rtol=0, atol=1e-5)
 
@@ -142,9 +144,10 @@ def test_weights_that_start_at_zero_move_with_sam_and_a_penalty(wrapper: str) ->
 def test_the_lasso_of_accumulated_gradients_is_that_of_the_whole_batch(accumulate: int) -> None:
     x, y = np.array([[1.0], [-1], [1], [-1]]), np.array([3.0, -3, 3, 3])
     model = Linear(1, dtype="float64")
+    optimizer = po.wrappers.GradientAccumulation(po.SGD(model.params, lr=0.1), every=accumulate)
     Trainer(
-        model, None, po.SGD(model.params, lr=0.1), epochs=200, batch_size=4 // accumulate,
-        accumulate=accumulate, shuffle=False, l1=0.1, progress=False,
+        model, None, optimizer, epochs=200, batch_size=4 // accumulate,
+        shuffle=False, penalty=L1(0.1), progress=False,
     ).fit(x, y)  # fmt: skip
     assert model.params["layers.0.weight"][0, 0] == pytest.approx(1.45)
 
@@ -155,9 +158,10 @@ def test_the_loss_shown_is_the_same_however_gradients_are_accumulated() -> None:
     for accumulate in (1, 2, 4):
         model = Linear(5, dtype="float64")
         model.params["layers.0.weight"] = np.ones((5, 1))
+        optimizer = po.wrappers.GradientAccumulation(po.SGD(model.params, lr=0.1), every=accumulate)
         trainer = Trainer(
-            model, None, po.SGD(model.params, lr=0.1), epochs=3, batch_size=24 // accumulate,
-            accumulate=accumulate, shuffle=False, penalty=[L1(0.3), L2(0.2)], progress=False,
+            model, None, optimizer, epochs=3, batch_size=24 // accumulate,
+            shuffle=False, penalty=[L1(0.3), L2(0.2)], progress=False,
         )  # fmt: skip
         shown.append(trainer.fit(x, y)["loss"])
     np.testing.assert_allclose(shown, [shown[0]] * 3, rtol=1e-12)
@@ -293,7 +297,7 @@ def test_the_best_weights_satisfy_the_penalty(wrapper: str, name: str) -> None:
     stop = po.train.EarlyStopping(patience=20)
     trainer = Trainer(
         model, None, optimizer, epochs=60, batch_size=24, validation=(x, y), penalty=penalty,
-        early_stopping=stop, progress=False,
+        callbacks=[stop], progress=False,
     )  # fmt: skip
     assert trainer.fit(x, y).best_epoch is not None
     weights = model.params["layers.0.weight"]

@@ -359,6 +359,15 @@ def test_warmup_stable_decay_is_its_parts(shape: Any) -> None:
         assert whole(step) == pytest.approx(parts(step), rel=1e-12)
 
 
+@pytest.mark.parametrize("best", [-5.0, 0.0, 5.0])
+def test_a_relative_threshold_suits_metrics_of_any_sign(best: float) -> None:
+    for mode, better in (("min", -1), ("max", 1)):
+        schedule = s.reduce_on_plateau(1.0, mode, factor=0.5, patience=0, threshold=0.1)  # type: ignore[arg-type]
+        rates = [schedule.update(best + better * gain) for gain in (0, 0, 0.49, 0.49, 0.51)]
+        small = [1, 0.5, 0.25, 0.125, 0.125] if best else [1, 0.5, 0.5, 0.25, 0.125]
+        assert rates == small
+
+
 def test_nan_is_never_an_improvement() -> None:
     for mode in ("min", "max"):
         schedule = s.reduce_on_plateau(1.0, mode, factor=0.5, patience=1)  # type: ignore[arg-type]

@@ -84,15 +84,16 @@ def train(directory: Path | None, kill_at: int = 0, *, every_steps: int = 4) -> 
         callbacks.append(Checkpoint(directory, every_steps=every_steps))
     if kill_at:
         callbacks.append(Kill(kill_at))
+    averaged = po.wrappers.EMA(po.wrappers.Lookahead(inner, k=3), decay=0.9)
     trainer = Trainer(
         model,
-        optimizer=po.wrappers.EMA(po.wrappers.Lookahead(inner, k=3), decay=0.9),
+        # 2 does not divide the steps of an epoch.
+        optimizer=po.wrappers.GradientAccumulation(averaged, every=2),
         epochs=EPOCHS,
         batch_size=BATCH,
-        accumulate=2,  # does not divide the steps of an epoch
         validation=(x[:20] + 0.1, y[:20]),
         metrics=["f1_macro"],
-        l1=1e-3,
+        penalty=po.penalties.L1(1e-3),
         callbacks=callbacks,
         progress=False,
     )

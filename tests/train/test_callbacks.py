@@ -116,8 +116,7 @@ def test_the_best_weights_are_restored_after_an_error() -> None:
         optimizer=po.SGD(model.params, lr=1),
         epochs=4,
         validation=(x, x),
-        early_stopping=EarlyStopping("val_score", mode="min"),
-        callbacks=[Lambda(on_step_end=fail)],
+        callbacks=[Lambda(on_step_end=fail), EarlyStopping("val_score", mode="min")],
         progress=False,
     )
     with pytest.raises(RuntimeError, match="power"):
@@ -159,7 +158,7 @@ def test_the_learning_rate_is_reduced_on_a_plateau() -> None:
     rates = run(values, reduce).history["lr"]
     assert rates == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25]  # of each epoch's last step
     for sign in (1, -1):
-        reduce = ReduceLROnPlateau("val_accuracy", 0.5, patience=0, threshold=0.5)
+        reduce = ReduceLROnPlateau("val_accuracy", 0.5, patience=0, threshold=0.05)
         values = [sign * 10 + x for x in (0, 1, 1.2, 2)]
         rates = run(values, reduce, name="accuracy").history["lr"]
         assert rates == [1, 1, 1, 0.5], sign
@@ -280,7 +279,9 @@ def test_the_timer_stops_after_the_step(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("pyoptim.train.callbacks.timer.time.perf_counter", lambda: next(clock))
     x = np.zeros((10, 1))
     for limit in (50, 100):
-        trainer = Trainer(Linear(1), epochs=10**6, batch_size=2, max_time=limit, progress=False)
+        trainer = Trainer(
+            Linear(1), epochs=10**6, batch_size=2, callbacks=[Timer(limit)], progress=False
+        )
         assert trainer.fit(x, x).stop_reason is StopReason.MAX_TIME
         assert 0 < trainer.step < limit
     with pytest.raises(ValueError, match="max_time must be above 0"):

@@ -44,7 +44,14 @@ def test_full_batches_reach_the_minimum_of_scikit_learn() -> None:
     model = Softmax(4, 3, dtype="float64")
     opt = po.SGD(model.params, lr=0.5, momentum=0.9)
     Trainer(
-        model, None, opt, epochs=600, batch_size=150, shuffle=False, l2=strength, progress=False
+        model,
+        None,
+        opt,
+        epochs=600,
+        batch_size=150,
+        shuffle=False,
+        penalty=po.penalties.L2(strength),
+        progress=False,
     ).fit(x, y)
     np.testing.assert_allclose(model.params["layers.0.weight"].T, reference.coef_, atol=1e-5)
     np.testing.assert_allclose(model.predict_proba(x), reference.predict_proba(x), atol=1e-5)
@@ -56,7 +63,9 @@ def test_ridge_regression() -> None:
     y = x @ [1.0, -2.0, 0.5] + 3 + 0.1 * rng.normal(size=100)
     model = Linear(3, dtype="float64")
     opt = po.SGD(model.params, lr=0.2)
-    Trainer(model, None, opt, epochs=400, batch_size=100, l2=0.1, progress=False).fit(x, y)
+    Trainer(
+        model, None, opt, epochs=400, batch_size=100, penalty=po.penalties.L2(0.1), progress=False
+    ).fit(x, y)
     reference = Ridge(alpha=0.1 * 100 / 2, tol=1e-12).fit(x, y)
     np.testing.assert_allclose(model.params["layers.0.weight"][:, 0], reference.coef_, atol=1e-8)
     assert model.params["layers.0.bias"][0] == pytest.approx(reference.intercept_, abs=1e-8)
@@ -68,7 +77,9 @@ def test_the_lasso_sets_weights_to_zero_but_not_the_bias() -> None:
     y = 2 * x[:, 0] + 3
     model = Linear(5, dtype="float64")
     opt = po.SGD(model.params, lr=0.1)
-    Trainer(model, None, opt, epochs=200, batch_size=200, l1=0.5, progress=False).fit(x, y)
+    Trainer(
+        model, None, opt, epochs=200, batch_size=200, penalty=po.penalties.L1(0.5), progress=False
+    ).fit(x, y)
     weight = model.params["layers.0.weight"][:, 0]
     assert not weight[1:].any()
     assert weight[0] == pytest.approx(2 - 0.25, abs=0.1)
@@ -132,7 +143,7 @@ def run(losses: list[float], **stopping: Any) -> tuple[History, float]:
         optimizer=po.SGD(model.params, lr=0.0),
         epochs=len(losses),
         validation=(x, x),
-        early_stopping=EarlyStopping(**stopping),
+        callbacks=[EarlyStopping(**stopping)],
         progress=False,
     ).fit(x, x)
     return history, float(model.params.flat[0])
@@ -166,10 +177,10 @@ def test_a_change_below_min_delta_is_not_an_improvement() -> None:
 def test_the_error_for_an_unknown_metric_lists_the_columns() -> None:
     model = Linear(1)
     x = np.zeros((4, 1))
-    trainer = Trainer(model, early_stopping=EarlyStopping("accuracy"), progress=False)
+    trainer = Trainer(model, callbacks=[EarlyStopping("accuracy")], progress=False)
     with pytest.raises(ValueError, match="got 'accuracy'; choose one of epoch, loss, lr, seconds"):
         trainer.fit(x, x)
-    trainer = Trainer(model, early_stopping=EarlyStopping("val_loss"), progress=False)
+    trainer = Trainer(model, callbacks=[EarlyStopping("val_loss")], progress=False)
     with pytest.raises(ValueError, match="needs a validation set for 'val_loss'; pass validation="):
         trainer.fit(x, x)
 
@@ -179,8 +190,6 @@ def test_errors_name_the_argument_and_the_value() -> None:
     for keywords, message in [
         ({"epochs": 0}, "epochs must be a whole number of at least 1, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number"),
-        ({"l1": -1}, "l1 must be at least 0 and finite, got -1"),
-        ({"l2": math.inf}, "l2 must be at least 0 and finite"),
         ({"seed": -1}, "seed must be a whole number from 0 to 18446744073709551615, got -1"),
         ({"seed": None}, "seed must be a whole number"),
         ({"seed": 2**64}, "seed must be a whole number"),
@@ -193,7 +202,6 @@ def test_errors_name_the_argument_and_the_value() -> None:
             Trainer(model, **keywords)  # type: ignore[arg-type]
     x = np.zeros((3, 2))
     for keywords, message in [
-        ({"l1": "1"}, "l1 must be a number, got '1'"),
         ({"penalty": 0.1}, "penalty: expected one of pyoptim.penalties, .* got 0.1"),
         ({"penalty": [0.1]}, "penalty: expected one of pyoptim.penalties"),
         ({"callbacks": EarlyStopping()}, "callbacks: expected a list, got EarlyStopping"),

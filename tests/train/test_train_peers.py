@@ -206,10 +206,9 @@ def test_the_last_window_of_accumulated_gradients(peer_results: dict[str, Any]) 
     model = Linear(3, dtype="float64")
     Trainer(
         model,
-        optimizer=po.SGD(model.params, lr=0.1),
+        optimizer=po.wrappers.GradientAccumulation(po.SGD(model.params, lr=0.1), every=3),
         epochs=1,
         batch_size=BATCH,
-        accumulate=3,
         shuffle=False,
         progress=False,
     ).fit(x, y)

@@ -48,22 +48,18 @@ def test_accumulation_weights_all_rows_equally(
     """With 22 rows, the last batch or window is smaller for all of these sizes."""
     expected = naive_sgd(batch, every, weights, 0.1, clip)
     limit = None if clip == np.inf else clip
-    for wrapped in (False, True):
-        model = Linear(3, dtype="float64")
-        optimizer: Any = po.SGD(model.params, lr=0.1, clip_norm=limit)
-        if wrapped:
-            optimizer = wrap.GradientAccumulation(optimizer, every=every)
-        trainer = Trainer(
-            model,
-            optimizer=optimizer,
-            epochs=3,
-            batch_size=batch,
-            accumulate=1 if wrapped else every,
-            shuffle=False,
-            progress=False,
-        )
-        trainer.fit(X, Y, sample_weight=weights)
-        np.testing.assert_allclose(model.params.flat, expected, rtol=1e-12)
+    model = Linear(3, dtype="float64")
+    optimizer = po.SGD(model.params, lr=0.1, clip_norm=limit)
+    trainer = Trainer(
+        model,
+        optimizer=wrap.GradientAccumulation(optimizer, every=every),
+        epochs=3,
+        batch_size=batch,
+        shuffle=False,
+        progress=False,
+    )
+    trainer.fit(X, Y, sample_weight=weights)
+    np.testing.assert_allclose(model.params.flat, expected, rtol=1e-12)
 
 
 def test_rows_of_weight_zero_change_nothing() -> None:
@@ -73,10 +69,9 @@ def test_rows_of_weight_zero_change_nothing() -> None:
         model = Linear(3, dtype="float64")
         trainer = Trainer(
             model,
-            optimizer=po.SGD(model.params, lr=0.1),
+            optimizer=wrap.GradientAccumulation(po.SGD(model.params, lr=0.1), every=9),
             epochs=1,
             batch_size=4,
-            accumulate=9,
             shuffle=False,
             progress=False,
         )
@@ -163,7 +158,7 @@ def test_metrics_match_scikit_learn(tmp_path: Path) -> None:
         epochs=3,
         validation={"val": (X[half], y[half], W[half]), "test": (X, y)},
         metrics={"f1": "f1_macro", "neg_log_loss": "neg_log_loss", "f2": f2, "rows": count},
-        early_stopping=EarlyStopping("test_f1"),
+        callbacks=[EarlyStopping("test_f1")],
         progress=False,
     )
     history = trainer.fit(X, y)

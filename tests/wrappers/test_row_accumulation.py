@@ -142,10 +142,9 @@ def test_matrix_factorization_by_dense_arithmetic(batch: int, every: int, weight
     p = {name: array.copy() for name, array in model.params.items()}
     Trainer(
         model,
-        optimizer=po.SGD(model.params, lr=0.1),
+        optimizer=po.wrappers.GradientAccumulation(po.SGD(model.params, lr=0.1), every=every),
         epochs=2,
         batch_size=batch,
-        accumulate=every,
         shuffle=False,
         progress=False,
     ).fit(x, y, sample_weight=w if weighted else None)
@@ -196,12 +195,14 @@ def fitted(
 ) -> Trainer:
     make_model, rows = MODELS[name]
     model, x = make_model(), make_model().cast_inputs(rows())
+    optimizer = make(model.params)
+    if every > 1:
+        optimizer = po.wrappers.GradientAccumulation(optimizer, every=every)
     trainer = Trainer(
         model,
-        optimizer=make(model.params),
+        optimizer=optimizer,
         epochs=3,
         batch_size=batch,
-        accumulate=every,
         callbacks=callbacks,
         progress=False,
     )
@@ -447,7 +448,8 @@ def test_an_untouched_table_stays() -> None:
 
 def test_the_batch_size_is_measured_with_windows() -> None:
     model = MatrixFactorization(*SIZES[:2], rank=2)
-    trainer = Trainer(model, batch_size="auto", accumulate=2, epochs=1, progress=False)
+    optimizer = po.wrappers.GradientAccumulation(po.AdamW(model.params), every=2)
+    trainer = Trainer(model, None, optimizer, batch_size="auto", epochs=1, progress=False)
     trainer.fit(codes(100, SIZES[:2]), random(1).normal(size=100))
     assert trainer.batch_size_report is not None
     assert trainer.optimizer.steps == -(-trainer.step // 2)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from pyoptim.train.callbacks._base import Callback
-from pyoptim.train.callbacks.early_stopping import EarlyStopping
 from pyoptim.train.callbacks.keep_best import KeepBest
 from pyoptim.train.callbacks.progress import Progress
 from pyoptim.train.callbacks.stop_on_nan import StopOnNaN
-from pyoptim.train.callbacks.timer import Timer
 
 if TYPE_CHECKING:
     from pyoptim.data import Validation
@@ -20,8 +17,6 @@ if TYPE_CHECKING:
 
 def build_callbacks(
     callbacks: Sequence[Callback],
-    early_stopping: EarlyStopping | None,
-    max_time: float | timedelta | None,
     progress: bool | None,
     *,
     stop_on_nan: bool,
@@ -40,10 +35,6 @@ def build_callbacks(
     if isinstance(callbacks, Callback):
         raise TypeError(f"callbacks: expected a list, got {callbacks!r}; write [...] around it")
     result = list(callbacks)
-    if early_stopping is not None:
-        result.append(early_stopping)
-    if max_time is not None:
-        result.append(Timer(max_time))
     if progress is True or (progress is None and not _has_type(result, Progress)):
         result.append(Progress())
     if stop_on_nan and not _has_type(result, StopOnNaN):

@@ -33,9 +33,8 @@ class ReduceLROnPlateau(Monitor):
     threshold : float, at least 0
         Minimum difference or fraction of an improvement. A value must be better than the best one
         by more than this.
-    threshold_mode : {"abs", "rel"}
-        Whether `threshold` is an absolute difference, for metrics of any sign, or a fraction of the
-        best value, for metrics above 0.
+    threshold_mode : {"rel", "abs"}
+        Whether `threshold` is a fraction of the magnitude of the best value, or a difference.
     cooldown : int, at least 0
         Number of epochs after a reduction that do not count towards the patience.
     min_lr : float, at least 0
@@ -68,7 +67,7 @@ class ReduceLROnPlateau(Monitor):
         *,
         mode: Mode | None = None,
         threshold: float = 1e-4,
-        threshold_mode: Literal["rel", "abs"] = "abs",
+        threshold_mode: Literal["rel", "abs"] = "rel",
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
