@@ -20,6 +20,9 @@ PAGES = [
 CHECKED = [
     "__init__.py",
     "__main__.py",
+    "_utils",
+    "checkpoint",
+    "cli",
     "config.py",
     "data",
     "errors.py",

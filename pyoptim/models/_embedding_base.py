@@ -31,7 +31,7 @@ class TableModel(Model):
                 f"loss: {self.loss.name} needs a score for each class, and there is one a row"
             )
         self.l2 = as_not_negative("l2", l2)
-        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
         self._scratch = Scratch()
 
     def predict_proba(self, x: Any) -> Array:

@@ -116,7 +116,7 @@ class MLP(DenseModel):
             raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.residual = bool(residual)
         self.loss = losses.get(loss)
-        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
         self.draws = 0
         self._make_params(to_dtype(dtype))
         self._initialize()

@@ -1,4 +1,4 @@
-"""Streams that are closed, broken, full or not there, and signals when training is over."""
+"""Streams that are closed, broken, full or missing, and signals after training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FULL = Path("/dev/full")
 
 
 class Broken(io.StringIO):
-    """A stream that fails from some call on."""
+    """A stream that fails from a given call on."""
 
     def __init__(self, number: int, after: int, terminal: bool) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ def test_a_stream_stays_quiet_after_a_failure() -> None:
     stream.write("two")
     assert not stream.works
     stream.flush()
-    with pytest.raises(OSError, match="there is no stream"):
+    with pytest.raises(OSError, match="no file descriptor"):
         stream.fileno()
 
 
@@ -142,7 +142,7 @@ def test_what_a_command_is_for_must_arrive(table: Path) -> None:
 
 
 class Calls:
-    """Calls a function, and sends a signal before."""
+    """A wrapper that sends a signal before calling a function."""
 
     def __init__(self, function: Any, number: int) -> None:
         self.function, self.number = function, number
@@ -216,7 +216,7 @@ def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return what leads to each command, and to what all of them share."""
+    """Return the arguments that select each command, and the group itself."""
     commands = pytest.importorskip("pyoptim.cli._commands", exc_type=ImportError)
     return [(), *((name,) for name in sorted(commands.pyoptim.commands))]
 
@@ -235,7 +235,7 @@ def a_trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def showing(what: str) -> list[tuple[str, ...]]:
-    """Return commands whose output is what they are for."""
+    """Return commands that exist for their output."""
     return {
         "help": [(*each, option) for each in commands() for option in ("--help", "-h")],
         "version": [("--version",)],
@@ -247,7 +247,7 @@ def showing(what: str) -> list[tuple[str, ...]]:
 
 
 def run(arguments: tuple[str, ...], streams: dict[str, Any]) -> tuple[int, str]:
-    """Run a command in this process, with other streams; return its status and stderr."""
+    """Run a command in this process with other streams, and return its status and stderr."""
     from pyoptim.cli import main
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Files that cannot be written: training goes on, errors are one line, nothing is left behind."""
+"""Failed writes: training continues, errors are one line, and no temporary files remain."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ X = np.linspace(-1, 1, 12).reshape(-1, 1)
 
 @contextmanager
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let nothing be brought to disk."""
+    """Let every fsync fail."""
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -42,7 +42,7 @@ def trainer(*callbacks: po.train.Callback, epochs: int = 6) -> po.train.Trainer:
 def test_a_full_disk_does_not_end_training(
     kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is full in the epochs 2 to 3, and 5."""
+    """The disk is full in epochs 2, 3 and 5."""
     if kind is TensorBoard:
         pytest.importorskip("tensorboard")
     callback = kind(tmp_path / "log")
@@ -115,7 +115,7 @@ def test_files_that_cannot_be_written_are_as_they_were(
 
 
 def limited(size: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process that may write no file larger than this."""
+    """Run the command line in a process with a limit on the size of files."""
     return subprocess.run(
         [sys.executable, "-P", "-m", "pyoptim", *map(str, arguments)],
         capture_output=True,

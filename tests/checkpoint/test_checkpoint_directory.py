@@ -1,4 +1,4 @@
-"""A directory of checkpoints: which are the newest, what is removed, and who else uses it."""
+"""Directories of checkpoints: order, names, removal, and use by several processes."""
 
 import errno
 import fcntl
@@ -30,7 +30,7 @@ def save(directory: Path, step: int, **arguments: object) -> Path:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """Give a clock: its last entry is the time."""
+    """Replace the clock by a list whose last entry is the time."""
     times = [datetime(2026, 1, 31, 12, tzinfo=UTC)]
 
     class Clock(datetime):
@@ -63,7 +63,7 @@ def test_of_equal_scores_the_older_is_better_whatever_the_clock(
 
 
 def uncounted(path: Path) -> None:
-    """Make a checkpoint one of those that have no count of saves."""
+    """Remove the count of saves from a manifest, as in older checkpoints."""
     signed(path, lambda fields: fields.pop("saves"))
 
 
@@ -109,12 +109,12 @@ def test_a_root_may_be_called_as_a_checkpoint(other: bool, tmp_path: Path) -> No
 
 def test_nothing_is_saved_inside_of_a_checkpoint(tmp_path: Path) -> None:
     path = save(tmp_path, 1)
-    with pytest.raises(po.CheckpointError, match="cannot save a checkpoint inside of another"):
+    with pytest.raises(po.CheckpointError, match="cannot save a checkpoint inside another"):
         save(path, 2)
     po.checkpoint.verify(tmp_path)
 
 
-# What is removed and replaced
+# Removed and replaced files
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "long", "directory"])
@@ -181,7 +181,7 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     this = temporary._Owner.this()
     dead = [
         name_of(process=ended_process()),
-        name_of(started=this.started + 1),  # the number was given to another process
+        name_of(started=this.started + 1),  # the process id was reused
         name_of(boot="00000000"),
     ]
     for name in dead:
@@ -192,7 +192,7 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     (run / name_of(process=ended_process(), boot="00000002")).symlink_to(other)
     kept = [
         name_of(machine="00000000", process=ended_process()),
-        name_of(space="00000000", process=ended_process()),  # of another container
+        name_of(space="00000000", process=ended_process()),  # from another container
         name_of(process=os.getppid(), started=temporary._started(os.getppid())),
     ]
     for name in kept:
@@ -207,7 +207,7 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     assert [path.name for path in other.iterdir()] == ["manifest.json"]
 
 
-# Several at once
+# Several processes
 
 
 def test_a_model_may_be_saved_beside_checkpoints_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The strict reader and the writer of safetensors files, beside the library safetensors."""
+"""The strict reader and the writer of safetensors files, compared with the safetensors library."""
 
 import json
 import math
@@ -30,7 +30,7 @@ MEBIBYTE = 2**20
 
 
 def values(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Return random bits, as an array of any dtype."""
+    """Return an array of random bits of any dtype."""
     rng = np.random.default_rng(seed)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
@@ -38,7 +38,7 @@ def values(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray
     return np.frombuffer(raw, dtype).reshape(shape)
 
 
-# What is refused
+# Rejected files
 
 
 @pytest.mark.parametrize("case", malformed.table(), ids=lambda case: case.fault)
@@ -69,7 +69,7 @@ def test_no_fault_stands_there_twice() -> None:
 )
 def test_ten_million_keys(beginning: bytes, value: bytes, end: bytes, message: str) -> None:
     content = ten_million_keys(beginning, value, end)
-    if len(content) > 100_000_000:  # of metadata, there is room for fewer
+    if len(content) > 100_000_000:  # metadata have a lower limit
         end_of_last = content.rindex(b'","', 0, 99_000_000) + 1
         content = packed(content[8:end_of_last] + end, b"")
     tracemalloc.start()
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         load_safetensors(tmp_path / "pipe")
 
 
-# What is read
+# Reading
 
 
 def test_every_dtype_of_the_format_is_known() -> None:
@@ -273,10 +273,10 @@ def test_data_at_odd_addresses_become_aligned(blanks: int, tmp_path: Path) -> No
     found = load_safetensors(tmp_path / "x")["wide"]
     assert found.flags.aligned
     assert np.array_equal(found, numbers)
-    po.SGD([found], lr=0.1).step([numbers])  # may be updated in place
+    po.SGD([found], lr=0.1).step([numbers])  # can be updated in place
 
 
-# What is written
+# Writing
 
 
 def test_layouts_in_memory_and_byte_orders(tmp_path: Path) -> None:
@@ -299,23 +299,33 @@ def test_layouts_in_memory_and_byte_orders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "metadata", "error", "message"),
     [
-        ({"x": np.array("text")}, None, TypeError, "x: safetensors has no dtype <U4"),
-        ({"x": np.array([None])}, None, TypeError, "x: safetensors has no dtype object"),
-        ({"x": np.zeros(2, complex)}, None, TypeError, "no dtype complex128"),
-        ({"x": np.zeros(2, ml_dtypes.float8_e3m4)}, None, TypeError, "no dtype float8_e3m4"),
-        ({3: np.zeros(2)}, None, TypeError, "names must be strings, got 3"),
+        ({"x": np.array("text")}, None, TypeError, "x: safetensors does not support dtype <U4"),
+        ({"x": np.array([None])}, None, TypeError, "x: safetensors does not support dtype object"),
+        ({"x": np.zeros(2, complex)}, None, TypeError, "not support dtype complex128"),
+        (
+            {"x": np.zeros(2, ml_dtypes.float8_e3m4)},
+            None,
+            TypeError,
+            "not support dtype float8_e3m4",
+        ),
+        ({3: np.zeros(2)}, None, TypeError, "tensors: expected names of type str, got 3"),
         ({"": np.zeros(2)}, None, ValueError, "tensor '': the name is not allowed"),
         ({"__metadata__": np.zeros(2)}, None, ValueError, "the name is not allowed"),
         ({"../../x": np.zeros(2)}, None, ValueError, "a path out of the directory"),
         ({"a\0": np.zeros(2)}, None, ValueError, "has control characters"),
         ({"\ud800": np.zeros(2)}, None, ValueError, "a lone surrogate"),
         ({"a" * 5000: np.zeros(2)}, None, ValueError, "more than 4096 bytes"),
-        ({"x": np.zeros((1,) * 33)}, None, ValueError, "33 dimensions are more than 32"),
-        ({}, {"k": 1}, TypeError, "metadata must be strings by strings, got 'k': 1"),
-        ({}, {1: "k"}, TypeError, "metadata must be strings by strings, got 1: 'k'"),
+        ({"x": np.zeros((1,) * 33)}, None, ValueError, "x: expected at most 32 dimensions, got 33"),
+        ({}, {"k": 1}, TypeError, "metadata: expected str keys and values, got 'k': 1"),
+        ({}, {1: "k"}, TypeError, "metadata: expected str keys and values, got 1: 'k'"),
         ({}, {"k": "\ud800"}, ValueError, "a lone surrogate"),
-        ({}, {str(i): "" for i in range(MAX_METADATA + 1)}, ValueError, "65537 entries"),
-        (dict.fromkeys(map(str, range(MAX_TENSORS + 1)), 0), None, ValueError, "100001 tensors"),
+        (
+            {},
+            {str(i): "" for i in range(MAX_METADATA + 1)},
+            ValueError,
+            "at most 65536 entries, got 65537",
+        ),
+        (dict.fromkeys(map(str, range(MAX_TENSORS + 1)), 0), None, ValueError, "got 100001"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

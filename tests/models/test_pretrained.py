@@ -186,17 +186,21 @@ def test_checkpoints_of_this_library_are_pointed_out(tmp_path: Path) -> None:
     source, model = MLP([4, 6, 3], seed=5), MLP([4, 6, 3], seed=1)
     saved = po.checkpoint.save(tmp_path, source.params, step=7)
     file = next(saved.glob("*.safetensors"))
-    for folder, what in ((saved, "it is a checkpoint"), (tmp_path, "it has checkpoints")):
+    for folder, what in (
+        (saved, "is a pyoptim checkpoint"),
+        (tmp_path, "contains pyoptim checkpoints"),
+    ):
         name = file.relative_to(folder)
         with pytest.raises(
-            po.CheckpointError, match=rf"; {what} .*as {name}, or .* pyoptim\.checkpoint\.load$"
+            po.CheckpointError,
+            match=rf", but {what}; .*as {name}, or .* pyoptim\.checkpoint\.load$",
         ):
             load_pretrained(folder, model)
     load_pretrained(file, model)
     assert np.array_equal(model.params.flat, source.params.flat)
     (tmp_path / "empty" / "step-00000001").mkdir(parents=True)
     for folder in (tmp_path / "empty", tmp_path / "empty" / "step-00000001"):
-        with pytest.raises(po.CheckpointError, match=r"index.json is there$"):
+        with pytest.raises(po.CheckpointError, match=r"index.json$"):
             load_pretrained(folder, model)
 
 
