@@ -22,7 +22,7 @@ def _two_threads() -> Any:
 
 
 @pytest.mark.parametrize(("multiplications", "wanted"), [(10, 1), (2**22, 1), (2**30, 2)])
-def test_small_products_get_one(multiplications: int, wanted: int) -> None:
+def test_small_matmuls_use_one_thread(multiplications: int, wanted: int) -> None:
     with matmul_threads(multiplications):
         assert blas_threads() == {wanted}
     assert blas_threads() == {2}
@@ -41,7 +41,7 @@ def test_contexts_within_each_other() -> None:
     assert blas_threads() == {2}
 
 
-def test_other_threads_leave_it_alone() -> None:
+def test_other_python_threads_do_not_change_the_blas() -> None:
     def work() -> set[int]:
         with matmul_threads(10):
             return blas_threads()

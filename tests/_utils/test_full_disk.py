@@ -78,7 +78,7 @@ def test_a_full_disk_does_not_end_training(
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".tmp")] == []
 
 
-def test_the_last_checkpoint_that_fails_is_known(
+def test_a_failed_last_checkpoint_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saving = Checkpoint(tmp_path / "run")
@@ -102,7 +102,7 @@ WRITERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_files_that_cannot_be_written_are_as_they_were(
+def test_failed_writes_leave_existing_files_unchanged(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -135,7 +135,7 @@ def data(tmp_path: Path) -> Path:
 TRAIN = ("--target", "y", "--task", "regression", "--epochs", 3, "--hidden", 2)
 
 
-def test_the_command_writes_what_it_can_and_names_the_rest(data: Path, tmp_path: Path) -> None:
+def test_the_command_writes_as_many_files_as_possible(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("click")
     pytest.importorskip("sklearn")
     out = tmp_path / "out"
@@ -155,7 +155,7 @@ def test_the_command_writes_what_it_can_and_names_the_rest(data: Path, tmp_path:
     assert len(History.read_csv(out / "metrics.csv")) == 3
 
 
-def test_checkpoints_stay_where_the_model_cannot_be_written(
+def test_checkpoints_remain_if_the_model_cannot_be_written(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     testing = pytest.importorskip("click.testing")

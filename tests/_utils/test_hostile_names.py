@@ -34,7 +34,7 @@ def assert_harmless(text: str) -> None:
 
 
 @given(st.text(st.characters(codec=None)))
-def test_what_is_shown_is_printable(text: str) -> None:
+def test_shown_text_is_printable(text: str) -> None:
     assert shown(text).isprintable()
     assert_harmless(shown_lines(text))
     assert shown(shown(text)) == shown(text)

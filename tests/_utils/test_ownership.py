@@ -55,7 +55,7 @@ OWN = ("model.safetensors", "metrics.csv", "loss.png")
 
 
 @pytest.mark.parametrize("every", [(), ("--checkpoint-every", 1)], ids=["no", "some"])
-def test_checkpoints_of_the_user_stay(every: tuple[object, ...], run: Run) -> None:
+def test_checkpoints_of_the_user_remain(every: tuple[object, ...], run: Run) -> None:
     folder = Path("proj/checkpoints")
     (folder / "step-by-step").mkdir(parents=True)
     (folder / "epoch-1.pt").write_text("weights")
@@ -68,7 +68,7 @@ def test_checkpoints_of_the_user_stay(every: tuple[object, ...], run: Run) -> No
     assert after.keys() - before.keys() == {f"proj/{name}" for name in OWN}
 
 
-def test_own_checkpoints_go_and_those_with_notes_stay(
+def test_own_checkpoints_are_removed_except_those_with_notes(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("train", "data.csv", *TRAIN, "--checkpoint-every", 1, "--out", "a")
@@ -87,7 +87,7 @@ def test_own_checkpoints_go_and_those_with_notes_stay(
     assert len(notes) == 1
 
 
-def test_checkpoints_that_another_process_saves_meanwhile_stay(
+def test_concurrent_checkpoints_of_another_process_remain(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = po.train.Trainer.save
@@ -103,7 +103,7 @@ def test_checkpoints_that_another_process_saves_meanwhile_stay(
     assert po.checkpoint.load("a/checkpoints").step == 10**6
 
 
-def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> None:
+def test_checkpoints_of_a_program_count_as_an_unfinished_run(run: Run) -> None:
     po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
     before = contents("proj")
     assert "contains checkpoints of an unfinished run" in run(
@@ -115,7 +115,7 @@ def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> No
     assert contents("proj") == before
 
 
-def test_a_link_called_latest_of_the_user_stays(run: Run) -> None:
+def test_a_link_named_latest_of_the_user_remains(run: Run) -> None:
     folder = Path("proj/checkpoints")
     folder.mkdir(parents=True)
     (folder / "epoch-1.pt").write_text("weights")
@@ -173,7 +173,7 @@ TABLES = {  # files of the user with the columns of a trainer
 
 
 @pytest.mark.parametrize("content", TABLES.values(), ids=TABLES)
-def test_tables_with_the_columns_of_a_history_stay(content: bytes, run: Run) -> None:
+def test_tables_with_the_columns_of_a_history_remain(content: bytes, run: Run) -> None:
     path = Path("proj", "metrics.csv")
     path.parent.mkdir()
     path.write_bytes(content)
@@ -257,7 +257,7 @@ def run_beside_a_model(run: Run) -> Run:
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
 @pytest.mark.parametrize("file", ["data.csv", "model/model.safetensors"])
 @pytest.mark.parametrize("how", ["itself", "symbolic", "hard", "dotted"])
-def test_predictions_never_replace_what_is_read(
+def test_predictions_never_replace_an_input(
     how: str, file: str, force: tuple[str, ...], trained: Run
 ) -> None:
     out = Path(file)
@@ -303,7 +303,7 @@ def test_probabilities_replace_probabilities_of_pyoptim_only(run: Run) -> None:
     assert Path("p.csv").read_text().startswith('"prediction",P(0),P(1)\n')
 
 
-def test_predictions_that_fail_leave_the_file_before(
+def test_failed_predictions_leave_the_previous_file(
     trained: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained("predict", "model", "data.csv", "--out", "p.csv")
@@ -416,7 +416,9 @@ def test_logs_replace_logs_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("callback", [po.train.Checkpoint, TensorBoard])
-def test_a_folder_that_is_a_file_is_found_before_training(callback: Any, tmp_path: Path) -> None:
+def test_a_file_as_output_directory_is_detected_before_training(
+    callback: Any, tmp_path: Path
+) -> None:
     if callback is TensorBoard:
         pytest.importorskip("tensorboard")
     (tmp_path / "run").write_text("mine")
@@ -439,7 +441,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-def test_drawing_schedules_leaves_pictures_of_somebody_else(
+def test_drawing_schedules_keeps_images_of_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing = tool("draw_schedules")
@@ -463,7 +465,7 @@ def test_drawing_schedules_leaves_pictures_of_somebody_else(
     assert (folder / "a.svg").read_text() == "<svg/>"
 
 
-def test_generating_code_leaves_files_of_somebody_else(
+def test_generating_code_keeps_files_of_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools" / "generate"))
@@ -479,7 +481,7 @@ def test_generating_code_leaves_files_of_somebody_else(
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
-def test_benchmarks_refuse_files_of_somebody_else_at_once(option: str, tmp_path: Path) -> None:
+def test_benchmarks_reject_files_of_other_programs_at_once(option: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.svg"
     path.write_text("mine")
     command = [sys.executable, "-m", "benchmarks.quality", "--quick", option, str(path)]

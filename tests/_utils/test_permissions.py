@@ -67,7 +67,7 @@ def ends(commands: list[tuple[dict[str, int], tuple[object, ...]]]) -> list[list
     return found
 
 
-def test_what_may_not_be_read_or_written_is_one_line(
+def test_missing_permissions_are_one_line_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -131,7 +131,7 @@ for callback in (po.train.Checkpoint(f"{folder}/run"), po.train.CSVLogger(f"{fol
 """
 
 
-def test_a_folder_that_may_not_be_written_to_is_found_before_training(tmp_path: Path) -> None:
+def test_a_read_only_directory_is_detected_before_training(tmp_path: Path) -> None:
     (tmp_path / "ro").mkdir()
     run = subprocess.run(
         [sys.executable, "-P", "-c", CALLBACKS, str(tmp_path / "ro")],

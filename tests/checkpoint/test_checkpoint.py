@@ -25,7 +25,7 @@ from pyoptim.checkpoint._tree import decode, encode
 # Loaded values
 
 
-def test_a_model_and_its_optimizer_go_on_to_the_bit(tmp_path: Path) -> None:
+def test_a_resumed_model_and_optimizer_are_bit_identical(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(64, 4)).astype(np.float32), np.arange(64) % 3
 
@@ -126,7 +126,7 @@ def test_metadata_are_exact(tmp_path_factory: Any, value: Any) -> None:
     ],
     ids=repr,
 )
-def test_metadata_that_are_not_usual(value: Any, tmp_path: Path) -> None:
+def test_unusual_metadata(value: Any, tmp_path: Path) -> None:
     po.checkpoint.save(tmp_path, {"w": np.ones(2)}, step=0, metadata=value)
     found = po.checkpoint.load(tmp_path)
     assert same(value, found.metadata)
@@ -146,7 +146,7 @@ def test_metadata_may_be_100_levels_deep(tmp_path: Path) -> None:
     assert po.checkpoint.load(tmp_path).metadata == value
 
 
-def test_numbers_of_numpy_become_those_of_python() -> None:
+def test_numpy_numbers_become_python_numbers() -> None:
     given = [np.float64(0.1), np.float32(0.1), np.int64(3), np.bool_(True), (1, 2)]
     found = decode(encode(given, {}), {})
     assert found == [0.1, float(np.float32(0.1)), 3, True, [1, 2]]
@@ -178,7 +178,7 @@ def test_numbers_of_numpy_become_those_of_python() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_saved(
+def test_invalid_arguments_of_save(
     arguments: Any, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
@@ -211,7 +211,7 @@ def test_other_readers_open_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "sizes"), [(1, [1, 1, 1, 1]), (80, [1, 1, 2]), (160, [2, 2]), (10**6, [4])]
 )
-def test_files_are_cut_at_the_limit(limit: int, sizes: list[int], tmp_path: Path) -> None:
+def test_files_are_split_at_the_limit(limit: int, sizes: list[int], tmp_path: Path) -> None:
     arrays = {f"{i}": np.full(size, i, np.float64) for i, size in enumerate((10, 10, 5, 5))}
     path = po.checkpoint.save(tmp_path, arrays, step=1, max_shard_size=limit)
     files = sorted(path.glob("*.safetensors"))
@@ -220,7 +220,7 @@ def test_files_are_cut_at_the_limit(limit: int, sizes: list[int], tmp_path: Path
     assert all(same(found[name], array) for name, array in arrays.items())
 
 
-def test_what_is_loaded_outlives_the_files_and_may_be_written_to(tmp_path: Path) -> None:
+def test_loaded_arrays_outlive_the_files_and_are_writable(tmp_path: Path) -> None:
     po.checkpoint.save(tmp_path, {"w": np.arange(5.0)}, step=1)
     found = po.checkpoint.load(tmp_path)
     found.tensors["w"] += 1
@@ -243,7 +243,7 @@ def test_the_latest_is_the_one_saved_last(tmp_path: Path) -> None:
     assert po.checkpoint.load(tmp_path).step == 15
 
 
-def test_a_step_that_is_saved_again_replaces_its_former_one(tmp_path: Path) -> None:
+def test_saving_a_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
     for value in range(4):
         po.checkpoint.save(tmp_path, {"w": np.full(1, value)}, step=7)
         po.checkpoint.save(tmp_path, {}, step=8)
@@ -282,7 +282,7 @@ SCORES = st.none() | st.sampled_from([math.nan, math.inf]) | st.integers(-3, 3).
 @given(
     st.lists(SCORES, min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 4), st.booleans()
 )
-def test_a_policy_keeps_no_more_and_no_worse(
+def test_a_policy_keeps_the_right_number_and_the_best(
     scores: list, newest: int, best: int, higher: bool
 ) -> None:
     found = [Saved(f"{i}", (i,), score) for i, score in enumerate(scores)]
@@ -298,7 +298,7 @@ def test_a_policy_keeps_no_more_and_no_worse(
     assert len(kept) <= newest + best
 
 
-def test_damaged_and_foreign_things_are_left_alone(tmp_path: Path) -> None:
+def test_damaged_checkpoints_and_foreign_files_remain(tmp_path: Path) -> None:
     old = po.checkpoint.save(tmp_path, {}, step=1)
     (old / "manifest.json").write_text("{")
     (tmp_path / "notes").mkdir()
@@ -359,7 +359,7 @@ def naive_xxh64(data: bytes) -> int:
 
 
 @given(st.binary(max_size=200))
-def test_the_checksum_is_that_of_the_specification(data: bytes) -> None:
+def test_the_checksum_matches_the_specification(data: bytes) -> None:
     assert xxh64(data) == naive_xxh64(data)
     assert xxh64(memoryview(b"x" + data)[1:]) == naive_xxh64(data)
 
@@ -373,7 +373,7 @@ def test_the_checksum_of_published_texts() -> None:
         xxh64(np.zeros((4, 4), np.uint8)[:, ::2])
 
 
-def test_a_directory_that_may_not_be_written_to(tmp_path: Path) -> None:
+def test_a_read_only_directory(tmp_path: Path) -> None:
     if os.geteuid() == 0:
         (tmp_path / "run").write_text("a file where the directory should be")
     else:

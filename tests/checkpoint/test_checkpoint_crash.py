@@ -265,7 +265,7 @@ def test_a_single_file_is_on_disk_when_it_is_saved(
 
 
 @pytest.mark.parametrize("what", ["file", "manifest"])
-def test_data_that_change_on_their_way_are_noticed(
+def test_data_that_change_while_saving_are_detected(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Simulate failing memory or a failing disk: the older checkpoint remains."""

@@ -278,7 +278,7 @@ def _checksum_of(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_and_the_checkpoint_before_is_loaded(fault: str, run: Path) -> None:
+def test_a_fault_is_named_and_the_previous_checkpoint_is_loaded(fault: str, run: Path) -> None:
     damage, message = FAULTS[fault]
     path = run / "step-00000002"
     damage(path)
@@ -320,7 +320,7 @@ def test_all_damaged(run: Path) -> None:
         po.checkpoint.verify(run)
 
 
-def test_many_faults_are_not_all_told(run: Path) -> None:
+def test_only_the_first_faults_are_named(run: Path) -> None:
     for i in range(20):
         (run / "step-00000002" / f"x{i:02}").touch()
     with pytest.raises(po.CheckpointError, match=r"x04: not a .*; and 15 more$"):
@@ -349,13 +349,13 @@ def test_latest_names_nothing(content: str, message: str, run: Path) -> None:
     assert po.checkpoint.latest(run).name == "step-00000003"
 
 
-def test_latest_that_was_deleted(run: Path) -> None:
+def test_a_deleted_latest(run: Path) -> None:
     shutil.rmtree(run / "step-00000002")
     with pytest.warns(UserWarning, match="names step-00000002, which does not exist"):
         assert po.checkpoint.load(run).step == 1
 
 
-def test_latest_as_something_else(run: Path) -> None:
+def test_latest_of_another_kind(run: Path) -> None:
     (run / "latest").rename(run / "elsewhere")
     (run / "latest").symlink_to("elsewhere")
     with pytest.raises(po.CheckpointError, match="latest: cannot be read"):
@@ -366,7 +366,7 @@ def test_latest_as_something_else(run: Path) -> None:
         po.checkpoint.latest(run)
 
 
-def test_a_checkpoint_that_is_a_link(run: Path, tmp_path: Path) -> None:
+def test_a_linked_checkpoint(run: Path, tmp_path: Path) -> None:
     (run / "step-00000002").rename(tmp_path / "elsewhere")
     (run / "step-00000002").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(po.CheckpointError, match="step-00000002: not a directory"):
@@ -375,7 +375,7 @@ def test_a_checkpoint_that_is_a_link(run: Path, tmp_path: Path) -> None:
         assert po.checkpoint.load(run).step == 1
 
 
-def test_a_temporary_directory_that_becomes_a_link(
+def test_a_temporary_directory_replaced_by_a_link(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process replaces the directory by a link before it is opened."""
@@ -400,7 +400,7 @@ def test_a_temporary_directory_that_becomes_a_link(
     ]  # fmt: skip
 
 
-def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_temporary_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "remove_temporaries", lambda directory: None)
     monkeypatch.setattr(saving, "temporary_name", lambda: nullcontext(".tmp-taken"))
     (run / ".tmp-taken").symlink_to(run / "step-00000001")
@@ -409,7 +409,7 @@ def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPat
     assert po.checkpoint.load(run / "step-00000001").step == 1
 
 
-def test_nothing_is_there(tmp_path: Path) -> None:
+def test_directories_without_checkpoints(tmp_path: Path) -> None:
     for function in (po.checkpoint.load, po.checkpoint.latest, po.checkpoint.verify):
         with pytest.raises(po.CheckpointError, match="contains no checkpoint"):
             function(tmp_path)

@@ -115,7 +115,7 @@ def resident() -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux")
-def test_what_is_not_taken_is_not_read(tmp_path: Path) -> None:
+def test_unused_tensors_are_not_read(tmp_path: Path) -> None:
     folder = write(tmp_path, {"small.safetensors": {"w": np.ones(4, np.float32)}})
     names = {"w": "small.safetensors"}
     for i in range(3):
@@ -211,7 +211,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_files_that_do_not_fit_are_refused(name: str, tmp_path: Path) -> None:
+def test_mismatching_files_are_rejected(name: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "model")
     spoil, message = WRONG[name]
     spoil(folder)
@@ -225,7 +225,7 @@ def test_files_that_do_not_fit_are_refused(name: str, tmp_path: Path) -> None:
     assert np.array_equal(model.params.flat, before)
 
 
-def test_one_file_that_is_a_link_out_of_its_directory(tmp_path: Path) -> None:
+def test_a_single_linked_file_outside_its_directory(tmp_path: Path) -> None:
     save_file({"w": np.ones(1)}, tmp_path / "outside.safetensors")
     folder = tmp_path / "model"
     folder.mkdir()
@@ -382,7 +382,7 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) 
     ascii_only=st.booleans(),
     first=st.booleans(),
 )
-def test_every_way_to_write_an_index_is_read(
+def test_every_json_spelling_of_an_index_is_read(
     names: dict[str, str], metadata: dict[str, Any], indent: Any, ascii_only: bool, first: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:  # fmt: skip
@@ -413,7 +413,7 @@ def index_or_error(path: Path) -> dict[str, str] | str:
         return str(error)
 
 
-def test_changed_indexes_are_refused_or_mean_what_json_says(tmp_path: Path) -> None:
+def test_mutated_indexes_are_rejected_or_parsed_as_json(tmp_path: Path) -> None:
     rng, path = random.Random(0), tmp_path / INDEX
     valid = json.dumps({"metadata": {"total_size": 12.5, "a": "b"}, "weight_map": {
         "w": "a.safetensors", "layers.0.b": "a.safetensors", "é": "b.safetensors"}})  # fmt: skip
@@ -431,7 +431,7 @@ def test_changed_indexes_are_refused_or_mean_what_json_says(tmp_path: Path) -> N
 
 
 @pytest.mark.peers
-def test_files_that_torch_wrote(tmp_path: Path) -> None:
+def test_files_written_by_torch(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from safetensors.torch import save_file as save_torch
 

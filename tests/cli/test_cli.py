@@ -49,7 +49,7 @@ def test_demo(run, tmp_path):
     assert po.models.load(folder / "model.safetensors").sizes == (61, 128, 64, 10)
 
 
-def test_demo_is_the_same_again(run):
+def test_demo_is_reproducible(run):
     first, again = (run("demo", "--epochs", 1, "--seed", 3).output for _ in range(2))
     assert first == again
     assert first != run("demo", "--epochs", 1, "--seed", 4).output
@@ -107,7 +107,7 @@ def test_prediction_needs_no_target_and_ignores_the_order_of_columns(run, flight
     assert with_target.stderr.startswith("carrier: 400 rows: accuracy")
 
 
-def test_prediction_with_labels_it_does_not_know_or_has_not(run, flights, tmp_path):
+def test_prediction_with_unknown_or_missing_labels(run, flights, tmp_path):
     run("train", flights, "--target", "carrier", *FAST)
     (tmp_path / "new.csv").write_text("carrier,distance,delay\nAA,1,1\nZZ,1,1\n,1,1\n")
     assert run("predict", "pyoptim-model", "new.csv").stderr.endswith(
@@ -163,7 +163,7 @@ def test_task_and_drop(run, flights):
     assert "distance > 1000, classification" in result.stdout
 
 
-def test_few_whole_numbers_are_classes_unless_told_otherwise(run, tmp_path):
+def test_few_whole_numbers_are_classes_by_default(run, tmp_path):
     text = "a,stars\n" + "".join(f"{i},{i % 5}\n" for i in range(100))
     (tmp_path / "s.csv").write_text(text)
     base = ("train", "s.csv", "--target", "stars", "--epochs", 1)
@@ -184,7 +184,7 @@ def test_early_stopping_and_no_validation(run, flights):
     assert "val_loss" not in result.stderr
 
 
-def test_the_encoding_is_kept_in_the_model(run, flights, tmp_path):
+def test_the_encoding_is_stored_in_the_model(run, flights, tmp_path):
     run("train", flights, "--target", "delay >= 5", "--epochs", 1)
     metadata = po.models.read_metadata(tmp_path / "pyoptim-model" / "model.safetensors")
     assert json.loads(metadata["pyoptim.target"]) == {
@@ -217,7 +217,7 @@ def test_info(run):
 # Rejected input
 
 
-def test_seeds_are_those_that_models_take(run, flights):
+def test_seeds_have_the_range_of_models(run, flights):
     for command in (("train", flights, "--target", "delay"), ("demo",)):
         for seed in (-1, 2**64, 1.5):
             result = run(*command, "--seed", seed, status=2)
@@ -276,7 +276,7 @@ def test_wrong_columns(refused, flights):
     )
 
 
-def test_missing_targets_are_counted_and_refused(refused, flights):
+def test_missing_targets_are_counted_and_rejected(refused, flights):
     assert refused("train", flights, "--target", "distance") == (
         "Error: target 'distance': missing in 8 of 400 rows; use --drop-missing to leave out these "
         "rows\n"
@@ -320,7 +320,7 @@ def test_training_that_diverges_writes_nothing(run, flights, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_predictions_that_cannot_be_made(run, refused, flights, tmp_path):
+def test_impossible_predictions(run, refused, flights, tmp_path):
     assert "contains no model.safetensors" in refused("predict", tmp_path, flights)
     run("train", flights, "--target", "delay", "--epochs", 1)
     assert "--proba: only for classification" in refused(
@@ -335,7 +335,7 @@ def test_predictions_that_cannot_be_made(run, refused, flights, tmp_path):
     )
 
 
-def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
+def test_unreadable_models(run, refused, flights, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"no")
     assert "not a valid safetensors file" in refused("predict", tmp_path, flights)
@@ -396,7 +396,7 @@ def test_an_interrupt_leaves_cleanly(flights, tmp_path, monkeypatch, run):
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypatch, run, refused):
+def test_ctrl_c_leaves_a_resumable_run(flights, tmp_path, monkeypatch, run, refused):
     base = ("train", flights, "--target", "delay >= 5", *FAST, "--early-stop", 9)
     run(*base, "--out", "whole")
     with monkeypatch.context() as patch:

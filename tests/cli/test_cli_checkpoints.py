@@ -41,7 +41,7 @@ def run_beside_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
     return run
 
 
-def test_verify_says_what_is_whole(run: Run) -> None:
+def test_verify_lists_undamaged_checkpoints(run: Run) -> None:
     assert run("verify", "run").splitlines() == [
         "ok       run/step-00000001",
         "ok       run/step-00000002",
@@ -50,7 +50,7 @@ def test_verify_says_what_is_whole(run: Run) -> None:
     assert run("verify", "model.safetensors") == "ok       model.safetensors\n"
 
 
-def test_verify_says_what_is_damaged(run: Run) -> None:
+def test_verify_describes_damage(run: Run) -> None:
     file = next(Path("run/step-00000001").glob("*.safetensors"))
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
@@ -110,7 +110,7 @@ def test_inspect_writes_json(run: Run) -> None:
     assert json.loads(found["metadata"]["pyoptim.model"])["kind"] == "MLP"
 
 
-def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
+def test_verify_and_inspect_accept_the_output_of_train(run: Run) -> None:
     rows = "\n".join(f"{i},{2 * i}" for i in range(40))
     Path("data.csv").write_text(f"x,y\n{rows}\n")
     train = ("train", "data.csv", "--target", "y", "--epochs", "2", "--hidden", "4", "--out", "out")
@@ -142,7 +142,7 @@ def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
     assert lines[1].startswith("DAMAGED  out/checkpoints/step-00000007/manifest.json: ")
 
 
-def test_verify_of_a_model_checks_what_its_columns_mean(run: Run) -> None:
+def test_verify_of_a_model_checks_its_column_metadata(run: Run) -> None:
     metadata = {"pyoptim.columns": "[]", "pyoptim.target": '{"kind": "no"}'}
     Path("out").mkdir()
     po.models.MLP([4, 3]).save("out/model.safetensors", metadata)
@@ -152,7 +152,7 @@ def test_verify_of_a_model_checks_what_its_columns_mean(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
-def test_a_directory_with_nothing_of_pyoptim_is_not_called_damaged(command: str, run: Run) -> None:
+def test_a_foreign_directory_is_not_reported_as_damaged(command: str, run: Run) -> None:
     Path("nothing/checkpoints").mkdir(parents=True)
     assert run(command, "nothing", status=2) == (
         "Error: nothing: expected a checkpoint, a directory of checkpoints, or the output "
@@ -162,11 +162,11 @@ def test_a_directory_with_nothing_of_pyoptim_is_not_called_damaged(command: str,
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
-def test_a_path_that_is_not_there(command: str, run: Run) -> None:
+def test_a_missing_path(command: str, run: Run) -> None:
     assert "'missing' does not exist" in run(command, "missing", status=2)
 
 
-def test_inspect_refuses_what_is_damaged(run: Run) -> None:
+def test_inspect_rejects_damaged_checkpoints(run: Run) -> None:
     Path("run/step-00000002/manifest.json").write_text("{}")
     message = "Error: run/step-00000002/manifest.json: not the manifest of a pyoptim checkpoint\n"
     assert run("inspect", "run", status=2) == message

@@ -73,7 +73,7 @@ def test_a_model_of_another_kind_is_one_line(
     ],
     ids=["classes", "softmax", "amounts", "linear"],
 )
-def test_models_that_fit_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
+def test_matching_models_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
     assert predict(model, target, tmp_path).exit_code == 0
 
 
@@ -116,7 +116,7 @@ TWO_COLUMNS = [COLUMN, {**COLUMN, "name": "b"}]
     ],
     ids=str,
 )
-def test_columns_and_labels_are_texts_that_differ(
+def test_columns_and_labels_are_distinct_texts(
     columns: object, target: object, fault: str, tmp_path: Path
 ) -> None:
     result = predict(po.models.MLP([2, 3, 2]), target, tmp_path, columns)

@@ -28,13 +28,13 @@ def numeric_options() -> list[tuple[str, str]]:
     ]
 
 
-def test_there_are_options_of_numbers() -> None:
+def test_numeric_options_exist() -> None:
     assert len(numeric_options()) > 10
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value[:8]))
 @pytest.mark.parametrize(("command", "option"), numeric_options())
-def test_what_is_no_number_is_refused_by_the_options_name(
+def test_invalid_numbers_are_rejected_with_the_name_of_the_option(
     command: str, option: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

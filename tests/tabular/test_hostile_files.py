@@ -123,7 +123,7 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_that_would_fill_the_memory(
+def test_tables_that_would_exhaust_memory(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "_MIN_LIMIT", 2**26)
@@ -136,7 +136,7 @@ def test_tables_that_would_fill_the_memory(
     assert len(str(caught.value)) < 500
 
 
-def test_a_column_number_decides_no_size(tmp_path: Path) -> None:
+def test_a_column_number_does_not_determine_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.svm"
     path.write_text("2 100000000:2\n1 5:1\n")
     assert read_table(path).to_pydict() == {"f5": [0, 1], "f100000000": [2, 0], "y": [2, 1]}
@@ -195,7 +195,7 @@ CONFIGS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_models_that_would_fill_the_memory(name: str, tmp_path: Path) -> None:
+def test_models_that_would_exhaust_memory(name: str, tmp_path: Path) -> None:
     text, message = CONFIGS[name]
     path = tmp_path / "m.safetensors"
     po.checkpoint.save_safetensors(path, {"w": np.ones(4)}, {"pyoptim.model": text})
@@ -216,7 +216,7 @@ TARGET = {"task": "regression", "column": "y", "sign": "", "number": 0, "mean": 
      f'[{{"kind": "{"x" * 10**6}"}}]'],
     ids=["deep", "wide", "number", "text", "list", "large", "kind"],
 )  # fmt: skip
-def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> None:
+def test_unreadable_column_metadata(text: str, tmp_path: Path) -> None:
     from pyoptim.cli._model_directory import read_trained
 
     for metadata in (
@@ -236,7 +236,7 @@ def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> No
      b"[" * 10**6, b'{"weight_map": {"a": "' + b"x" * 10**6 + b'"}}'],
     ids=["map", "metadata", "list", "name"],
 )  # fmt: skip
-def test_an_index_that_is_deep_or_huge(content: bytes, tmp_path: Path) -> None:
+def test_a_deep_or_huge_index(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors.index.json"
     path.write_bytes(content)
     with pytest.raises(po.CheckpointError, match="not a valid index") as caught:
@@ -273,7 +273,7 @@ def test_models_load_under_a_low_limit_of_recursion(tmp_path: Path) -> None:
         ("epoch,loss\n" + "9" * 5000 + ",1\n", 2),
     ],
 )
-def test_a_history_that_was_cut_or_blown_up(text: str, line: int, tmp_path: Path) -> None:
+def test_a_truncated_or_inflated_history(text: str, line: int, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"log\.csv, line {line}: "):

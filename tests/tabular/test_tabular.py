@@ -95,7 +95,7 @@ def test_ragged_csv_names_the_line_beyond_the_first_block(write, monkeypatch):
         read_table(path)
 
 
-def test_csv_with_quoted_newlines_in_many_blocks_is_whole(write, monkeypatch):
+def test_csv_with_quoted_newlines_in_many_blocks(write, monkeypatch):
     monkeypatch.setattr("pyoptim.tabular._read._CSV_BLOCK_BYTES", 1 << 12)
     rows = [f"{i},line\n{i}" for i in range(3000)]
     text = "a,b\n" + "".join(f'{i},"line\n{i}"\n' for i in range(3000))
@@ -128,7 +128,7 @@ def test_csv_with_a_quote_inside_an_unquoted_field(write):
         ("a.xlsx", "no", "unknown file extension; expected one of .csv, .csv.gz, .parquet"),
     ],
 )
-def test_files_that_cannot_be_read(write, name, content, message):
+def test_unreadable_files(write, name, content, message):
     with pytest.raises(TableError, match=re.escape(message)) as caught:
         read_table(write(name, content))
     assert "\n" not in str(caught.value)
@@ -171,13 +171,13 @@ def test_npz_with_x_and_y(tmp_path):
         ({"X": np.zeros((0, 3)), "y": np.zeros(0)}, "has no rows"),
     ],
 )
-def test_npz_that_is_no_table(tmp_path, arrays, message):
+def test_npz_files_that_are_not_tables(tmp_path, arrays, message):
     np.savez(tmp_path / "a.npz", **arrays)
     with pytest.raises(TableError, match=re.escape(message)):
         read_table(tmp_path / "a.npz")
 
 
-def test_svmlight_columns_are_called_by_their_numbers(write):
+def test_svmlight_columns_are_named_by_their_numbers(write):
     path = write("a.svm", "1 1:0.5 3:2\n-1 2:1\n")
     assert read_table(path).to_pydict() == {
         "f1": [0.5, 0],
@@ -199,19 +199,19 @@ def test_numbers_are_standardised_and_missing_ones_the_mean():
     assert encoded.dtype == np.float32
 
 
-def test_mean_scale_and_categories_come_from_the_training_rows_alone():
+def test_mean_scale_and_categories_use_only_training_rows():
     table = pa.table({"a": [1.0, 3.0, 100.0], "t": ["x", "y", "new"]})
     columns, _ = Columns.fit(table, np.array([0, 1]))
     np.testing.assert_array_equal(columns.encode(table), [[-1, 1, 0], [1, 0, 1], [98, 0, 0]])
 
 
-def test_text_is_one_input_a_value_and_unknown_or_missing_none():
+def test_text_is_one_hot_encoded_with_zeros_for_unknown_values():
     columns, _ = fit(pa.table({"t": ["b", "a", None]}))
     encoded = columns.encode(pa.table({"t": ["a", None, "c", "b"]}))
     np.testing.assert_array_equal(encoded, [[1, 0], [0, 0], [0, 0], [0, 1]])
 
 
-def test_dictionaries_are_categories_whatever_they_hold():
+def test_dictionaries_are_categories_with_any_values():
     numbers = pa.array([10, 7, 10]).dictionary_encode()
     columns, _ = fit(pa.table({"c": numbers}))
     for column in (numbers, pa.array([10, 7, 10]), pa.array([10.0, 7.0, 10.0]), ["10", "7", "10"]):
@@ -245,7 +245,7 @@ def test_dates_and_timestamps_agree():
     np.testing.assert_array_equal(columns.encode(later), [[0]])
 
 
-def test_columns_that_say_nothing_are_dropped_with_a_reason():
+def test_uninformative_columns_are_dropped_with_a_reason():
     rows = 1100
     table = pa.table(
         {
@@ -285,7 +285,7 @@ def test_no_column_left():
         fit(pa.table({"a": [1, 1]}))
 
 
-def test_infinite_numbers_are_refused():
+def test_infinite_numbers_are_rejected():
     table = pa.table({"a": [1.0, np.inf, -np.inf]})
     message = r"column 'a': 2 values are infinite, the first in row 2 of the table"
     with pytest.raises(TableError, match=message):
@@ -316,13 +316,13 @@ def test_columns_are_found_by_name():
         ([[1], [2]], "got type list"),
     ],
 )
-def test_a_column_that_holds_something_else_now(column, message):
+def test_a_column_of_another_kind_than_in_training(column, message):
     columns, _ = fit(pa.table({"a": [0.0, 2.0]}))
     with pytest.raises(TableError, match=message):
         columns.encode(pa.table({"a": column}))
 
 
-def test_numbers_may_come_as_text_or_truth_or_not_at_all():
+def test_numbers_may_be_text_booleans_or_missing():
     columns, _ = fit(pa.table({"a": [0.0, 2.0]}))
     for column, expected in ((["2", "1"], [1, 0]), ([True, False], [0, -1]), ([None] * 2, [0, 0])):
         np.testing.assert_array_equal(columns.encode(pa.table({"a": column}))[:, 0], expected)
@@ -363,12 +363,12 @@ def test_find_target(text, target):
         ("qqq", "there is no column 'qqq'; the columns are"),
     ],
 )
-def test_find_target_refuses(text, message):
+def test_find_target_rejects(text, message):
     with pytest.raises(TableError, match=re.escape(message)):
         find_target(text, ["delay", "x"])
 
 
-def test_long_lists_of_columns_are_cut():
+def test_long_lists_of_columns_are_truncated():
     names = [f"c{i}" for i in range(500)]
     assert str(no_such_column("q", names)).endswith("c19 and 480 more")
     assert listing(["a", "b"]) == "a, b"
