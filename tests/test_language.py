@@ -27,6 +27,7 @@ CHECKED = [
     "data",
     "errors.py",
     "losses",
+    "models",
     "optim",
     "parameters",
     "penalties.py",

@@ -65,7 +65,7 @@ def messages(name: str, tmp_path: Path) -> Any:
     yield lambda: po.checkpoint.save_safetensors(file, {name: np.array(["a"])})
     yield lambda: po.models.EmbeddingMLP({name: 3}, [2]).predict({name: np.zeros((2, 2), int)})
     yield lambda: po.models.EmbeddingMLP({name: 3}, [2]).predict({name: np.full(2, 7)})
-    yield lambda: po.models.EmbeddingMLP({"a": 3}, [2], numbers=[name]).predict(
+    yield lambda: po.models.EmbeddingMLP({"a": 3}, [2], numeric=[name]).predict(
         {"a": np.zeros(2, int), name: np.full(2, np.nan)}
     )
     yield lambda: Trainer(po.models.EmbeddingMLP({name: 3}, [2]), progress=False).fit(

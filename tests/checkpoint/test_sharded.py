@@ -86,12 +86,12 @@ def test_a_model_is_filled_and_tuned_from_several_files(tmp_path: Path) -> None:
         assert np.array_equal(model.params.flat, source.params.flat)
     plain = load_pretrained(folder, skip=["ids", "on"])
     assert all(np.array_equal(plain[name], source.params[name]) for name in source.params)
-    with pytest.raises(TypeError, match=rf"{INDEX}: ids is of I64, not of floating.* skip='ids'"):
+    with pytest.raises(TypeError, match=rf"{INDEX}: .* got ids of dtype I64; .* skip='ids'"):
         load_pretrained(folder)
-    with pytest.raises(ValueError, match=f"{INDEX}: map names x, and the file has "):
+    with pytest.raises(ValueError, match=rf"map: expected names of tensors in .*{INDEX} .* got x"):
         load_pretrained(folder, map={"x": "y"})
     with pytest.raises(
-        ValueError, match=f"{INDEX} does not fit the model: the model lacks ids, on"
+        ValueError, match=f"{INDEX}: tensors do not match the model: unexpected ids, on"
     ):
         load_pretrained(folder, MLP([4, 6, 3]))
     head = MLP([4, 6, 2])

@@ -163,23 +163,26 @@ def config(kind: str, **fields: Any) -> str:
 
 
 CONFIGS: dict[str, tuple[str, str]] = {
-    "sizes": (config("MLP", sizes=[10**5, 10**5]), "numbers in 2 parameters, where there are"),
-    "buffers": (config("MLP", sizes=[1, 10**9, 1], norm="batch"), "numbers in 5 parameters"),
-    "overflow": (config("MLP", sizes=[10**30, 10**30]), "unknown model configuration"),
-    "layers": (config("MLP", sizes=[1] * 10**5), "numbers in 199998 parameters"),
-    "linear": (config("Linear", inputs=10**10), "where there are at most"),
-    "softmax": (config("Softmax", inputs=10**6, classes=10**6), "where there are at most"),
+    "sizes": (config("MLP", sizes=[10**5, 10**5]), "elements, got 2 with 10000100000"),
+    "buffers": (config("MLP", sizes=[1, 10**9, 1], norm="batch"), "elements, got 5 with"),
+    "overflow": (config("MLP", sizes=[10**30, 10**30]), "parameters: expected at most 1024"),
+    "layers": (config("MLP", sizes=[1] * 10**5), "elements, got 199998 with"),
+    "linear": (config("Linear", inputs=10**10), "parameters: expected at most 1024"),
+    "softmax": (
+        config("Softmax", inputs=10**6, classes=10**6),
+        "parameters: expected at most 1024",
+    ),
     "users": (
         config("MatrixFactorization", users=10**9, items=10**9, rank=10**3),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "features": (
         config("FactorizationMachine", features=10**9, rank=100),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "tables": (
         config("EmbeddingMLP", fields={"a": [10**9, 100]}, hidden=[1]),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "deep": (DEEP, "nested too deep"),
     "deep sizes": (f'{{"kind": "MLP", "sizes": {DEEP[:900]}{"]" * 900}}}', "model configuration"),
