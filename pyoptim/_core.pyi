@@ -358,6 +358,34 @@ def take_csr_rows(
     out_indptr: Array,
 ) -> None: ...
 def product(a: Array, b: Array, out: Array) -> None: ...
+
+@final
+class LinearObjective:
+    def __init__(
+        self,
+        x: Array | tuple[Array, Array, Array, int],
+        loss: str,
+        parameters: Sequence[float],
+        targets: Array,
+        weights: Array | None,
+        offsets: Array | None,
+        outputs: int,
+        intercept: bool,
+        l2: float,
+    ) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def value(self, coef: Array, grad: Array | None, curvature: Array | None) -> float: ...
+    def hessian_product(self, curvature: Array, v: Array, out: Array) -> None: ...
+    def hessian(self, curvature: Array, out: Array) -> None: ...
+    def scores(self, coef: Array, out: Array) -> None: ...
+
+def column_moments(
+    x: Array | tuple[Array, Array, Array, int],
+    weights: Array | None,
+    means: Array,
+    variances: Array,
+) -> None: ...
 def sparse_product(data: Array, indices: Array, indptr: Array, w: Array, out: Array) -> None: ...
 def sparse_transposed_product(
     data: Array, indices: Array, indptr: Array, d: Array, out: Array

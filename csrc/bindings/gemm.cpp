@@ -7,20 +7,6 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// A factor, which may be strided.
-StridedMatrix factor(const py::array& array, const std::string& name, DType dtype) {
-  if (array.ndim() != 2)
-    throw py::value_error(name + ": expected 2 axes, got " + std::to_string(array.ndim()));
-  if (dtype_of(array, name) != dtype) throw py::type_error(name + ": expected the dtype of out");
-  const py::ssize_t item = array.itemsize();
-  for (py::ssize_t axis = 0; axis < 2; ++axis)
-    if (array.strides(axis) % item != 0 ||
-        (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
-      throw py::value_error(name + ": expected an aligned array");
-  return {array.data(), std::size_t(array.shape(0)), std::size_t(array.shape(1)),
-          array.strides(0) / item, array.strides(1) / item};
-}
-
 /// The bytes from the first element in memory to behind the last.
 std::pair<const char*, const char*> extent(const StridedMatrix& m, std::size_t item) {
   const char* low = static_cast<const char*>(m.data);
@@ -34,7 +20,8 @@ std::pair<const char*, const char*> extent(const StridedMatrix& m, std::size_t i
 
 void product(const py::array& a, const py::array& b, const py::array& out) {
   const Matrix into = matrix(out, "out");
-  const StridedMatrix left = factor(a, "a", into.dtype), right = factor(b, "b", into.dtype);
+  const StridedMatrix left = strided_matrix(a, "a", into.dtype),
+                      right = strided_matrix(b, "b", into.dtype);
   if (out.ndim() != 2 || left.rows != into.rows || right.columns != into.columns ||
       left.columns != right.rows)
     throw py::value_error("expected a, b and out of shapes (n, k), (k, m) and (n, m), got " +

@@ -52,4 +52,17 @@ CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::
           indices.itemsize() == 8};
 }
 
+StridedMatrix strided_matrix(const py::array& array, const std::string& name, DType dtype) {
+  if (array.ndim() != 2)
+    throw py::value_error(name + ": expected 2 axes, got " + std::to_string(array.ndim()));
+  if (dtype_of(array, name) != dtype) throw py::type_error(name + ": expected the dtype of out");
+  const py::ssize_t item = array.itemsize();
+  for (py::ssize_t axis = 0; axis < 2; ++axis)
+    if (array.strides(axis) % item != 0 ||
+        (array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) == 0)
+      throw py::value_error(name + ": expected an aligned array");
+  return {array.data(), std::size_t(array.shape(0)), std::size_t(array.shape(1)),
+          array.strides(0) / item, array.strides(1) / item};
+}
+
 }  // namespace pyoptim::bindings

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "bindings/arrays.hpp"
+#include "linalg/gemm.hpp"
 #include "linalg/spmm.hpp"
 #include "nn/layers.hpp"
 
@@ -19,6 +20,9 @@ Matrix alike(const py::array& array, const std::string& name, const py::array& l
 
 /// A writable vector with one value a column, of the dtype of `like`.
 Matrix per_column(const py::array& array, const std::string& name, const Matrix& like);
+
+/// A matrix with any strides, to be read.
+StridedMatrix strided_matrix(const py::array& array, const std::string& name, DType dtype);
 
 /// A matrix in compressed rows, with so many columns.
 CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::array& indptr,

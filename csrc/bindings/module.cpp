@@ -33,6 +33,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supp
   bind_losses(module);
   bind_products(module);
   bind_sparse(module);
+  bind_linear(module);
   bind_take(module);
   bind_tensors(module);
   bind_vectors(module);

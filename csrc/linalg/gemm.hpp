@@ -3,10 +3,14 @@
 
 #include <cstddef>
 
+#include "core/dispatch.hpp"
 #include "core/dtype.hpp"
 #include "core/export.hpp"
+#include "linalg/kernel_table.hpp"
 
 namespace pyoptim {
+
+extern const PerIsa<GemmTable> gemm_table;
 
 /// A matrix of float32 or float64 whose elements lie any number of elements apart.
 struct StridedMatrix {

@@ -1,1 +1,1 @@
-"""Internal helpers that several parts of the package share."""
+"""Helpers that every part of the package shares."""

@@ -1,4 +1,4 @@
-"""Equality of nested values that contain arrays."""
+"""Equality of values that hold arrays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import numpy as np
 
 
 def same_values(a: Any, b: Any) -> bool:
-    """Return whether nested values are equal, where NaN equals NaN.
-
-    Arrays are equal if they have the same type, dtype, shape and elements.
+    """Whether two values are equal: arrays by dtype, shape and elements, and NaN equals itself.
 
     >>> values = {"w": np.ones(2), "x": [1.0, math.nan]}
     >>> same_values(values, {"w": np.ones(2), "x": [1.0, float("nan")]})

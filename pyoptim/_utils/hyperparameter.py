@@ -1,4 +1,4 @@
-"""The description of a hyperparameter of an update rule, loss or schedule."""
+"""The description of one hyperparameter of a rule or loss."""
 
 from __future__ import annotations
 
@@ -7,21 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """A hyperparameter: its name, default, range and documentation.
-
-    Attributes
-    ----------
-    name : str
-        Name of the argument.
-    default : float, bool, str or tuple of float
-        Default value.
-    range : str
-        Allowed values, in words.
-    is_flag : bool
-        Whether the value is True or False.
-    doc : str
-        Description.
-    """
+    """A hyper-parameter of a rule."""
 
     name: str
     default: float | bool | str | tuple[float, ...]
@@ -31,5 +17,5 @@ class Field:
 
     @property
     def is_number(self) -> bool:
-        """Whether the value is a single number, for which a schedule can be passed."""
+        """Whether it is one number, which may be a schedule: no flag, word or tuple."""
         return not (self.is_flag or isinstance(self.default, str | tuple))

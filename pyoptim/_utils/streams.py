@@ -1,4 +1,4 @@
-"""Output to streams that may be closed, broken, full or missing."""
+"""Messages to streams that may be closed, broken, full, or not there."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 
 class QuietStream:
-    """A text stream that ignores errors, and writes nothing after the first error.
+    """A text stream whose failures end nothing: after the first one, no more is written.
 
-    Use it for messages that must not end a program. Characters outside the stream's encoding are
-    escaped.
+    Characters that the stream's encoding lacks are escaped.
 
     Examples
     --------
@@ -25,7 +24,7 @@ class QuietStream:
 
     @property
     def works(self) -> bool:
-        """Whether no write has failed so far."""
+        """Whether what is written still arrives, as far as is known."""
         return self._stream is not None
 
     @property
@@ -34,12 +33,12 @@ class QuietStream:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Write text if possible, and return its length."""
+        """Write text, if that is possible."""
         self._try("write", text.encode(self.encoding, "backslashreplace").decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:
-        """Flush the stream if possible."""
+        """Write what is buffered, if that is possible."""
         self._try("flush")
 
     def isatty(self) -> bool:
@@ -47,11 +46,11 @@ class QuietStream:
         return bool(self._try("isatty"))
 
     def fileno(self) -> int:
-        """Return the file descriptor, or raise OSError if the stream has none."""
-        descriptor = self._try("fileno")
-        if descriptor is None:
-            raise OSError("the stream has no file descriptor")
-        return int(descriptor)
+        """Return the file descriptor; OSError if there is none."""
+        number = self._try("fileno")
+        if number is None:
+            raise OSError("there is no stream")
+        return int(number)
 
     def _try(self, method: str, *arguments: Any) -> Any:
         if self._stream is None:
@@ -65,7 +64,7 @@ class QuietStream:
 
 
 def abandon_broken_streams() -> None:
-    """Redirect broken standard streams to the null device, so that exit keeps its status."""
+    """Keep what could not be written from changing the status when the process ends."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue
@@ -73,8 +72,8 @@ def abandon_broken_streams() -> None:
             stream.flush()
         except (OSError, ValueError):
             try:
-                null = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(null, stream.fileno())
-                os.close(null)
+                nothing = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nothing, stream.fileno())
+                os.close(nothing)
             except (OSError, ValueError):
                 pass

@@ -1,4 +1,4 @@
-"""Safe display of names that come from files and users."""
+"""Names from files and users, as they are shown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 
 
 def shown(text: object) -> str:
-    r"""Return text with all unprintable characters escaped.
+    r"""Return text in which what a terminal would obey, or show in another order, is escaped.
 
-    Unprintable are all characters for which `str.isprintable` is false, such as control characters,
-    direction marks, other invisible characters and surrogates. So a name cannot control a terminal
-    or change the order of the text.
+    These are control characters, C1 ones among them, marks of direction, other invisible ones, and
+    surrogates: all that `str.isprintable` does not count as printable.
 
     Examples
     --------
@@ -30,7 +29,7 @@ def shown(text: object) -> str:
 
 
 def shown_lines(text: object) -> str:
-    r"""Return text with all unprintable characters except newlines escaped.
+    r"""Return text of several lines, each such as `shown` returns.
 
     Examples
     --------
@@ -40,19 +39,19 @@ def shown_lines(text: object) -> str:
     return "\n".join(map(shown, str(text).split("\n")))
 
 
-def listed(names: Iterable[object]) -> str:
-    r"""Return names for a message, escaped and separated by commas.
+def listed(given: Iterable[object]) -> str:
+    r"""Return names for a message, with commas between them.
 
     Examples
     --------
     >>> listed(["w", "b\n"])
     'w, b\\n'
     """
-    return ", ".join(map(shown, names))
+    return ", ".join(map(shown, given))
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
-    """Return the name of a dtype, with its byte order if not native.
+    """Return a dtype's name, with its byte order if that is not the machine's.
 
     Examples
     --------

@@ -1,8 +1,7 @@
-"""Crash-safe checkpoints: safetensors files and a manifest with checksums, without pickle.
+"""Checkpoints that survive a crash: safetensors files, a manifest with checksums, no pickling.
 
-Use `save` and `load` for directories of checkpoints, and `save_safetensors` and `load_safetensors`
-for single safetensors files. docs/checkpoints.md describes the format, the protocol and the
-guarantees.
+`save` and `load` are for directories of checkpoints, `save_safetensors` and `load_safetensors` for
+safetensors files. docs/checkpoints.md tells the format, the protocol and what they guarantee.
 """
 
 from pyoptim.checkpoint._load import Checkpoint, latest, load, verify

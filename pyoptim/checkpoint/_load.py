@@ -1,4 +1,4 @@
-"""Functions that load checkpoints and verify every byte."""
+"""Reading checkpoints, and checking every byte of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from pyoptim._utils.equality import same_values
 from pyoptim._utils.text import shown
 from pyoptim.checkpoint import _directory as folder
 from pyoptim.checkpoint._manifest import (
-    CHANGED,
     MANIFEST,
     STEP_KEY,
     Manifest,
@@ -28,28 +27,25 @@ from pyoptim.checkpoint._tree import arrays_in, decode
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 
-_MAX_FAULTS = 5  # in one message
+_MOST_FAULTS = 5  # that a message names
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A checkpoint that `load` has read and verified.
+    """What was saved.
 
     Attributes
     ----------
     path : Path
-        Directory of the checkpoint.
+        Its directory.
     step : int
-        Training step at which the checkpoint was saved.
     tensors : dict of str to array
-        Tensors by name, as views of the mapped files. You can write to the arrays without changing
-        the files.
+        Views of the mapped files; they may be written to, the files do not change.
     metadata
-        Metadata passed to `save`.
+        As it was given to `save`.
     score : float or None
-        Score passed to `save`.
     saved : str
-        Time of saving in UTC, such as 2026-01-31T12:00:00.000000+00:00.
+        When, in UTC: 2026-01-31T12:00:00.000000+00:00.
     """
 
     path: Path
@@ -68,16 +64,15 @@ class Checkpoint:
 
 
 def load(path: str | PathLike[str]) -> Checkpoint:
-    """Load one checkpoint, or the latest undamaged checkpoint of a directory.
+    """Load the latest whole checkpoint of a directory, or the one that `path` is.
 
-    All data are compared with their checksums. If the latest checkpoint is damaged, `load` loads
-    the previous one, and a warning describes the damage.
+    Everything is compared with its checksums. Where the latest checkpoint is damaged, a warning
+    tells what is wrong with it, and the one before is loaded.
 
     Parameters
     ----------
     path : path
-        Directory of checkpoints, as passed to `save`, or path of one checkpoint, as returned by
-        `save`.
+        What `save` was given, or what it returned.
 
     Returns
     -------
@@ -86,9 +81,9 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If there is no checkpoint, or all are damaged. The message describes the damage of each.
+        If there is no whole checkpoint; the message tells what is wrong with each.
     FileNotFoundError
-        If `path` does not exist.
+        If there is no such directory.
 
     Warns
     -----
@@ -101,8 +96,8 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     >>> import numpy as np, pyoptim as po
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = po.checkpoint.save(folder, {"w": np.ones(2)}, step=1, metadata={"lr": 0.1})
-    ...     checkpoint = po.checkpoint.load(folder)
-    >>> checkpoint.step, checkpoint.tensors, checkpoint.metadata
+    ...     found = po.checkpoint.load(folder)
+    >>> found.step, found.tensors, found.metadata
     (1, {'w': array([1., 1.])}, {'lr': 0.1})
     """
     directory = _existing(path)
@@ -116,38 +111,28 @@ def load(path: str | PathLike[str]) -> Checkpoint:
         first = None
     for candidate in _candidates(directory, first):
         try:
-            checkpoint = _read_entry(candidate)
+            found = _listed(candidate)
         except CheckpointError as error:
             faults.append(str(error))
             continue
         if faults:
-            message = f"the latest checkpoint is damaged, so {checkpoint.path} is loaded: "
+            message = f"the latest checkpoint is damaged, {found.path} is loaded: "
             warnings.warn(shown(message + "; ".join(faults)), stacklevel=2)
-        return checkpoint
-    raise CheckpointError("; ".join(faults) or f"{directory}: contains no checkpoint")
+        return found
+    raise CheckpointError("; ".join(faults) or f"{directory}: no checkpoint is there")
 
 
 def latest(directory: str | PathLike[str]) -> Path:
     """Return the path of the checkpoint that was saved last.
 
-    `latest` does not read the checkpoint. Use `load` or `verify` to detect damage.
-
-    Parameters
-    ----------
-    directory : path
-        Directory of checkpoints.
-
-    Returns
-    -------
-    Path
-        Directory of the checkpoint.
+    Its content is not read: `load` and `verify` do that.
 
     Raises
     ------
     CheckpointError
-        If the directory contains no checkpoint, or the file `latest` names a missing one.
+        If there is none, or the file `latest` names one that is not there.
     FileNotFoundError
-        If the directory does not exist.
+        If there is no such directory.
 
     Examples
     --------
@@ -164,27 +149,24 @@ def latest(directory: str | PathLike[str]) -> Path:
     if name is None:
         name = next(iter(folder.newest_first(root)), None)
     if name is None:
-        raise CheckpointError(f"{root}: contains no checkpoint")
+        raise CheckpointError(f"{root}: no checkpoint is there")
     return root / name
 
 
 def verify(path: str | PathLike[str]) -> None:
-    """Verify every byte of one checkpoint, or of all checkpoints of a directory.
-
-    Use `verify` to detect damage without loading a checkpoint, for example after copying a run.
+    """Check every byte of a checkpoint, of all checkpoints of a directory, or of one file.
 
     Parameters
     ----------
     path : path
-        A checkpoint, a directory of checkpoints, or a .safetensors file. A .safetensors file has no
-        checksums, so only its structure is verified.
+        A directory, or a .safetensors file, which has no checksums: its structure is checked.
 
     Raises
     ------
     CheckpointError
-        If anything is damaged. The message has one line for each damaged checkpoint.
+        If something is wrong; the message has a line for each checkpoint that is damaged.
     FileNotFoundError
-        If `path` does not exist.
+        If there is nothing at this path.
 
     Examples
     --------
@@ -206,7 +188,7 @@ def verify(path: str | PathLike[str]) -> None:
 
 
 def verified(path: str | PathLike[str]) -> Iterator[tuple[Path, CheckpointError | None]]:
-    """Yield each file or checkpoint at a path, with its fault or None."""
+    """Yield what there is to verify at a path, and what is wrong with each."""
     root = Path(path)
     if not root.is_dir():
         yield root, _fault_of(lambda: MappedFile(root).arrays())
@@ -217,95 +199,95 @@ def verified(path: str | PathLike[str]) -> Iterator[tuple[Path, CheckpointError 
         if pointer is not None:
             yield root / folder.LATEST, pointer
         for name in folder.names(root):
-            yield root / name, _fault_of(lambda name=name: _read_entry(root / name))
+            yield root / name, _fault_of(lambda name=name: _listed(root / name))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Load the checkpoint in a directory.
+    """Load the checkpoint that a directory is.
 
     Raises
     ------
     CheckpointError
-        If the checkpoint is damaged. The message names the first faults and the number of others.
+        If it is damaged; the message names all faults.
     """
     manifest = read_manifest(path)
     faults: list[str] = []
     try:
-        faults += _file_faults(path, manifest)
-    except OSError as error:  # removed by another process
+        faults += _wrong_files(path, manifest)
+    except OSError as error:  # removed meanwhile
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     tensors: dict[str, Array] = {}
     for name in manifest.files:
         try:
             file = MappedFile(path / name)
-            faults += [f"{name}: {fault}" for fault in _content_faults(file, manifest)]
+            faults += [f"{name}: {fault}" for fault in _wrong_content(file, manifest)]
             if not faults:
                 tensors |= file.arrays()
         except (CheckpointError, OSError) as error:
             faults.append(str(error).removeprefix(f"{path}{os.sep}"))
     if faults:
-        more = f"; and {len(faults) - _MAX_FAULTS} more" * (len(faults) > _MAX_FAULTS)
-        raise CheckpointError(f"{path}: {'; '.join(faults[:_MAX_FAULTS])}{more}")
+        more = f"; and {len(faults) - _MOST_FAULTS} more" * (len(faults) > _MOST_FAULTS)
+        raise CheckpointError(f"{path}: {'; '.join(faults[:_MOST_FAULTS])}{more}")
     try:
         metadata = decode(manifest.metadata, tensors)
     except ValueError as error:
         raise CheckpointError(f"{path / MANIFEST}: metadata: {error}") from None
-    in_metadata = arrays_in(manifest.metadata)
-    outside = {name: tensors[name] for name in manifest.tensors if name not in in_metadata}
-    return Checkpoint(path, manifest.step, outside, metadata, manifest.score, manifest.saved)
+    inside = arrays_in(manifest.metadata)
+    own = {name: tensors[name] for name in manifest.tensors if name not in inside}
+    return Checkpoint(path, manifest.step, own, metadata, manifest.score, manifest.saved)
 
 
-def _file_faults(path: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield a description of each unexpected file and symbolic link."""
-    existing = {entry.name for entry in path.iterdir()} - {MANIFEST}
-    for name in sorted(existing - manifest.files.keys()):
+def _wrong_files(path: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield what is wrong with the list of files."""
+    there = {entry.name for entry in path.iterdir()} - {MANIFEST}
+    for name in sorted(there - manifest.files.keys()):
         yield f"{name}: not a file of this checkpoint"
-    for name in sorted(existing & manifest.files.keys()):
+    for name in sorted(there & manifest.files.keys()):
         if (path / name).is_symlink():
             yield f"{name}: a symbolic link"
 
 
-def _content_faults(file: MappedFile, manifest: Manifest) -> Iterator[str]:
-    """Yield a description of each difference between a file and its entry in the manifest."""
+def _wrong_content(file: MappedFile, manifest: Manifest) -> Iterator[str]:
+    """Yield where a file differs from what the manifest tells of it."""
     entry = manifest.files[file.path.name]
     if file.size != entry.size:
-        yield f"expected {entry.size} bytes, got {file.size}"
+        yield f"{file.size} bytes, where {entry.size} were written"
     step = file.header.metadata.get(STEP_KEY)
     if step != str(manifest.step):
-        yield f"expected step {manifest.step} as in the manifest, got {step}"
+        yield f"of step {step}, where the manifest is of step {manifest.step}"
     expected = {n: t for n, t in manifest.tensors.items() if t.file == file.path.name}
     for name in expected.keys() - file.header.tensors.keys():
-        yield f"tensor {name!r} is missing"
+        yield f"the tensor {name!r} is missing"
     checksums = []
     for name, info in file.header.tensors.items():
         checksums.append(checksum(file.data(name)))
         if name not in expected:
-            yield f"tensor {name!r} is not listed for this file in the manifest"
+            yield f"the tensor {name!r} is not one of this checkpoint"
             continue
-        actual = TensorEntry(file.path.name, info.dtype, list(info.shape), checksums[-1])
-        if actual != expected[name]:
-            yield f"tensor {name!r}: {_difference(actual, expected[name])}"
+        found = TensorEntry(file.path.name, info.dtype, list(info.shape), checksums[-1])
+        if found != expected[name]:
+            yield f"the tensor {name!r} {_difference(found, expected[name])}"
     if checksum_of_file(file.header_bytes(), checksums) != entry.checksum:
-        yield CHANGED
+        yield "its checksum is wrong: it has been changed since it was written"
 
 
-def _difference(actual: TensorEntry, expected: TensorEntry) -> str:
+def _difference(found: TensorEntry, expected: TensorEntry) -> str:
     for field in ("dtype", "shape"):
-        read, written = getattr(actual, field), getattr(expected, field)
-        if read != written:
-            return f"expected {field} {written}, got {read}"
-    return "wrong checksum; the data were changed after they were written"
+        now, then = getattr(found, field), getattr(expected, field)
+        if now != then:
+            return f"has {field} {now}, where {then} was written"
+    return "has other data than were written: its checksum is wrong"
 
 
-def _read_entry(path: Path) -> Checkpoint:
-    """Load a checkpoint that is an entry of a directory of checkpoints."""
+def _listed(path: Path) -> Checkpoint:
+    """Load a checkpoint that was found in a directory by its name."""
     if path.is_symlink() or not path.is_dir():
         raise CheckpointError(f"{path}: not a directory")
     return read_checkpoint(path)
 
 
 def _candidates(directory: Path, first: str | None) -> Iterator[Path]:
-    """Yield the checkpoints in the order in which `load` tries them."""
+    """Yield the checkpoints in the order in which they are to be tried."""
     if first is not None:
         yield directory / first
     for name in folder.newest_first(directory):
@@ -314,12 +296,12 @@ def _candidates(directory: Path, first: str | None) -> Iterator[Path]:
 
 
 def _existing(path: str | PathLike[str]) -> Path:
-    directory = Path(path)
-    if not directory.exists():
+    found = Path(path)
+    if not found.exists():
         raise FileNotFoundError(f"{shown(path)}: no such directory")
-    if not directory.is_dir():
+    if not found.is_dir():
         raise CheckpointError(f"{path}: not a directory")
-    return directory
+    return found
 
 
 def _fault_of(read: Any) -> CheckpointError | None:

@@ -1,4 +1,4 @@
-"""A single safetensors file, written atomically and read as views of the mapped file."""
+"""Tensors in one safetensors file: written in one move, read as arrays over the mapped file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pyoptim.checkpoint._header import (
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 
-_ALIGNMENT = 64  # bytes; the data of written files begin at a multiple
+_ALIGNMENT = 64  # bytes; where the data begin in files written here
 
 
 def save_safetensors(
@@ -43,34 +43,30 @@ def save_safetensors(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write arrays to a safetensors file, which any reader of the format can open.
+    """Write arrays to a safetensors file that any reader of the format opens.
 
-    The file is written under a temporary name, flushed to disk and renamed. So a crash at any
-    moment leaves either the complete old file or the complete new file. You can replace a file
-    while it is mapped, because existing mappings keep the old data.
+    The file is written beside its place, brought to disk, and moved into place: whatever happens,
+    there is the old file or the new one, whole. A file that is mapped may be written over; who
+    has mapped it keeps the old one.
 
     Parameters
     ----------
     path : path
-        Path of the file.
     tensors : mapping of str to array
-        Arrays by name, of any memory layout and byte order. The file stores little-endian,
-        C-contiguous data.
+        Any layout in memory and any byte order; the file has little-endian, C-contiguous data.
     metadata : mapping of str to str, optional
-        Metadata to store in the file's header.
+        Kept in the file's header.
     overwrite : bool
-        Whether to replace an existing file that is not a safetensors file.
+        Whether to replace a file that is not a safetensors file.
 
     Raises
     ------
     FileExistsError
-        If a file of another kind exists, and `overwrite` is False.
+        If there is a file of another kind, and `overwrite` is False.
     TypeError
-        If safetensors does not support the dtype of an array, or `metadata` are not strings.
+        If an array has a dtype that safetensors does not know, or metadata are not str.
     ValueError
-        If the name of a tensor is empty, has control characters, or is a path such as `../../x`.
-    OSError
-        If the file cannot be written. An existing file is unchanged.
+        If a tensor has a name that none should have: empty, with control characters, `../../x`.
 
     References
     ----------
@@ -99,7 +95,7 @@ def save_safetensors(
 
 
 def is_safetensors(path: Path, key: str | None = None) -> bool:
-    """Return whether a file is a valid safetensors file whose metadata contain `key`, if given."""
+    """Return whether a file is a valid safetensors file, with this key in its metadata."""
     try:
         metadata = MappedFile(path).header.metadata
     except (CheckpointError, OSError):
@@ -107,17 +103,17 @@ def is_safetensors(path: Path, key: str | None = None) -> bool:
     return key is None or key in metadata
 
 
-def map_file(path: str | PathLike[str], max_size: int | None = None) -> bytes | mmap.mmap:
+def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | mmap.mmap:
     """Map a file privately.
 
     Raises
     ------
     CheckpointError
-        If the path is not a regular file, or the file has more than `max_size` bytes.
+        If there is something else than a file, or it has more bytes than `largest`.
     FileNotFoundError
-        If the file does not exist.
+        If there is no such file.
     """
-    # Do not wait for a pipe.
+    # A pipe must not be waited for.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -126,14 +122,14 @@ def map_file(path: str | PathLike[str], max_size: int | None = None) -> bytes | 
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(f"{path}: not a file")
-        if max_size is not None and status.st_size > max_size:
+        if largest is not None and status.st_size > largest:
             raise CheckpointError(
-                f"{path}: expected at most {max_size} bytes, got {status.st_size}"
+                f"{path}: {status.st_size} bytes; {largest} are the most there may be"
             )
         if status.st_size == 0:
             return b""
         return mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_COPY)
-    except ValueError as error:  # truncated by another process
+    except ValueError as error:  # it has become shorter
         raise CheckpointError(f"{path}: {error}") from None
     finally:
         os.close(descriptor)
@@ -145,18 +141,16 @@ class MappedFile:
     Attributes
     ----------
     path : Path
-        Path of the file.
     header : Header
-        Parsed header.
     size : int
-        Size of the whole file in bytes.
+        Of the whole file, in bytes.
 
     Raises
     ------
     CheckpointError
-        If the file is not a valid safetensors file.
+        If it is not a valid safetensors file.
     FileNotFoundError
-        If the file does not exist.
+        If there is no such file.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -170,30 +164,28 @@ class MappedFile:
 
     @property
     def tensors(self) -> dict[str, TensorInfo]:
-        """The tensors' descriptions by name, in the order of their data."""
+        """What is in the file, by name, in the order of the data."""
         return self.header.tensors
 
-    def fault(self, description: str) -> CheckpointError:
-        """Return an error that names the file and describes its fault."""
-        return CheckpointError(f"{self.path}: not a valid safetensors file: {description}")
+    def fault(self, what: str) -> CheckpointError:
+        """Return an error that names the file."""
+        return CheckpointError(f"{self.path}: not a valid safetensors file: {what}")
 
     def arrays(self) -> dict[str, Array]:
         """Return all tensors."""
         return {name: self.array(name) for name in self.header.tensors}
 
     def array(self, name: str) -> Array:
-        """Return one tensor, as a view of the file if its data are aligned."""
+        """Return one tensor, a view of the file where it is aligned."""
         info = self.header.tensors[name]
         dtype = to_numpy(info.dtype)
         if dtype is None:
-            raise CheckpointError(
-                f"{self.path}: tensor {name!r}: NumPy has no dtype for {info.dtype}"
-            )
+            raise CheckpointError(f"{self.path}: no array can be {info.dtype}, as {name!r} is")
         if info.nbytes == 0:
             return np.empty(info.shape, dtype)
         data = self.data(name)
         if info.dtype == "BOOL" and data.max() > 1:
-            raise self.fault(f"tensor {name!r}: expected booleans of 0 or 1, got {data.max()}")
+            raise self.fault(f"the tensor {name!r} has a boolean that is neither 0 nor 1")
         array: Array = data.view(dtype).reshape(info.shape)
         return array if array.flags.aligned else array.copy()
 
@@ -213,91 +205,82 @@ class MappedFile:
 
 
 class Layout:
-    """The layout of arrays in a file, widest elements first, so that all arrays are aligned.
+    """Where arrays lie in a file: the widest elements first, so that all of them are aligned.
 
     Attributes
     ----------
     header : bytes
-        Header, including the size field.
+        With the size field.
     names : list of str
-        Names of the arrays in the order of their data.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `metadata` are not strings that UTF-8 can encode, or the header would be too large.
+        In the order of the data.
     """
 
     def __init__(self, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-        self.names = names_in_order(arrays)
+        self.names = in_order(arrays)
         header: dict[str, Any] = {METADATA: _checked_metadata(metadata)} if metadata else {}
-        offset = 0
+        at = 0
         for name in self.names:
-            end = offset + arrays[name].nbytes
-            info = TensorInfo(*dtype_and_shape(arrays[name]), offset, end)
+            info = TensorInfo(*described(arrays[name]), at, at + arrays[name].nbytes)
             header[name] = {
                 "dtype": info.dtype,
                 "shape": list(info.shape),
                 "data_offsets": [info.begin, info.end],
             }
-            offset = end
+            at = info.end
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
         text += b" " * (-(SIZE_BYTES + len(text)) % _ALIGNMENT)
         if len(text) > MAX_HEADER:
-            raise ValueError(
-                f"names and metadata: expected at most {MAX_HEADER} bytes, got {len(text)}"
-            )
+            raise ValueError(f"names and metadata take {len(text)} bytes, of {MAX_HEADER}")
         self.header = len(text).to_bytes(SIZE_BYTES, "little") + text
 
 
-def names_in_order(arrays: Mapping[str, Array]) -> list[str]:
-    """Return the names of arrays in the order of their data in a file."""
+def in_order(arrays: Mapping[str, Array]) -> list[str]:
+    """Return the names of arrays in the order in which files have them."""
     return sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
 
 
-def dtype_and_shape(array: Array) -> tuple[str, tuple[int, ...]]:
-    """Return the safetensors dtype and the shape of an array that `as_arrays` returned."""
+def described(array: Array) -> tuple[str, tuple[int, ...]]:
+    """Return the dtype, by its name in files, and the shape of an array that `as_arrays` took."""
     name = to_name(array.dtype)
     assert name is not None
     return name, array.shape
 
 
 def as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
-    """Return tensors as arrays that can be written to a file.
+    """Return tensors as arrays, of which a file can be written.
 
     Raises
     ------
     TypeError
-        If a name is not a string, or safetensors does not support a dtype.
+        If a dtype is none of safetensors.
     ValueError
-        If a name is rejected, or there are too many tensors or dimensions.
+        If a name or a number of dimensions will not do.
     """
     if len(tensors) > MAX_TENSORS:
-        raise ValueError(f"tensors: expected at most {MAX_TENSORS}, got {len(tensors)}")
+        raise ValueError(f"{len(tensors)} tensors are more than {MAX_TENSORS}")
     return dict(_as_arrays(tensors))
 
 
 def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
     for name, value in tensors.items():
         if not isinstance(name, str):
-            raise TypeError(f"tensors: expected names of type str, got {name!r}")
+            raise TypeError(f"names must be strings, got {name!r}")
         check_name(name)
         array = np.asarray(value)
         if to_name(array.dtype) is None:
-            choices = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
+            known = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
             raise TypeError(
-                f"{shown(name)}: safetensors does not support dtype {dtype_text(array.dtype)}; "
-                f"use one of {choices}"
+                f"{shown(name)}: safetensors has no dtype {dtype_text(array.dtype)}; it has {known}"
             )
         if array.ndim > MAX_DIMENSIONS:
             raise ValueError(
-                f"{shown(name)}: expected at most {MAX_DIMENSIONS} dimensions, got {array.ndim}"
+                f"{shown(name)}: {array.ndim} dimensions are more than {MAX_DIMENSIONS}"
             )
         yield name, array
 
 
 def as_bytes(array: Array) -> npt.NDArray[np.uint8]:
-    """Return the little-endian, C-contiguous bytes of an array, without a copy if possible."""
+    """Return the bytes of an array as files have them; without a copy where it lies like that."""
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     flat: npt.NDArray[np.uint8] = little.reshape(-1).view(np.uint8)
     return flat
@@ -306,9 +289,9 @@ def as_bytes(array: Array) -> npt.NDArray[np.uint8]:
 def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, value in metadata.items():
         if not (isinstance(key, str) and isinstance(value, str)):
-            raise TypeError(f"metadata: expected str keys and values, got {key!r}: {value!r}")
+            raise TypeError(f"metadata must be strings by strings, got {key!r}: {value!r}")
     if len(metadata) > MAX_METADATA:
-        raise ValueError(f"metadata: expected at most {MAX_METADATA} entries, got {len(metadata)}")
+        raise ValueError(f"{len(metadata)} entries of metadata are more than {MAX_METADATA}")
     try:
         json.dumps(dict(metadata), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

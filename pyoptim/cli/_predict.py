@@ -1,4 +1,4 @@
-"""The command `predict`: predictions of a trained model for a table, as CSV."""
+"""From a trained model and a table to predictions as CSV."""
 
 from __future__ import annotations
 
@@ -22,21 +22,19 @@ from pyoptim.tabular._table_error import count
 
 
 def predict_table(directory: Path, data: Path, out: Path | None, probabilities: bool) -> None:
-    """Write one prediction per row, and a metric to stderr if the table has the target."""
+    """Write a prediction a row, and on stderr how good they are if the table has the target."""
     trained = read_trained(directory)
     if probabilities and not isinstance(trained.target, Labels):
-        raise UserError("--proba: only for classification, but this is a regression model")
+        raise UserError("--proba is for classification; this model predicts amounts")
     table = read_table(data, expected=trained.columns.names)
     inputs = trained.columns.encode(table)
     predicted = trained.model.predict(inputs)
-    class_probabilities = trained.model.predict_proba(inputs) if probabilities else None
+    shares = trained.model.predict_proba(inputs) if probabilities else None
     if out is None:
         with stdout_checked() as stdout:
-            _write(stdout, trained, predicted, class_probabilities)
+            _write(stdout, trained, predicted, shares)
     else:
-        replace_text(
-            out, lambda file: _write(file, trained, predicted, class_probabilities, marked=True)
-        )
+        replace_text(out, lambda file: _write(file, trained, predicted, shares, marked=True))
     if trained.target.target.column in table.column_names:
         say(_measure(trained, table, predicted), err=True)
 
@@ -45,7 +43,7 @@ def _write(
     file: TextIO,
     trained: Trained,
     predicted: Array,
-    probabilities: Array | None,
+    shares: Array | None,
     *,
     marked: bool = False,
 ) -> None:
@@ -55,10 +53,10 @@ def _write(
     else:
         columns = [[f"{amount:.7g}" for amount in trained.target.decode(predicted)]]
     header = ["prediction"]
-    if probabilities is not None and isinstance(trained.target, Labels):
+    if shares is not None and isinstance(trained.target, Labels):
         header += [f"P({label})" for label in trained.target.values]
-        columns += [[f"{p:.6f}" for p in column] for column in np.transpose(probabilities)]
-    if marked and len(header) > 1:  # the quotes of a single name do not identify pyoptim
+        columns += [[f"{share:.6f}" for share in column] for column in np.transpose(shares)]
+    if marked and len(header) > 1:  # the name of a single column may be in anybody's quotes
         write_header(file, header)
     else:
         writer.writerow(header)
@@ -66,7 +64,7 @@ def _write(
 
 
 def _measure(trained: Trained, table: Any, predicted: Array) -> str:
-    """Return the metric on the rows that have a target, as a line of text."""
+    """Say how good predictions are on the rows that have a target."""
     try:
         truth = trained.target.target.read(table)
         present = compute.is_valid(truth)
@@ -74,7 +72,7 @@ def _measure(trained: Trained, table: Any, predicted: Array) -> str:
         predicted = predicted[present.to_numpy()]
         if len(truth) == 0:
             return f"{trained.target.target}: missing in all rows"
-        metric = quality(trained.target, truth, predicted)
+        found = quality(trained.target, truth, predicted)
     except TableError as error:
-        return f"cannot compute a metric: {error}"
-    return f"{trained.target.target}: {count(len(truth), 'row')}: {metric}"
+        return f"no metric: {error}"
+    return f"{trained.target.target}: {count(len(truth), 'row')}: {found}"

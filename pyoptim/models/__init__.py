@@ -1,4 +1,4 @@
-"""Models for training with pyoptim, with files, pretrained weights and fine-tuning."""
+"""Models that an optimizer of this library trains, their files, and fine-tuning."""
 
 from pyoptim.models._base import Model
 from pyoptim.models._io import load, read_metadata
@@ -7,6 +7,7 @@ from pyoptim.models._protocol import Trainable
 from pyoptim.models.embedding import EmbeddingMLP
 from pyoptim.models.factorization_machine import FactorizationMachine
 from pyoptim.models.linear import Linear, Softmax
+from pyoptim.models.linear_objective import LinearObjective, column_moments
 from pyoptim.models.matrix_factorization import MatrixFactorization
 from pyoptim.models.mlp import MLP
 from pyoptim.models.param_groups import param_groups
@@ -16,10 +17,12 @@ __all__ = [
     "EmbeddingMLP",
     "FactorizationMachine",
     "Linear",
+    "LinearObjective",
     "MatrixFactorization",
     "Model",
     "Softmax",
     "Trainable",
+    "column_moments",
     "load",
     "load_pretrained",
     "param_groups",

@@ -1,4 +1,4 @@
-"""The base class of all models."""
+"""What the training loop needs of a model."""
 
 from __future__ import annotations
 
@@ -17,32 +17,30 @@ from pyoptim._utils.validation import as_plain, as_real
 from pyoptim.data._csr import CSR, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.losses._class_weight import as_sample_weight, drop_zero_weights, weigh_nothing
-from pyoptim.models._range_check import OutOfRange, find_index
+from pyoptim.models._range_check import Fault, find_index
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array
 
 
 class Model(ABC):
-    """Base class of models: parameters, and a loss with its gradient.
+    """Parameters, and a loss of them with its gradient.
 
-    A subclass sets `params` and `loss`, and implements `scores`, `loss_and_grad` and `config`.
+    A subclass sets `params` and `loss`, and implements `scores` and `loss_and_grad`.
 
     Attributes
     ----------
     params : Parameters
-        Parameters of the model and their gradients.
     loss : Loss
-        Loss that `loss_and_grad` and `evaluate` use by default.
+        What `loss_and_grad` minimises unless told otherwise.
     weights : tuple of str
-        Names of the parameters that penalties apply to, usually all but the biases.
+        The parameters that penalties act on (not the biases).
     buffers : mapping of str to array
-        Arrays that training changes without an optimizer, such as running statistics. They are
-        saved with the parameters.
+        What training changes beside the parameters, and no optimizer: saved with them.
     min_batch_size : int
         Minimum number of rows in a batch for `loss_and_grad`.
     outputs : int or None
-        Number of columns of `scores`, or None if it is unknown.
+        The number of columns of `scores`, if it is known.
     """
 
     kind: ClassVar[str]
@@ -55,45 +53,39 @@ class Model(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of scores; by default the dtype of the parameters."""
+        """The type of scores; by default that of the parameters."""
         return self.params.dtype
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        """Return inputs in the format of the model.
-
-        The trainer calls it once for all rows, or for each batch of data that is not in memory.
+        """Return rows as the model takes them, converted once where many batches are taken.
 
         Raises
         ------
         TypeError
-            If `x` is complex, or sparse and the model does not support sparse inputs.
+            If they are sparse, and the model takes none that are; or complex.
         """
         if is_sparse(x):
-            raise TypeError(
-                f"x: {type(self).__name__} expected dense rows, got a sparse matrix; pass "
-                "x.toarray()"
-            )
+            raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
         return as_plain(as_real("x", x), self.dtype)
 
-    def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
-        """Return the first row with an input out of range, or None.
+    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
+        """Return the first row of inputs, such as `cast_inputs` returns, that is out of range.
 
-        Rows of weight 0 are ignored. `x` is a result of `cast_inputs`. Nonfinite numbers are not
-        searched for.
+        Rows of weight 0 do not count. Finite numbers are checked elsewhere.
         """
         return find_index("x", "columns", x, x.shape[1], weights) if isinstance(x, CSR) else None
 
     def name_input(self, part: int, column: int | None) -> tuple[str, Any]:
-        """Return the name and column that an error message shows for a column of an input part."""
+        """Return what the user calls a column of a part of inputs: names for an error message."""
         return f"x[{part}]", column
 
     def columns(self, x: Any) -> Any:
-        """Return inputs that can be indexed by row: `x`, or a tuple of the columns of a mapping."""
+        """Return what rows are taken of: x, or, where it has names, a tuple of columns."""
         return x
 
     @abstractmethod
     def scores(self, x: npt.ArrayLike) -> Array:
-        """Return the outputs for each row of `x`, before any softmax."""
+        """Return the outputs for rows `x`, one row each, before any softmax."""
 
     @abstractmethod
     def loss_and_grad(
@@ -106,50 +98,50 @@ class Model(ABC):
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
-        """Estimate running statistics on batches of inputs, for the current parameters.
+        """Estimate running statistics anew, on batches of inputs, for the parameters there are.
 
-        Call it after replacing the parameters, for example by averaged weights. By default it does
-        nothing, for models without running statistics.
+        Call it where parameters are not those that training had at the end, as averages of them.
+        By default a model has none.
         """
         return
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, which can be converted to JSON."""
+        """Return the constructor's arguments, as JSON can hold them."""
 
     def predict(self, x: npt.ArrayLike) -> Array:
-        """Return the most likely class or the predicted values of each row.
+        """Return the most likely class of each row, or the predicted value(s).
 
-        The prediction depends on the loss; see `pyoptim.losses.Loss.predict`.
+        What is predicted depends on the loss: see `pyoptim.losses._base.Loss.predict`.
 
         Raises
         ------
         ValueError
-            If an input is not finite. `scores` accepts nonfinite inputs.
+            If an input is not finite; `scores` takes any.
         """
         return self.loss.predict(self._finite_scores(x))
 
     def _finite_scores(self, x: npt.ArrayLike) -> Array:
-        """Return the scores of finite inputs; raise ValueError if an input is not finite."""
+        """Return scores, which predictions are made of; ValueError unless inputs are finite."""
         rows = self.cast_inputs(x)
         for part, values in enumerate(rows if isinstance(rows, tuple) else (rows,)):
-            place = find_nonfinite(values)
-            if place is not None:
-                name, column = "x", place.column
+            found = find_nonfinite(values)
+            if found is not None:
+                name, column = "x", found.column
                 if isinstance(rows, tuple):
-                    name, column = self.name_input(part, place.column)
+                    name, column = self.name_input(part, found.column)
                 raise ValueError(
-                    f"{shown(name)}: expected finite numbers, got {place.value:g} at row "
-                    f"{place.row}, column {column}; correct or drop this row"
+                    f"{shown(name)}: expected finite numbers, got {found.value:g} at row "
+                    f"{found.row}, column {column}; mend or drop this row"
                 )
         return self.scores(rows)
 
-    def _drop_zero_weights(
+    def _counted(
         self, x: Any, y: npt.ArrayLike, loss: Loss, sample_weight: npt.ArrayLike | None
     ) -> tuple[Any, Any, Array | None]:
-        """Return the rows of a batch with nonzero weights, with their targets and weights.
+        """Return the rows of a batch that count: those of weight 0 are gone, whatever they hold.
 
-        Values out of range are reported with the row number in the whole batch.
+        Errors about the others have their numbers in the whole batch.
         """
         if sample_weight is None:
             return x, y, None
@@ -157,20 +149,20 @@ class Model(ABC):
         rows = drop_zero_weights(x, y, weights)
         if rows[0] is not x or weigh_nothing(weights):
             loss.check_targets(loss.cast_targets(y, self.dtype), self.outputs, weights)
-            invalid = self.find_out_of_range(x, weights)
-            if invalid is not None:
-                raise ValueError(f"{invalid.message} at row {invalid.row}")
+            fault = self.find_fault(x, weights)
+            if fault is not None:
+                raise ValueError(f"{fault.message} at row {fault.row}")
         return rows
 
-    def _zero_gradients(self) -> float:
-        """Set all gradients to 0, and return 0, the loss of a batch with only zero weights."""
+    def _no_gradient(self) -> float:
+        """Set the gradient of rows that all have the weight 0, and return their loss."""
         params = self.params
         for name, array in params.items():
             if name not in params.row_sparse:
                 params.grads[name][...] = 0
             else:
-                values = np.empty((0, *array.shape[1:]), array.dtype)
-                params.grads[name] = RowGrad(np.empty(0, np.int64), values)
+                nothing = np.empty((0, *array.shape[1:]), array.dtype)
+                params.grads[name] = RowGrad(np.empty(0, np.int64), nothing)
         return 0.0
 
     def evaluate(
@@ -180,37 +172,20 @@ class Model(ABC):
         loss: Loss | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, float]:
-        """Return the mean loss over all rows, and the accuracy if targets are classes.
-
-        Parameters
-        ----------
-        x : array
-            Inputs.
-        y : array
-            Targets.
-        loss : Loss, optional
-            Loss to use instead of the model's loss.
-        sample_weight : array of shape (rows,), optional
-            Weights of the rows.
-
-        Returns
-        -------
-        dict
-            Values of "loss" and, for classes, "accuracy".
-        """
+        """Return the mean loss over all rows, and the accuracy where `y` are classes."""
         loss = loss or self.loss
         if sample_weight is not None:
-            x, y, weights = self._drop_zero_weights(self.cast_inputs(x), y, loss, sample_weight)
+            x, y, weights = self._counted(self.cast_inputs(x), y, loss, sample_weight)
             if weigh_nothing(weights):
                 return dict.fromkeys(loss.measures, 0.0)
             sample_weight = weights
         scores = self.scores(x)
         targets = loss.as_targets(y, scores)
-        measures = {"loss": loss(scores, targets, sample_weight)}
+        found = {"loss": loss(scores, targets, sample_weight)}
         accuracy = loss.accuracy(scores, targets, sample_weight)
         if accuracy is not None:
-            measures["accuracy"] = accuracy
-        return measures
+            found["accuracy"] = accuracy
+        return found
 
     def save(
         self,
@@ -219,21 +194,9 @@ class Model(ABC):
         *,
         overwrite: bool = False,
     ) -> None:
-        """Write the model to a safetensors file, which `pyoptim.models.load` reads.
+        """Write parameters and configuration to a safetensors file; see `pyoptim.models.load`.
 
-        Parameters
-        ----------
-        path : path
-            File to write. An existing model of pyoptim is replaced atomically.
-        metadata : mapping of str to str, optional
-            Additional metadata of the file; see `pyoptim.models.read_metadata`.
-        overwrite : bool
-            Whether to replace an existing file that is not a model of pyoptim.
-
-        Raises
-        ------
-        FileExistsError
-            If the file exists, is not a model of pyoptim, and `overwrite` is False.
+        A file that is not a model of pyoptim is replaced only if `overwrite` is True.
         """
         from pyoptim.models._io import save
 

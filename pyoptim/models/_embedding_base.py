@@ -1,4 +1,4 @@
-"""Shared parts of models with embedding tables, of which a batch reads only a few rows."""
+"""What models share whose parameters are tables: a batch reads a few rows of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyoptim.parameters._types import Array
 
 
 class TableModel(Model):
-    """Base class of models with row-sparse tables and one score for each row."""
+    """A model with one score a row, of tables whose gradients are of rows."""
 
     outputs = 1
 
@@ -28,26 +28,24 @@ class TableModel(Model):
         self.loss = losses.get(loss)
         if self.loss.labels:
             raise ValueError(
-                f"loss: {type(self).__name__} expected a loss of one score for each row, such as "
-                f"'squared' or 'logistic', got {self.loss.name!r}, which needs one score for each "
-                "class"
+                f"loss: {self.loss.name} needs a score for each class, and there is one a row"
             )
         self.l2 = as_not_negative("l2", l2)
-        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self._scratch = Scratch()
 
     def predict_proba(self, x: Any) -> Array:
-        """Return the probability of each class for each row; shape (rows, classes).
+        """Return the probability of each class, one row a sample.
 
         Raises
         ------
         AttributeError
-            If the model's loss does not define probabilities.
+            If the scores of the model's loss tell no probabilities.
         """
         return self.loss.predict_proba(self._finite_scores(x))
 
-    def _shared_config(self) -> dict[str, Any]:
-        """Return the constructor arguments that all subclasses have."""
+    def _settings(self) -> dict[str, Any]:
+        """Return the arguments that all have."""
         return {
             "loss": self.loss.config(),
             "l2": self.l2,
@@ -61,20 +59,17 @@ class TableModel(Model):
 
 
 class Scratch(local):
-    """A cache of temporary arrays by name, which are reused in each step.
-
-    Each thread has its own arrays. Copies and pickles start empty.
-    """
+    """Arrays that are kept between steps, by name; a copy has none, and a thread its own."""
 
     def __init__(self) -> None:
-        self._arrays: dict[str, Array] = {}
+        self._kept: dict[str, Array] = {}
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an uninitialized array."""
+        """Return an array whose values are what they happen to be."""
         size = math.prod(shape)
-        flat = self._arrays.get(name)
+        flat = self._kept.get(name)
         if flat is None or flat.size < size:
-            flat = self._arrays[name] = np.empty(size, dtype)
+            flat = self._kept[name] = np.empty(size, dtype)
         return flat[:size].reshape(shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -82,28 +77,28 @@ class Scratch(local):
 
 
 def table_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the dtype of tables; raise TypeError unless it is float32 or float64."""
-    result = to_dtype(dtype)
-    if str(result) == "bfloat16":
-        raise TypeError("dtype: expected float32 or float64, got bfloat16")
-    return result
+    """Return the type of a model's parameters."""
+    found = to_dtype(dtype)
+    if str(found) == "bfloat16":
+        raise TypeError("dtype of a model must be float32 or float64, got bfloat16")
+    return found
 
 
-def fill_normal(table: Array, std: float, *key: int) -> None:
-    """Fill a table with normal random numbers that depend only on the two numbers of `key`."""
+def fill_normal(table: Array, spread: float, *key: int) -> None:
+    """Fill a table with normal numbers that depend on a key of two alone."""
     rng = np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
-    table[...] = rng.normal(scale=std, size=table.shape)
+    table[...] = rng.normal(scale=spread, size=table.shape)
 
 
 def as_codes(x: npt.ArrayLike, columns: int) -> Array:
-    """Return codes of categories as int64, with shape (rows, columns).
+    """Return numbers of categories, one row a sample, as int64.
 
     Raises
     ------
     TypeError
-        If the codes are not integers.
+        If they are no integers.
     ValueError
-        If the shape is different, or a code is missing.
+        If there is another number of columns, or a number is missing.
     """
     codes = np.asarray(x)
     refuse_missing("x", "integers", codes)
@@ -115,6 +110,6 @@ def as_codes(x: npt.ArrayLike, columns: int) -> Array:
 
 
 def check_not_empty(rows: int) -> None:
-    """Raise ValueError if a batch has no rows."""
+    """Raise ValueError where a batch has no rows."""
     if rows == 0:
-        raise ValueError("x: expected at least one row, got none")
+        raise ValueError("x: expected at least one row")

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron."""
+"""Dense networks: the multi-layer perceptron."""
 
 from __future__ import annotations
 
@@ -18,64 +18,61 @@ from pyoptim.parameters._parameters import Parameters, to_dtype
 from pyoptim.parameters._types import Array
 
 _HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
-_GLOROT = ("tanh", "sigmoid")  # activations with Glorot initialization of the weights
+_GLOROT = ("tanh", "sigmoid")  # activations whose weights start with the variance of Glorot
 
 
 class MLP(DenseModel):
     """Multi-layer perceptron: dense layers with an activation between them.
 
-    A hidden layer computes ``dropout(activation(norm(x W) + b))``, plus ``x`` if it has a skip
-    connection. The last layer computes ``x W + b``. Inputs are arrays of shape (rows, inputs), or
-    SciPy sparse matrices.
+    Rows are arrays of two axes, or sparse matrices and arrays of scipy.
+
+    ``a_0 = x``, ``a_(l+1) = dropout(activation(norm(a_l W_l) + b_l))``, plus ``a_l`` where there is
+    a skip connection; the last layer is ``a_l W_l + b_l``.
 
     Parameters
     ----------
     sizes : sequence of int
-        Number of inputs, number of units of each hidden layer, and number of outputs, which is the
-        number of classes for "softmax".
+        The number of inputs, of units of each hidden layer, and of outputs (classes, for
+        "softmax"); at least two numbers.
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"}
-        Activation of the hidden layers. "leaky_relu" has the factor 0.01 below 0. "gelu" is the
-        tanh approximation of Hendrycks and Gimpel, arXiv:1606.08415, which also describes "silu".
+        Activation of the hidden layers. The gradient of leaky_relu is 0.01 below 0. gelu is the
+        tanh approximation of Hendrycks and Gimpel, arXiv:1606.08415, which also describes silu.
     norm : {"layer", "batch"}, optional
-        Normalization before the activation, over the units of each row ("layer") or over the rows
-        of the batch ("batch"). Each unit then has a weight, ``layers.i.gain``. The bias is added
-        after the normalization. Batch norm has running means and variances in ``model.buffers``,
-        which `scores` uses. Sample weights do not change them, except that rows of weight 0 are
-        left out.
+        Normalise each row of a hidden layer, or each unit over the batch, before the activation,
+        with a gain for each unit. The bias comes after it. Batch norm keeps running means and
+        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them,
+        but that rows of weight 0 do not count.
     dropout : float in [0, 1)
         Probability that `loss_and_grad` sets an output of a hidden layer to 0. The other outputs
-        are divided by 1 - dropout (Srivastava et al., 2014). The mask depends only on the seed and
-        on the number of masks drawn so far, ``model.draws``.
+        are divided by 1 - dropout (Srivastava et al., 2014). The choice depends only on the seed
+        and on the number of draws so far, ``model.draws``.
     residual : bool
-        Whether to add the input of a hidden layer to its output if both have the same size. Each of
-        n such layers starts at 1/n of its usual output: its weights, or the weights of its norm,
-        are divided by n. The biases of "sigmoid" start where sigmoid is 1/(2 n).
+        Add the input of a hidden layer to its output where both have the same size. Of n layers
+        of this kind each starts at 1/n: its weights, or with a norm its gains, are divided by n;
+        the bias of sigmoid starts where that is 1/(2 n).
     loss : str or Loss
-        A loss or the name of a loss in `pyoptim.losses`: for example "softmax" for classes from 0,
-        "logistic" for one output and classes 0 and 1, "squared" or "huber" for regression.
+        A loss or the name of one in `pyoptim.losses`: for example "softmax" for classes numbered
+        from 0, "logistic" for one output and classes 0 and 1, "squared" or "huber" for regression.
     dtype : {"float32", "float64", "bfloat16"}
-        Dtype of the parameters. With "bfloat16" only the weights are bfloat16, and biases, norm
-        weights and all computations are float32. Then pass ``master_weights="float32"`` to the
-        optimizer, because small updates are lost in bfloat16.
+        Dtype of the parameters. With "bfloat16" only the weights are bfloat16; biases, gains and
+        all computations are float32. Then give the optimizer ``master_weights="float32"``, because
+        small updates are lost otherwise.
     seed : int, from 0 to 2^64 - 1
-        Seed for dropout and the initial weights. The weights are normal with variance 2 / inputs
-        for relu, leaky_relu, gelu and silu (He et al., arXiv:1502.01852), and with variance
-        2 / (inputs + outputs) for tanh and sigmoid (Glorot and Bengio, 2010). Biases start at 0 and
-        norm weights at 1.
+        Seed for dropout and for the initial weights. These are normal with variance 2 / inputs for
+        relu, leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else with variance
+        2 / (inputs + outputs) (Glorot and Bengio, 2010). Biases start at 0 and gains at 1.
 
     Attributes
     ----------
     buffers : dict of str to array
-        Running means and variances of batch norm.
+        The running statistics of batch norm.
     draws : int
-        Number of dropout masks drawn so far, one for each batch and hidden layer.
+        The number of random draws of dropout so far, one for each layer and batch.
 
     Raises
     ------
-    ValueError
-        If an argument is out of range.
-    TypeError
-        If an argument has the wrong type.
+    ValueError, TypeError
+        If an argument is out of range or has the wrong type.
 
     Examples
     --------
@@ -107,21 +104,19 @@ class MLP(DenseModel):
     ) -> None:
         self.sizes = as_counts("sizes", sizes)
         if len(self.sizes) < 2:
-            raise ValueError(
-                "sizes: expected at least two numbers, of inputs and of outputs, got "
-                f"{list(self.sizes)}"
-            )
-        check_choice("activation", activation, *_HIDDEN)
+            raise ValueError(f"sizes must be two or more numbers, got {list(self.sizes)}")
+        if activation not in _HIDDEN:
+            raise ValueError(f"activation must be one of {listed(_HIDDEN)}, got {activation!r}")
         if norm is not None:
             check_choice("norm", norm, "layer", "batch")
         self.activation = activation
         self.norm = norm
         self.dropout = as_number("dropout", dropout)
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout: expected a number in [0, 1), got {dropout}")
+            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
         self.residual = bool(residual)
         self.loss = losses.get(loss)
-        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
         self.draws = 0
         self._make_params(to_dtype(dtype))
         self._initialize()
@@ -152,40 +147,40 @@ class MLP(DenseModel):
         self.weights = tuple(dtypes)
         self.min_batch_size = 2 if self.buffers else 1
         self.outputs = self.sizes[-1]
-        self._has_input_skip = self._is_branch(0)
+        self._adds_inputs = self._is_branch(0)
         self._draws_per_batch = hidden if self.dropout > 0 else 0
 
     def _tables(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of row-sparse parameters; by default there are none."""
+        """Return the shapes of row-sparse parameters before the layers."""
         return {}
 
     def _initialize(self) -> None:
-        """Set the initial weights.
+        """Draw the initial weights.
 
-        The outputs of residual branches are divided by the number of branches. Otherwise the
-        outputs of the network would grow with its depth, for most activations exponentially.
+        Branches beside skip connections are divided by their number. Else the outputs of a deep
+        network would grow with its depth, for most activations by a factor a layer.
         """
         rng = np.random.Generator(np.random.Philox(key=self.seed))
         branches = sum(map(self._is_branch, range(len(self.weights))))
         for i, name in enumerate(self.weights):
             inputs, outputs = self.params[name].shape
             fan = inputs + outputs if self.activation in _GLOROT else inputs
-            branch_scale = 1 / branches if self._is_branch(i) else 1.0
-            weight_scale, gain = (branch_scale, 1.0) if self.norm is None else (1.0, branch_scale)
-            std = weight_scale * (2 / fan) ** 0.5
-            self.params[name] = rng.normal(scale=std, size=(inputs, outputs))
+            share = 1 / branches if self._is_branch(i) else 1.0
+            of_weight, of_gain = (share, 1.0) if self.norm is None else (1.0, share)
+            scale = of_weight * (2 / fan) ** 0.5
+            self.params[name] = rng.normal(scale=scale, size=(inputs, outputs))
             if f"layers.{i}.gain" in self.params:
-                self.params[f"layers.{i}.gain"] = gain
-            if self.activation == "sigmoid" and branch_scale < 1:  # sigmoid(0) is 1/2
-                self.params[f"layers.{i}.bias"] = -math.log(2 / branch_scale - 1)
+                self.params[f"layers.{i}.gain"] = of_gain
+            if self.activation == "sigmoid" and share < 1:  # it is 1/2 without an input
+                self.params[f"layers.{i}.bias"] = -math.log(2 / share - 1)
 
     def _is_branch(self, layer: int) -> bool:
-        """Whether a layer has a skip connection."""
+        """Whether there is a skip connection around a layer."""
         is_hidden = layer < len(self.sizes) - 2
         return self.residual and is_hidden and self.sizes[layer] == self.sizes[layer + 1]
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, which can be converted to JSON."""
+        """Return the constructor's arguments, as JSON can hold them."""
         return {
             "sizes": list(self.sizes),
             "activation": self.activation,
@@ -198,27 +193,27 @@ class MLP(DenseModel):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state besides the parameters that a run needs to resume."""
+        """Return what a run needs to go on, beside the parameters."""
         copies = {name: array.copy() for name, array in self.buffers.items()}
         return {"draws": self.draws, "buffers": copies}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load a state that `state_dict` returned.
+        """Take over what `state_dict` gave.
 
         Raises
         ------
         ValueError
-            If the state has buffers of other names or shapes.
+            If it is of a model with other buffers.
         """
-        buffers = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
-        if _shapes(buffers) != _shapes(self.buffers):
+        theirs = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
+        if {n: a.shape for n, a in theirs.items()} != {n: a.shape for n, a in self.buffers.items()}:
             raise ValueError(
-                f"cannot load state_dict: expected the buffers {_listed_shapes(self.buffers)}, got "
-                f"{_listed_shapes(buffers)}"
+                f"the state has the buffers {listed(theirs) or 'none'}; "
+                f"this model {listed(self.buffers) or 'none'}"
             )
         self.draws = int(state_dict["draws"])
         for name, array in self.buffers.items():
-            array[...] = buffers[name]
+            array[...] = theirs[name]
 
     def _make_layers(self) -> list[_core.DenseLayer]:
         return [self._make_layer(i) for i in range(len(self.weights))]
@@ -246,17 +241,17 @@ class MLP(DenseModel):
         )
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
-        """Estimate the running statistics of batch norm for the current parameters.
+        """Estimate the running statistics of batch norm anew, for the parameters there are.
 
-        The statistics become the mean over all batches, without dropout, weighted by the number of
-        rows. Call it after replacing the parameters, for example by averaged weights. A `Trainer`
-        calls it when it evaluates or saves averaged weights. Batches of one row are ignored.
-        Without other batches nothing changes.
+        They become the means over all batches of what each of these has without dropout, weighted
+        by its rows. Call it where parameters are not those that training had at the end: averages
+        of them, for example. A `Trainer` does it whenever it evaluates or keeps averaged weights.
+        Batches of one row are left out; without any other, nothing changes.
 
         Parameters
         ----------
         batches : iterable of inputs
-            Batches of inputs, as in `scores`.
+            Each is one that `scores` takes.
 
         Examples
         --------
@@ -270,35 +265,26 @@ class MLP(DenseModel):
         """
         rows = 0
         for batch in batches if self.buffers else ():
-            inputs = self._inputs(batch)
-            count = inputs.shape[0]
-            if count < self.min_batch_size:
+            a = self._inputs(batch)
+            if a.shape[0] < self.min_batch_size:
                 continue
-            rows += count
-            self._make_network().estimate_statistics(_native(inputs), count / rows)
+            rows += a.shape[0]
+            self._make_network().estimate_statistics(_native(a), a.shape[0] / rows)
 
     def __repr__(self) -> str:
-        changed = "".join(
+        others = "".join(
             f", {name}={value!r}"
-            for name, value, default in (
+            for name, value, usual in (
                 ("norm", self.norm, None),
                 ("dropout", self.dropout, 0.0),
                 ("residual", self.residual, False),
             )
-            if value != default
+            if value != usual
         )
         return (
-            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{changed}, "
+            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{others}, "
             f"loss={self._loss_text()}, dtype={str(self._weight_dtype)!r})"
         )
 
     def _loss_text(self) -> str:
         return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
-
-
-def _shapes(arrays: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
-    return {name: array.shape for name, array in arrays.items()}
-
-
-def _listed_shapes(arrays: Mapping[str, Array]) -> str:
-    return listed(f"{name} {shape}" for name, shape in _shapes(arrays).items()) or "none"

@@ -1,4 +1,4 @@
-"""Interruptions of saving: crashes, errors and power cuts at every system call, and SIGKILL."""
+"""Saving is interrupted at every system call, by a crash, an error, a power cut, and by SIGKILL."""
 
 import errno
 import itertools
@@ -19,7 +19,7 @@ CALLS = ("mkdir", "open", "write", "fsync", "rename", "replace", "unlink", "rmdi
 
 
 class Crash(BaseException):
-    """The simulated end of the process."""
+    """The process is gone."""
 
 
 def tensors(step: int) -> dict[str, np.ndarray]:
@@ -27,14 +27,14 @@ def tensors(step: int) -> dict[str, np.ndarray]:
 
 
 def save(directory: Path, step: int) -> Path:
-    """Save two files and a manifest, which removes the previous checkpoint."""
+    """Save two files and a manifest; the checkpoint before goes."""
     return po.checkpoint.save(
         directory, tensors(step), step=step, metadata=[step], keep=1, max_shard_size=1
     )
 
 
 def check(directory: Path, steps: tuple[int, ...]) -> int:
-    """Check that an undamaged checkpoint of one of these steps loads without a warning."""
+    """Check that a whole checkpoint of one of these steps loads; a warning would be an error."""
     found = po.checkpoint.load(directory)
     assert found.step in steps
     assert found.metadata == [found.step]
@@ -45,7 +45,7 @@ def check(directory: Path, steps: tuple[int, ...]) -> int:
 
 @contextmanager
 def system(monkeypatch: pytest.MonkeyPatch, around: Callable[..., Any]) -> Iterator[None]:
-    """Replace each system call by a function, which gets its name and the original function."""
+    """Let a function be called in the place of each system call, with its name and the real one."""
     with monkeypatch.context() as patch:
         for name in CALLS:
             real = getattr(os, name)
@@ -58,7 +58,7 @@ def system(monkeypatch: pytest.MonkeyPatch, around: Callable[..., Any]) -> Itera
 
 
 def half(name: str, real: Any, *args: Any) -> None:
-    """Execute half of a system call, if it can be divided."""
+    """Do half of what a call does, if there is a half."""
     if name == "write":
         real(args[0], bytes(args[1])[: len(args[1]) // 2])
 
@@ -82,7 +82,7 @@ def test_a_crash_at_every_call(
                 return real(*args, **kwargs)
             if number == at:
                 half(name, real, *args)
-            raise Crash  # the process makes no further calls
+            raise Crash  # whatever the process would still have done, it does not
 
         try:
             with system(monkeypatch, around):
@@ -92,14 +92,14 @@ def test_a_crash_at_every_call(
                 loaded.append(0)
             else:
                 loaded.append(check(directory, (before or 2, 2)))
-            save(directory, 3)  # the next save succeeds
+            save(directory, 3)  # it goes on
             check(directory, (3,))
             assert not [p for p in directory.iterdir() if p.name.startswith(PREFIX)]
             assert len(list(directory.glob("step-*"))) == 1
         else:
             break
     assert crash_at > 20
-    assert loaded == sorted(loaded)  # later interruptions never lose the new checkpoint
+    assert loaded == sorted(loaded)  # once the new one is there, it stays
     assert len(set(loaded)) == (1 if before == 2 else 2)
 
 
@@ -128,16 +128,14 @@ def test_an_error_at_every_call(code: int, tmp_path: Path, monkeypatch: pytest.M
         if next(calls) <= fail_at:
             break
     assert fail_at > 20
-    assert (
-        saved <= 4
-    )  # the last call, and calls after which only another manifest could not be read
+    assert saved <= 4  # the last one, and where only another manifest could not be read
 
 
 class Disk:
-    """A model of a disk that loses all data that were not flushed when the power fails.
+    """What of a directory would be left if the power went now: only what was brought to disk.
 
-    Files and directories are nodes. A file has its content and the content at its last fsync. A
-    directory has its entries and the entries at its last fsync.
+    Files and directories are nodes. A file has its content and the content at its last fsync; a
+    directory has its entries and those at its last fsync.
     """
 
     def __init__(self, root: Path) -> None:
@@ -149,7 +147,7 @@ class Disk:
         self.top = self.add(root)
 
     def add(self, path: Path) -> int:
-        """Add existing files and directories as flushed to disk."""
+        """Take in what is there, as durable."""
         node = next(self.count)
         if path.is_dir():
             self.now[node] = {entry.name: self.add(entry) for entry in path.iterdir()}
@@ -159,7 +157,7 @@ class Disk:
         return node
 
     def place(self, path: Any, dir_fd: int | None = None) -> tuple[dict[str, int], str]:
-        """Return the entries of the parent directory of a path, and its name."""
+        """Return the entries that a path is in, and its name."""
         if dir_fd is not None:
             return self.now[self.open_files[dir_fd]], str(path)
         *folders, name = Path(path).relative_to(self.root).parts
@@ -169,7 +167,7 @@ class Disk:
         return entries, name
 
     def call(self, name: str, real: Any, *args: Any, **kwargs: Any) -> Any:
-        """Apply a system call to the model."""
+        """Do a system call, here too."""
         result = real(*args, **kwargs)
         if name == "fsync":
             node = self.open_files[args[0]]
@@ -206,7 +204,7 @@ class Disk:
         self.durable[node] = type(content)()
 
     def outcomes(self) -> Iterator[dict[str, int]]:
-        """Yield possible entries after a power cut: those on disk plus at most one later change."""
+        """Yield what entries may be left: those on disk, with none or one of the later changes."""
         on_disk, now = self.durable[self.top], self.now[self.top]
         yield on_disk
         for name in sorted(on_disk.keys() | now.keys()):
@@ -215,7 +213,7 @@ class Disk:
                 yield changed | ({name: now[name]} if name in now else {})
 
     def restore(self, path: Path, entries: dict[str, int]) -> Path:
-        """Write the remaining entries to another directory."""
+        """Write what is left to another place."""
         path.mkdir()
         for name, node in entries.items():
             content = self.durable[node]
@@ -235,7 +233,7 @@ def test_the_power_is_cut_at_every_call(tmp_path: Path, monkeypatch: pytest.Monk
 
     def around(name: str, real: Any, *args: Any, **kwargs: Any) -> Any:
         result = model.call(name, real, *args, **kwargs)
-        with monkeypatch.context() as patch:  # not the saving process
+        with monkeypatch.context() as patch:  # this is not the process that saves
             for call in CALLS:
                 patch.setattr(os, call, originals[call])
             left = [model.restore(next(places), entries) for entries in model.outcomes()]
@@ -265,10 +263,10 @@ def test_a_single_file_is_on_disk_when_it_is_saved(
 
 
 @pytest.mark.parametrize("what", ["file", "manifest"])
-def test_data_that_change_while_saving_are_detected(
+def test_data_that_change_on_their_way_are_noticed(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Simulate failing memory or a failing disk: the older checkpoint remains."""
+    """As with memory or a disk that fails: the older checkpoint stays."""
     save(tmp_path, 1)
 
     def around(name: str, real: Any, *args: Any, **kwargs: Any) -> Any:

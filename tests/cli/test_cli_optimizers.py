@@ -1,4 +1,4 @@
-"""The commands accept every optimizer of the package."""
+"""The commands take every optimizer that the package has."""
 
 from pathlib import Path
 

@@ -1,0 +1,158 @@
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bindings/loss_arguments.hpp"
+#include "bindings/matrices.hpp"
+#include "linear/moments.hpp"
+#include "linear/objective.hpp"
+
+namespace pyoptim::bindings {
+namespace {
+
+/// A dense array, or the tuple (data, indices, indptr, columns) of a matrix in compressed rows.
+Design design(const py::object& x) {
+  if (py::isinstance<py::tuple>(x)) {
+    const auto parts = x.cast<py::tuple>();
+    if (parts.size() != 4)
+      throw py::value_error("x: expected (data, indices, indptr, columns), got " +
+                            std::to_string(parts.size()) + " items");
+    return Design(csr_matrix(parts[0].cast<py::array>(), parts[1].cast<py::array>(),
+                             parts[2].cast<py::array>(), parts[3].cast<std::size_t>()));
+  }
+  const auto array = x.cast<py::array>();
+  const DType dtype = dtype_of(array, "x");
+  if (dtype == DType::bfloat16) throw py::type_error("x: dtype must be float32 or float64");
+  return Design(DenseMatrix{strided_matrix(array, "x", dtype), dtype});
+}
+
+/// A linear objective with the arrays that it reads.
+class Objective {
+ public:
+  Objective(const py::object& x, const std::string& loss, const std::vector<double>& parameters,
+            const py::array& targets, const std::optional<py::array>& weights,
+            const std::optional<py::array>& offsets, std::size_t outputs, bool intercept, double l2)
+      : kept_(py::make_tuple(x, targets, weights, offsets)),
+        objective_(made(x, loss, parameters, targets, weights, offsets, outputs, intercept, l2)) {}
+
+  [[nodiscard]] std::size_t size() const { return objective_.size(); }
+
+  double value(const py::array& coef, const std::optional<py::array>& grad,
+               const std::optional<py::array>& curvature) {
+    const double* const at = numbers(coef, "coef", objective_.size());
+    double* const gradient = grad ? writable(*grad, "grad", objective_.size()) : nullptr;
+    double* const second =
+        curvature ? writable(*curvature, "curvature", objective_.curvature_size()) : nullptr;
+    const py::gil_scoped_release released;
+    const std::scoped_lock lock(mutex_);
+    return objective_.value(at, gradient, second);
+  }
+  void hessian_product(const py::array& curvature, const py::array& v, const py::array& out) {
+    const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
+    const double* const from = numbers(v, "v", objective_.size());
+    double* const to = writable(out, "out", objective_.size());
+    if (from == to) throw py::value_error("out: overlaps v in memory");
+    const py::gil_scoped_release released;
+    const std::scoped_lock lock(mutex_);
+    objective_.hessian_product(second, from, to);
+  }
+  void hessian(const py::array& curvature, const py::array& out) {
+    const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
+    double* const to = writable(out, "out", objective_.size() * objective_.size());
+    const py::gil_scoped_release released;
+    const std::scoped_lock lock(mutex_);
+    objective_.hessian(second, to);
+  }
+  void scores(const py::array& coef, const py::array& out) {
+    const double* const at = numbers(coef, "coef", objective_.size());
+    double* const to = writable(out, "out", objective_.curvature_size());
+    const py::gil_scoped_release released;
+    const std::scoped_lock lock(mutex_);
+    objective_.scores(at, to);
+  }
+
+ private:
+  static LinearObjective made(const py::object& x, const std::string& loss,
+                              const std::vector<double>& parameters, const py::array& targets,
+                              const std::optional<py::array>& weights,
+                              const std::optional<py::array>& offsets, std::size_t outputs,
+                              bool intercept, double l2) {
+    const Design rows = design(x);
+    LinearProblem problem{.loss = &loss_of(loss), .parameters = parameters};
+    problem.outputs = outputs;
+    problem.intercept = intercept;
+    problem.l2 = l2;
+    if (outputs < 1) throw py::value_error("outputs: expected at least 1, got 0");
+    if (problem.loss->of_rows && targets.ndim() == 1)
+      problem.labels = per_row<std::int64_t>(targets, "targets", "int64 labels", rows.rows());
+    else
+      problem.targets = numbers(targets, "targets", rows.rows() * outputs);
+    if (weights)
+      problem.weights = per_row<double>(*weights, "sample_weight", "float64 weights", rows.rows());
+    if (offsets) problem.offsets = numbers(*offsets, "offset", rows.rows() * outputs);
+    return LinearObjective(rows, std::move(problem));
+  }
+
+  static const double* numbers(const py::array& array, const char* name, std::size_t size) {
+    if (!py::isinstance<py::array_t<double>>(array) || std::size_t(array.size()) != size ||
+        !is_plain(array))
+      throw py::value_error(std::string(name) + ": expected " + std::to_string(size) +
+                            " contiguous float64 numbers, got shape " + shape_text(array) + " of " +
+                            dtype_text(array.dtype()));
+    return static_cast<const double*>(array.data());
+  }
+  static double* writable(const py::array& array, const char* name, std::size_t size) {
+    const double* const data = numbers(array, name, size);
+    check_updatable(array, name);
+    return const_cast<double*>(data);
+  }
+
+  py::tuple kept_;
+  LinearObjective objective_;
+  std::mutex mutex_;  // one call at a time
+};
+
+void moments(const py::object& x, const std::optional<py::array>& weights, const py::array& means,
+             const py::array& variances) {
+  const Design rows = design(x);
+  const double* const of_rows =
+      weights ? per_row<double>(*weights, "sample_weight", "float64 weights", rows.rows())
+              : nullptr;
+  for (const py::array& out : {means, variances}) {
+    if (!py::isinstance<py::array_t<double>>(out) || !is_plain(out) ||
+        std::size_t(out.size()) != rows.columns())
+      throw py::value_error("expected a contiguous float64 number for each column of x");
+    check_updatable(out, "out");
+  }
+  const py::gil_scoped_release released;
+  column_moments(rows, of_rows, static_cast<double*>(const_cast<void*>(means.data())),
+                 static_cast<double*>(const_cast<void*>(variances.data())));
+}
+
+}  // namespace
+
+void bind_linear(py::module_& module) {
+  py::class_<Objective>(module, "LinearObjective",
+                        "The mean loss of a linear model as a function of its coefficients.")
+      .def(py::init<const py::object&, const std::string&, const std::vector<double>&,
+                    const py::array&, const std::optional<py::array>&,
+                    const std::optional<py::array>&, std::size_t, bool, double>(),
+           py::arg("x"), py::arg("loss"), py::arg("parameters"), py::arg("targets"),
+           py::arg("weights").none(true), py::arg("offsets").none(true), py::arg("outputs"),
+           py::arg("intercept"), py::arg("l2"))
+      .def_property_readonly("size", &Objective::size, "The number of coefficients.")
+      .def("value", &Objective::value, py::arg("coef"), py::arg("grad").none(true),
+           py::arg("curvature").none(true),
+           "The value; `grad` and `curvature` are written unless they are None.")
+      .def("hessian_product", &Objective::hessian_product, py::arg("curvature"), py::arg("v"),
+           py::arg("out"), "out = H @ v")
+      .def("hessian", &Objective::hessian, py::arg("curvature"), py::arg("out"), "out = H")
+      .def("scores", &Objective::scores, py::arg("coef"), py::arg("out"),
+           "out = x @ coef + intercept + offset");
+  module.def("column_moments", &moments, py::arg("x"), py::arg("weights").none(true),
+             py::arg("means"), py::arg("variances"),
+             "Weighted means and variances of the columns of x.");
+}
+
+}  // namespace pyoptim::bindings
