@@ -55,6 +55,7 @@ NATIVE_LAYERS = (
     {"simd"},
     {"rules", "losses", "schedules", "linalg", "foreach", "data"},
     {"optim", "nn", "embedding"},
+    {"linear"},
     {"capi", "bindings"},
 )
 
