@@ -12,6 +12,7 @@ True
 `pyoptim.schedules` has learning-rate schedules, and `pyoptim.plot_schedule` draws them.
 `pyoptim.wrappers` add averaged weights, gradient accumulation and more to any optimizer.
 `pyoptim.models` and `pyoptim.train` train models with `pyoptim.losses` and `pyoptim.penalties`.
+`pyoptim.minimize` and `pyoptim.solvers` minimize functions to convergence.
 `pyoptim.checkpoint` saves and resumes runs. `pyoptim.show_config()` describes the installation.
 """
 
@@ -36,9 +37,11 @@ if TYPE_CHECKING:
     from pyoptim import penalties as penalties
     from pyoptim import plots as plots
     from pyoptim import schedules as schedules
+    from pyoptim import solvers as solvers
     from pyoptim import train as train
     from pyoptim import wrappers as wrappers
     from pyoptim.plots import plot_schedule as plot_schedule
+    from pyoptim.solvers import minimize as minimize
 
 _LAZY = (
     "checkpoint",
@@ -47,10 +50,11 @@ _LAZY = (
     "penalties",
     "plots",
     "schedules",
+    "solvers",
     "train",
     "wrappers",
 )
-_LAZY_FUNCTIONS = {"plot_schedule": "pyoptim.plots"}
+_LAZY_FUNCTIONS = {"minimize": "pyoptim.solvers", "plot_schedule": "pyoptim.plots"}
 
 __all__ = [
     "CheckpointError",

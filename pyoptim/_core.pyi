@@ -390,3 +390,41 @@ def sparse_product(data: Array, indices: Array, indptr: Array, w: Array, out: Ar
 def sparse_transposed_product(
     data: Array, indices: Array, indptr: Array, d: Array, out: Array
 ) -> None: ...
+
+class Objective:
+    """A function that solvers minimize."""
+
+    @property
+    def size(self) -> int: ...
+    def value_and_grad(self, x: Array) -> tuple[float, Array]: ...
+
+class PythonObjective(Objective):
+    def __init__(
+        self,
+        size: int,
+        fun: Any,
+        jac: Any,
+        hess: Any,
+        hessp: Any,
+        args: tuple[Any, ...],
+        differences: int,
+        low: Array | None,
+        high: Array | None,
+    ) -> None: ...
+
+class Solver:
+    def __init__(
+        self,
+        method: str,
+        size: int,
+        line_search: str,
+        options: Sequence[tuple[str, float]],
+        low: Array | None,
+        high: Array | None,
+    ) -> None: ...
+    def run(self, objective: Objective, x0: Array | None, callback: Any) -> int: ...
+    def state(self) -> dict[str, Any]: ...
+    def load(self, state: dict[str, Any]) -> None: ...
+    def result(self) -> dict[str, Any]: ...
+
+def solver_methods() -> list[str]: ...

@@ -55,7 +55,7 @@ NATIVE_LAYERS = (
     {"simd"},
     {"rules", "losses", "schedules", "linalg", "foreach", "data"},
     {"optim", "nn", "embedding"},
-    {"linear"},
+    {"linear", "solvers"},
     {"capi", "bindings"},
 )
 

@@ -29,6 +29,7 @@ CHECKED = [
     "penalties.py",
     "plots.py",
     "schedules",
+    "solvers",
     "tabular",
     "torch",
     "train",

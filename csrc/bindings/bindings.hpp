@@ -25,6 +25,7 @@ void bind_optimizer(py::module_& module);
 void bind_products(py::module_& module);
 void bind_rules(py::module_& module);
 void bind_linear(py::module_& module);
+void bind_solvers(py::module_& module);
 void bind_sparse(py::module_& module);
 void bind_step_info(py::module_& module);
 void bind_take(py::module_& module);

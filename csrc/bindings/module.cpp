@@ -32,6 +32,7 @@ PYBIND11_MODULE(_core_of_main, module, pybind11::multiple_interpreters::not_supp
   bind_network(module);
   bind_losses(module);
   bind_products(module);
+  bind_solvers(module);
   bind_sparse(module);
   bind_linear(module);
   bind_take(module);

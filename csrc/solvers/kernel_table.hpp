@@ -1,0 +1,40 @@
+// The kernels of solvers over vectors of float64, compiled once for each instruction set. Plain
+// data and function pointers only.
+#pragma once
+
+#include <cstddef>
+
+namespace pyoptim {
+
+/// All sums are in 16 lanes of double.
+struct SolverKernels {
+  double (*dot)(const double* a, const double* b, std::size_t size);
+  /// sums[0] <- a b, sums[1] <- a c
+  void (*two_dots)(const double* a, const double* b, const double* c, double* sums,
+                   std::size_t size);
+  /// out <- x + step d
+  void (*move)(const double* x, const double* d, double step, double* out, std::size_t size);
+  /// out <- a x
+  void (*scale)(const double* x, double a, double* out, std::size_t size);
+  /// y <- y + a x
+  void (*add)(const double* x, double a, double* y, std::size_t size);
+  /// y <- y + a x + b z
+  void (*add_two)(const double* x, double a, const double* z, double b, double* y,
+                  std::size_t size);
+  /// s <- x1 - x0, y <- g1 - g0; sums <- s s, s y, y y
+  void (*correction)(const double* x1, const double* x0, const double* g1, const double* g0,
+                     double* s, double* y, double* sums, std::size_t size);
+  /// out <- x clamped to [low, high]; NaN stays.
+  void (*clamp)(const double* x, const double* low, const double* high, double* out,
+                std::size_t size);
+  /// out <- g, but 0 where x is at a bound and -g points out of the bounds; returns the sum of
+  /// squares of out.
+  double (*free_gradient)(const double* x, const double* g, const double* low, const double* high,
+                          double* out, std::size_t size);
+  /// The sum of g (trial - x).
+  double (*arc_decrease)(const double* x, const double* trial, const double* g, std::size_t size);
+  /// d <- d, but 0 where g is 0.
+  void (*keep_free)(const double* g, double* d, std::size_t size);
+};
+
+}  // namespace pyoptim
