@@ -9,14 +9,14 @@
 >>> sorted(opt.state[model.bias])
 ['exp_avg', 'exp_avg_sq', 'step']
 
-There is a class for every rule of `pyoptim.rules()`, and for Muon, Shampoo and SOAP. Those that
-torch has, too, are subclasses of torch's: arguments, defaults, parameter groups, hooks and
-checkpoints are torch's own, and only the step is pyoptim's. The others take the settings that the
-class of this name in `pyoptim` takes.
+There is a class for every rule of `pyoptim.rules()`, and for Muon, Shampoo and SOAP. If torch has
+the optimizer, too, the class is a subclass of torch's: arguments, defaults, groups, hooks
+and checkpoints are those of torch, and only the step is pyoptim's. Other classes have the arguments
+of the class of the same name in `pyoptim`.
 
-`lr_scheduler`, `swa_utils`, `LBFGS` and `SparseAdam` are torch's own, so that one import serves.
+`lr_scheduler`, `swa_utils`, `LBFGS` and `SparseAdam` are those of torch, for one import.
 
-docs/torch.md lists what is the same and what differs.
+docs/torch.md lists the differences from torch.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from pyoptim._utils.dependencies import requires as _requires
 
 with _requires("pyoptim.torch", "torch"):
-    import torch as _torch  # noqa: F401 - whether it is there
+    import torch as _torch  # noqa: F401 - raises an error if it is missing
 
 from torch.optim import LBFGS as LBFGS
 from torch.optim import SparseAdam as SparseAdam
@@ -37,7 +37,7 @@ from pyoptim.torch._factory import CLASSES as _CLASSES
 if TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
-        """Classes are made from the list of rules."""
+        """Return a class that was created from the registry of rules."""
 
 
 globals().update(_CLASSES)

@@ -1,4 +1,4 @@
-"""What all classes of `pyoptim.torch` share: torch's base class with pyoptim's step."""
+"""The base class of `pyoptim.torch`: torch's optimizer with the step of pyoptim."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from pyoptim.torch._layout import Tensor, as_numpy, check_steppable
 from pyoptim.torch._settings import Settings, Source, check_keys, check_numbers, sources
 
 OptionsEngine: TypeAlias = Callable[[list[Any], Mapping[str, Any]], Engine]
-"""Makes an engine of groups and options."""
+"""A function that creates an engine from groups and options."""
 
 
 class Optimizer(torch.optim.Optimizer, EvalMode):
-    """Base class of the optimizers; make one of its subclasses, such as `pyoptim.torch.AdamW`.
+    """Base class of the optimizers. Use one of its subclasses, such as `pyoptim.torch.AdamW`.
 
-    Everything is torch's own but the step: it is one call of pyoptim's engine for all groups. The
-    engine is made at the first step, and again where tensors or groups change; what
-    `Optimizer.state` shows is its memory.
+    Everything but the step is torch's. A step is one call of a native engine for all groups. The
+    engine is created at the first step, and again when tensors or groups change. The tensors in
+    `Optimizer.state` share its memory.
     """
 
     rule: ClassVar[Rule]
     """The update rule, as in `pyoptim.rules()`."""
 
-    _elementwise: ClassVar[bool]  # whether elements may come in any order
+    _elementwise: ClassVar[bool]  # whether each element is updated by itself
     _theirs: ClassVar[type | None] = None  # torch's class of the same name
 
     _step_supports_amp_scaling = True  # GradScaler leaves unscaling to the step
@@ -49,23 +49,23 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
     param_groups: list[dict[str, Any]]
 
     info: StepInfo | None = None
-    """What the last step did: `grad_norm` before clipping, and whether it was `skipped`.
+    """The gradient norm of the last step before clipping, and whether the step was skipped.
 
-    None if it did nothing: no parameter had a gradient, a `GradScaler` left it out, or it failed.
+    None if there was no step: no parameter had a gradient, a `GradScaler` skipped it, or it failed.
     """
 
     def __new__(cls, *_: Any, **__: Any) -> Self:
-        """Make an optimizer with a lock, which copies and pickles have of their own."""
+        """Create an optimizer with its own lock, also when it is copied or unpickled."""
         made: Self = super().__new__(cls)
         made._guard = Guard()
         return made
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        raise TypeError("Optimizer is the base class; make one of its subclasses, like AdamW")
+        raise TypeError("Optimizer is a base class; create one of its subclasses, such as AdamW")
 
     @staticmethod
     def _make(groups: list[Any], options: Mapping[str, Any]) -> Engine:
-        """Make the engine of this rule."""
+        """Create the engine of this rule."""
         raise NotImplementedError
 
     def _make_engine(self, groups: list[Any]) -> Engine:
@@ -78,11 +78,11 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         Parameters
         ----------
         closure : callable, optional
-            Computes the gradients, and returns the loss.
+            Function that computes the gradients and returns the loss.
 
         Returns
         -------
-        What the closure returned, or None.
+        The loss that the closure returned, or None.
         """
         loss = None
         if closure is not None:
@@ -98,9 +98,9 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
 
     @staticmethod
     def profile_hook_step(step: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a step as torch does, by hooks and a profiler's mark, where somebody listens.
+        """Wrap a step with hooks and a profiler record, as torch does.
 
-        That nobody does is what most steps find; it costs them next to nothing then.
+        Steps without hooks and profiler skip the wrapper, which would cost more than a small step.
         """
         observed = torch.optim.Optimizer.profile_hook_step(step)
 
@@ -118,9 +118,9 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         return step_if_unobserved
 
     def _bound(self, missing: type[Exception] = KeyError) -> Binding:
-        """Return an engine over the tensors, groups, settings and states as they are now.
+        """Return an engine for the current tensors, groups, hyperparameters and states.
 
-        A parameter that has some of its states, but not all, is an error: of the type `missing`.
+        Raises `missing` if a parameter has some of its states but not all.
         """
         binding = self._binding
         params = [group["params"] for group in self.param_groups]
@@ -145,7 +145,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         return binding
 
     def _settings(self) -> list[Settings]:
-        """Return the settings of all groups, as the engine takes them."""
+        """Return the hyperparameters of all groups for the engine."""
         known = self._known_sources()
         return [
             [(source.name, source.value(group)) for source in known] for group in self.param_groups
@@ -157,7 +157,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         return self._sources
 
     def _names(self) -> Iterator[list[str]]:
-        """Yield, for each group, what its parameters are called in errors."""
+        """Yield the names of each group's parameters in errors."""
         count = 0
         for group in self.param_groups:
             given = group.get("param_names")
@@ -167,7 +167,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
 
     @changes
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Add a group, as torch does; what could not be stepped is refused."""
+        """Add a group, as torch does. Parameters that cannot be updated raise an error."""
         self._check_training("add_param_group()")
         super().add_param_group(param_group)
         try:
@@ -185,8 +185,8 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         *_, names = self._names()
         if group.get("differentiable"):
             raise ValueError(
-                f"{self.rule.name}: differentiable=True is not supported, autograd does not see "
-                "the step; take torch.optim's"
+                f"differentiable: expected False, got True; {self.rule.name} of pyoptim has no "
+                "step for autograd, use torch.optim"
             )
         like: dict[Any, Any] = {}  # a parameter of each type
         for tensor, name in zip(group["params"], names, strict=True):
@@ -203,14 +203,16 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
 
     @changes
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load a state of this class or of torch's; where it does not fit, nothing is changed.
+        """Load the state of this class or of the class of torch with the same name.
 
-        A ValueError names the reason: a state that is missing, or has another shape or type,
-        or groups of another optimizer. What an option of pyoptim keeps may be missing, and starts
-        anew.
+        States of options that only pyoptim has may be missing, and start anew. Unlike torch, the
+        dtype of states is kept, so that float32 states of bfloat16 parameters stay exact.
 
-        Other than torch's, it keeps states in the type they have: float32 ones of bfloat16
-        parameters stay exact.
+        Raises
+        ------
+        ValueError
+            If a state is missing or has another shape or dtype, or the groups are those of another
+            optimizer. Nothing is changed then.
         """
         self._check_training("load_state_dict()")
         before = self.state, self.param_groups, self._binding
@@ -218,7 +220,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         hook = self.register_load_state_dict_pre_hook(lambda _, final: given.update(final))
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Casting complex values")  # refused below
+                warnings.filterwarnings("ignore", "Casting complex values")  # an error below
                 super().load_state_dict(state_dict)
             self._check_keys()
             self._take_exactly(given)
@@ -235,17 +237,17 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
             hook.remove()
 
     def _check_keys(self) -> None:
-        """Raise an error unless loaded groups have the settings of this rule."""
+        """Raise an error unless loaded groups have the hyperparameters of this rule."""
         for index, group in enumerate(self.param_groups):
             missing = sorted({source.key for source in self._known_sources()} - group.keys())
             if missing:
                 raise ValueError(
-                    f"group {index} of the state has no {', '.join(map(repr, missing))}: it is of "
-                    f"another optimizer than {self.rule.name}"
+                    f"cannot load state_dict: group {index} lacks {', '.join(map(repr, missing))}; "
+                    f"expected the state of {self.rule.name}"
                 )
 
     def _without(self, key: str) -> str:
-        """Return what a loaded state lacks in words: a part of it, or a state of a parameter."""
+        """Return a description of the missing part of a loaded state."""
         if key in ("state", "param_groups", "params"):
             return f"{key!r} of the state_dict" + (", in a group," if key == "params" else "")
         names = (name for group in self._names() for name in group)
@@ -256,7 +258,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         return f"state {key!r} of {next(lacking, 'a parameter')}"
 
     def _take_exactly(self, given: dict[str, Any]) -> None:
-        """Replace what torch has cast to a parameter's type by what was given."""
+        """Replace states that torch has cast to a parameter's dtype by the loaded ones."""
         numbers = [number for group in given["param_groups"] for number in group["params"]]
         tensors = [tensor for group in self.param_groups for tensor in group["params"]]
         for number, tensor in zip(numbers, tensors, strict=True):
@@ -266,7 +268,7 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
 
     @reads
     def state_dict(self) -> dict[str, Any]:
-        """Return the state, as torch does; its tensors are those of the optimizer, not copies."""
+        """Return the state, as torch does. Its tensors share memory with the optimizer."""
         self._check_training("state_dict()")
         state: dict[str, Any] = super().state_dict()
         return state
@@ -282,12 +284,12 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         self._binding = None
 
     def share_memory(self) -> None:
-        """Refuse, as states cannot be shared between processes."""
+        """Raise NotImplementedError, because processes cannot share states."""
         raise NotImplementedError(f"{self.rule.name}: states cannot be shared between processes")
 
     @property
     def evaluating(self) -> bool:
-        """Whether the parameters are at the points of `eval`."""
+        """Whether the optimizer is in eval mode, with averaged weights in the parameters."""
         return self._binding is not None and self._binding.engine.evaluating
 
     def _check_training(self, what: str) -> None:
@@ -305,35 +307,35 @@ class Optimizer(torch.optim.Optimizer, EvalMode):
         Raises
         ------
         RuntimeError
-            If parameters have another shape or device since `eval`: they stay as they are, the
-            others are back.
+            If the shape or device of a parameter changed since `eval`. That parameter is not
+            restored, all others are.
         """
         if self._binding is not None and self.evaluating:
             self._binding.train()
 
     @changes
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
-        """Take in estimates of the Hessian's diagonal; see `pyoptim.Optimizer.update_hessian`.
+        """Update the state with estimates of the Hessian's diagonal.
 
-        There is one for each parameter, in the order of the groups; None leaves a parameter's as
-        it is.
+        See `pyoptim.Optimizer.update_hessian`. Pass one estimate for each parameter, in the order
+        of the groups. None keeps the parameter's state.
         """
         self._bound().update_hessian(estimates)
 
 
 def _is_of_torch(error: BaseException) -> bool:
-    """Whether torch.optim itself raised it, not a hook."""
+    """Return whether torch.optim raised the error, and not a hook."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__")).startswith("torch.optim.")
 
 
 def _counts(theirs: type[torch.optim.Optimizer] | None) -> bool:
-    """Whether states show the number of steps: where torch has the class, as torch does."""
+    """Return whether states contain the number of steps, as those of torch's class do."""
     if theirs is None:
         return True
     param = torch.zeros(1, 1, requires_grad=True)
     param.grad = torch.zeros(1, 1)
     optimizer = theirs([param])
     with torch.no_grad():
-        inspect.unwrap(theirs.step)(optimizer)  # no hook of others hears of it
+        inspect.unwrap(theirs.step)(optimizer)  # without hooks
     return "step" in optimizer.state[param]

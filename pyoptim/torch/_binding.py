@@ -1,4 +1,4 @@
-"""An engine over the tensors of an optimizer, whose states are the tensors in `Optimizer.state`."""
+"""The connection between the tensors and states of a torch optimizer and a native engine."""
 
 from __future__ import annotations
 
@@ -23,36 +23,39 @@ MakeEngine: TypeAlias = Callable[[list[Any]], Engine]
 """Makes an engine of groups: settings, and (name in errors, array, None) of each parameter."""
 
 State: TypeAlias = dict[Any, Any]
-"""What `torch.optim.Optimizer.state` is: a dict for each parameter that has made a step."""
+"""The type of `torch.optim.Optimizer.state`: a dict for each parameter that has made a step."""
 
 OPTIONAL_STATES = {"ema", "bfloat16_copy", "master", "low_half"}
-"""What options of pyoptim keep; other checkpoints have not got it."""
+"""States of options that only pyoptim has. Checkpoints of torch do not contain them."""
 
 _STEP = "step"
 _EXACT_IN_FLOAT32 = 2**24
 
 
 class Binding:
-    """An engine over tensors, as long as they, their memory and what is kept stay the same.
+    """A native engine over the tensors of a torch optimizer.
+
+    It is valid as long as the tensors, their memory and the states are the same: see `fits`.
 
     Parameters
     ----------
     rule : Rule
     make_engine
-        Makes the engine.
+        Function that creates the engine.
     groups : list of list of Tensor
     settings : list of Settings
-        Of each group.
+        Hyperparameters of each group.
     names : list of str
-        What parameters are called in errors.
+        Names of the parameters in errors.
     elementwise : bool
-        Whether the rule takes elements in any order.
+        Whether the rule updates each element by itself, in any order.
     counts : bool
-        Whether states show the number of steps.
+        Whether states contain the number of steps.
     state
-        `Optimizer.state`: what it has is taken over, and what a step makes is put into it.
+        `Optimizer.state`. Its values become the engine's states, and states that a step creates
+        are added to it.
     missing
-        The error for a parameter that has some of its states, but not all.
+        The exception type for a parameter that has some of its states but not all.
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class Binding:
                 for values, group in zip(settings, places, strict=True)
             ]
         )
-        # Torch does not resize storage any more that an array was made of.
+        # Torch no longer resizes storage after a NumPy array was created from it.
         self._layouts = layouts(self._tensors)
         self._native = self.engine if isinstance(self.engine, _core.Optimizer) else None
         self._look_at_memory(counts, state)
@@ -102,7 +105,7 @@ class Binding:
         self._remember(state)
 
     def _look_at_memory(self, counts: bool, state: State) -> None:
-        """Make tensors over all that the engine keeps."""
+        """Create tensors that share the memory of the engine's states."""
         kept = [dict(self.engine.state_memory(i)) for i in range(len(self._places))]
         self._engine_steps: list[Array] = [arrays.pop(_STEP) for arrays in kept]
         self._views: list[dict[str, Tensor]] = [
@@ -114,18 +117,18 @@ class Binding:
         self._shown = [not views for views in self._views]
 
     def _count_in(self, steps: Array) -> None:
-        """Show the engine's step counts as torch does: as floating-point numbers, in `steps`."""
+        """Show the engine's step counts as torch does, as floating-point numbers in `steps`."""
         self._steps = steps
         self._steps_before = steps.copy()
         if self._counts:
-            # NumPy's memory stays where the tensors over it are given another.
+            # NumPy's array stays valid if a tensor over it is assigned other memory.
             for views, step in zip(self._views, torch.from_numpy(steps).unbind(), strict=True):
                 views[_STEP] = step
         self._all_views = list(chain.from_iterable(map(dict.values, self._views)))
         self._view_layouts = layouts(self._all_views)
 
     def _take_over(self, index: int, given: dict[str, Any] | None) -> None:
-        """Bring a parameter's state into the engine's memory, and show that in its place."""
+        """Copy a parameter's state to the engine's memory, and replace it by views of that."""
         known = {n: value for n, value in (given or {}).items() if value is not None}
         if given is None or not known:
             return
@@ -137,7 +140,7 @@ class Binding:
         self._shown[index] = views.keys() <= known.keys()
 
     def _check_complete(self, state: State, error: type[Exception]) -> None:
-        """Raise an error if a parameter has some of its states, but not all."""
+        """Raise an error if a parameter has some of its states but not all."""
         for place, views in zip(self._places, self._views, strict=True):
             known = {key for key, value in state.get(place.tensor, {}).items() if value is not None}
             missing = sorted(views.keys() - known - OPTIONAL_STATES)
@@ -145,13 +148,13 @@ class Binding:
                 raise error(f"state {missing[0]!r} of {place.name} is missing")
 
     def _remember(self, state: State) -> None:
-        """Keep what `state` has, to see what is changed there from outside."""
+        """Remember the values in `state`, to detect changes made by the user."""
         self._dicts = tuple(state.values())
         inner = [value for value in self._dicts if isinstance(value, dict)]
         self._values = tuple(chain.from_iterable(map(dict.values, inner)))
 
     def fits(self, groups: list[list[Tensor]], state: State) -> bool:
-        """Whether these are still the tensors, where they were, and the states those shown."""
+        """Return whether the tensors, their memory and their states are unchanged."""
         return (
             _core.same_items(groups, self._groups)
             and self._layouts.hold(self._tensors)
@@ -161,18 +164,18 @@ class Binding:
         )
 
     def follow(self, settings: list[Settings]) -> bool:
-        """Take new settings; False if the engine cannot, as other states would be needed."""
+        """Apply new hyperparameters; return False if they need other states."""
         if settings == self._settings:
             return True
         try:
             self.engine.set_groups(settings)
-        except (TypeError, ValueError):  # a new binding tells what is wrong
+        except (TypeError, ValueError):  # creating a new binding raises the error
             return False
         self._settings = settings
         return True
 
     def step(self, state: State, scale: float) -> _core.StepInfo | None:
-        """Make a step of all tensors that have a gradient; None if none has."""
+        """Step all tensors that have a gradient; return None if no tensor has one."""
         grads, addresses = self._layouts.gradients(self._tensors)
         there = [grad is not None for grad in grads]
         if not any(there):
@@ -196,7 +199,7 @@ class Binding:
         return info
 
     def update_hessian(self, estimates: Sequence[Tensor | None]) -> None:
-        """Take in estimates of the Hessian's diagonal, one for each tensor."""
+        """Update the state with estimates of the Hessian's diagonal, one for each tensor."""
         given = dict(zip(self._all, estimates, strict=True))
         taken = [given[tensor] for tensor in self._tensors]
         self.engine.update_hessian(
@@ -212,7 +215,7 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
 
     def train(self) -> None:
-        """Go back from there; what has got other memory since is written where it is now."""
+        """Switch back to train mode; parameters that were moved are written to their new memory."""
         self.engine.set_evaluating(False)
         changed = [
             place.name
@@ -222,8 +225,8 @@ class Binding:
         torch.autograd.graph.increment_version(self._tensors)
         if changed:
             raise RuntimeError(
-                f"{listed(changed)}: of another shape or device since eval(), so train() "
-                "cannot restore it; all other parameters are restored"
+                f"{listed(changed)}: shape or device changed since eval(), so train() cannot "
+                "restore the values; all other parameters are restored"
             )
 
     def _step(
@@ -249,12 +252,12 @@ class Binding:
     def _row_grad(self, place: Place, grad: Tensor) -> Any:
         if not self._rule.supports_row_grad or place.flat:
             raise RuntimeError(
-                f"{self._rule.name} does not support sparse gradients, as that of {place.name}"
+                f"gradient of {place.name}: {self._rule.name} does not support sparse gradients"
             )
         return row_grad(place, grad)
 
     def _follow_counts(self) -> None:
-        """Take over step counts that were written from outside."""
+        """Copy step counts that the user changed to the engine."""
         if self._counts and (self._steps != self._steps_before).any():
             changed = np.flatnonzero(self._steps != self._steps_before)
             for index in changed:
@@ -263,15 +266,15 @@ class Binding:
                 self._engine_steps[index][...] = int(self._steps[index])
 
     def _check_can_show(self, there: Sequence[bool], state: State) -> None:
-        """Raise KeyError where `state` is not what torch makes of it, and has no new entries."""
+        """Raise KeyError if `state` is not a defaultdict as torch's, and lacks a parameter."""
         if hasattr(state, "__missing__"):
             return
         for tensor, place, steps in zip(self._tensors, self._places, there, strict=True):
             if steps and tensor not in state:
-                raise KeyError(f"state of {place.name} is missing, and `state` makes no new one")
+                raise KeyError(f"state of {place.name} is missing, and state is not a defaultdict")
 
     def _widen_counts(self, state: State) -> None:
-        """Count in float64, as adding 1 changes nothing in float32 any more."""
+        """Count in float64, because adding 1 no longer changes a float32 count."""
         self._count_in(self._steps.astype(np.float64))
         if self._counts:
             for tensor, views, shown in zip(self._tensors, self._views, self._shown, strict=True):
@@ -280,12 +283,12 @@ class Binding:
             self._remember(state)
 
     def _show(self, there: Sequence[bool], state: State) -> None:
-        """Put what the engine keeps for parameters that made their first step into `state`."""
+        """Add the states of parameters that made their first step to `state`."""
         for index, tensor in enumerate(self._tensors):
             if there[index] and not self._shown[index]:
                 views = self._views[index]
                 if "ema" in views and "ema" not in state[tensor] and self._engine_steps[index] > 1:
-                    # The state came without a mean.
+                    # The loaded state has no EMA.
                     views["ema"].copy_(views.get("master", tensor.detach()))
                 state[tensor].update(views)
                 self._shown[index] = True
@@ -293,7 +296,7 @@ class Binding:
 
 
 def _type_of_counts(state: State, tensors: Sequence[Tensor]) -> type[np.floating[Any]]:
-    """Return torch's type of step counts, or float64 where one of these would be rounded."""
+    """Return torch's dtype of step counts, or float64 if a count would be rounded."""
     counts = (state.get(tensor, {}).get(_STEP) for tensor in tensors)
     large = any(
         isinstance(count, int | float | torch.Tensor)
@@ -304,7 +307,7 @@ def _type_of_counts(state: State, tensors: Sequence[Tensor]) -> type[np.floating
 
 
 def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
-    """Return a state as a tensor that can be copied to where the engine has it."""
+    """Return a state as a tensor that can be copied to the engine's state."""
     where = f"state {key!r} of {shown(name)}"
     try:
         value = torch.as_tensor(value)
@@ -320,8 +323,8 @@ def _fitting(value: Any, view: Tensor, key: str, name: str) -> Tensor:
             raise ValueError(f"{where}: expected a count of steps, got {count}")
     elif not view.is_floating_point() and value.dtype is not view.dtype:
         raise ValueError(
-            f"{where}: expected {view.dtype}, got {value.dtype}: "
-            "it is of an optimizer with other options"
+            f"{where}: expected {view.dtype}, got {value.dtype}; create the optimizer with the "
+            "options of the saved one"
         )
     elif value.is_complex() or (
         value.dim() > 0 and value.is_floating_point() != view.is_floating_point()

@@ -1,4 +1,4 @@
-"""A class for each rule, made from the engine's list and torch's classes."""
+"""The classes of `pyoptim.torch`, one for each rule, created from the registry and torch."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _EXAMPLE = """
 
 
 def _signature(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> inspect.Signature:
-    """Return the signature of torch's class, where it has one, with the options at its end."""
+    """Return the signature of torch's class, or of pyoptim's, with the options at its end."""
     parameter = inspect.Parameter
     own = [_KEYWORDS[name] for name in options]
     if theirs is not None:
@@ -89,19 +89,19 @@ def _initializer(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> Callabl
 def _document(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> str:
     lines = rule.doc.replace("\n", "\n    ").replace("\n    \n", "\n\n")
     settings = (
-        f"those of `pyoptim.{rule.name}`, and torch's forms of params"
+        f"those of `pyoptim.{rule.name}`, with params as in torch"
         if theirs is None
         else f"those of `torch.optim.{rule.name}`, the base class"
     )
     given = () if theirs is None else inspect.signature(theirs).parameters
     unused = [f"`{name}`" for name in ("foreach", "fused", "capturable") if name in given]
-    note = f"\n    {', '.join(unused)} may be given and change nothing." if unused else ""
+    note = f"\n    {', '.join(unused)} are accepted and have no effect." if unused else ""
     *others, last = options
     listed = textwrap.fill(f"{', '.join(others)} and {last}", 92, subsequent_indent="    ")
     return f"""{lines}
 
     Arguments are {settings}.{note}
-    Keywords beside them, told by `pyoptim.{rule.name}`:
+    Additional keywords, described in `pyoptim.{rule.name}`:
     {listed}.
 {_EXAMPLE.format(name=rule.name)}"""
 
@@ -109,10 +109,10 @@ def _document(rule: Rule, theirs: Any, options: Mapping[str, Any]) -> str:
 def make_class(
     rule: Rule, make_engine: OptionsEngine, *, elementwise: bool, options: Mapping[str, Any]
 ) -> type[Optimizer]:
-    """Make the class of a rule: a subclass of torch's where torch has it.
+    """Create the class of a rule, a subclass of torch's class if torch has the optimizer.
 
-    `elementwise` is whether the rule takes elements in any order, `options` are what a step can do
-    besides, with defaults.
+    `elementwise` is whether the rule updates each element by itself. `options` are the optimizer's
+    options, with defaults.
     """
     theirs = getattr(torch.optim, rule.name, None)
     body: dict[str, Any] = {
@@ -136,8 +136,8 @@ def _native(rule: Rule) -> type[Optimizer]:
 def _native_engine(rule: Rule, groups: list[Any], options: Mapping[str, Any]) -> _core.Optimizer:
     if options.get("state_dtype") == "float8":
         raise ValueError(
-            "state_dtype 'float8' is not for torch: its checkpoints would be read wrong there; "
-            "take 'bfloat16'"
+            "state_dtype: 'float8' is not supported for torch, which would misread such a "
+            "checkpoint; use 'bfloat16'"
         )
     return _core.Optimizer(rule.name, groups, **native_options(options), **native_extras(options))
 

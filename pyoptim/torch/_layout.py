@@ -1,4 +1,4 @@
-"""Where the elements of tensors lie, and gradients brought to the same order."""
+"""Memory layouts of tensors and of their gradients."""
 
 from __future__ import annotations
 
@@ -19,31 +19,38 @@ _DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 
 def check_steppable(tensor: Tensor, name: str) -> None:
-    """Raise an error unless a tensor's memory can be updated in place.
+    """Check that a tensor's memory can be updated in place.
 
-    It is a TypeError, ValueError, or, for complex numbers, RuntimeError, as torch's.
+    Raises
+    ------
+    TypeError
+        If the tensor is not on the CPU, not dense, or not float32, float64 or bfloat16.
+    ValueError
+        If its elements overlap or have gaps between them, or its storage is too small.
+    RuntimeError
+        If it is complex, as torch does.
     """
     if not tensor.is_cpu:
-        raise TypeError(f"{name}: expected a tensor of the CPU, got one on {tensor.device}")
+        raise TypeError(f"{name}: expected a tensor on the CPU, got one on {tensor.device}")
     if tensor.layout is not torch.strided or is_traceable_wrapper_subclass(tensor):
         kind = tensor.layout if type(tensor) is torch.Tensor else type(tensor).__name__
         raise TypeError(f"{name}: expected a dense tensor with memory of its own, got {kind}")
     if tensor.is_complex():
-        raise RuntimeError(f"{name}: complex parameters are not supported")  # as torch says it
+        raise RuntimeError(f"{name}: complex parameters are not supported")  # the message of torch
     if tensor.dtype not in _DTYPES:
         raise TypeError(f"{name}: expected float32, float64 or bfloat16, got {tensor.dtype}")
     if tensor.is_neg() or not _is_dense(tensor):
         raise ValueError(
-            f"{name}: expected elements that lie in memory without overlaps and gaps, got shape "
+            f"{name}: expected elements without overlaps and gaps in memory, got shape "
             f"{tuple(tensor.shape)} with strides {tensor.stride()}"
         )
     check_memory(tensor, name)
 
 
 def check_memory(tensor: Tensor, name: str) -> None:
-    """Raise ValueError if a tensor has less memory than its elements take.
+    """Raise ValueError if a tensor has less memory than its elements need.
 
-    Storage can be freed, or made smaller, under it. Fake tensors have none.
+    Its storage can be freed or shrunk. Fake tensors have no memory.
     """
     if tensor.numel() == 0:
         return
@@ -58,7 +65,7 @@ def check_memory(tensor: Tensor, name: str) -> None:
 
 
 def _is_dense(tensor: Tensor) -> bool:
-    """Whether elements fill their piece of memory, in any order of the axes."""
+    """Return whether the elements fill their memory without gaps, in any order of the axes."""
     if tensor.is_contiguous():
         return True
     kept = torch.empty_like(tensor, device="meta", memory_format=torch.preserve_format)
@@ -67,7 +74,7 @@ def _is_dense(tensor: Tensor) -> bool:
 
 def as_numpy(tensor: Tensor) -> Array:
     """Return a contiguous tensor's memory as a NumPy array."""
-    # What detach() gives keeps the tensor, too, where Python's garbage collector does not see it.
+    # detach() would keep a reference to the tensor that Python's garbage collector does not see.
     tensor = tensor.data
     bfloat16 = tensor.dtype is torch.bfloat16
     array: Array = (tensor.view(torch.int16) if bfloat16 else tensor).numpy()
@@ -75,7 +82,7 @@ def as_numpy(tensor: Tensor) -> Array:
 
 
 def from_numpy(array: Array) -> Tensor:
-    """Return an array's memory as a tensor; halves of 16 bits as integers that all of torch has."""
+    """Return a tensor that shares an array's memory; uint16 becomes int16, as torch supports it."""
     if array.dtype.itemsize != 2:
         return torch.from_numpy(array)
     tensor = torch.from_numpy(array.view(np.int16))
@@ -83,10 +90,9 @@ def from_numpy(array: Array) -> Tensor:
 
 
 class Place:
-    """A parameter's memory.
+    """The memory of a parameter.
 
-    Where axes are in another order than row-major, as with `torch.channels_last`, the engine
-    takes it as one axis.
+    If its axes are not in row-major order, as with `torch.channels_last`, the engine sees one axis.
     """
 
     __slots__ = ("dtype", "flat", "name", "shape", "stride", "tensor")
@@ -101,19 +107,19 @@ class Place:
         self.flat = not tensor.is_contiguous()
 
     def array(self) -> Array:
-        """Return the memory as the engine takes it."""
+        """Return the memory as an array for the engine."""
         tensor = self.tensor.data
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
         return as_numpy(tensor)
 
     def like(self, array: Array) -> Tensor:
-        """Return a tensor over an array that the engine keeps, with the parameter's axes."""
+        """Return a tensor that shares the memory of a state, with the parameter's axes."""
         tensor = from_numpy(array)
         return tensor.as_strided(self.shape, self.stride) if self._by_element(array) else tensor
 
     def put_back(self, array: Array) -> bool:
-        """Copy what was the memory to where the parameter is now; False if it cannot take it."""
+        """Copy the previous memory to the parameter's current one; return False if impossible."""
         tensor = self.tensor.detach()
         if not tensor.is_cpu or tensor.shape != self.shape:
             return False
@@ -125,17 +131,17 @@ class Place:
         return self.flat and array.shape == (self.tensor.numel(),)
 
     def readable(self, grad: Tensor) -> Tensor:
-        """Return a gradient, or a copy of it, whose elements lie as the parameter's."""
+        """Return a gradient, or a copy of it, with the memory layout of the parameter."""
         name = f"gradient of {self.name}"
         if not grad.is_cpu or grad.layout is not torch.strided:
             raise TypeError(
-                f"{name}: expected a dense tensor of the CPU, got {grad.layout} on {grad.device}"
+                f"{name}: expected a dense tensor on the CPU, got {grad.layout} on {grad.device}"
             )
         if is_traceable_wrapper_subclass(grad) or grad.is_complex():
             raise TypeError(f"{name}: expected real numbers in memory, got {type(grad).__name__}")
         if grad.shape != self.shape:
             raise ValueError(f"{name}: expected shape {tuple(self.shape)}, got {tuple(grad.shape)}")
-        zeros = grad._is_zerotensor()  # they have no memory
+        zeros = grad._is_zerotensor()  # which has no memory
         if not zeros:
             check_memory(grad, name)
         lies_alike = grad.dtype is self.dtype and grad.stride() == self.stride
@@ -145,7 +151,7 @@ class Place:
         return copy.copy_(grad.detach())
 
     def readable_array(self, grad: Tensor) -> Array:
-        """Return the same as the engine takes it."""
+        """Return the gradient as an array for the engine."""
         tensor = self.readable(grad).detach()
         if self.flat:
             tensor = tensor.as_strided((tensor.numel(),), (1,))
@@ -153,17 +159,17 @@ class Place:
 
 
 class Layouts:
-    """`_core.Layouts` for tensors without the C functions that describe their memory."""
+    """`_core.Layouts` for versions of torch without the C interface of DLPack."""
 
     def __init__(self, tensors: list[Tensor]) -> None:
         self._before = list(map(_layout, tensors))
 
     def hold(self, tensors: list[Tensor]) -> bool:
-        """Whether they lie where they did, and as they did."""
+        """Return whether the memory, dtypes, shapes and strides of all tensors are unchanged."""
         return list(map(_layout, tensors)) == self._before
 
     def gradients(self, tensors: list[Tensor]) -> tuple[list[Tensor | None], None]:
-        """Return the gradients; None in place of their addresses, each is to be looked at."""
+        """Return the gradients, and None because their addresses are not known."""
         return [tensor.grad for tensor in tensors], None
 
 
@@ -179,6 +185,6 @@ def _layout(tensor: Tensor) -> tuple[Any, ...]:
 
 
 def layouts(tensors: list[Tensor]) -> Layouts | _core.Layouts:
-    """Return how these lie, to be asked before each step whether they still do."""
+    """Return the memory layouts of tensors, to detect changes before each step."""
     api = getattr(torch.Tensor, "__dlpack_c_exchange_api__", None)
     return Layouts(tensors) if api is None else _core.Layouts(tensors, torch.Tensor, api)

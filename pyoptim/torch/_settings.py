@@ -1,4 +1,4 @@
-"""How torch calls settings that stand alone here."""
+"""The hyperparameters in torch's parameter groups, and their names in pyoptim."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ TUPLES: dict[str, tuple[str, ...]] = {
     "step_sizes": ("step_size_min", "step_size_max"),
     "eps": ("eps1", "eps2"),
 }
-"""A setting of torch that is a tuple, and what its parts are called here."""
+"""Hyperparameters of torch that are tuples, with pyoptim's names of their items."""
 
 _SHARED = ("lr", "weight_decay", "decoupled_weight_decay", "maximize")
 
 Settings: TypeAlias = list[tuple[str, Any]]
-"""Settings as the engine takes them."""
+"""Names and values of hyperparameters for the engine."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a setting of the engine stands in a group: under a key, or in a tuple there."""
+    """The location of a hyperparameter in a group: a key, or an item of the tuple at a key."""
 
     name: str
     key: str
@@ -37,7 +37,7 @@ class Source:
     is_number: bool
 
     def value(self, group: Mapping[str, Any]) -> Any:
-        """Return it as the engine takes it; None is the default."""
+        """Return the value for the engine; None means the default."""
         value = group[self.key]
         if self.place is not None:
             value = value[self.place]
@@ -49,35 +49,37 @@ class Source:
 
 
 def check_numbers(known: Sequence[Source], group: Mapping[str, Any]) -> None:
-    """Raise an error that names a setting which should be a number."""
+    """Raise an error if a hyperparameter is not a number."""
     for source in known:
         if source.is_number:
             as_number(source.name, source.value(group))
 
 
 def check_keys(rule: Rule, keys: Set[str], known: Set[str]) -> None:
-    """Raise an error if a group has an option, or a setting in the spelling of another class.
+    """Raise an error for options, and for hyperparameters in the spelling of another class.
 
-    Whatever else is not `known` is the user's own.
+    All other keys that are not `known` are allowed, because users may add keys of their own.
     """
     fields = {field.name for field in rule.fields}
     for key in sorted(keys - known):
         if key in OPTION_DEFAULTS or key in FUSED_DEFAULTS:
             raise ValueError(
-                f"{key!r} is no setting of a group; options of {rule.name}() act on all"
+                f"{key}: expected a hyperparameter of a group, got an option; pass it to "
+                f"{rule.name}(), for all groups"
             )
         parts = [part for part in TUPLES.get(key, ()) if part in fields]
         wholes = [whole for whole, names in TUPLES.items() if key in names and whole in known]
         if parts or (key in fields and wholes):
             raise ValueError(
-                f"a group of {rule.name} has no {key!r}, it takes {' and '.join(parts or wholes)}"
+                f"{key}: {rule.name} has no such hyperparameter; use "
+                f"{' and '.join(parts or wholes)}"
             )
 
 
 def sources(rule: Rule, keys: Collection[str]) -> list[Source]:
-    """Return where groups with these keys have the settings of a rule.
+    """Return the locations of a rule's hyperparameters in groups with these keys.
 
-    What a group has not is left at its default.
+    Hyperparameters that a group lacks have their default.
     """
     parts = {
         part: (key, place)

@@ -105,7 +105,7 @@ def test_points_of_training_without_a_place(cls: Any) -> None:
     model, optimizer = averaged(cls)
     optimizer.eval()
     model.weight.data = torch.ones(2, 2)
-    with pytest.raises(RuntimeError, match=r"^params\[0\]: of another shape or device since eval"):
+    with pytest.raises(RuntimeError, match=r"^params\[0\]: shape or device changed since eval"):
         optimizer.train()
     assert not optimizer.evaluating
     assert torch.equal(model.weight, torch.ones(2, 2))

@@ -104,7 +104,7 @@ def test_numbers_and_empty_tensors(cls: Any, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     ("tensor", "error", "text"),
     [
-        (torch.ones(2, device="meta"), TypeError, r"params\[1\]: expected a tensor of the CPU"),
+        (torch.ones(2, device="meta"), TypeError, r"params\[1\]: expected a tensor on the CPU"),
         (torch.ones(2).half(), TypeError, r"params\[1\]: expected float32, float64 or bfloat16"),
         (torch.ones(2).cfloat(), RuntimeError, r"params\[1\]: complex"),
         (torch.ones(1).expand(3), ValueError, r"params\[1\]: .*strides \(0,\)"),

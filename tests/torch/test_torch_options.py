@@ -175,7 +175,7 @@ def test_bfloat16_states_go_to_torch_and_back() -> None:
 
 def test_states_that_torch_cannot_have_are_refused() -> None:
     for cls in (c for c in RULES if takes(c, {"state_dtype": None})):
-        with pytest.raises(ValueError, match="'float8' is not for torch"):
+        with pytest.raises(ValueError, match="'float8' is not supported for torch"):
             cls(parameters(), state_dtype="float8")
     given = parameters(torch.bfloat16)
     optimizer = ours.AdamW(given, master_weights="split")
