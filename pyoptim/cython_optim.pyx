@@ -128,7 +128,7 @@ cdef class Stepper:
         """Make `steps` steps without the GIL, and return the number of steps not skipped."""
         cdef Py_ssize_t made = 0
         self._native.checked_grads(self._arrays)
-        cdef Py_ssize_t count = as_count("steps", steps, PY_SSIZE_T_MAX, least=0)
+        cdef Py_ssize_t count = as_count("steps", steps, PY_SSIZE_T_MAX, minimum=0)
         with nogil:
             for _ in range(count):
                 made += self.step()

@@ -1,1 +1,1 @@
-"""Helpers that every part of the package shares."""
+"""Internal helpers that several parts of the package share."""

@@ -1,7 +1,7 @@
-"""The one way in which pyoptim writes files: whole, durable, and over nothing that is not its own.
+"""Atomic and durable writing of files, which all of pyoptim uses.
 
-A file is written under a temporary name in the same folder, synced to disk, and renamed. At every
-moment its place has the old file or the new one.
+A file is written under a temporary name in the same directory, flushed to disk, and renamed. At
+every moment, the path refers either to the old file or to the new one.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import TextIO
 
 from pyoptim._utils.temporary import is_abandoned, temporary_name
 
-_PIECE = 64 * 2**20  # bytes a call of write: some systems take no more than 2 GB
+_MAX_WRITE = 64 * 2**20  # bytes per call of write; some systems accept at most 2 GB
 _NO_SYNC = (errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
-_NEW = 0o666  # less the umask
+_NEW_FILE_MODE = 0o666  # before the umask
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write(descriptor: int, data: bytes | memoryview) -> None:
-    """Write all of these bytes."""
+    """Write all bytes of `data`, with as many system calls as needed."""
     view = memoryview(data)
-    at = 0
-    while at < len(view):
-        at += os.write(descriptor, view[at : at + _PIECE])
+    offset = 0
+    while offset < len(view):
+        offset += os.write(descriptor, view[offset : offset + _MAX_WRITE])
 
 
 def create_file(
@@ -38,19 +38,27 @@ def create_file(
     directory: int | None = None,
     mode: int | None = None,
 ) -> None:
-    """Create a file, fill it, and return once it is on disk.
+    """Create a file, fill it, and flush it to disk.
 
     Parameters
     ----------
     name : path
-        There must be nothing of this name, not even a symbolic link.
-    fill : function of a file descriptor
+        Name of the file. Nothing of this name may exist, not even a symbolic link.
+    fill : callable
+        Function that writes the content to a file descriptor.
     directory : int, optional
-        A descriptor of the directory that the name is in.
+        Descriptor of the directory to which `name` is relative.
     mode : int, optional
-        Permissions. By default those that the umask leaves.
+        Permissions of the file. By default, the umask determines them.
+
+    Raises
+    ------
+    FileExistsError
+        If the name exists.
+    OSError
+        If the file cannot be written.
     """
-    descriptor = os.open(name, _CREATE, _NEW if mode is None else mode, dir_fd=directory)
+    descriptor = os.open(name, _CREATE, _NEW_FILE_MODE if mode is None else mode, dir_fd=directory)
     try:
         fill(descriptor)
         if mode is not None:
@@ -61,26 +69,28 @@ def create_file(
 
 
 class GrowingFile:
-    """A new file to which records are appended, each of them whole or not at all.
+    """A new file to which records are appended, each completely or not at all.
 
     Raises
     ------
+    FileExistsError
+        If the file exists.
     OSError
-        If the file cannot be created, or there is one.
+        If the file cannot be created.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self._descriptor = os.open(path, _CREATE, _NEW)
+        self._descriptor = os.open(path, _CREATE, _NEW_FILE_MODE)
 
     def append(self, record: bytes) -> None:
-        """Append a record; where that fails, the file is as it was.
+        """Append a record, or leave the file unchanged on failure.
 
         Raises
         ------
         OSError
-            Naming the file.
+            If the record cannot be written. The error names the file.
         """
         with naming(self.path):
             try:
@@ -93,7 +103,7 @@ class GrowingFile:
         self.size += len(record)
 
     def close(self) -> None:
-        """Close the file, once it is on disk."""
+        """Flush the file to disk and close it."""
         try:
             with naming(self.path):
                 os.fsync(self._descriptor)
@@ -102,21 +112,23 @@ class GrowingFile:
 
 
 def replace_file(path: str | PathLike[str], fill: Callable[[int], None]) -> None:
-    """Put a new file in the place of another, or of none: at every moment it is one or the other.
+    """Create or replace a file atomically.
 
     The new file has the permissions of the old one. A symbolic link is replaced, not followed.
-    Programs that have opened or mapped the old file keep it. A device, a pipe, or an open file such
-    as ``/dev/stdout`` cannot be replaced, and is written to.
+    Programs that have opened or mapped the old file continue to see its data. A device, a pipe, or
+    an open file such as ``/dev/stdout`` cannot be replaced, so it is written to directly.
 
     Parameters
     ----------
     path : path
-    fill : function of a file descriptor
+        Path of the file.
+    fill : callable
+        Function that writes the content to a file descriptor.
 
     Raises
     ------
     OSError
-        If the file cannot be written; it names `path`, and the old file is as it was.
+        If the file cannot be written. The error names `path`, and the old file is unchanged.
     """
     path = Path(path)
     with naming(path):
@@ -158,19 +170,19 @@ def _mode(path: Path) -> int | None:
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is a device, a pipe, or a file that some process has opened."""
+    """Return whether a path is a device, a pipe, or an open file below ``/proc``."""
     try:
         mode = path.stat().st_mode
     except OSError:
         return False
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         return True
-    opened = os.path.realpath(path.parent).startswith("/proc/")
-    return opened or (path.is_symlink() and os.fspath(path.readlink()).startswith("/proc/"))
+    in_proc = os.path.realpath(path.parent).startswith("/proc/")
+    return in_proc or (path.is_symlink() and os.fspath(path.readlink()).startswith("/proc/"))
 
 
 def replace_bytes(path: str | PathLike[str], content: bytes | memoryview) -> None:
-    """Do what `replace_file` does with bytes.
+    """Create or replace a file atomically with these bytes, as `replace_file` does.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -182,7 +194,7 @@ def replace_bytes(path: str | PathLike[str], content: bytes | memoryview) -> Non
 
 
 def replace_text(path: str | PathLike[str], fill: Callable[[TextIO], object]) -> None:
-    """Do what `replace_file` does with UTF-8 text that a function writes to a stream."""
+    """Create or replace a UTF-8 file atomically; `fill` writes the text to a stream."""
 
     def encode(descriptor: int) -> None:
         raw = io.FileIO(descriptor, "w", closefd=False)
@@ -191,14 +203,14 @@ def replace_text(path: str | PathLike[str], fill: Callable[[TextIO], object]) ->
             fill(text)
             text.flush()
         finally:
-            with suppress(OSError, ValueError):  # the first error counts
+            with suppress(OSError, ValueError):  # keep the first error
                 text.close()
 
     replace_file(path, encode)
 
 
 def sync_directory(path: Path) -> None:
-    """Return once what was created, renamed and removed in a directory is on disk."""
+    """Flush the entries of a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -210,38 +222,38 @@ def sync_directory(path: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Check that files may be made in a directory, which may be missing.
+    """Check that files can be created in a directory, which need not exist.
 
     Raises
     ------
     NotADirectoryError, PermissionError
-        Naming the directory that is there.
+        If not. The error names the nearest existing path.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if _is_there(path))
+    existing = next(path for path in (folder, *folder.absolute().parents) if _exists(path))
     if not existing.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "is not a directory", os.fspath(existing))
     if not os.access(existing, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "may not be written to", os.fspath(existing))
+        raise PermissionError(errno.EACCES, "is not writable", os.fspath(existing))
 
 
-def _is_there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except PermissionError:  # then the directory above may not be written to
+    except PermissionError:  # the parent directory is then reported as not writable
         return False
 
 
 def make_directories(path: Path) -> None:
-    """Create a directory and those above it, and return once they are on disk."""
+    """Create a directory and its missing parents, and flush them to disk."""
     missing = [folder for folder in (path, *path.absolute().parents) if not folder.exists()]
     for folder in reversed(missing):
-        with suppress(FileExistsError):  # another process may have been faster
+        with suppress(FileExistsError):  # another process has created it
             folder.mkdir()
         sync_directory(folder.parent)
 
 
 def remove_abandoned(directory: Path) -> None:
-    """Remove temporary files that interrupted processes left in a directory."""
+    """Remove temporary files of interrupted processes from a directory, but no directories."""
     for entry in abandoned(directory):
         if not entry.is_dir() or entry.is_symlink():
             with suppress(OSError):
@@ -249,17 +261,17 @@ def remove_abandoned(directory: Path) -> None:
 
 
 def abandoned(directory: Path) -> Iterator[Path]:
-    """Yield what interrupted processes left in a directory."""
+    """Yield the temporary files and directories of interrupted processes in a directory."""
     with suppress(OSError):
         yield from [entry for entry in directory.iterdir() if is_abandoned(entry.name)]
 
 
 @contextmanager
 def naming(path: str | PathLike[str]) -> Iterator[None]:
-    """Let every OSError inside name this path."""
+    """Set the file name of every OSError raised in the body to this path."""
     try:
         yield
     except OSError as error:
         error.filename = os.fspath(path)
-        del error.filename2  # None would be shown
+        del error.filename2  # None would be printed
         raise

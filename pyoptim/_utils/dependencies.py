@@ -1,4 +1,4 @@
-"""Packages that only a part of the library needs: an error names the extra to install."""
+"""Optional dependencies, and the error that names the extra to install."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyoptim.errors import MissingPackageError
 
 @contextmanager
 def requires(feature: str, extra: str) -> Iterator[None]:
-    """Raise an error that names an extra where an import inside this context finds no package.
+    """Turn a failed import in the body into an error that names the extra to install.
 
     Parameters
     ----------
@@ -23,15 +23,15 @@ def requires(feature: str, extra: str) -> Iterator[None]:
     Raises
     ------
     MissingPackageError
-        If a package of others is not installed.
+        If a third-party package is not installed.
 
     Examples
     --------
     >>> from pyoptim._utils.dependencies import requires
-    >>> with requires("a picture", "plot"):
+    >>> with requires("plotting", "plot"):
     ...     import no_such_package
     Traceback (most recent call last):
-    pyoptim.errors.MissingPackageError: a picture needs no_such_package, which is not installed; run
+    pyoptim.errors.MissingPackageError: plotting needs no_such_package, which is not installed; run
     pip install 'pyoptim-native[plot]'
     """
     try:

@@ -1,4 +1,4 @@
-"""Equality of values that hold arrays."""
+"""Equality of nested values that contain arrays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import numpy as np
 
 
 def same_values(a: Any, b: Any) -> bool:
-    """Whether two values are equal: arrays by dtype, shape and elements, and NaN equals itself.
+    """Return whether nested values are equal, where NaN equals NaN.
+
+    Arrays are equal if they have the same type, dtype, shape and elements.
 
     >>> values = {"w": np.ones(2), "x": [1.0, math.nan]}
     >>> same_values(values, {"w": np.ones(2), "x": [1.0, float("nan")]})

@@ -1,4 +1,4 @@
-"""Finding numbers that are not finite, a block at a time: no copy of the data is made."""
+"""Search for NaN and infinities, block by block, so that the data are not copied."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
-_BLOCK = 2**16  # elements that are looked at together
+_BLOCK = 2**16  # elements per block
 
 
 class Place(NamedTuple):
-    """Where a number is that is not finite, and which one it is."""
+    """The position and value of a number that is not finite."""
 
     row: int
     column: int | None
@@ -22,7 +22,7 @@ class Place(NamedTuple):
 
 
 def is_finite(array: Array) -> bool:
-    """Whether all numbers are finite; what has no fractions always is.
+    """Return whether all numbers are finite. Integers and booleans always are.
 
     Examples
     --------
@@ -32,18 +32,19 @@ def is_finite(array: Array) -> bool:
     if not _may_be_infinite(array.dtype):
         return True
     flat = array.reshape(-1) if array.flags.c_contiguous else array.ravel(order="K")
-    parts = range(0, flat.size, _BLOCK)
-    return all(np.isfinite(flat[start : start + _BLOCK]).all() for start in parts)
+    starts = range(0, flat.size, _BLOCK)
+    return all(np.isfinite(flat[start : start + _BLOCK]).all() for start in starts)
 
 
 def find_nonfinite(values: Any, weights: Array | None = None) -> Place | None:
-    """Return the first number that is not finite, row by row; those of rows of weight 0 may be.
+    """Return the first number that is not finite, row by row, or None.
 
     Parameters
     ----------
     values : array, or CSR matrix
-        Its rows are those of its first axis.
+        Numbers to search, whose first axis are the rows.
     weights : array of shape (rows,), optional
+        Weights of the rows. Rows of weight 0 are ignored.
 
     Examples
     --------
@@ -65,11 +66,11 @@ def find_nonfinite(values: Any, weights: Array | None = None) -> Place | None:
         if finite.all():
             continue
         rows = finite.reshape(len(finite), -1)
-        wrong = ~rows.all(axis=1)
+        has_fault = ~rows.all(axis=1)
         if weights is not None:
-            wrong &= weights[start : start + step] != 0
-        if wrong.any():
-            row = int(wrong.argmax())
+            has_fault &= weights[start : start + step] != 0
+        if has_fault.any():
+            row = int(has_fault.argmax())
             column = int(rows[row].argmin())
             value = float(values[start + row].reshape(-1)[column])
             return Place(start + row, None if values.ndim == 1 else column, value)
@@ -79,8 +80,8 @@ def find_nonfinite(values: Any, weights: Array | None = None) -> Place | None:
 def _find_in_csr(matrix: Any, weights: Array | None) -> Place | None:
     first, last = int(matrix.indptr[0]), int(matrix.indptr[-1])
     for start in range(first, last, _BLOCK):
-        part = matrix.data[start : min(start + _BLOCK, last)]
-        for index in start + np.flatnonzero(~np.isfinite(part)):
+        block = matrix.data[start : min(start + _BLOCK, last)]
+        for index in start + np.flatnonzero(~np.isfinite(block)):
             row = int(np.searchsorted(matrix.indptr, index, side="right")) - 1
             if weights is None or weights[row] != 0:
                 return Place(row, int(matrix.indices[index]), float(matrix.data[index]))

@@ -1,4 +1,4 @@
-"""Sequences and mappings that raise an error with advice if they are changed."""
+"""Immutable sequences and mappings that raise an error with advice on every change."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ _T = TypeVar("_T")
 
 
 class FixedList(tuple[_T, ...]):
-    """A tuple that refuses what changes a list, with a reason.
+    """A tuple with the interface of a list, whose mutating methods raise TypeError.
+
+    The error has the message `reason`.
 
     >>> FixedList([1, 2], "numbers: they cannot change")
     [1, 2]
@@ -18,15 +20,15 @@ class FixedList(tuple[_T, ...]):
     _reason: str
 
     def __new__(cls, items: Iterable[_T], reason: str) -> FixedList[_T]:
-        made = super().__new__(cls, items)
-        made._reason = reason
-        return made
+        result = super().__new__(cls, items)
+        result._reason = reason
+        return result
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+    def _raise(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(self._reason)
 
-    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _raise
+    append = extend = insert = remove = pop = clear = sort = reverse = _raise
 
     def copy(self) -> list[_T]:
         """Return a list of the items."""
@@ -47,9 +49,9 @@ class FixedList(tuple[_T, ...]):
 
 
 class FixedDict(Mapping[str, Any]):
-    """A mapping that refuses what changes a dict, with a reason.
+    """A mapping with the interface of a dict, whose mutating methods raise TypeError.
 
-    Copies, and what is pickled, are dicts.
+    The error has the message `reason`. Copies and unpickled objects are dicts.
     """
 
     __slots__ = ("_items", "_reason")
@@ -67,11 +69,11 @@ class FixedDict(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+    def _raise(self, *_: Any, **__: Any) -> NoReturn:
         raise TypeError(self._reason)
 
-    __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __setitem__ = __delitem__ = __ior__ = _raise
+    clear = pop = popitem = setdefault = update = _raise
 
     def copy(self) -> dict[str, Any]:
         """Return a dict of the items."""

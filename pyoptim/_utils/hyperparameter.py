@@ -1,4 +1,4 @@
-"""The description of one hyperparameter of a rule or loss."""
+"""The description of a hyperparameter of an update rule, loss or schedule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Field:
-    """A hyper-parameter of a rule."""
+    """A hyperparameter: its name, default, range and documentation.
+
+    Attributes
+    ----------
+    name : str
+        Name of the argument.
+    default : float, bool, str or tuple of float
+        Default value.
+    range : str
+        Allowed values, in words.
+    is_flag : bool
+        Whether the value is True or False.
+    doc : str
+        Description.
+    """
 
     name: str
     default: float | bool | str | tuple[float, ...]
@@ -17,5 +31,5 @@ class Field:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is one number, which may be a schedule: no flag, word or tuple."""
+        """Whether the value is a single number, for which a schedule can be passed."""
         return not (self.is_flag or isinstance(self.default, str | tuple))

@@ -1,4 +1,4 @@
-"""Where the files for C, C++ and CMake are: ``python -m pyoptim --cmake-dir`` prints one."""
+"""Paths of the installed headers, library and CMake files."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from pathlib import Path
 
 from pyoptim import _core
 
-_INSTALLED = Path(_core.__file__).parent  # beside the library, also where the sources are elsewhere
+_INSTALLED = Path(_core.__file__).parent  # next to the library, also in an editable install
 
 
 def get_include() -> str:
-    """Return the folder of the headers: ``#include <pyoptim/pyoptim.h>``, or ``.hpp`` for C++.
+    """Return the directory of the C and C++ headers.
+
+    Pass it to the compiler as ``-I`` to include ``pyoptim/pyoptim.h`` or ``pyoptim/pyoptim.hpp``.
+    ``python -m pyoptim --include-dir`` prints it.
 
     >>> import os, pyoptim as po
     >>> os.path.exists(os.path.join(po.get_include(), "pyoptim", "pyoptim.h"))
@@ -20,10 +23,25 @@ def get_include() -> str:
 
 
 def get_library_dir() -> str:
-    """Return the folder of the library, ``libpyoptim.so.0``; linkers find it as ``-lpyoptim``."""
+    """Return the directory of the shared library ``libpyoptim.so.0``.
+
+    Pass it to the linker as ``-L`` to link with ``-lpyoptim``. ``python -m pyoptim --lib-dir``
+    prints it.
+
+    >>> import os
+    >>> os.path.isdir(get_library_dir())
+    True
+    """
     return str(_INSTALLED)
 
 
 def get_cmake_dir() -> str:
-    """Return the folder that CMake's ``find_package(pyoptim)`` takes as ``pyoptim_DIR``."""
+    """Return the directory to pass to CMake's ``find_package(pyoptim)`` as ``pyoptim_DIR``.
+
+    ``python -m pyoptim --cmake-dir`` prints it.
+
+    >>> import os
+    >>> os.path.isdir(get_cmake_dir())
+    True
+    """
     return str(_INSTALLED / "cmake")

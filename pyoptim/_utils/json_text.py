@@ -1,4 +1,4 @@
-"""JSON from untrusted files: bounded size and depth, with errors of one line."""
+"""A JSON parser for untrusted files, with limits of size and depth and one-line errors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _VALUE = rb'(?:"(?:[^"\\]++|\\.?)*+"?|[^"\[{,]++)*+[\[{,]'
 class JsonObject(dict[str, Any]):
     """A JSON object, with the first key that occurs more than once.
 
-    Use it as `object_pairs_hook` where an error should name the object with the duplicate key.
+    Use it as `object_pairs_hook` if an error should name the object with the duplicate key.
 
     Attributes
     ----------
     duplicate : str or None
-        The duplicate key.
+        First duplicate key.
     """
 
     __slots__ = ("duplicate",)
@@ -46,12 +46,13 @@ def parse_json(
     Parameters
     ----------
     text : str, or memoryview of UTF-8
+        JSON text.
     max_size : int
         Maximum number of characters, or of bytes of a memoryview.
     max_values : int
-        Maximum number of values. An empty list is a value, too.
+        Maximum number of values, where an empty list counts as a value.
     **hooks
-        Keyword arguments of `json.loads`.
+        Keyword arguments for `json.loads`.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def _check_values(text: str | memoryview, max_values: int) -> None:
 
 
 def _values_pattern(count: int, kind: type[str] | type[memoryview]) -> re.Pattern[Any]:
-    """Return the pattern of a number of values; `re` caches what it compiles."""
+    """Return the pattern of `count` values, which `re` caches."""
     pattern = b"(?:%b){%d}+" % (_VALUE, count)
     return re.compile(pattern.decode() if kind is str else pattern, re.DOTALL)
 
@@ -122,12 +123,12 @@ def _first_duplicate(pairs: Sequence[tuple[str, Any]]) -> str:
     return next(key for key, count in counts.items() if count > 1)
 
 
-def shortened(value: object, longest: int = 200) -> str:
-    r"""Return text for an error: one line, and not longer than this.
+def shortened(value: object, max_length: int = 200) -> str:
+    r"""Return text on one line for an error, truncated to `max_length` characters.
 
     >>> shortened("a\nb"), shortened("x" * 1000, 5)
     ('a b', 'xxxxx...')
     """
-    text = str(value)[: 4 * longest]
+    text = str(value)[: 4 * max_length]
     line = " ".join(text.split())
-    return line if len(line) <= longest else f"{line[:longest]}..."
+    return line if len(line) <= max_length else f"{line[:max_length]}..."

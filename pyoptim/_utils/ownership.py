@@ -1,4 +1,4 @@
-"""Existing files that pyoptim may replace: empty ones, and its own, which have a marker."""
+"""Checks of existing files: pyoptim replaces empty files and files that it wrote."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TextIO
 from pyoptim._utils.atomic import is_stream
 from pyoptim._utils.text import shown
 
-ARGUMENT = "overwrite=True"  # how programs allow it
-OPTION = "--force"  # how users of the command line do
+ARGUMENT = "overwrite=True"  # how programs permit overwriting
+OPTION = "--force"  # how the command line does
 
-_LONGEST_LINE = 2**20  # characters of a table's header
+_MAX_LINE = 2**20  # characters of a table's header
 
 
 def check_replaceable(
@@ -26,24 +26,25 @@ def check_replaceable(
     overwrite: bool = False,
     allow: str = ARGUMENT,
 ) -> None:
-    """Check that a file may be written at a path.
+    """Check that a path may be written.
 
     Parameters
     ----------
     path : path
-    is_own : function of a path
-        Whether the file there is one that pyoptim wrote.
+        Path of the file to write.
+    is_own : callable
+        Function of a path that returns whether pyoptim wrote the file.
     overwrite : bool
-        Whether any other file may be replaced, too.
+        Whether files of other programs may be replaced, too.
     allow : str
-        How the user allows that.
+        Advice in the error message on how to permit overwriting.
 
     Raises
     ------
     FileExistsError
-        If a file of somebody else is there.
+        If the file exists, and pyoptim did not write it.
     IsADirectoryError
-        If a directory is there.
+        If the path is a directory.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def check_replaceable(
 
 
 def check_not_pipe(path: str | PathLike[str]) -> None:
-    """Check that a path is not a named pipe: opening one waits until another program reads it.
+    """Check that a path is not a named pipe, which would block until another program reads it.
 
     Raises
     ------
@@ -78,43 +79,50 @@ def check_not_pipe(path: str | PathLike[str]) -> None:
     """
     path = Path(path)
     if path.is_fifo():
-        message = "is a named pipe; expected a regular file, or none"
+        message = "is a named pipe; choose another path"
         raise FileExistsError(errno.EEXIST, message, os.fspath(path))
 
 
 def check_not_input(
-    path: str | PathLike[str], inputs: Iterable[str | PathLike[str]], what: str
+    path: str | PathLike[str], inputs: Iterable[str | PathLike[str]], role: str
 ) -> None:
-    """Check that a path is not one of the input files, under this or another name.
+    """Check that a path does not refer to an input file, directly or by a link.
 
-    Symbolic and hard links to a file are names of it.
+    Parameters
+    ----------
+    path : path
+        Path of the file to write.
+    inputs : iterable of path
+        Paths of the files that are read.
+    role : str
+        Role of the inputs in the error message.
 
     Raises
     ------
     FileExistsError
-        If it is.
+        If the path refers to one of the inputs.
     """
     path = Path(path)
     for other in map(Path, inputs):
         if path.exists() and other.exists() and path.samefile(other):
-            message = f"is {what} ({shown(other)}); choose another path"
+            message = f"is {role} ({shown(other)}); choose another path"
             raise FileExistsError(errno.EEXIST, message, os.fspath(path))
 
 
-def has_marker(path: Path, marker: bytes, largest: int = 2**26) -> bool:
-    """Return whether a file has some bytes in it."""
+def has_marker(path: Path, marker: bytes, max_size: int = 2**26) -> bool:
+    """Return whether the first `max_size` bytes of a file contain a marker."""
     try:
         with path.open("rb") as file:
-            return marker in file.read(largest)
+            return marker in file.read(max_size)
     except OSError:
         return False
 
 
 def write_header(file: TextIO, columns: Sequence[str]) -> None:
-    """Write the header of a table, with the marker of those that pyoptim writes.
+    """Write the header of a CSV table, marked as written by pyoptim.
 
-    The first name alone is in quotes, which readers of CSV drop. Other programs quote all names, or
-    those that need it.
+    The marker is that only the first name is quoted. CSV readers drop the quotes. Other programs
+    quote all names, or only names that need it.
 
     Examples
     --------
@@ -131,10 +139,10 @@ def write_header(file: TextIO, columns: Sequence[str]) -> None:
 
 
 def own_header(path: Path) -> list[str] | None:
-    """Return the header of a table that pyoptim wrote; None for other files."""
+    """Return the header of a CSV table that pyoptim wrote, or None for other files."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            lines = iter(lambda: file.readline(_LONGEST_LINE), "")
+            lines = iter(lambda: file.readline(_MAX_LINE), "")
             header = next(csv.reader(lines), [])
             marked, quoted = io.StringIO(), io.StringIO()
             write_header(marked, header)

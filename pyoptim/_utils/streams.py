@@ -1,4 +1,4 @@
-"""Messages to streams that may be closed, broken, full, or not there."""
+"""Output to streams that may be closed, broken, full or missing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 
 
 class QuietStream:
-    """A text stream whose failures end nothing: after the first one, no more is written.
+    """A text stream that ignores errors, and writes nothing after the first error.
 
-    Characters that the stream's encoding lacks are escaped.
+    Use it for messages that must not end a program. Characters outside the stream's encoding are
+    escaped.
 
     Examples
     --------
@@ -24,7 +25,7 @@ class QuietStream:
 
     @property
     def works(self) -> bool:
-        """Whether what is written still arrives, as far as is known."""
+        """Whether no write has failed so far."""
         return self._stream is not None
 
     @property
@@ -33,12 +34,12 @@ class QuietStream:
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Write text, if that is possible."""
+        """Write text if possible, and return its length."""
         self._try("write", text.encode(self.encoding, "backslashreplace").decode(self.encoding))
         return len(text)
 
     def flush(self) -> None:
-        """Write what is buffered, if that is possible."""
+        """Flush the stream if possible."""
         self._try("flush")
 
     def isatty(self) -> bool:
@@ -46,11 +47,11 @@ class QuietStream:
         return bool(self._try("isatty"))
 
     def fileno(self) -> int:
-        """Return the file descriptor; OSError if there is none."""
-        number = self._try("fileno")
-        if number is None:
-            raise OSError("there is no stream")
-        return int(number)
+        """Return the file descriptor, or raise OSError if the stream has none."""
+        descriptor = self._try("fileno")
+        if descriptor is None:
+            raise OSError("the stream has no file descriptor")
+        return int(descriptor)
 
     def _try(self, method: str, *arguments: Any) -> Any:
         if self._stream is None:
@@ -64,7 +65,7 @@ class QuietStream:
 
 
 def abandon_broken_streams() -> None:
-    """Keep what could not be written from changing the status when the process ends."""
+    """Redirect broken standard streams to the null device, so that exit keeps its status."""
     for stream in (sys.stdout, sys.stderr):
         if stream is None:
             continue
@@ -72,8 +73,8 @@ def abandon_broken_streams() -> None:
             stream.flush()
         except (OSError, ValueError):
             try:
-                nothing = os.open(os.devnull, os.O_WRONLY)
-                os.dup2(nothing, stream.fileno())
-                os.close(nothing)
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, stream.fileno())
+                os.close(null)
             except (OSError, ValueError):
                 pass

@@ -1,7 +1,8 @@
-"""Names of temporary files and directories, which show whether their owner is still running.
+"""Names of temporary files and directories, which identify the process that owns them.
 
-A name holds the machine, its boot, the process namespace, and the process with the time at which it
-started. So a process removes what interrupted ones left, and never what a running one still needs.
+A name contains the machine, the boot, the process namespace, the process id and the start time of
+the process. So files of interrupted processes can be removed without touching those of running
+processes.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _NAME = re.compile(
 )
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _SPACE = Path("/proc/self/ns/pid")
-_DEAD = ("Z", "X")  # states of processes that run no more
-_in_use: set[str] = set()  # names of this process
+_DEAD = ("Z", "X")  # states of processes that have ended
+_in_use: set[str] = set()  # names that this process uses
 
 
 class _Owner(NamedTuple):
-    """A process: checksums of its machine, boot and namespace, its number, and when it started."""
+    """A process: checksums of its machine, boot and namespace, its id, and its start time."""
 
     machine: str
     boot: str
@@ -37,7 +38,7 @@ class _Owner(NamedTuple):
 
     @classmethod
     def this(cls) -> _Owner:
-        """Return the process that calls."""
+        """Return the calling process."""
         try:
             boot = _BOOT.read_text()
             space = os.fspath(_SPACE.readlink())
@@ -49,7 +50,7 @@ class _Owner(NamedTuple):
 
 
 def _started(process: int) -> int | None:
-    """Return when a process started, in ticks since the boot; None if it does not run."""
+    """Return the start time of a process in ticks since the boot, or None if it does not run."""
     try:
         state, *fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
@@ -58,7 +59,7 @@ def _started(process: int) -> int | None:
 
 
 def _runs(process: int) -> bool:
-    """Return whether a process of this number runs, on systems without /proc."""
+    """Return whether a process id is in use, for systems without /proc."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -70,7 +71,7 @@ def _runs(process: int) -> bool:
 
 @contextmanager
 def temporary_name() -> Iterator[str]:
-    """Give a name that nothing has, and that other processes leave alone while the body runs."""
+    """Yield an unused name, which other processes do not remove while the body runs."""
     name = PREFIX + "-".join(map(str, (*_Owner.this(), secrets.token_hex(8))))
     _in_use.add(name)
     try:
@@ -80,9 +81,9 @@ def temporary_name() -> Iterator[str]:
 
 
 def is_abandoned(name: str) -> bool:
-    """Return whether a name is one of `temporary_name` whose owner runs no more.
+    """Return whether `temporary_name` generated a name, and its process has ended.
 
-    Of other machines and containers that is not known, so their files are not abandoned.
+    For other machines and containers this is unknown, so their names do not count as abandoned.
 
     >>> with temporary_name() as name:
     ...     is_abandoned(name)

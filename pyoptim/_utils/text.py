@@ -1,4 +1,4 @@
-"""Names from files and users, as they are shown."""
+"""Safe display of names that come from files and users."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _PLAIN = re.compile(r"[\x20-\x7e]*")
 
 
 def shown(text: object) -> str:
-    r"""Return text in which what a terminal would obey, or show in another order, is escaped.
+    r"""Return text with all unprintable characters escaped.
 
-    These are control characters, C1 ones among them, marks of direction, other invisible ones, and
-    surrogates: all that `str.isprintable` does not count as printable.
+    Unprintable are all characters for which `str.isprintable` is false, such as control characters,
+    direction marks, other invisible characters and surrogates. So a name cannot control a terminal
+    or change the order of the text.
 
     Examples
     --------
@@ -29,7 +30,7 @@ def shown(text: object) -> str:
 
 
 def shown_lines(text: object) -> str:
-    r"""Return text of several lines, each such as `shown` returns.
+    r"""Return text with all unprintable characters except newlines escaped.
 
     Examples
     --------
@@ -39,19 +40,19 @@ def shown_lines(text: object) -> str:
     return "\n".join(map(shown, str(text).split("\n")))
 
 
-def listed(given: Iterable[object]) -> str:
-    r"""Return names for a message, with commas between them.
+def listed(names: Iterable[object]) -> str:
+    r"""Return names for a message, escaped and separated by commas.
 
     Examples
     --------
     >>> listed(["w", "b\n"])
     'w, b\\n'
     """
-    return ", ".join(map(shown, given))
+    return ", ".join(map(shown, names))
 
 
 def dtype_text(dtype: np.dtype[Any]) -> str:
-    """Return a dtype's name, with its byte order if that is not the machine's.
+    """Return the name of a dtype, with its byte order if not native.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""The number of threads of NumPy's matrix multiplications while other models are trained.
-
-Those multiply matrices natively.
-"""
+"""The number of threads of NumPy's BLAS in training steps of models that use NumPy."""
 
 from __future__ import annotations
 
@@ -11,14 +8,14 @@ from functools import cache
 from threading import get_ident, main_thread
 from typing import Any
 
-# Multiplications of a step below which two threads gain less than they lose beside ours.
+# Multiplications per step below which several BLAS threads do not pay off.
 _SMALL = 2**24
 
 
 class _OneThread:
-    """A context in which the BLAS has one thread; it may be entered again.
+    """A reentrant context in which the BLAS has one thread.
 
-    In other Python threads than the main one it does nothing: the number is that of the process.
+    Outside the main thread it does nothing, because the number of threads is process-wide.
     """
 
     def __init__(self, libraries: list[Any]) -> None:
@@ -31,8 +28,8 @@ class _OneThread:
             return
         self._depth += 1
         if self._depth == 1:
-            counts = [(each, each.get_num_threads()) for each in self._libraries]
-            self._restore = [(each.set_num_threads, n) for each, n in counts if n != 1]
+            counts = [(library, library.get_num_threads()) for library in self._libraries]
+            self._restore = [(library.set_num_threads, n) for library, n in counts if n != 1]
             for set_num_threads, _ in self._restore:
                 set_num_threads(1)
 
@@ -54,17 +51,17 @@ def _one_thread() -> AbstractContextManager[None]:
     return _OneThread(ThreadpoolController().select(user_api="blas").lib_controllers)
 
 
-def product_threads(multiplications: int) -> AbstractContextManager[None]:
-    """Return a context for a loop in which small matrix multiplications stay on one thread.
+def matmul_threads(multiplications: int) -> AbstractContextManager[None]:
+    """Return a context in which the BLAS uses one thread if the matrices are small.
 
-    The threads of a BLAS wait for each other by spinning: where the processors have other work,
-    that of our own threads for example, small products on several threads take up to a hundred
-    times as long as on one. Without threadpoolctl (it comes with scikit-learn) the BLAS is left as
-    it is.
+    The threads of a BLAS wait for each other by spinning. If the processors are also busy with
+    other threads, such as pyoptim's, a small matmul on several threads takes up to a hundred times
+    as long as on one thread. Without threadpoolctl, a dependency of scikit-learn, the context does
+    nothing.
 
     Parameters
     ----------
     multiplications : int
-        About how many a training step makes.
+        Approximate number of scalar multiplications in a training step.
     """
     return _one_thread() if multiplications < _SMALL else nullcontext()

@@ -1,4 +1,4 @@
-"""Checks of arguments that several parts share."""
+"""Validation and conversion of arguments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy.typing as npt
 from pyoptim._utils.text import dtype_text
 
 LARGEST_COUNT = 2**53
-"""Up to here a float64 has every whole number."""
+"""The largest integer up to which a float64 represents all integers."""
 
 LARGEST_INDEX = 2**63 - 1
-"""The largest number of int64, which stands for all larger ones, too: see `as_indices`."""
+"""The maximum of int64, to which `as_indices` clips larger numbers."""
 
 
-def shown(value: object) -> str:
-    """Return the repr of a value for an error, shortened where it is long.
+def short_repr(value: object) -> str:
+    """Return the repr of a value for an error, truncated if long.
 
-    >>> shown(10**5000), shown(0.5)
+    >>> short_repr(10**5000), short_repr(0.5)
     ('an integer of 16610 bits', '0.5')
     """
     if isinstance(value, int) and value.bit_length() > 200:
@@ -33,56 +33,89 @@ def shown(value: object) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-_NO_NUMBERS = (str, bytes, bool, complex, np.bool_, np.complexfloating, np.timedelta64)
+_NOT_NUMBERS = (str, bytes, bool, complex, np.bool_, np.complexfloating, np.timedelta64)
 _REAL = "iufV"  # kinds of dtypes; bfloat16 is V
 
 
 def as_number(name: str, value: Any) -> float:
-    """Return a number as a float; NumPy's numbers are taken too, text and bools are not."""
+    """Return a number as a float.
+
+    NumPy numbers are accepted. Strings and bools are rejected.
+
+    Raises
+    ------
+    TypeError
+        If the value is not a real number.
+    ValueError
+        If the number is too large for a float.
+    """
     if type(value) is float:
         return value
     try:
-        array = isinstance(value, np.ndarray)
-        if isinstance(value, _NO_NUMBERS) or (array and not _is_real_scalar(value)):
+        is_array = isinstance(value, np.ndarray)
+        if isinstance(value, _NOT_NUMBERS) or (is_array and not _is_real_scalar(value)):
             raise TypeError
         return float(value)
     except OverflowError:
-        raise ValueError(f"{name} is too large for a float, got {shown(value)}") from None
+        raise ValueError(f"{name} is too large for a float, got {short_repr(value)}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {shown(value)}") from None
+        raise TypeError(f"{name} must be a number, got {short_repr(value)}") from None
 
 
 def _is_real_scalar(array: npt.NDArray[Any]) -> bool:
     return array.ndim == 0 and array.dtype.kind in _REAL
 
 
-def as_count(name: str, value: SupportsIndex, most: int | None = None, *, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`; NumPy's are taken too, bools are not."""
+def as_count(
+    name: str, value: SupportsIndex, maximum: int | None = None, *, minimum: int = 1
+) -> int:
+    """Return a whole number from `minimum` to `maximum`.
+
+    NumPy integers are accepted. Bools and floats are rejected.
+
+    Raises
+    ------
+    ValueError
+        If the value is not a whole number in the range.
+    """
     try:
-        count = least - 1 if isinstance(value, bool) else operator.index(value)
+        count = minimum - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
-        count = least - 1
-    if count < least or (most is not None and count > most):
-        unlimited = most is None or (most == LARGEST_COUNT and count < least)
-        limit = f"of at least {least}" if unlimited else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {limit}, got {shown(value)}")
+        count = minimum - 1
+    if count < minimum or (maximum is not None and count > maximum):
+        unlimited = maximum is None or (maximum == LARGEST_COUNT and count < minimum)
+        limit = f"of at least {minimum}" if unlimited else f"from {minimum} to {maximum}"
+        raise ValueError(f"{name} must be a whole number {limit}, got {short_repr(value)}")
     return count
 
 
 def as_counts(
-    name: str, values: Iterable[SupportsIndex], most: int | None = None
+    name: str, values: Iterable[SupportsIndex], maximum: int | None = None
 ) -> tuple[int, ...]:
-    """Return whole numbers of at least 1; NumPy's arrays are taken too, text is not."""
+    """Return a sequence of whole numbers from 1 to `maximum` as a tuple.
+
+    NumPy arrays are accepted. Strings are rejected.
+
+    Raises
+    ------
+    TypeError
+        If `values` is not a sequence.
+    ValueError
+        If an element is not a whole number in the range.
+    """
     single = not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0
     if single or isinstance(values, str | bytes):
-        raise TypeError(f"{name} must be a sequence of whole numbers, got {shown(values)}")
-    return tuple(as_count(f"{name}[{i}]", value, most) for i, value in enumerate(values))
+        raise TypeError(f"{name} must be a sequence of whole numbers, got {short_repr(values)}")
+    return tuple(as_count(f"{name}[{i}]", value, maximum) for i, value in enumerate(values))
 
 
 def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return numbers as an array; TypeError if they are complex, dates, durations or masked.
+    """Return real numbers as an array, with missing values as NaN.
 
-    NumPy would cast them.
+    Raises
+    ------
+    TypeError
+        If the numbers are complex, dates, durations or masked, all of which NumPy would cast.
     """
     refuse_masked(name, values)
     array = with_nan(np.asarray(values))
@@ -94,7 +127,7 @@ def as_real(name: str, values: npt.ArrayLike) -> npt.NDArray[Any]:
 def with_nan(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return numbers and missing values as float64, with NaN for None and `pandas.NA`.
 
-    An array without missing values, or with other objects than numbers, is returned as it is.
+    An array without missing values, or with objects other than numbers, is returned unchanged.
 
     Examples
     --------
@@ -113,21 +146,21 @@ def with_nan(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return array
 
 
-def refuse_missing(name: str, wanted: str, array: npt.NDArray[Any]) -> None:
-    """Raise ValueError for the first NaN or missing value, where `wanted` cannot be NaN."""
+def refuse_missing(name: str, expected: str, array: npt.NDArray[Any]) -> None:
+    """Raise ValueError for the first NaN or missing value; `expected` describes valid values."""
     numbers = with_nan(array)
     if numbers.dtype.kind != "f" or not np.isnan(numbers).any():
         return
     row, *column = np.argwhere(np.isnan(numbers))[0].tolist() if numbers.ndim else [0]
-    at = f"row {row}" + "".join(f", column {each}" for each in column)
+    position = f"row {row}" + "".join(f", column {index}" for index in column)
     raise ValueError(
-        f"{name}: expected {wanted}, got a missing value at {at}; drop such rows, or replace their "
-        "values"
+        f"{name}: expected {expected}, got a missing value at {position}; drop such rows, or "
+        "replace their values"
     )
 
 
 def refuse_masked(name: str, values: object) -> None:
-    """Refuse values some of which a mask hides: NumPy would give what is below it."""
+    """Raise TypeError for arrays with masked values, whose masks NumPy would ignore."""
     if np.ma.is_masked(values):
         raise TypeError(
             f"{name}: expected values without a mask, got a masked array; drop such rows, or "
@@ -136,16 +169,16 @@ def refuse_masked(name: str, values: object) -> None:
 
 
 def as_plain(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
-    """Return values as native code takes them: C-contiguous and aligned, copied if they are not.
+    """Return values as a C-contiguous and aligned array, copied only if needed.
 
-    What `numpy.frombuffer` gives at any offset is not aligned.
+    Native code needs such arrays. For example, `numpy.frombuffer` can return unaligned arrays.
     """
     array = np.ascontiguousarray(values, dtype)
     return array if array.flags.aligned else array.copy()
 
 
 def as_indices(values: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Return integers as native code takes labels and indices: int64, cut where it ends.
+    """Return labels or indices as int64, with larger unsigned integers clipped to its maximum.
 
     Examples
     --------
@@ -159,7 +192,15 @@ def as_indices(values: npt.ArrayLike) -> npt.NDArray[Any]:
 
 
 def as_flag(name: str, value: Any) -> bool:
-    """Return True or False; 1 and 0, and NumPy's, are taken too, words are not."""
+    """Return a flag as a bool.
+
+    1, 0 and NumPy bools are accepted. Strings are rejected.
+
+    Raises
+    ------
+    ValueError
+        If the value is not True or False.
+    """
     if isinstance(value, bool | np.bool_):
         return bool(value)
     try:
@@ -167,38 +208,38 @@ def as_flag(name: str, value: Any) -> bool:
     except (TypeError, ValueError):
         number = -1.0
     if number not in (0, 1):
-        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+        raise ValueError(f"{name} must be True or False, got {short_repr(value)}")
     return bool(number)
 
 
 def check_not_negative(name: str, value: float) -> None:
-    """Raise ValueError unless the number is at least 0 and finite."""
+    """Raise ValueError unless a number is at least 0 and finite."""
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"{name} must be at least 0 and finite, got {value}")
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise ValueError unless the number is above 0 and finite."""
+    """Raise ValueError unless a number is above 0 and finite."""
     if not (math.isfinite(value) and value > 0):
         raise ValueError(f"{name} must be above 0 and finite, got {value}")
 
 
 def as_not_negative(name: str, value: Any) -> float:
-    """Return a finite number of at least 0."""
+    """Return a finite number of at least 0 as a float."""
     number = as_number(name, value)
     check_not_negative(name, number)
     return number
 
 
 def as_positive(name: str, value: Any) -> float:
-    """Return a finite number above 0."""
+    """Return a finite number above 0 as a float."""
     number = as_number(name, value)
     check_positive(name, number)
     return number
 
 
-def as_share(name: str, value: Any) -> float:
-    """Return a number from 0 to 1."""
+def as_fraction(name: str, value: Any) -> float:
+    """Return a number from 0 to 1 as a float."""
     number = as_number(name, value)
     if not 0 <= number <= 1:
         raise ValueError(f"{name} must be in [0, 1], got {number}")
@@ -206,17 +247,17 @@ def as_share(name: str, value: Any) -> float:
 
 
 def check_choice(name: str, value: object, *choices: str) -> None:
-    """Raise ValueError unless the value is one of these words."""
+    """Raise ValueError unless a value is one of the choices."""
     if value not in choices:
-        listed = ", ".join(map(repr, choices[:-1]))
-        raise ValueError(f"{name} must be {listed} or {choices[-1]!r}, got {value!r}")
+        others = ", ".join(map(repr, choices[:-1]))
+        raise ValueError(f"{name} must be {others} or {choices[-1]!r}, got {value!r}")
 
 
-def check_keywords(name: str, known: Sequence[str], given: Set[str]) -> None:
-    """Raise a TypeError that lists the arguments of `name` if a keyword is not among them."""
-    unknown = sorted(given - set(known))
+def check_keywords(name: str, allowed: Sequence[str], keywords: Set[str]) -> None:
+    """Raise TypeError for a keyword that function `name` does not accept; list those it does."""
+    unknown = sorted(keywords - set(allowed))
     if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=1)
+        close = difflib.get_close_matches(unknown[0], allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else "."
-        takes = ", ".join(known) or "no arguments"
-        raise TypeError(f"{name}() has no argument {unknown[0]!r}{hint} It takes {takes}")
+        accepted = ", ".join(allowed) or "no arguments"
+        raise TypeError(f"{name}() has no argument {unknown[0]!r}{hint} It takes {accepted}")

@@ -1,7 +1,8 @@
-"""Checkpoints that survive a crash: safetensors files, a manifest with checksums, no pickling.
+"""Crash-safe checkpoints: safetensors files and a manifest with checksums, without pickle.
 
-`save` and `load` are for directories of checkpoints, `save_safetensors` and `load_safetensors` for
-safetensors files. docs/checkpoints.md tells the format, the protocol and what they guarantee.
+Use `save` and `load` for directories of checkpoints, and `save_safetensors` and `load_safetensors`
+for single safetensors files. docs/checkpoints.md describes the format, the protocol and the
+guarantees.
 """
 
 from pyoptim.checkpoint._load import Checkpoint, latest, load, verify

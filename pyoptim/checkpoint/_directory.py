@@ -1,4 +1,4 @@
-"""A directory of checkpoints: their names, their order, and which one is the latest."""
+"""The checkpoints of a directory: their names, their order, and the file `latest`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import NamedTuple
 
 from pyoptim._utils.atomic import replace_bytes
 from pyoptim.checkpoint._manifest import MANIFEST, Manifest, read_manifest
-from pyoptim.checkpoint._staging import has_own_files_only
+from pyoptim.checkpoint._staging import has_only_checkpoint_files
 from pyoptim.errors import CheckpointError
 
-LATEST = "latest"  # a file with the name of the checkpoint that was saved last
+LATEST = "latest"  # a file that contains the name of the checkpoint saved last
 
 _NAME = re.compile(r"step-(\d{8,20})(?:\.(\d+))?")
-_LONGEST = 64  # bytes of the file `latest`
+_MAX_SIZE = 64  # bytes of the file `latest`
 
 
 def is_name(name: str) -> bool:
-    """Return whether a checkpoint may have this name.
+    """Return whether a name is the name of a checkpoint.
 
     >>> is_name("step-00000123"), is_name("step-00000123.2"), is_name("step-3")
     (True, True, False)
@@ -31,27 +31,28 @@ def is_name(name: str) -> bool:
 
 def step_of(name: str) -> int:
     """Return the step in a checkpoint's name."""
-    found = _NAME.fullmatch(name)
-    assert found is not None
-    return int(found[1])
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    return int(match[1])
 
 
 def names(directory: Path) -> list[str]:
-    """Return the names of all checkpoints in a directory, also of damaged ones, sorted."""
+    """Return the sorted names of all checkpoints in a directory, including damaged ones."""
     return sorted(entry.name for entry in directory.iterdir() if is_name(entry.name))
 
 
 def free_name(directory: Path, step: int) -> str:
-    """Return a name for a new checkpoint: that of a step saved again gets a number."""
-    taken = [_NAME.fullmatch(name) for name in names(directory)]
-    numbers = [int(found[2] or 1) for found in taken if found and int(found[1]) == step]
+    """Return an unused name for a new checkpoint, with a number if the step was saved before."""
+    matches = [_NAME.fullmatch(name) for name in names(directory)]
+    numbers = [int(match[2] or 1) for match in matches if match and int(match[1]) == step]
     return f"step-{step:08}" + (f".{max(numbers) + 1}" if numbers else "")
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Return whether a directory is a checkpoint, maybe a damaged one, not one of checkpoints.
+    """Return whether a directory is one checkpoint, possibly damaged.
 
-    A directory of checkpoints may have any name, and a `manifest.json` of something else.
+    A directory of checkpoints is not a checkpoint. It may have any name, and may contain a
+    `manifest.json` of another program.
     """
     if os.path.lexists(path / LATEST) or names(path):
         return _is_readable(path)
@@ -59,14 +60,14 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def check_root(directory: Path) -> None:
-    """Check that checkpoints may be saved in a directory, which may be missing.
+    """Check that checkpoints may be saved in a directory, which need not exist.
 
     Raises
     ------
     CheckpointError
-        If it is a checkpoint itself, or has something else that is called `latest`.
+        If the directory is itself a checkpoint, or contains another program's `latest`.
     NotADirectoryError
-        If it is a file.
+        If the path is a file.
     """
     if not directory.exists():
         return
@@ -74,20 +75,20 @@ def check_root(directory: Path) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), os.fspath(directory))
     if _is_readable(directory):
         raise CheckpointError(
-            f"{directory}: cannot save a checkpoint inside of another; give the directory that it "
-            "is in"
+            f"{directory}: cannot save a checkpoint inside another checkpoint; give its parent "
+            "directory"
         )
-    if not _is_pointer(directory):
+    if not _may_replace_latest(directory):
         raise CheckpointError(
-            f"{directory / LATEST}: not written by pyoptim, so it is not replaced; save "
+            f"{directory / LATEST}: not written by pyoptim, and therefore not replaced; save "
             "checkpoints in another directory"
         )
 
 
-def _is_pointer(directory: Path) -> bool:
+def _may_replace_latest(directory: Path) -> bool:
     """Return whether the file `latest` is missing or may be replaced.
 
-    A damaged one may, if it is beside a checkpoint.
+    A damaged file may be replaced if the directory contains a readable checkpoint.
     """
     path = directory / LATEST
     if not os.path.lexists(path):
@@ -95,17 +96,17 @@ def _is_pointer(directory: Path) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
-        name = file.read(_LONGEST).decode(errors="replace").removesuffix("\n")
+        name = file.read(_MAX_SIZE).decode(errors="replace").removesuffix("\n")
     return is_name(name) or any(_is_readable(directory / name) for name in names(directory))
 
 
-def is_own(path: Path) -> bool:
-    """Return whether a directory is a checkpoint, maybe a damaged one, without other files."""
+def is_removable(path: Path) -> bool:
+    """Return whether a path is a checkpoint, possibly damaged, without files of others."""
     try:
-        if path.is_symlink() or not has_own_files_only(path):
+        if path.is_symlink() or not has_only_checkpoint_files(path):
             return False
         return _is_readable(path) or any(entry.name != MANIFEST for entry in path.iterdir())
-    except OSError:  # a file, or another process has removed it
+    except OSError:  # a file, or removed by another process
         return False
 
 
@@ -118,17 +119,17 @@ def _is_readable(folder: Path) -> bool:
 
 
 def point_to(directory: Path, name: str) -> None:
-    """Make a checkpoint the latest."""
+    """Make a checkpoint the latest one."""
     replace_bytes(directory / LATEST, f"{name}\n".encode())
 
 
 def pointed_to(directory: Path) -> str | None:
-    """Return the name in the file `latest`; None if there is no such file.
+    """Return the name in the file `latest`, or None if the file does not exist.
 
     Raises
     ------
     CheckpointError
-        If it names no checkpoint in this directory.
+        If the file cannot be read, or does not name a checkpoint in this directory.
     """
     path = directory / LATEST
     try:
@@ -138,47 +139,48 @@ def pointed_to(directory: Path) -> str | None:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     try:
-        name = os.read(descriptor, _LONGEST).decode(errors="replace").removesuffix("\n")
+        name = os.read(descriptor, _MAX_SIZE).decode(errors="replace").removesuffix("\n")
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     finally:
         os.close(descriptor)
     if not is_name(name):
-        raise CheckpointError(f"{path}: {name[:40]!r} is no name of a checkpoint")
+        raise CheckpointError(f"{path}: expected the name of a checkpoint, got {name[:40]!r}")
     if not (directory / name).is_dir():
-        raise CheckpointError(f"{path}: names {name}, which is not there")
+        raise CheckpointError(f"{path}: names {name}, which does not exist")
     return name
 
 
 class Age(NamedTuple):
-    """When a checkpoint was saved, compared with others of its directory.
+    """The order in which the checkpoints of a directory were saved.
 
-    `saves` is 0 for checkpoints that have none, which are older than those that have.
+    `saves` is 0 for older checkpoints, whose manifest does not contain it. `repetition` is 1 for
+    the first checkpoint of a step.
     """
 
     saves: int
     step: int
-    again: int
+    repetition: int
 
     @classmethod
     def of(cls, name: str, manifest: Manifest) -> Age:
-        """Return the age of the checkpoint of this name."""
-        found = _NAME.fullmatch(name)
-        assert found is not None
-        return cls(manifest.saves, manifest.step, int(found[2] or 1))
+        """Return the age of a checkpoint."""
+        match = _NAME.fullmatch(name)
+        assert match is not None
+        return cls(manifest.saves, manifest.step, int(match[2] or 1))
 
 
 def newest_first(directory: Path) -> list[str]:
-    """Return the names of all checkpoints, the last saved first; unreadable ones are last."""
+    """Return the names of all checkpoints, newest first, with unreadable checkpoints last."""
     ages: dict[str, tuple[int, ...]] = dict.fromkeys(names(directory), ())
     ages |= {name: Age.of(name, manifest) for name, manifest in manifests(directory).items()}
     return sorted(ages, key=lambda name: (ages[name], name), reverse=True)
 
 
 def manifests(directory: Path) -> dict[str, Manifest]:
-    """Return the manifests of all checkpoints that can be read, by name."""
-    found = {}
+    """Return the manifests of all readable checkpoints, by name."""
+    result = {}
     for name in names(directory):
         with suppress(CheckpointError):
-            found[name] = read_manifest(directory / name)
-    return found
+            result[name] = read_manifest(directory / name)
+    return result

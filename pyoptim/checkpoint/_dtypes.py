@@ -1,4 +1,4 @@
-"""The element types of safetensors, and NumPy's for them."""
+"""The element types of safetensors and the corresponding NumPy dtypes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class DType(NamedTuple):
-    """How wide an element is, and NumPy's name for it (None where several share a byte)."""
+    """The width of an element and its NumPy name (None for elements narrower than a byte)."""
 
     bits: int
     numpy: str | None
@@ -43,25 +43,25 @@ _NAMES = {dtype.numpy: name for name, dtype in DTYPES.items() if dtype.numpy}
 
 
 def to_numpy(name: str) -> np.dtype[Any] | None:
-    """Return NumPy's dtype, or None where there is none.
+    """Return the NumPy dtype of a safetensors name, or None if NumPy and ml_dtypes have none.
 
     >>> to_numpy("F32"), to_numpy("BF16"), to_numpy("F4")
     (dtype('float32'), dtype(bfloat16), None)
     """
-    known = DTYPES[name].numpy
-    if known is None:
+    numpy_name = DTYPES[name].numpy
+    if numpy_name is None:
         return None
     try:
-        return np.dtype(known)
+        return np.dtype(numpy_name)
     except TypeError:
         import ml_dtypes
 
-    found = getattr(ml_dtypes, known, None)
-    return None if found is None else np.dtype(found)
+    scalar_type = getattr(ml_dtypes, numpy_name, None)
+    return None if scalar_type is None else np.dtype(scalar_type)
 
 
 def to_name(dtype: np.dtype[Any]) -> str | None:
-    """Return the name of a NumPy dtype of either byte order, or None where there is none.
+    """Return the safetensors name of a NumPy dtype of either byte order, or None.
 
     >>> import numpy as np
     >>> to_name(np.dtype("float32")), to_name(np.dtype("U3"))

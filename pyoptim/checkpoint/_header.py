@@ -1,8 +1,8 @@
-"""Strict reading of the header of a safetensors file.
+"""A strict reader of the header of a safetensors file.
 
-A file is a size N (8 bytes, little-endian), N bytes of JSON, then the data of the tensors. The size
-and the number of values are limited before the JSON is parsed, so that a hostile file cannot take
-much more memory than its own size.
+A file consists of a size N (8 bytes, little-endian), N bytes of JSON, and the data of the tensors.
+The size and the number of values are checked before the JSON is parsed, so that a hostile file
+cannot take much more memory than its own size.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ class TensorInfo(NamedTuple):
 
 
 class Header(NamedTuple):
-    """The header of a valid file, with the tensors in the order of their data."""
+    """The header of a valid file, whose tensors are in the order of their data."""
 
     tensors: dict[str, TensorInfo]
     metadata: dict[str, str]
-    size: int  # bytes with the size field, which is where the data begin
+    size: int  # bytes, including the size field; the data begin here
 
 
 def read_header(data: bytes | mmap) -> Header:
@@ -102,12 +102,12 @@ def read_header(data: bytes | mmap) -> Header:
 
 
 def check_name(name: str) -> None:
-    """Reject tensor names that are empty, too long, unprintable, or paths out of a directory.
+    """Reject tensor names that are empty, too long, unprintable, or leave a directory as a path.
 
     Raises
     ------
     ValueError
-        If the name is not allowed.
+        If the name is rejected. The message describes why.
     """
     try:
         length = len(name.encode())
@@ -124,7 +124,7 @@ def check_name(name: str) -> None:
 
 
 def read_object(data: bytes | mmap, begin: int, end: int, max_values: int) -> JsonObject:
-    """Parse a JSON object that is a part of a file.
+    """Parse the JSON object in a part of a file.
 
     Raises
     ------
@@ -148,23 +148,23 @@ def read_object(data: bytes | mmap, begin: int, end: int, max_values: int) -> Js
     return as_object(fields, "the JSON")
 
 
-def as_object(value: object, what: str) -> JsonObject:
-    """Return a JSON object without duplicate keys.
+def as_object(value: object, label: str) -> JsonObject:
+    """Return a value as a JSON object without duplicate keys.
 
     Raises
     ------
     CheckpointError
-        If the value is not an object, or a key is duplicate.
+        If the value is not an object, or has a duplicate key.
     """
     if not isinstance(value, JsonObject):
-        raise CheckpointError(f"{what}: expected a JSON object, got {json_type(value)}")
+        raise CheckpointError(f"{label}: expected a JSON object, got {json_type(value)}")
     if value.duplicate is not None:
-        raise CheckpointError(f"{what}: duplicate key {shorten_name(value.duplicate)}")
+        raise CheckpointError(f"{label}: duplicate key {shorten_name(value.duplicate)}")
     return value
 
 
-def as_text(value: object, what: str) -> str:
-    """Return a string of whole characters.
+def as_text(value: object, label: str) -> str:
+    """Return a value as a string that UTF-8 can encode.
 
     Raises
     ------
@@ -172,16 +172,16 @@ def as_text(value: object, what: str) -> str:
         If the value is not a string, or has a lone surrogate.
     """
     if not isinstance(value, str):
-        raise CheckpointError(f"{what}: expected a string, got {json_type(value)}")
+        raise CheckpointError(f"{label}: expected a string, got {json_type(value)}")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise CheckpointError(f"{what}: the text has a lone surrogate") from None
+        raise CheckpointError(f"{label}: the text has a lone surrogate") from None
     return value
 
 
 def json_type(value: object) -> str:
-    """Return what JSON calls the type of a value.
+    """Return the JSON name of the type of a value, with its article.
 
     >>> json_type(None), json_type(2.5)
     ('null', 'a number')
@@ -190,12 +190,12 @@ def json_type(value: object) -> str:
 
 
 def shorten_name(name: str) -> str:
-    """Return a name in quotes, cut to 40 characters."""
+    """Return a name in quotes, truncated to 40 characters."""
     return repr(name[:40])
 
 
 def _tensors(fields: JsonObject) -> dict[str, TensorInfo]:
-    """Return the tensors of a header; their extents are not compared with each other."""
+    """Return the tensors of a header, whose extents may still overlap."""
     names = [name for name in fields if name != METADATA]
     if len(names) > MAX_TENSORS:
         raise CheckpointError(f"the header has more than {MAX_TENSORS} tensors")
@@ -210,62 +210,62 @@ def _tensors(fields: JsonObject) -> dict[str, TensorInfo]:
 
 
 def _tensor(name: str, value: object) -> TensorInfo:
-    what = f"tensor {name!r}"
-    fields = as_object(value, what)
+    label = f"tensor {name!r}"
+    fields = as_object(value, label)
     for field in fields:
         if field not in _FIELDS:
             raise CheckpointError(
-                f"{what}: unknown field {shorten_name(field)}; expected {', '.join(_FIELDS)}"
+                f"{label}: unknown field {shorten_name(field)}; expected {', '.join(_FIELDS)}"
             )
     for field in _FIELDS:
         if field not in fields:
-            raise CheckpointError(f"{what}: missing field {field}")
-    dtype = as_text(fields["dtype"], f"{what}: dtype")
+            raise CheckpointError(f"{label}: missing field {field}")
+    dtype = as_text(fields["dtype"], f"{label}: dtype")
     if dtype not in DTYPES:
-        raise CheckpointError(f"{what}: unknown dtype {shorten_name(dtype)}")
-    shape = _integers(fields["shape"], f"{what}: shape")
-    offsets = _integers(fields["data_offsets"], f"{what}: data_offsets")
+        raise CheckpointError(f"{label}: unknown dtype {shorten_name(dtype)}")
+    shape = _integers(fields["shape"], f"{label}: shape")
+    offsets = _integers(fields["data_offsets"], f"{label}: data_offsets")
     if len(offsets) != 2:
-        raise CheckpointError(f"{what}: data_offsets: expected two integers, got {len(offsets)}")
+        raise CheckpointError(f"{label}: data_offsets: expected two integers, got {len(offsets)}")
     info = TensorInfo(dtype, shape, *offsets)
-    _check_extent(what, info)
+    _check_extent(label, info)
     return info
 
 
-def _integers(value: object, what: str) -> tuple[int, ...]:
+def _integers(value: object, label: str) -> tuple[int, ...]:
     if not isinstance(value, list):
         raise CheckpointError(
-            f"{what}: expected a list of integers of at least 0, got {json_type(value)}"
+            f"{label}: expected a list of integers of at least 0, got {json_type(value)}"
         )
     if len(value) > MAX_DIMENSIONS:
         raise CheckpointError(
-            f"{what}: expected at most {MAX_DIMENSIONS} dimensions, got {len(value)}"
+            f"{label}: expected at most {MAX_DIMENSIONS} dimensions, got {len(value)}"
         )
     for item in value:
         if type(item) is not int or item < 0:
             raise CheckpointError(
-                f"{what}: expected a list of integers of at least 0, got a list with "
+                f"{label}: expected a list of integers of at least 0, got a list with "
                 f"{item if type(item) is int else json_type(item)}"
             )
         if item > _MAX_INTEGER:
-            raise CheckpointError(f"{what}: an integer is greater than 2^63 - 1")
+            raise CheckpointError(f"{label}: an integer is greater than 2^63 - 1")
     return tuple(value)
 
 
-def _check_extent(what: str, info: TensorInfo) -> None:
-    """Check that the offsets are in order, and as far apart as dtype and shape need."""
+def _check_extent(label: str, info: TensorInfo) -> None:
+    """Check that the offsets are ordered, and that their distance matches dtype and shape."""
     if info.end < info.begin:
         raise CheckpointError(
-            f"{what}: the data end at {info.end}, before they begin at {info.begin}"
+            f"{label}: the data end at {info.end}, before they begin at {info.begin}"
         )
     bits = DTYPES[info.dtype].bits
-    # A dimension of 0 must not hide dimensions that no array can have.
+    # A dimension of 0 must not hide dimensions that are too large for any array.
     if math.prod(max(size, 1) for size in info.shape) * bits > 8 * _MAX_INTEGER:
-        raise CheckpointError(f"{what}: the shape has more elements than memory can hold")
+        raise CheckpointError(f"{label}: the shape has more elements than memory can hold")
     needed = math.prod(info.shape) * bits
     if needed != 8 * info.nbytes:
         raise CheckpointError(
-            f"{what}: {info.dtype} of shape {list(info.shape)} needs {needed / 8:.15g} bytes of "
+            f"{label}: {info.dtype} of shape {list(info.shape)} needs {needed / 8:.15g} bytes of "
             f"data, got {info.nbytes}"
         )
 
@@ -283,9 +283,9 @@ def _metadata(value: object) -> dict[str, str]:
 
 
 def _as_integer(digits: str) -> int | float:
-    """Return the value of an integer in JSON; those of more than 20 digits are cut.
+    """Return the value of a JSON integer, of which at most 20 characters are read.
 
-    All integers of more than 19 digits are rejected afterwards, and -0 is a float.
+    Integers of more than 19 digits are rejected afterwards. -0 becomes a float.
     """
     return -0.0 if digits == "-0" else int(digits[:20])
 
@@ -305,7 +305,7 @@ def _in_order(tensors: dict[str, TensorInfo], size: int) -> dict[str, TensorInfo
             )
         if info.begin > end:
             raise CheckpointError(
-                f"tensor {name!r}: the data begin at {info.begin}, after a hole at {end}"
+                f"tensor {name!r}: the data begin at {info.begin}, after a gap that begins at {end}"
             )
         end = info.end
     if end > size:

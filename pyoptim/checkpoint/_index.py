@@ -1,4 +1,4 @@
-"""Strict reading of the index of a model in several safetensors files, as Hugging Face writes it.
+"""A strict reader of the index of a sharded safetensors model, in the format of Hugging Face.
 
 ``{"metadata": {"total_size": 8}, "weight_map": {"bias": "model-00001-of-00002.safetensors", ...}}``
 """
@@ -29,7 +29,7 @@ _FILE_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\.safetensors")
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """Return the name of the file that has each tensor.
+    """Return the file name of each tensor.
 
     Raises
     ------
@@ -72,15 +72,19 @@ def _parsed(data: bytes | mmap) -> dict[str, str]:
 def _weight_map(value: object) -> dict[str, str]:
     files = as_object(value, "weight_map")
     if len(files) > MAX_TENSORS:
-        raise CheckpointError(f"weight_map has more than {MAX_TENSORS} tensors")
+        raise CheckpointError(
+            f"weight_map: expected at most {MAX_TENSORS} tensors, got {len(files)}"
+        )
     for name, file in files.items():
         try:
             check_name(name)
         except ValueError as error:
             raise CheckpointError(str(error)) from None
-        file = as_text(file, f"tensor {name!r}: the file")
+        file = as_text(file, f"tensor {name!r}: the file name")
         if len(file.encode()) > _MAX_FILE_NAME:
-            raise CheckpointError(f"tensor {name!r}: the file has more than {_MAX_FILE_NAME} bytes")
+            raise CheckpointError(
+                f"tensor {name!r}: the file name has more than {_MAX_FILE_NAME} bytes"
+            )
         if not _FILE_NAME.fullmatch(file):
             raise CheckpointError(
                 f"tensor {name!r}: expected the name of a .safetensors file in the same directory, "
@@ -90,7 +94,7 @@ def _weight_map(value: object) -> dict[str, str]:
 
 
 def _check_metadata(value: object) -> None:
-    """Check the types of metadata, which are not used."""
+    """Check the types of the metadata, which are otherwise ignored."""
     entries = as_object(value, "metadata")
     if len(entries) > MAX_METADATA:
         raise CheckpointError(
@@ -98,10 +102,10 @@ def _check_metadata(value: object) -> None:
         )
     for key, entry in entries.items():
         as_text(key, "metadata: a key")
-        what = f"metadata[{shorten_name(key)}]"
+        label = f"metadata[{shorten_name(key)}]"
         if isinstance(entry, str):
-            as_text(entry, what)
+            as_text(entry, label)
         elif isinstance(entry, dict | list):
             raise CheckpointError(
-                f"{what}: expected a string, number, boolean or null, got {json_type(entry)}"
+                f"{label}: expected a string, number, boolean or null, got {json_type(entry)}"
             )

@@ -1,4 +1,4 @@
-"""Reading checkpoints, and checking every byte of them."""
+"""Functions that load checkpoints and verify every byte."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pyoptim._utils.equality import same_values
 from pyoptim._utils.text import shown
 from pyoptim.checkpoint import _directory as folder
 from pyoptim.checkpoint._manifest import (
+    CHANGED,
     MANIFEST,
     STEP_KEY,
     Manifest,
@@ -27,25 +28,28 @@ from pyoptim.checkpoint._tree import arrays_in, decode
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 
-_MOST_FAULTS = 5  # that a message names
+_MAX_FAULTS = 5  # in one message
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """What was saved.
+    """A checkpoint that `load` has read and verified.
 
     Attributes
     ----------
     path : Path
-        Its directory.
+        Directory of the checkpoint.
     step : int
+        Training step at which the checkpoint was saved.
     tensors : dict of str to array
-        Views of the mapped files; they may be written to, the files do not change.
+        Tensors by name, as views of the mapped files. You can write to the arrays without changing
+        the files.
     metadata
-        As it was given to `save`.
+        Metadata passed to `save`.
     score : float or None
+        Score passed to `save`.
     saved : str
-        When, in UTC: 2026-01-31T12:00:00.000000+00:00.
+        Time of saving in UTC, such as 2026-01-31T12:00:00.000000+00:00.
     """
 
     path: Path
@@ -64,15 +68,16 @@ class Checkpoint:
 
 
 def load(path: str | PathLike[str]) -> Checkpoint:
-    """Load the latest whole checkpoint of a directory, or the one that `path` is.
+    """Load one checkpoint, or the latest undamaged checkpoint of a directory.
 
-    Everything is compared with its checksums. Where the latest checkpoint is damaged, a warning
-    tells what is wrong with it, and the one before is loaded.
+    All data are compared with their checksums. If the latest checkpoint is damaged, `load` loads
+    the previous one, and a warning describes the damage.
 
     Parameters
     ----------
     path : path
-        What `save` was given, or what it returned.
+        Directory of checkpoints, as passed to `save`, or path of one checkpoint, as returned by
+        `save`.
 
     Returns
     -------
@@ -81,9 +86,9 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        If there is no whole checkpoint; the message tells what is wrong with each.
+        If there is no checkpoint, or all are damaged. The message describes the damage of each.
     FileNotFoundError
-        If there is no such directory.
+        If `path` does not exist.
 
     Warns
     -----
@@ -96,8 +101,8 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     >>> import numpy as np, pyoptim as po
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = po.checkpoint.save(folder, {"w": np.ones(2)}, step=1, metadata={"lr": 0.1})
-    ...     found = po.checkpoint.load(folder)
-    >>> found.step, found.tensors, found.metadata
+    ...     checkpoint = po.checkpoint.load(folder)
+    >>> checkpoint.step, checkpoint.tensors, checkpoint.metadata
     (1, {'w': array([1., 1.])}, {'lr': 0.1})
     """
     directory = _existing(path)
@@ -111,28 +116,38 @@ def load(path: str | PathLike[str]) -> Checkpoint:
         first = None
     for candidate in _candidates(directory, first):
         try:
-            found = _listed(candidate)
+            checkpoint = _read_entry(candidate)
         except CheckpointError as error:
             faults.append(str(error))
             continue
         if faults:
-            message = f"the latest checkpoint is damaged, {found.path} is loaded: "
+            message = f"the latest checkpoint is damaged, so {checkpoint.path} is loaded: "
             warnings.warn(shown(message + "; ".join(faults)), stacklevel=2)
-        return found
-    raise CheckpointError("; ".join(faults) or f"{directory}: no checkpoint is there")
+        return checkpoint
+    raise CheckpointError("; ".join(faults) or f"{directory}: contains no checkpoint")
 
 
 def latest(directory: str | PathLike[str]) -> Path:
     """Return the path of the checkpoint that was saved last.
 
-    Its content is not read: `load` and `verify` do that.
+    `latest` does not read the checkpoint. Use `load` or `verify` to detect damage.
+
+    Parameters
+    ----------
+    directory : path
+        Directory of checkpoints.
+
+    Returns
+    -------
+    Path
+        Directory of the checkpoint.
 
     Raises
     ------
     CheckpointError
-        If there is none, or the file `latest` names one that is not there.
+        If the directory contains no checkpoint, or the file `latest` names a missing one.
     FileNotFoundError
-        If there is no such directory.
+        If the directory does not exist.
 
     Examples
     --------
@@ -149,24 +164,27 @@ def latest(directory: str | PathLike[str]) -> Path:
     if name is None:
         name = next(iter(folder.newest_first(root)), None)
     if name is None:
-        raise CheckpointError(f"{root}: no checkpoint is there")
+        raise CheckpointError(f"{root}: contains no checkpoint")
     return root / name
 
 
 def verify(path: str | PathLike[str]) -> None:
-    """Check every byte of a checkpoint, of all checkpoints of a directory, or of one file.
+    """Verify every byte of one checkpoint, or of all checkpoints of a directory.
+
+    Use `verify` to detect damage without loading a checkpoint, for example after copying a run.
 
     Parameters
     ----------
     path : path
-        A directory, or a .safetensors file, which has no checksums: its structure is checked.
+        A checkpoint, a directory of checkpoints, or a .safetensors file. A .safetensors file has no
+        checksums, so only its structure is verified.
 
     Raises
     ------
     CheckpointError
-        If something is wrong; the message has a line for each checkpoint that is damaged.
+        If anything is damaged. The message has one line for each damaged checkpoint.
     FileNotFoundError
-        If there is nothing at this path.
+        If `path` does not exist.
 
     Examples
     --------
@@ -188,7 +206,7 @@ def verify(path: str | PathLike[str]) -> None:
 
 
 def verified(path: str | PathLike[str]) -> Iterator[tuple[Path, CheckpointError | None]]:
-    """Yield what there is to verify at a path, and what is wrong with each."""
+    """Yield each file or checkpoint at a path, with its fault or None."""
     root = Path(path)
     if not root.is_dir():
         yield root, _fault_of(lambda: MappedFile(root).arrays())
@@ -199,95 +217,95 @@ def verified(path: str | PathLike[str]) -> Iterator[tuple[Path, CheckpointError 
         if pointer is not None:
             yield root / folder.LATEST, pointer
         for name in folder.names(root):
-            yield root / name, _fault_of(lambda name=name: _listed(root / name))
+            yield root / name, _fault_of(lambda name=name: _read_entry(root / name))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Load the checkpoint that a directory is.
+    """Load the checkpoint in a directory.
 
     Raises
     ------
     CheckpointError
-        If it is damaged; the message names all faults.
+        If the checkpoint is damaged. The message names the first faults and the number of others.
     """
     manifest = read_manifest(path)
     faults: list[str] = []
     try:
-        faults += _wrong_files(path, manifest)
-    except OSError as error:  # removed meanwhile
+        faults += _file_faults(path, manifest)
+    except OSError as error:  # removed by another process
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     tensors: dict[str, Array] = {}
     for name in manifest.files:
         try:
             file = MappedFile(path / name)
-            faults += [f"{name}: {fault}" for fault in _wrong_content(file, manifest)]
+            faults += [f"{name}: {fault}" for fault in _content_faults(file, manifest)]
             if not faults:
                 tensors |= file.arrays()
         except (CheckpointError, OSError) as error:
             faults.append(str(error).removeprefix(f"{path}{os.sep}"))
     if faults:
-        more = f"; and {len(faults) - _MOST_FAULTS} more" * (len(faults) > _MOST_FAULTS)
-        raise CheckpointError(f"{path}: {'; '.join(faults[:_MOST_FAULTS])}{more}")
+        more = f"; and {len(faults) - _MAX_FAULTS} more" * (len(faults) > _MAX_FAULTS)
+        raise CheckpointError(f"{path}: {'; '.join(faults[:_MAX_FAULTS])}{more}")
     try:
         metadata = decode(manifest.metadata, tensors)
     except ValueError as error:
         raise CheckpointError(f"{path / MANIFEST}: metadata: {error}") from None
-    inside = arrays_in(manifest.metadata)
-    own = {name: tensors[name] for name in manifest.tensors if name not in inside}
-    return Checkpoint(path, manifest.step, own, metadata, manifest.score, manifest.saved)
+    in_metadata = arrays_in(manifest.metadata)
+    outside = {name: tensors[name] for name in manifest.tensors if name not in in_metadata}
+    return Checkpoint(path, manifest.step, outside, metadata, manifest.score, manifest.saved)
 
 
-def _wrong_files(path: Path, manifest: Manifest) -> Iterator[str]:
-    """Yield what is wrong with the list of files."""
-    there = {entry.name for entry in path.iterdir()} - {MANIFEST}
-    for name in sorted(there - manifest.files.keys()):
+def _file_faults(path: Path, manifest: Manifest) -> Iterator[str]:
+    """Yield a description of each unexpected file and symbolic link."""
+    existing = {entry.name for entry in path.iterdir()} - {MANIFEST}
+    for name in sorted(existing - manifest.files.keys()):
         yield f"{name}: not a file of this checkpoint"
-    for name in sorted(there & manifest.files.keys()):
+    for name in sorted(existing & manifest.files.keys()):
         if (path / name).is_symlink():
             yield f"{name}: a symbolic link"
 
 
-def _wrong_content(file: MappedFile, manifest: Manifest) -> Iterator[str]:
-    """Yield where a file differs from what the manifest tells of it."""
+def _content_faults(file: MappedFile, manifest: Manifest) -> Iterator[str]:
+    """Yield a description of each difference between a file and its entry in the manifest."""
     entry = manifest.files[file.path.name]
     if file.size != entry.size:
-        yield f"{file.size} bytes, where {entry.size} were written"
+        yield f"expected {entry.size} bytes, got {file.size}"
     step = file.header.metadata.get(STEP_KEY)
     if step != str(manifest.step):
-        yield f"of step {step}, where the manifest is of step {manifest.step}"
+        yield f"expected step {manifest.step} as in the manifest, got {step}"
     expected = {n: t for n, t in manifest.tensors.items() if t.file == file.path.name}
     for name in expected.keys() - file.header.tensors.keys():
-        yield f"the tensor {name!r} is missing"
+        yield f"tensor {name!r} is missing"
     checksums = []
     for name, info in file.header.tensors.items():
         checksums.append(checksum(file.data(name)))
         if name not in expected:
-            yield f"the tensor {name!r} is not one of this checkpoint"
+            yield f"tensor {name!r} is not listed for this file in the manifest"
             continue
-        found = TensorEntry(file.path.name, info.dtype, list(info.shape), checksums[-1])
-        if found != expected[name]:
-            yield f"the tensor {name!r} {_difference(found, expected[name])}"
+        actual = TensorEntry(file.path.name, info.dtype, list(info.shape), checksums[-1])
+        if actual != expected[name]:
+            yield f"tensor {name!r}: {_difference(actual, expected[name])}"
     if checksum_of_file(file.header_bytes(), checksums) != entry.checksum:
-        yield "its checksum is wrong: it has been changed since it was written"
+        yield CHANGED
 
 
-def _difference(found: TensorEntry, expected: TensorEntry) -> str:
+def _difference(actual: TensorEntry, expected: TensorEntry) -> str:
     for field in ("dtype", "shape"):
-        now, then = getattr(found, field), getattr(expected, field)
-        if now != then:
-            return f"has {field} {now}, where {then} was written"
-    return "has other data than were written: its checksum is wrong"
+        read, written = getattr(actual, field), getattr(expected, field)
+        if read != written:
+            return f"expected {field} {written}, got {read}"
+    return "wrong checksum; the data were changed after they were written"
 
 
-def _listed(path: Path) -> Checkpoint:
-    """Load a checkpoint that was found in a directory by its name."""
+def _read_entry(path: Path) -> Checkpoint:
+    """Load a checkpoint that is an entry of a directory of checkpoints."""
     if path.is_symlink() or not path.is_dir():
         raise CheckpointError(f"{path}: not a directory")
     return read_checkpoint(path)
 
 
 def _candidates(directory: Path, first: str | None) -> Iterator[Path]:
-    """Yield the checkpoints in the order in which they are to be tried."""
+    """Yield the checkpoints in the order in which `load` tries them."""
     if first is not None:
         yield directory / first
     for name in folder.newest_first(directory):
@@ -296,12 +314,12 @@ def _candidates(directory: Path, first: str | None) -> Iterator[Path]:
 
 
 def _existing(path: str | PathLike[str]) -> Path:
-    found = Path(path)
-    if not found.exists():
+    directory = Path(path)
+    if not directory.exists():
         raise FileNotFoundError(f"{shown(path)}: no such directory")
-    if not found.is_dir():
+    if not directory.is_dir():
         raise CheckpointError(f"{path}: not a directory")
-    return found
+    return directory
 
 
 def _fault_of(read: Any) -> CheckpointError | None:

@@ -1,4 +1,4 @@
-"""manifest.json of a checkpoint: what is in it, with a checksum of everything."""
+"""The manifest of a checkpoint, which lists its content with checksums of all data."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pyoptim.errors import CheckpointError
 
 MANIFEST = "manifest.json"
 STEP_KEY = "pyoptim.step"  # in the metadata of every file
+CHANGED = "wrong checksum; the file was changed after it was written"
 
 _FORMAT = "pyoptim.checkpoint"
 _VERSION = 1
@@ -30,14 +31,14 @@ _END = re.compile(rb',\n"checksum": "([0-9a-f]{16})"\n\}\n\Z')
 
 
 class FileEntry(NamedTuple):
-    """A file: its size in bytes, and the checksum of its header and of its tensors' checksums."""
+    """Size of a file in bytes, and checksum of its header and of its tensors' checksums."""
 
     size: int
     checksum: str
 
 
 class TensorEntry(NamedTuple):
-    """A tensor: the file it is in, dtype and shape as that has them, and its data's checksum."""
+    """File name, safetensors dtype, shape and checksum of a tensor."""
 
     file: str
     dtype: str
@@ -47,9 +48,10 @@ class TensorEntry(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of a checkpoint; `metadata` as JSON holds it.
+    """The content of a checkpoint.
 
-    `saves` is the number of saves into the directory so far, 0 if it is not known.
+    `metadata` are JSON values, as returned by `encode`. `saves` is the number of saves into the
+    directory so far, or 0 if unknown.
     """
 
     step: int
@@ -61,7 +63,7 @@ class Manifest:
     metadata: Any
 
     def to_bytes(self) -> bytes:
-        """Return the file's content: JSON, whose last entry is the checksum of all before it."""
+        """Return the manifest as JSON, whose last entry is the checksum of all bytes before it."""
         fields = {
             "format": _FORMAT,
             "version": _VERSION,
@@ -79,7 +81,7 @@ class Manifest:
 
 
 def checksum(data: Any) -> str:
-    """Return the XXH64 checksum of contiguous bytes, as manifests have it.
+    """Return the XXH64 checksum of contiguous bytes as 16 hexadecimal digits.
 
     >>> checksum(b"abc")
     '44bc2cf5ad770999'
@@ -88,10 +90,9 @@ def checksum(data: Any) -> str:
 
 
 def checksum_of_file(header: Any, checksums: Iterable[str]) -> str:
-    """Return the checksum of a file: of its header, and of its tensors' checksums in order.
+    """Return the checksum of a file's header and of its tensors' checksums in order.
 
-    There is nothing else in a valid file, so no byte of it is without a checksum, and none is read
-    twice.
+    A valid file contains nothing else. So every byte is covered, and no byte is read twice.
     """
     return checksum(bytes(header) + "".join(checksums).encode())
 
@@ -102,18 +103,18 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     CheckpointError
-        If there is none, or it is damaged.
+        If the manifest is missing or damaged.
     """
     path = folder / MANIFEST
     try:
-        # A pipe must not be waited for, and no link followed.
+        # Do not wait for a pipe, and do not follow a symbolic link.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             data = file.read(MAX_HEADER + 1)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from None
     if len(data) > MAX_HEADER:
-        raise CheckpointError(f"{path}: more than {MAX_HEADER} bytes")
+        raise CheckpointError(f"{path}: expected at most {MAX_HEADER} bytes, got more")
     try:
         return _parsed(data)
     except (ValueError, RecursionError, MemoryError) as error:
@@ -128,12 +129,12 @@ def _parsed(data: bytes) -> Manifest:
         parse_constant=_no_constant,
     )
     if not isinstance(fields, dict) or fields.get("format") != _FORMAT:
-        raise ValueError("not a manifest of a checkpoint of pyoptim")
+        raise ValueError("not the manifest of a pyoptim checkpoint")
     if fields.get("version") != _VERSION:
-        raise ValueError(f"format version {fields.get('version')!r}; {_VERSION} is known here")
+        raise ValueError(f"version: expected {_VERSION}, got {fields.get('version')!r}")
     end = _END.search(data)
     if end is None or end[1].decode() != checksum(data[: end.start()]):
-        raise ValueError("its checksum is wrong: it has been changed since it was written")
+        raise ValueError(CHANGED)
     try:
         return Manifest(
             step=_whole(fields["step"]),
@@ -145,12 +146,14 @@ def _parsed(data: bytes) -> Manifest:
             metadata=fields["metadata"],
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"its fields are not those of version {_VERSION} ({error!r})") from None
+        raise ValueError(f"invalid fields for version {_VERSION} ({error!r})") from None
 
 
 def _file(name: str, entry: dict[str, Any]) -> FileEntry:
     if not _FILE_NAME.fullmatch(name):
-        raise ValueError(f"no file of a checkpoint is named {name!r}")
+        raise ValueError(
+            f"files: expected a name such as tensors-00001-of-00001.safetensors, got {name!r}"
+        )
     return FileEntry(_whole(entry["size"]), _hexadecimal(entry["checksum"]))
 
 
@@ -158,38 +161,38 @@ def _tensor(entry: dict[str, Any]) -> TensorEntry:
     shape = [_whole(size) for size in entry["shape"]]
     file, dtype = _string(entry["file"]), _string(entry["dtype"])
     if dtype not in DTYPES:
-        raise ValueError(f"no tensor has dtype {dtype!r}")
+        raise ValueError(f"unknown dtype {dtype!r}")
     if len(shape) > MAX_DIMENSIONS or not is_whole(math.prod(max(size, 1) for size in shape)):
-        raise ValueError("a tensor has a shape of more elements than any memory holds")
+        raise ValueError("the shape of a tensor has more elements than memory can hold")
     return TensorEntry(file, dtype, shape, _hexadecimal(entry["checksum"]))
 
 
 def _score(value: object) -> float | None:
     if value is not None and not isinstance(value, float):
-        raise ValueError(f"the score {value!r} is no float")
+        raise ValueError(f"score: expected a float or null, got {value!r}")
     return value
 
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected a string, found {value!r}")
+        raise ValueError(f"expected a string, got {value!r}")
     return value
 
 
 def _hexadecimal(value: object) -> str:
     if not _CHECKSUM.fullmatch(_string(value)):
-        raise ValueError(f"expected a checksum, found {value!r}")
+        raise ValueError(f"expected a checksum of 16 hexadecimal digits, got {value!r}")
     return _string(value)
 
 
 def _whole(value: object) -> int:
     if not is_whole(value):
-        raise ValueError(f"expected a whole number of at least 0, found {value!r}")
+        raise ValueError(f"expected a whole number of at least 0, got {value!r}")
     return value
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Return whether this is an int of at least 0 that has 63 bits, and no bool."""
+    """Return whether a value is an int from 0 to 2^63 - 1, and not a bool."""
     return type(value) is int and 0 <= value < 2**63
 
 
@@ -198,4 +201,4 @@ def _dumped(value: Any) -> str:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")

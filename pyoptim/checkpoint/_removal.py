@@ -1,4 +1,4 @@
-"""Removing the checkpoints of a run that is complete."""
+"""Removal of the checkpoints of a complete run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from pyoptim.errors import CheckpointError
 
 
 def remove_checkpoints(directory: str | PathLike[str], names: Container[str]) -> None:
-    """Remove checkpoints of these names, and their directory if nothing else is in it.
+    """Remove the named checkpoints, and the directory if it is empty afterwards.
 
-    Files that pyoptim did not write stay, and so do checkpoints with such files.
+    Files that pyoptim did not write remain, and so do checkpoints that contain such files.
+
+    Parameters
+    ----------
+    directory : path
+        Directory of checkpoints. A missing directory is ignored.
+    names : container of str
+        Names of the checkpoints to remove.
 
     Raises
     ------
     OSError
-        If they may not be removed.
+        If a checkpoint cannot be removed.
 
     Examples
     --------
@@ -38,12 +45,12 @@ def remove_checkpoints(directory: str | PathLike[str], names: Container[str]) ->
     if not root.is_dir():
         return
     with disk.locked(root):
-        there = [name for name in folder.names(root) if name in names]
-        removed = [name for name in there if folder.is_own(root / name)]
+        existing = [name for name in folder.names(root) if name in names]
+        removed = [name for name in existing if folder.is_removable(root / name)]
         with suppress(CheckpointError):
             if folder.pointed_to(root) in removed:
                 (root / folder.LATEST).unlink()
-        disk.remove_at_once(root, removed)
+        disk.remove_atomically(root, removed)
         disk.remove_temporaries(root)
-    with suppress(OSError):  # it has other files
+    with suppress(OSError):  # the directory contains other files
         root.rmdir()

@@ -1,4 +1,4 @@
-"""Which checkpoints stay when a new one has been saved."""
+"""Policies that select the checkpoints to keep after a save."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pyoptim._utils.validation import as_count
 
 
 class Saved(NamedTuple):
-    """A checkpoint in the eyes of a policy; those saved later have a larger `age`."""
+    """Name, age and score of a checkpoint; a later save has a larger `age`."""
 
     name: str
     age: tuple[int, ...]
@@ -20,19 +20,20 @@ class Saved(NamedTuple):
 
 @dataclass(frozen=True)
 class Keep:
-    """Keep the `newest` saved checkpoints, and the `best` by their scores.
+    """A retention policy: keep the newest checkpoints and those with the best scores.
 
-    Newest are those saved last, whatever their steps and the clock. A checkpoint without a score,
-    or with NaN, is never one of the best; of equal scores the older one is the better.
+    Pass it to `save` as `keep`. The newest checkpoints are those saved last, regardless of their
+    steps and of the clock. A checkpoint without a score, or with NaN, is never among the best. Of
+    equal scores, the older checkpoint is better.
 
     Parameters
     ----------
     newest : int
-        At least 1.
+        Number of checkpoints to keep that were saved last, at least 1.
     best : int
-        How many to keep by score, beside those.
+        Number of checkpoints to keep by score, in addition to the newest.
     higher_is_better : bool
-        By default a score is a loss.
+        Whether a higher score is better. By default, a score is a loss.
 
     Raises
     ------
@@ -52,25 +53,25 @@ class Keep:
     higher_is_better: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (("newest", 1), ("best", 0)):
-            object.__setattr__(self, name, as_count(name, getattr(self, name), least=least))
+        for name, minimum in (("newest", 1), ("best", 0)):
+            object.__setattr__(self, name, as_count(name, getattr(self, name), minimum=minimum))
 
     def chosen(self, checkpoints: Iterable[Saved]) -> set[str]:
-        """Return the names of those that stay."""
-        by_age = sorted(checkpoints, key=lambda found: found.age)
+        """Return the names of the checkpoints to keep."""
+        by_age = sorted(checkpoints, key=lambda checkpoint: checkpoint.age)
         sign = -1 if self.higher_is_better else 1
         scored = [c for c in by_age if c.score is not None and not math.isnan(c.score)]
-        scored.sort(key=lambda found: sign * (found.score or 0.0))
-        return {found.name for found in by_age[-self.newest :] + scored[: self.best]}
+        scored.sort(key=lambda checkpoint: sign * (checkpoint.score or 0.0))
+        return {c.name for c in by_age[-self.newest :] + scored[: self.best]}
 
 
 def as_policy(keep: SupportsIndex | Keep) -> Keep:
-    """Return a policy; a number is that of the newest checkpoints to keep.
+    """Return `keep` as a policy. A number means the number of newest checkpoints to keep.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If `keep` is neither a `Keep` nor a whole number of at least 1.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Tensors in one safetensors file: written in one move, read as arrays over the mapped file."""
+"""A single safetensors file, written atomically and read as views of the mapped file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from pyoptim.checkpoint._header import (
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 
-_ALIGNMENT = 64  # bytes; where the data begin in files written here
+_ALIGNMENT = 64  # bytes; the data of written files begin at a multiple
 
 
 def save_safetensors(
@@ -43,30 +43,34 @@ def save_safetensors(
     *,
     overwrite: bool = False,
 ) -> None:
-    """Write arrays to a safetensors file that any reader of the format opens.
+    """Write arrays to a safetensors file, which any reader of the format can open.
 
-    The file is written beside its place, brought to disk, and moved into place: whatever happens,
-    there is the old file or the new one, whole. A file that is mapped may be written over; who
-    has mapped it keeps the old one.
+    The file is written under a temporary name, flushed to disk and renamed. So a crash at any
+    moment leaves either the complete old file or the complete new file. You can replace a file
+    while it is mapped, because existing mappings keep the old data.
 
     Parameters
     ----------
     path : path
+        Path of the file.
     tensors : mapping of str to array
-        Any layout in memory and any byte order; the file has little-endian, C-contiguous data.
+        Arrays by name, of any memory layout and byte order. The file stores little-endian,
+        C-contiguous data.
     metadata : mapping of str to str, optional
-        Kept in the file's header.
+        Metadata to store in the file's header.
     overwrite : bool
-        Whether to replace a file that is not a safetensors file.
+        Whether to replace an existing file that is not a safetensors file.
 
     Raises
     ------
     FileExistsError
-        If there is a file of another kind, and `overwrite` is False.
+        If a file of another kind exists, and `overwrite` is False.
     TypeError
-        If an array has a dtype that safetensors does not know, or metadata are not str.
+        If safetensors does not support the dtype of an array, or `metadata` are not strings.
     ValueError
-        If a tensor has a name that none should have: empty, with control characters, `../../x`.
+        If the name of a tensor is empty, has control characters, or is a path such as `../../x`.
+    OSError
+        If the file cannot be written. An existing file is unchanged.
 
     References
     ----------
@@ -95,7 +99,7 @@ def save_safetensors(
 
 
 def is_safetensors(path: Path, key: str | None = None) -> bool:
-    """Return whether a file is a valid safetensors file, with this key in its metadata."""
+    """Return whether a file is a valid safetensors file whose metadata contain `key`, if given."""
     try:
         metadata = MappedFile(path).header.metadata
     except (CheckpointError, OSError):
@@ -103,17 +107,17 @@ def is_safetensors(path: Path, key: str | None = None) -> bool:
     return key is None or key in metadata
 
 
-def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | mmap.mmap:
+def map_file(path: str | PathLike[str], max_size: int | None = None) -> bytes | mmap.mmap:
     """Map a file privately.
 
     Raises
     ------
     CheckpointError
-        If there is something else than a file, or it has more bytes than `largest`.
+        If the path is not a regular file, or the file has more than `max_size` bytes.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     """
-    # A pipe must not be waited for.
+    # Do not wait for a pipe.
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -122,14 +126,14 @@ def map_file(path: str | PathLike[str], largest: int | None = None) -> bytes | m
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise CheckpointError(f"{path}: not a file")
-        if largest is not None and status.st_size > largest:
+        if max_size is not None and status.st_size > max_size:
             raise CheckpointError(
-                f"{path}: {status.st_size} bytes; {largest} are the most there may be"
+                f"{path}: expected at most {max_size} bytes, got {status.st_size}"
             )
         if status.st_size == 0:
             return b""
         return mmap.mmap(descriptor, status.st_size, access=mmap.ACCESS_COPY)
-    except ValueError as error:  # it has become shorter
+    except ValueError as error:  # truncated by another process
         raise CheckpointError(f"{path}: {error}") from None
     finally:
         os.close(descriptor)
@@ -141,16 +145,18 @@ class MappedFile:
     Attributes
     ----------
     path : Path
+        Path of the file.
     header : Header
+        Parsed header.
     size : int
-        Of the whole file, in bytes.
+        Size of the whole file in bytes.
 
     Raises
     ------
     CheckpointError
-        If it is not a valid safetensors file.
+        If the file is not a valid safetensors file.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -164,28 +170,30 @@ class MappedFile:
 
     @property
     def tensors(self) -> dict[str, TensorInfo]:
-        """What is in the file, by name, in the order of the data."""
+        """The tensors' descriptions by name, in the order of their data."""
         return self.header.tensors
 
-    def fault(self, what: str) -> CheckpointError:
-        """Return an error that names the file."""
-        return CheckpointError(f"{self.path}: not a valid safetensors file: {what}")
+    def fault(self, description: str) -> CheckpointError:
+        """Return an error that names the file and describes its fault."""
+        return CheckpointError(f"{self.path}: not a valid safetensors file: {description}")
 
     def arrays(self) -> dict[str, Array]:
         """Return all tensors."""
         return {name: self.array(name) for name in self.header.tensors}
 
     def array(self, name: str) -> Array:
-        """Return one tensor, a view of the file where it is aligned."""
+        """Return one tensor, as a view of the file if its data are aligned."""
         info = self.header.tensors[name]
         dtype = to_numpy(info.dtype)
         if dtype is None:
-            raise CheckpointError(f"{self.path}: no array can be {info.dtype}, as {name!r} is")
+            raise CheckpointError(
+                f"{self.path}: tensor {name!r}: NumPy has no dtype for {info.dtype}"
+            )
         if info.nbytes == 0:
             return np.empty(info.shape, dtype)
         data = self.data(name)
         if info.dtype == "BOOL" and data.max() > 1:
-            raise self.fault(f"the tensor {name!r} has a boolean that is neither 0 nor 1")
+            raise self.fault(f"tensor {name!r}: expected booleans of 0 or 1, got {data.max()}")
         array: Array = data.view(dtype).reshape(info.shape)
         return array if array.flags.aligned else array.copy()
 
@@ -205,82 +213,91 @@ class MappedFile:
 
 
 class Layout:
-    """Where arrays lie in a file: the widest elements first, so that all of them are aligned.
+    """The layout of arrays in a file, widest elements first, so that all arrays are aligned.
 
     Attributes
     ----------
     header : bytes
-        With the size field.
+        Header, including the size field.
     names : list of str
-        In the order of the data.
+        Names of the arrays in the order of their data.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `metadata` are not strings that UTF-8 can encode, or the header would be too large.
     """
 
     def __init__(self, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
-        self.names = in_order(arrays)
+        self.names = names_in_order(arrays)
         header: dict[str, Any] = {METADATA: _checked_metadata(metadata)} if metadata else {}
-        at = 0
+        offset = 0
         for name in self.names:
-            info = TensorInfo(*described(arrays[name]), at, at + arrays[name].nbytes)
+            end = offset + arrays[name].nbytes
+            info = TensorInfo(*dtype_and_shape(arrays[name]), offset, end)
             header[name] = {
                 "dtype": info.dtype,
                 "shape": list(info.shape),
                 "data_offsets": [info.begin, info.end],
             }
-            at = info.end
+            offset = end
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
         text += b" " * (-(SIZE_BYTES + len(text)) % _ALIGNMENT)
         if len(text) > MAX_HEADER:
-            raise ValueError(f"names and metadata take {len(text)} bytes, of {MAX_HEADER}")
+            raise ValueError(
+                f"names and metadata: expected at most {MAX_HEADER} bytes, got {len(text)}"
+            )
         self.header = len(text).to_bytes(SIZE_BYTES, "little") + text
 
 
-def in_order(arrays: Mapping[str, Array]) -> list[str]:
-    """Return the names of arrays in the order in which files have them."""
+def names_in_order(arrays: Mapping[str, Array]) -> list[str]:
+    """Return the names of arrays in the order of their data in a file."""
     return sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
 
 
-def described(array: Array) -> tuple[str, tuple[int, ...]]:
-    """Return the dtype, by its name in files, and the shape of an array that `as_arrays` took."""
+def dtype_and_shape(array: Array) -> tuple[str, tuple[int, ...]]:
+    """Return the safetensors dtype and the shape of an array that `as_arrays` returned."""
     name = to_name(array.dtype)
     assert name is not None
     return name, array.shape
 
 
 def as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> dict[str, Array]:
-    """Return tensors as arrays, of which a file can be written.
+    """Return tensors as arrays that can be written to a file.
 
     Raises
     ------
     TypeError
-        If a dtype is none of safetensors.
+        If a name is not a string, or safetensors does not support a dtype.
     ValueError
-        If a name or a number of dimensions will not do.
+        If a name is rejected, or there are too many tensors or dimensions.
     """
     if len(tensors) > MAX_TENSORS:
-        raise ValueError(f"{len(tensors)} tensors are more than {MAX_TENSORS}")
+        raise ValueError(f"tensors: expected at most {MAX_TENSORS}, got {len(tensors)}")
     return dict(_as_arrays(tensors))
 
 
 def _as_arrays(tensors: Mapping[str, npt.ArrayLike]) -> Iterator[tuple[str, Array]]:
     for name, value in tensors.items():
         if not isinstance(name, str):
-            raise TypeError(f"names must be strings, got {name!r}")
+            raise TypeError(f"tensors: expected names of type str, got {name!r}")
         check_name(name)
         array = np.asarray(value)
         if to_name(array.dtype) is None:
-            known = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
+            choices = ", ".join(dtype.numpy for dtype in DTYPES.values() if dtype.numpy)
             raise TypeError(
-                f"{shown(name)}: safetensors has no dtype {dtype_text(array.dtype)}; it has {known}"
+                f"{shown(name)}: safetensors does not support dtype {dtype_text(array.dtype)}; "
+                f"use one of {choices}"
             )
         if array.ndim > MAX_DIMENSIONS:
             raise ValueError(
-                f"{shown(name)}: {array.ndim} dimensions are more than {MAX_DIMENSIONS}"
+                f"{shown(name)}: expected at most {MAX_DIMENSIONS} dimensions, got {array.ndim}"
             )
         yield name, array
 
 
 def as_bytes(array: Array) -> npt.NDArray[np.uint8]:
-    """Return the bytes of an array as files have them; without a copy where it lies like that."""
+    """Return the little-endian, C-contiguous bytes of an array, without a copy if possible."""
     little = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
     flat: npt.NDArray[np.uint8] = little.reshape(-1).view(np.uint8)
     return flat
@@ -289,9 +306,9 @@ def as_bytes(array: Array) -> npt.NDArray[np.uint8]:
 def _checked_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, value in metadata.items():
         if not (isinstance(key, str) and isinstance(value, str)):
-            raise TypeError(f"metadata must be strings by strings, got {key!r}: {value!r}")
+            raise TypeError(f"metadata: expected str keys and values, got {key!r}: {value!r}")
     if len(metadata) > MAX_METADATA:
-        raise ValueError(f"{len(metadata)} entries of metadata are more than {MAX_METADATA}")
+        raise ValueError(f"metadata: expected at most {MAX_METADATA} entries, got {len(metadata)}")
     try:
         json.dumps(dict(metadata), ensure_ascii=False).encode()
     except UnicodeEncodeError as error:

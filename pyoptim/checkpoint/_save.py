@@ -1,4 +1,4 @@
-"""Writing a checkpoint, so that a crash at any moment leaves a whole one."""
+"""Atomic saving of checkpoints: a crash at any moment leaves a complete checkpoint."""
 
 from __future__ import annotations
 
@@ -29,7 +29,13 @@ from pyoptim.checkpoint._manifest import (
     checksum_of_file,
 )
 from pyoptim.checkpoint._retention import Keep, Saved, as_policy
-from pyoptim.checkpoint._safetensors import Layout, as_arrays, as_bytes, described, in_order
+from pyoptim.checkpoint._safetensors import (
+    Layout,
+    as_arrays,
+    as_bytes,
+    dtype_and_shape,
+    names_in_order,
+)
 from pyoptim.checkpoint._tree import encode
 from pyoptim.parameters._types import Array
 
@@ -44,46 +50,47 @@ def save(
     keep: int | Keep | None = None,
     max_shard_size: int = 4 * 2**30,
 ) -> Path:
-    """Save a checkpoint in a directory of checkpoints; an older one goes only when it is whole.
+    """Save a checkpoint atomically in a directory of checkpoints.
 
-    Everything is written into a temporary directory beside its place and brought to disk, read
-    again and compared with its checksums, and then renamed. A process that is killed, or a machine
-    that stops, at any moment leaves this checkpoint or the ones before.
+    All files are written to a temporary directory, flushed to disk, and read back to compare
+    checksums. Then the directory is renamed, and only then are older checkpoints removed. So a
+    crash or a power failure at any moment leaves either the new checkpoint or the previous ones.
 
     Parameters
     ----------
     directory : path
-        Made if it is missing. The checkpoint becomes `directory/step-00000123`; a step that is
-        saved again replaces its former one.
+        Directory of checkpoints, created if missing. The checkpoint becomes
+        `directory/step-00000123`. Saving a step again replaces its previous checkpoint.
     tensors : mapping of str to array
-        Such as ``model.params``. They are in safetensors files, under their names.
+        Tensors by name, such as ``model.params``. They are stored in safetensors files.
     step : int
-        At least 0.
+        Training step, from 0 to 10^18 - 1.
     metadata : optional
-        Any nesting of dicts (by str), lists, None, bool, int, float and str, and of arrays, which
-        become tensors, too: ``{"optimizer": opt.state_dict(), "epoch": 3}``. It comes back as it
-        was, to the bit (tuples as lists, NumPy's numbers as Python's), NaN and infinities
-        included. There may be 100 levels of lists and dicts. Nothing is pickled.
+        Any nesting of dicts with str keys, lists, None, bool, int, float, str and arrays, such as
+        ``{"optimizer": opt.state_dict(), "epoch": 3}``. Arrays are stored as tensors. `load`
+        returns bit-identical values, including NaN and infinities. Tuples become lists, and NumPy
+        numbers become Python numbers. Nesting is limited to 100 levels. Nothing is pickled.
     score : float, optional
-        How good it is, for `Keep.best`.
+        Score of the checkpoint, such as a validation loss, for `Keep.best`.
     keep : int or Keep, optional
-        How many of the newest checkpoints, this one included, to keep, or a policy. By default all.
+        Number of the newest checkpoints to keep, including this one, or a retention policy. By
+        default, all checkpoints are kept.
     max_shard_size : int
-        Bytes of tensors in one file, if it has more than one tensor.
+        Maximum number of bytes of tensors in one file. A larger tensor has a file to itself.
 
     Returns
     -------
     Path
-        Of the checkpoint.
+        Path of the checkpoint.
 
     Raises
     ------
     CheckpointError
-        If what is read again is not what was written.
+        If the data read back differ from the data written, or `directory` is itself a checkpoint.
     OSError
-        If the directory cannot be written to. Former checkpoints are as they were.
+        If the directory cannot be written to. Existing checkpoints are unchanged.
     TypeError, ValueError
-        If a name, a dtype or a value cannot be saved.
+        If an argument is out of range, or a name, dtype or value cannot be saved.
 
     Examples
     --------
@@ -94,10 +101,10 @@ def save(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     state = {"optimizer": opt.state_dict(), "best": float("nan")}
     ...     path = po.checkpoint.save(folder, params, step=7, metadata=state, keep=3)
-    ...     found = po.checkpoint.load(folder)
-    >>> path.name, found.step, found.tensors
+    ...     checkpoint = po.checkpoint.load(folder)
+    >>> path.name, checkpoint.step, checkpoint.tensors
     ('step-00000007', 7, {'w': array([0., 0.], dtype=float32)})
-    >>> opt.load_state_dict(found.metadata["optimizer"])
+    >>> opt.load_state_dict(checkpoint.metadata["optimizer"])
     """
     step = operator.index(step)
     if step < 0:
@@ -107,37 +114,37 @@ def save(
     if max_shard_size < 1:
         raise ValueError(f"max_shard_size must be at least 1, got {max_shard_size}")
     policy = None if keep is None else as_policy(keep)
-    everything = dict(tensors)
-    encoded = encode(metadata, everything)
-    arrays = as_arrays(everything)
-    number = None if score is None else float(score)
+    all_tensors = dict(tensors)
+    encoded = encode(metadata, all_tensors)
+    arrays = as_arrays(all_tensors)
+    as_float = None if score is None else float(score)
 
     root = Path(directory)
     folder.check_root(root)
     make_directories(root)
     with disk.locked(root), temporary_name() as temporary:
         disk.remove_temporaries(root)
-        names, before = folder.names(root), folder.manifests(root)
-        saves = 1 + max((manifest.saves for manifest in before.values()), default=0)
+        names, manifests = folder.names(root), folder.manifests(root)
+        saves = 1 + max((manifest.saves for manifest in manifests.values()), default=0)
         try:
             with disk.new_directory(root / temporary) as descriptor:
                 writer = _Writer(descriptor, step, max_shard_size)
-                manifest = writer.write(arrays, encoded, number, saves)
+                manifest = writer.write(arrays, encoded, as_float, saves)
             read_checkpoint(root / temporary)
-            path = _moved_into_place(root, temporary, step)
+            path = _rename_to_free_name(root, temporary, step)
         except BaseException:
             with suppress(OSError):
                 disk.remove(root / temporary)
             raise
         sync_directory(root)
         folder.point_to(root, path.name)
-        removed = _superseded(path.name, names, {**before, path.name: manifest}, policy)
-        disk.remove_at_once(root, [name for name in removed if folder.is_own(root / name)])
+        removed = _superseded(path.name, names, {**manifests, path.name: manifest}, policy)
+        disk.remove_atomically(root, [name for name in removed if folder.is_removable(root / name)])
     return path
 
 
-def _moved_into_place(root: Path, temporary: str, step: int) -> Path:
-    """Rename a new checkpoint, by another name where another process was faster."""
+def _rename_to_free_name(root: Path, temporary: str, step: int) -> Path:
+    """Rename a new checkpoint, and try the next name if another process has taken the first."""
     while True:
         path = root / folder.free_name(root, step)
         try:
@@ -148,7 +155,7 @@ def _moved_into_place(root: Path, temporary: str, step: int) -> Path:
 
 
 class _Writer:
-    """Writes the files of a checkpoint into a directory."""
+    """A writer of the files of one checkpoint into an open directory."""
 
     def __init__(self, directory: int, step: int, max_shard_size: int) -> None:
         self.directory = directory
@@ -158,7 +165,7 @@ class _Writer:
     def write(
         self, arrays: Mapping[str, Array], metadata: Any, score: float | None, saves: int
     ) -> Manifest:
-        """Write the tensors' files, and the manifest last; return it."""
+        """Write the tensors' files and then the manifest, and return the manifest."""
         files: dict[str, FileEntry] = {}
         tensors: dict[str, TensorEntry] = {}
         shards = list(_shards(arrays, self.max_shard_size))
@@ -174,32 +181,32 @@ class _Writer:
     def write_shard(
         self, file: str, arrays: Mapping[str, Array], entries: dict[str, TensorEntry]
     ) -> FileEntry:
-        """Write one file; checksums are of what is in memory, not of what has become of it."""
+        """Write one file, with the checksums of the data in memory instead of the written data."""
         layout = Layout(arrays, {STEP_KEY: str(self.step)})
         checksums: list[str] = []
 
         def fill(descriptor: int) -> None:
             write(descriptor, layout.header)
-            with ThreadPoolExecutor(max_workers=1) as beside:
+            with ThreadPoolExecutor(max_workers=1) as executor:
                 for name in layout.names:
                     data = as_bytes(arrays[name])
-                    found = beside.submit(checksum, data)
+                    future = executor.submit(checksum, data)
                     write(descriptor, data.data)
-                    checksums.append(found.result())
+                    checksums.append(future.result())
 
         create_file(file, fill, self.directory)
-        for name, found in zip(layout.names, checksums, strict=True):
-            dtype, shape = described(arrays[name])
-            entries[name] = TensorEntry(file, dtype, list(shape), found)
+        for name, digest in zip(layout.names, checksums, strict=True):
+            dtype, shape = dtype_and_shape(arrays[name])
+            entries[name] = TensorEntry(file, dtype, list(shape), digest)
         size = len(layout.header) + sum(array.nbytes for array in arrays.values())
         return FileEntry(size, checksum_of_file(layout.header, checksums))
 
 
 def _shards(arrays: Mapping[str, Array], limit: int) -> Iterator[list[str]]:
-    """Yield the names for each file, at least one list."""
+    """Yield the names of the tensors of each file, and one empty list if there are none."""
     names: list[str] = []
     size = 0
-    for name in in_order(arrays):
+    for name in names_in_order(arrays):
         if names and size + arrays[name].nbytes > limit:
             yield names
             names, size = [], 0
@@ -211,9 +218,9 @@ def _shards(arrays: Mapping[str, Array], limit: int) -> Iterator[list[str]]:
 def _superseded(
     new: str, names: Iterable[str], manifests: Mapping[str, Manifest], policy: Keep | None
 ) -> list[str]:
-    """Return the names of checkpoints to remove, of those that were there when saving began.
+    """Return the names of the checkpoints to remove among those that existed before the save.
 
-    Checkpoints that cannot be read are left for people to see, unless they are of the same step.
+    Unreadable checkpoints are kept for inspection, except for those of the same step.
     """
     step = folder.step_of(new)
     removed = {name for name in names if folder.step_of(name) == step}
@@ -223,5 +230,5 @@ def _superseded(
             for name, manifest in manifests.items()
             if name not in removed
         ]
-        removed |= {each.name for each in saved} - policy.chosen(saved) - {new}
+        removed |= {checkpoint.name for checkpoint in saved} - policy.chosen(saved) - {new}
     return sorted(removed)

@@ -1,4 +1,4 @@
-"""Tensors of a model, in one safetensors file or in several with an index, by one face."""
+"""One interface to a model in one safetensors file, or in several with an index."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ INDEX = "model.safetensors.index.json"
 
 
 class TensorFile(Protocol):
-    """What holds tensors that are mapped, and read where they are touched."""
+    """The interface of files whose tensors are memory-mapped."""
 
     @property
     def path(self) -> Path:
-        """The file that errors name."""
+        """Path of the file, as error messages name it."""
 
     @property
     def tensors(self) -> dict[str, TensorInfo]:
-        """What there is, by name, in the order of the data."""
+        """Descriptions of the tensors by name, in the order of their data."""
 
     def array(self, name: str) -> Array:
         """Return one tensor."""
@@ -37,38 +37,39 @@ class TensorFile(Protocol):
 
 
 def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
-    """Read the arrays of a safetensors file, or of several with an index, strictly.
+    """Load the arrays of a safetensors file, or of several files with an index.
 
-    The arrays are views of the mapped files: what is not touched is not read. They may be written
-    to; the files do not change. Anything that the format does not allow is refused, also what
-    other readers let pass: duplicate and unknown keys, names like `../../x`, a header that is not
-    UTF-8, booleans that are neither 0 nor 1.
+    The arrays are views of the mapped files, so data are read from disk on first access. You can
+    write to the arrays without changing the files. The reader is strict and also rejects files that
+    other readers accept, for example with duplicate or unknown keys, names like `../../x`, a header
+    that is not UTF-8, or booleans other than 0 and 1.
 
     Parameters
     ----------
     path : path
-        A safetensors file; an index of several, whose name ends with ``.json``; or a directory with
-        ``model.safetensors`` or ``model.safetensors.index.json``, as Hugging Face writes them.
+        A safetensors file, an index of several files whose name ends with ``.json``, or a directory
+        that contains ``model.safetensors`` or ``model.safetensors.index.json``, as Hugging Face
+        writes them.
 
     Returns
     -------
     dict of str to array
-        In the order of the data, file after file by their names. bfloat16 and float8 have the
-        dtypes of ml_dtypes.
+        Arrays by name, in the order of their data. Several files are in the order of their names.
+        bfloat16 and float8 arrays have the dtypes of ml_dtypes.
 
     Raises
     ------
     CheckpointError
-        If a file is damaged, or has a dtype that no array has (elements of 4 or 6 bits). Of
-        several, if files and index do not fit: each file that the index names must be there, in
-        the directory of the index, and the tensors of each must be those that the index tells.
+        If a file is damaged, has elements of 4 or 6 bits, or does not match the index. Every file
+        of the index must exist in the directory of the index, with exactly the tensors that the
+        index lists.
     FileNotFoundError
-        If there is no such file.
+        If `path` does not exist.
 
     Notes
     -----
-    A safetensors file has no checksums: damage to the data themselves is seen only in
-    checkpoints, by `pyoptim.checkpoint.load`.
+    A safetensors file has no checksums. To detect damaged data, save checkpoints and load them
+    with `pyoptim.checkpoint.load`.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
     ...     po.checkpoint.save_safetensors(path / "b.safetensors", {"b": np.ones(2)})
     ...     index = {"weight_map": {"b": "b.safetensors", "w": "a.safetensors"}}
     ...     _ = (path / "model.safetensors.index.json").write_text(json.dumps(index))
-    ...     one = po.checkpoint.load_safetensors(path / "a.safetensors")
+    ...     single = po.checkpoint.load_safetensors(path / "a.safetensors")
     ...     both = po.checkpoint.load_safetensors(folder)
     ...     _ = (path / "cut.safetensors").write_bytes(bytes(7))
     ...     try:
@@ -88,48 +89,51 @@ def load_safetensors(path: str | PathLike[str]) -> dict[str, Array]:
     ...     except po.CheckpointError as error:
     ...         print(str(error).replace(folder, "folder"))
     folder/cut.safetensors: not a valid safetensors file: expected at least 8 bytes, got 7
-    >>> one, list(both)
+    >>> single, list(both)
     ({'w': array([0., 1., 2.])}, ['w', 'b'])
     """
     return open_tensors(path).arrays()
 
 
 def open_tensors(path: str | PathLike[str]) -> TensorFile:
-    """Map what `load_safetensors` takes.
+    """Map the file or files at a path, which may be any path that `load_safetensors` accepts.
 
     Raises
     ------
     CheckpointError, FileNotFoundError
-        As `load_safetensors`.
+        Under the same conditions as in `load_safetensors`.
     """
-    found = Path(path)
-    if found.is_dir():
-        there = [name for name in (SINGLE, INDEX) if os.path.lexists(found / name)]
-        if not there:
+    file = Path(path)
+    if file.is_dir():
+        existing = [name for name in (SINGLE, INDEX) if os.path.lexists(file / name)]
+        if not existing:
             raise CheckpointError(
-                f"{path}: neither {SINGLE} nor {INDEX} is there{_of_checkpoints(found)}"
+                f"{path}: contains neither {SINGLE} nor {INDEX}{_checkpoint_hint(file)}"
             )
-        if len(there) > 1:
-            raise CheckpointError(f"{path}: both {SINGLE} and {INDEX} are there; name one of them")
-        found = _inside(found, there[0])
-    return ShardedFile(found) if found.suffix == ".json" else MappedFile(found)
+        if len(existing) > 1:
+            raise CheckpointError(
+                f"{path}: contains both {SINGLE} and {INDEX}; give the path of one of them"
+            )
+        file = _inside(file, existing[0])
+    return ShardedFile(file) if file.suffix == ".json" else MappedFile(file)
 
 
 class ShardedFile:
-    """Several safetensors files, mapped, whose tensors are those that their index tells.
+    """Several mapped safetensors files whose tensors match an index.
 
     Attributes
     ----------
     path : Path
-        Of the index.
+        Path of the index.
     tensors : dict of str to TensorInfo
+        Descriptions of the tensors by name.
 
     Raises
     ------
     CheckpointError
-        If the index or a file is damaged, or they do not fit each other.
+        If the index or a file is damaged, or a file does not match the index.
     FileNotFoundError
-        If there is no such index.
+        If the index does not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -141,23 +145,23 @@ class ShardedFile:
             try:
                 file = MappedFile(_inside(path.parent, name))
             except FileNotFoundError:
-                raise CheckpointError(f"{path}: names {name}, which is not there") from None
+                raise CheckpointError(f"{path}: names {name}, which does not exist") from None
             for tensor, info in file.tensors.items():
                 if files.get(tensor) != name:
-                    told = f"tells of {files[tensor]}" if tensor in files else "does not tell of"
+                    relation = f"puts in {files[tensor]}" if tensor in files else "does not list"
                     raise CheckpointError(
-                        f"{file.path}: it has the tensor {tensor!r}, which {path.name} {told}"
+                        f"{file.path}: contains tensor {tensor!r}, which {path.name} {relation}"
                     )
                 self.tensors[tensor] = info
                 self._files[tensor] = file
         missing = [tensor for tensor in files if tensor not in self.tensors]
         if missing:
-            where = files[missing[0]]
+            file_name = files[missing[0]]
             more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise CheckpointError(f"{path}: the tensor {missing[0]!r} is not in {where}{more}")
+            raise CheckpointError(f"{path}: tensor {missing[0]!r} is not in {file_name}{more}")
 
     def array(self, name: str) -> Array:
-        """Return one tensor, a view of its file where it is aligned."""
+        """Return one tensor, as a view of its file if its data are aligned."""
         return self._files[name].array(name)
 
     def arrays(self) -> dict[str, Array]:
@@ -165,28 +169,33 @@ class ShardedFile:
         return {name: self.array(name) for name in self.tensors}
 
 
-def _of_checkpoints(folder: Path) -> str:
-    """Return what to do where a directory is a checkpoint, or has some; else ""."""
-    one = is_checkpoint(folder)
-    checkpoints = [folder] if one else [folder / name for name in names(folder)]
-    files = [file for each in checkpoints for file in sorted(each.glob("*.safetensors"))]
+def _checkpoint_hint(folder: Path) -> str:
+    """Return advice for a directory that is a checkpoint or contains checkpoints, else ""."""
+    is_single = is_checkpoint(folder)
+    checkpoints = [folder] if is_single else [folder / name for name in names(folder)]
+    files = [file for path in checkpoints for file in sorted(path.glob("*.safetensors"))]
     if not files:
         return ""
-    what = "is a checkpoint" if one else "has checkpoints"
+    content = "is a pyoptim checkpoint" if is_single else "contains pyoptim checkpoints"
     example = files[-1].relative_to(folder)
-    return f"; it {what} of pyoptim: name a file, as {example}, or call pyoptim.checkpoint.load"
+    return (
+        f", but {content}; give the path of a file, such as {example}, or call "
+        "pyoptim.checkpoint.load"
+    )
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """Return the path of a file in a directory; refuse a symbolic link that leads out of it.
+    """Return the path of a file in a directory, and reject a symbolic link out of the directory.
 
-    But one to where the cache of Hugging Face's hub keeps files: snapshots/REVISION/NAME is one to
-    blobs/HASH.
+    A link into the blobs of a Hugging Face cache is accepted. There, snapshots/REVISION/NAME links
+    to blobs/HASH.
     """
     path = folder / name
-    own = Path(os.path.realpath(folder))
+    root = Path(os.path.realpath(folder))
     target = Path(os.path.realpath(path))
-    in_cache = own.parent.name == "snapshots" and target.parent == own.parent.parent / "blobs"
-    if not (target.is_relative_to(own) or in_cache):
-        raise CheckpointError(f"{path}: a symbolic link that leads out of its directory")
+    in_cache = root.parent.name == "snapshots" and target.parent == root.parent.parent / "blobs"
+    if not (target.is_relative_to(root) or in_cache):
+        raise CheckpointError(
+            f"{path}: expected a file in its directory, got a symbolic link out of the directory"
+        )
     return path

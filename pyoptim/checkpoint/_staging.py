@@ -1,4 +1,4 @@
-"""Directories of files that must not be seen half-written, and removing them."""
+"""Creation and removal of directories that other processes must not see incomplete."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from pyoptim._utils.atomic import abandoned, sync_directory
 from pyoptim._utils.temporary import temporary_name
 from pyoptim.errors import CheckpointError
 
-_OWN = re.compile(r"manifest\.json|tensors-\d{5}-of-\d{5}\.safetensors")
+_CHECKPOINT_FILE = re.compile(r"manifest\.json|tensors-\d{5}-of-\d{5}\.safetensors")
 _NO_LOCKS = (errno.EBADF, errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[int]:
-    """Create a directory, for the body to fill by a descriptor of it, and bring it to disk.
+    """Create a directory, yield its descriptor, and flush the directory to disk.
 
-    Whatever becomes of its name meanwhile, the files go into the directory that was created.
+    Files created relative to the descriptor are in this directory even if another process renames
+    it.
 
     Raises
     ------
     CheckpointError
-        If another process puts something else in its place before it is opened.
+        If another process replaces the directory before it is opened.
     """
     path.mkdir()
     try:
@@ -35,7 +36,7 @@ def new_directory(path: Path) -> Iterator[int]:
         descriptor = os.open(path, flags)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
-            raise CheckpointError(f"{path}: not the directory that was made here") from error
+            raise CheckpointError(f"{path}: replaced by another process while saving") from error
         raise
     try:
         yield descriptor
@@ -44,19 +45,21 @@ def new_directory(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def has_own_files_only(path: Path) -> bool:
-    """Return whether a directory has nothing but files with names that checkpoints give them."""
-    return all(_OWN.fullmatch(entry.name) and not _is_folder(entry) for entry in path.iterdir())
+def has_only_checkpoint_files(path: Path) -> bool:
+    """Return whether a directory contains only files with the names of a checkpoint's files."""
+    return all(
+        _CHECKPOINT_FILE.fullmatch(entry.name) and not _is_folder(entry) for entry in path.iterdir()
+    )
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a symbolic link (not its target), or a directory of a checkpoint's files.
+    """Remove a file, a symbolic link without its target, or a directory of checkpoint files.
 
-    A directory with anything else stays as it is.
+    A directory that contains anything else is not changed.
     """
     if not _is_folder(path):
         path.unlink()
-    elif has_own_files_only(path):
+    elif has_only_checkpoint_files(path):
         for entry in path.iterdir():
             entry.unlink()
         path.rmdir()
@@ -66,26 +69,26 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def remove_at_once(directory: Path, names: Iterable[str]) -> None:
-    """Remove checkpoints so that nobody ever finds half of one under its name.
+def remove_atomically(directory: Path, names: Iterable[str]) -> None:
+    """Rename checkpoints to temporary names and remove them, so that none is visible in part.
 
-    Checkpoints that another process has removed meanwhile are passed over.
+    Checkpoints that another process has already removed are skipped.
     """
     with ExitStack() as stack:
-        aside = []
+        renamed = []
         for name in names:
             temporary = directory / stack.enter_context(temporary_name())
             with suppress(FileNotFoundError):
                 (directory / name).rename(temporary)
-                aside.append(temporary)
-        if aside:
+                renamed.append(temporary)
+        if renamed:
             sync_directory(directory)
-        for path in aside:
+        for path in renamed:
             remove(path)
 
 
 def remove_temporaries(directory: Path) -> None:
-    """Remove what interrupted processes left; another user's files may have to stay."""
+    """Remove temporary files of interrupted processes, as far as permissions allow."""
     for path in abandoned(directory):
         with suppress(OSError):
             remove(path)
@@ -93,9 +96,9 @@ def remove_temporaries(directory: Path) -> None:
 
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Let one process after the other into the body; the lock goes with the process.
+    """Hold an exclusive lock on a directory, which the system releases if the process ends.
 
-    File systems without locks do without.
+    On file systems without locks, the body runs without a lock.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

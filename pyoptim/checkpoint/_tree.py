@@ -1,4 +1,4 @@
-"""Nested Python values as JSON that gives back the same, and arrays in them as tensors."""
+"""Lossless conversion of nested Python values to JSON, with their arrays as tensors."""
 
 from __future__ import annotations
 
@@ -12,25 +12,36 @@ import numpy.typing as npt
 from pyoptim._utils.text import shown
 
 _ARRAY = "$tensor"
-_FLOAT = "$float"  # one of nan, inf, -inf, which JSON does not have
-_DEEPEST = 100  # levels of lists and dicts in each other: no recursion ends elsewhere
-_TOO_DEEP = f"more than {_DEEPEST} levels of lists and dicts"
+_FLOAT = "$float"  # "nan", "inf" or "-inf", which JSON lacks
+_MAX_DEPTH = 100  # levels of lists and dicts; well below the interpreter's limit of recursion
+_TOO_DEEP = f"expected at most {_MAX_DEPTH} levels of lists and dicts, got more"
 
 
 def encode(
     value: Any, tensors: dict[str, npt.ArrayLike], path: str = "metadata", depth: int = 0
 ) -> Any:
-    """Return a value as JSON can hold it; its arrays are put to `tensors`, named after their place.
+    """Return a value as JSON values, and add its arrays to `tensors` under their paths.
 
-    Floats keep every bit: JSON gets the shortest digits that give them back.
+    Floats are exact, because JSON stores the shortest digits that restore them. Tuples become
+    lists.
+
+    Parameters
+    ----------
+    value : object
+        Any nesting of None, bool, int, float, str, arrays, lists, tuples and mappings from str.
+    tensors : dict of str to array
+        Dict to which the arrays are added.
+    path : str
+        Name of the value, which begins the names of its arrays.
+    depth : int
+        Number of lists and dicts around the value.
 
     Raises
     ------
     TypeError
-        If something is none of None, bool, int, float, str, array, list, tuple (which becomes a
-        list), and mapping from str.
+        If a value has another type, or a key is not a string.
     ValueError
-        If two arrays would have one name, or there are more than 100 levels of lists and dicts.
+        If two arrays would have the same name, or lists and dicts are nested more than 100 deep.
 
     Examples
     --------
@@ -48,10 +59,10 @@ def encode(
         return value if math.isfinite(value) else {_FLOAT: repr(float(value))}
     if isinstance(value, np.ndarray):
         if path in tensors:
-            raise ValueError(f"two arrays would be named {path!r}")
+            raise ValueError(f"{shown(path)}: another array has the same name; rename one of them")
         tensors[path] = value
         return {_ARRAY: path}
-    if depth == _DEEPEST:
+    if depth == _MAX_DEPTH:
         raise ValueError(f"{shown(path[:40])}...: {_TOO_DEEP}")
     if isinstance(value, list | tuple):
         return [encode(item, tensors, f"{path}.{i}", depth + 1) for i, item in enumerate(value)]
@@ -60,16 +71,19 @@ def encode(
             _escaped(key, path): encode(item, tensors, f"{path}.{key}", depth + 1)
             for key, item in value.items()
         }
-    raise TypeError(f"{shown(path)}: a checkpoint cannot hold {type(value).__name__}")
+    raise TypeError(
+        f"{shown(path)}: expected None, bool, int, float, str, array, list, tuple or dict, got "
+        f"{type(value).__name__}"
+    )
 
 
 def decode(value: Any, tensors: Mapping[str, Any], depth: int = 0) -> Any:
-    """Return what `encode` was given.
+    """Return the value that `encode` converted, with its arrays from `tensors`.
 
     Raises
     ------
     ValueError
-        If `encode` has not written this.
+        If `encode` cannot have returned `value`.
 
     Examples
     --------
@@ -84,7 +98,7 @@ def decode(value: Any, tensors: Mapping[str, Any], depth: int = 0) -> Any:
         name = value.get(_ARRAY)
         if value.keys() == {_ARRAY} and isinstance(name, str) and name in tensors:
             return tensors[name]
-    if depth == _DEEPEST:
+    if depth == _MAX_DEPTH:
         raise ValueError(_TOO_DEEP)
     if isinstance(value, list):
         return [decode(item, tensors, depth + 1) for item in value]
@@ -92,7 +106,7 @@ def decode(value: Any, tensors: Mapping[str, Any], depth: int = 0) -> Any:
 
 
 def arrays_in(value: Any) -> set[str]:
-    """Return the names of the tensors that an encoded value refers to."""
+    """Return the names of the tensors in an encoded value."""
     if isinstance(value, list):
         return set().union(*map(arrays_in, value))
     if not isinstance(value, dict):
@@ -103,9 +117,9 @@ def arrays_in(value: Any) -> set[str]:
 
 
 def _escaped(key: Any, path: str) -> str:
-    """Return a key that is none of ours."""
+    """Return a key that differs from the reserved keys, which begin with a single $."""
     if not isinstance(key, str):
-        raise TypeError(f"{path}: keys must be strings, got {key!r}")
+        raise TypeError(f"{path}: expected keys of type str, got {key!r}")
     return f"${key}" if key.startswith("$") else key
 
 

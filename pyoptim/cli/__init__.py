@@ -12,7 +12,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line; say which extra to install where one of its packages is missing."""
+    """Run the command line.
+
+    If one of its packages is missing, print which extra to install, and exit with status 1.
+    """
     try:
         with requires("the command line", "cli"):
             from pyoptim.cli._commands import pyoptim

@@ -1,4 +1,4 @@
-"""Checkpoints and safetensors files for people: are they whole, and what is in them."""
+"""The commands `verify` and `inspect` for checkpoints, models and safetensors files."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from pyoptim.cli._terminal import show
 from pyoptim.errors import CheckpointError
 from pyoptim.models import read_metadata
 
-_LONGEST_VALUE = 60  # characters of a value in the table
+_MAX_VALUE_LENGTH = 60  # characters of a value in the table
 
 
 def verify_path(path: Path) -> bool:
-    """Print whether each checkpoint at a path is whole, and what is wrong; return whether all are.
+    """Print "ok" or the damage for each checkpoint at a path, and return whether all are ok.
 
     Raises
     ------
     CheckpointError
-        If a directory has neither a checkpoint nor a model.
+        If a directory contains neither a checkpoint nor a model.
     FileNotFoundError
-        If there is nothing at this path.
+        If the path does not exist.
     """
-    whole = True
-    for found, fault in _verified(path):
-        show(f"ok       {shown(found)}" if fault is None else f"DAMAGED  {fault}")
-        whole = whole and fault is None
-    return whole
+    undamaged = True
+    for checked, fault in _verified(path):
+        show(f"ok       {shown(checked)}" if fault is None else f"DAMAGED  {fault}")
+        undamaged = undamaged and fault is None
+    return undamaged
 
 
 def _verified(path: Path) -> Iterator[tuple[Path, CheckpointError | None]]:
-    """Yield what there is to verify at a path, and what is wrong with each."""
+    """Yield each checkpoint or model at a path, with its fault or None."""
     if _holds_checkpoints(path):
         yield from verified(path)
         return
@@ -55,7 +55,7 @@ def _verified(path: Path) -> Iterator[tuple[Path, CheckpointError | None]]:
 
 
 class _Parts(NamedTuple):
-    """What `pyoptim train` left in a directory: a model, checkpoints of a run, or both."""
+    """The output of `pyoptim train` in a directory: a model, checkpoints, or both."""
 
     model: Path | None
     checkpoints: Path | None
@@ -69,7 +69,7 @@ def _holds_checkpoints(path: Path) -> bool:
 
 
 def _parts_of_trained(path: Path) -> _Parts:
-    """Find what `pyoptim train` wrote; CheckpointError if there is nothing of it."""
+    """Return the output of `pyoptim train`, or raise CheckpointError if there is none."""
     model, checkpoints = path / MODEL_FILE, path / CHECKPOINTS
     parts = _Parts(
         model if model.is_file() else None,
@@ -77,14 +77,14 @@ def _parts_of_trained(path: Path) -> _Parts:
     )
     if parts == (None, None):
         raise CheckpointError(
-            f"{path}: expected a checkpoint, a directory of checkpoints, or what pyoptim train "
-            f"wrote ({MODEL_FILE}, {CHECKPOINTS}), got a directory that has none of them"
+            f"{path}: expected a checkpoint, a directory of checkpoints, or the output directory "
+            f"of pyoptim train ({MODEL_FILE}, {CHECKPOINTS}), got a directory without these"
         )
     return parts
 
 
 def _fault_of_model(path: Path) -> CheckpointError | None:
-    """Check a model's file, and its columns if `pyoptim train` wrote it."""
+    """Return the fault of a model file or of the column metadata of `pyoptim train`, or None."""
     ((_, fault),) = verified(path)
     if fault is None and COLUMNS_KEY in read_metadata(path):
         try:
@@ -95,7 +95,7 @@ def _fault_of_model(path: Path) -> CheckpointError | None:
 
 
 class Content(NamedTuple):
-    """What `inspect` shows: facts by name, a line for each tensor, and metadata."""
+    """The output of `inspect`: facts by name, a description of each tensor, and metadata."""
 
     facts: dict[str, Any]
     tensors: dict[str, dict[str, Any]]
@@ -103,23 +103,23 @@ class Content(NamedTuple):
 
 
 def inspect_path(path: Path, as_json: bool) -> None:
-    """Print what a file, a checkpoint, or the latest one of a directory has.
+    """Print the content of a file, of a checkpoint, or of the latest checkpoint of a directory.
 
-    Of a directory that `pyoptim train` wrote, the model is shown, or the latest checkpoint if
+    For the output directory of `pyoptim train`, the model is shown, or the latest checkpoint if
     there is no model yet.
 
     Raises
     ------
     CheckpointError
-        If its header or its manifest is damaged, or a directory has neither a checkpoint nor a
+        If a header or a manifest is damaged, or a directory contains neither a checkpoint nor a
         model.
     FileNotFoundError
-        If there is nothing at this path.
+        If the path does not exist.
     """
     content = _content(path)
     if as_json:
-        found = {**content.facts, "tensors": content.tensors, "metadata": content.metadata}
-        show(json.dumps(found, indent=2))
+        fields = {**content.facts, "tensors": content.tensors, "metadata": content.metadata}
+        show(json.dumps(fields, indent=2))
     else:
         show("\n".join(_table(content)))
 
@@ -134,7 +134,7 @@ def _content(path: Path) -> Content:
         assert parts.checkpoints is not None
         return _of_checkpoint(parts.checkpoints)
     content = _of_file(parts.model)
-    if parts.checkpoints is not None:  # of a later run that was stopped
+    if parts.checkpoints is not None:  # of a later, interrupted run
         content.facts["resumable"] = str(latest(parts.checkpoints))
     return content
 
@@ -193,11 +193,11 @@ def _table(content: Content) -> list[str]:
 def _shortened(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     plain = shown(text)
-    return plain if len(plain) <= _LONGEST_VALUE else f"{plain[: _LONGEST_VALUE - 3]}..."
+    return plain if len(plain) <= _MAX_VALUE_LENGTH else f"{plain[: _MAX_VALUE_LENGTH - 3]}..."
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes for people.
+    """Return a number of bytes in a readable unit.
 
     >>> _size(999), _size(2**20)
     ('999 bytes', '1.0 MiB')

@@ -1,4 +1,4 @@
-"""The commands and their options."""
+"""The commands of ``pyoptim`` and their options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyoptim.cli._user_error import UserError, files_checked, settings_checked
 
 
 class _Path(click.Path):
-    """A path that is not empty, as an unset variable of a shell would make it."""
+    """A path that is not empty, since an unset shell variable gives an empty path."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
@@ -32,14 +32,14 @@ _EXISTING_FOLDER = _Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SEED = click.IntRange(min=0, max=2**64 - 1)
 _force = click.option(
-    "--force", is_flag=True, help="Replace files that pyoptim did not write, but never an input."
+    "--force", is_flag=True, help="Replace files that pyoptim did not write, except inputs."
 )
 
 
 if TYPE_CHECKING:
     _RowsOrAuto = click.ParamType[int | str]
     _SomeSizes = click.ParamType[tuple[int, ...]]
-else:  # it takes a type from click 8.4 on only
+else:  # ParamType is generic only from click 8.4 on
     _RowsOrAuto = _SomeSizes = click.ParamType
 
 
@@ -63,14 +63,14 @@ _FRACTION = _Number(min=0, max=1, max_open=True)
 
 
 class _Sizes(_SomeSizes):
-    """Numbers of units, separated by commas."""
+    """Layer sizes, separated by commas."""
 
     name = "sizes"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """Return the numbers."""
+        """Return the sizes."""
         if isinstance(value, tuple):
             return value
         try:
@@ -78,20 +78,20 @@ class _Sizes(_SomeSizes):
         except ValueError:
             sizes = (0,)
         if min(sizes) < 1:
-            example = "whole numbers of at least 1 such as 128,64"
-            self.fail(f"expected {example}, got {value!r}", param, ctx)
+            expected = "whole numbers of at least 1 such as 128,64"
+            self.fail(f"expected {expected}, got {value!r}", param, ctx)
         return sizes
 
 
 class _BatchSize(_RowsOrAuto):
-    """A number of rows, or the word auto."""
+    """A number of rows, or `auto`."""
 
     name = "rows|auto"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
-        """Return a number, or the word."""
+        """Return a number or `auto`."""
         if value == "auto":
             return "auto"
         try:
@@ -100,20 +100,20 @@ class _BatchSize(_RowsOrAuto):
             self.fail(f"{value!r} is neither a whole number of at least 1 nor auto.", param, ctx)
 
 
-def _show_help(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:
+def _show_help(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
         show(ctx.get_help())
         ctx.exit()
 
 
-def _show_version(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    if asked and not ctx.resilient_parsing:
+def _show_version(ctx: click.Context, _: click.Parameter, requested: bool) -> None:
+    if requested and not ctx.resilient_parsing:
         show(f"pyoptim, version {po.__version__}")
         ctx.exit()
 
 
 class _Command(click.Command):
-    """A command whose help must arrive, as everything else that a command is for."""
+    """A command whose `--help` fails with an error if stdout cannot be written."""
 
     def get_help_option(self, ctx: click.Context) -> click.Option | None:
         """Return the option --help."""
@@ -124,12 +124,12 @@ class _Command(click.Command):
 
 
 class _Commands(_Command, click.Group):
-    """The commands, whose errors are escaped."""
+    """The group of commands, whose errors are escaped."""
 
     command_class = _Command
 
     def make_context(self, *arguments: Any, **keywords: Any) -> click.Context:
-        """Read the arguments before a command's name."""
+        """Parse the arguments before the name of a command."""
         with escaped_errors():
             return super().make_context(*arguments, **keywords)
 
@@ -142,8 +142,8 @@ class _Commands(_Command, click.Group):
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="For C and C++: python -m pyoptim --cmake-dir, --include-dir or --lib-dir tells where "
-    "the files are.",
+    epilog="For C and C++, python -m pyoptim --cmake-dir, --include-dir or --lib-dir prints the "
+    "installed paths.",
 )
 @click.option(
     "--version",
@@ -165,8 +165,8 @@ def pyoptim() -> None:
 def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     """Train a network on handwritten digits.
 
-    They are scikit-learn's, and it takes some seconds. Prints the accuracy on digits held out, and
-    writes model.safetensors, metrics.csv and loss.png to DIR.
+    The digits are from scikit-learn, and training takes a few seconds. Prints the accuracy on
+    held-out digits, and writes model.safetensors, metrics.csv and loss.png to DIR.
     """
     import pyarrow as pa
     from sklearn.datasets import load_digits
@@ -174,15 +174,15 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     from pyoptim.cli._output_files import Out
     from pyoptim.cli._train import Question, Settings, train_table
 
-    place = Out(out, force=force)
+    output = Out(out, force=force)
     with files_checked():
-        place.check(resume=False)
+        output.check(resume=False)
     digits = load_digits()
     columns = dict(zip(digits.feature_names, digits.data.T, strict=True))
     table = pa.table({**columns, "digit": digits.target})
     settings = Settings(epochs=epochs, batch_size=32, validation=0.2, l2=1e-3, seed=seed)
     with files_checked():
-        train_table(table, "handwritten digits", Question("digit"), settings, place)
+        train_table(table, "handwritten digits", Question("digit"), settings, output)
 
 
 @pyoptim.command()
@@ -190,68 +190,71 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
 @click.option(
     "--target",
     metavar="COLUMN",
-    help="The column to predict, or a yes/no question about one, such as 'delay > 15' (also >=, <,"
-    " <=, ==, !=). By default y, for NPZ and svmlight files.",
+    help="The column to predict, or a comparison to predict as yes or no, such as 'delay > 15'"
+    " (also >=, <, <=, ==, !=).  [default: y for NPZ and svmlight files]",
 )
 @click.option(
     "--task",
     type=click.Choice(["auto", "classification", "regression"]),
     default="auto",
     show_default=True,
-    help="auto: text, true or false, and up to 20 different whole numbers are classes, other"
-    " numbers amounts.",
+    help="auto: classification for text, booleans, and up to 20 different whole numbers; regression"
+    " for other numbers.",
 )
 @click.option(
     "--model",
     type=click.Choice(["linear", "softmax", "mlp"]),
     default="mlp",
     show_default=True,
-    help="linear is for regression, softmax for classification, mlp for both.",
+    help="linear for regression, softmax for classification, mlp for both.",
 )
-@click.option("--hidden", type=_Sizes(), help="Units of each hidden layer.  [default: 128,64]")
+@click.option("--hidden", type=_Sizes(), help="Sizes of the hidden layers.  [default: 128,64]")
 @click.option(
     "--activation",
     type=click.Choice(["relu", "tanh", "sigmoid", "gelu"]),
-    help="Of the hidden layers.  [default: relu]",
+    help="Activation of the hidden layers.  [default: relu]",
 )
 @click.option(
-    "--optimizer", default="adamw", show_default=True, help="One of those pyoptim info lists."
+    "--optimizer",
+    default="adamw",
+    show_default=True,
+    help="An optimizer from the list of pyoptim info.",
 )
-@click.option("--lr", type=_NOT_NEGATIVE, help="Learning rate.  [default: the optimizer's own]")
+@click.option("--lr", type=_NOT_NEGATIVE, help="Learning rate.  [default: the optimizer's default]")
 @click.option("--epochs", type=_COUNT, default=20, show_default=True)
 @click.option(
     "--batch-size",
     type=_BatchSize(),
     default=256,
     show_default=True,
-    help="Rows a step. auto: the largest that still makes an epoch faster, measured before training"
-    " and reported on stderr; --resume keeps it.",
+    help="Rows per step. auto: the largest size that still makes an epoch faster. It is measured"
+    " before training and reported on stderr, and --resume keeps it.",
 )
 @click.option(
     "--validation",
     type=_FRACTION,
     default=0.1,
     show_default=True,
-    help="Share of the rows to hold out and measure on.",
+    help="Fraction of the rows to hold out for validation.",
 )
-@click.option("--l1", type=_NOT_NEGATIVE, default=0.0, help="Penalty on the size of weights.")
-@click.option("--l2", type=_NOT_NEGATIVE, default=0.0, help="Penalty on the square of weights.")
+@click.option("--l1", type=_NOT_NEGATIVE, default=0.0, help="L1 penalty on the weights.")
+@click.option("--l2", type=_NOT_NEGATIVE, default=0.0, help="L2 penalty on the weights.")
 @click.option(
     "--early-stop",
     type=_COUNT,
     metavar="PATIENCE",
-    help="Stop after so many epochs without a smaller validation loss, and keep the best weights.",
+    help="Stop after PATIENCE epochs without a smaller validation loss, and keep the best weights.",
 )
 @click.option(
     "--checkpoint-every",
     type=_COUNT,
     metavar="EPOCHS",
-    help="Save a checkpoint to DIR/checkpoints after so many epochs each.",
+    help="Save a checkpoint to DIR/checkpoints every EPOCHS epochs.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run that DIR/checkpoints has.")
+@click.option("--resume", is_flag=True, help="Resume the run in DIR/checkpoints.")
 @click.option("--seed", type=_SEED, default=0, show_default=True)
-@click.option("--drop", metavar="COLUMN", multiple=True, help="Do not use a column; repeatable.")
-@click.option("--drop-missing", is_flag=True, help="Leave out rows that have no target.")
+@click.option("--drop", metavar="COLUMN", multiple=True, help="Ignore a column; repeatable.")
+@click.option("--drop-missing", is_flag=True, help="Leave out rows without a target.")
 @click.option(
     "--out", type=_FOLDER, default=Path("pyoptim-model"), show_default=True, metavar="DIR"
 )
@@ -270,28 +273,29 @@ def train(
 
     DATA is a .csv, .csv.gz, .parquet, .npz, .svm, .svmlight or .libsvm file.
 
-    Numbers are standardised (missing ones become the mean), dates and times become numbers, text
-    becomes one input a value. Writes model.safetensors, metrics.csv and loss.png to DIR.
+    Numbers are standardised, and missing numbers are replaced by the mean. Dates and times become
+    numbers. Text is one-hot encoded. Writes model.safetensors, metrics.csv and loss.png to DIR.
 
-    Ctrl-C, SIGTERM or a closed terminal ends training after the step that is under way and saves a
-    checkpoint: the same command with --resume goes on as if it had not been stopped. After the last
-    epoch it waits until the model is written. Once a model is written, checkpoints go.
+    Ctrl-C, SIGTERM or a closed terminal ends training after the current step and saves a
+    checkpoint. The same command with --resume continues as if it had not been interrupted. After
+    the last epoch, a signal waits until the model is written. Then the checkpoints are removed.
 
-    With rows held out, the model has the weights of the epoch with the smallest validation loss.
+    If rows are held out for validation, the model has the weights of the epoch with the smallest
+    validation loss.
 
-    Files that pyoptim train did not write stay: if one has a name above, nothing runs.
+    If a file of these names exists that pyoptim train did not write, nothing runs.
     """
     from pyoptim.cli._output_files import Out
     from pyoptim.cli._train import Question, train_table
     from pyoptim.tabular import read_table
 
     settings = _settings(**options)
-    place = Out(out, data, force)
+    output = Out(out, data, force)
     with files_checked():
-        place.check(settings.resume)
+        output.check(settings.resume)
         table = read_table(data)
         question = Question(_target(target, data, table), task, drop, drop_missing)
-        train_table(table, data.name, question, settings, place)
+        train_table(table, data.name, question, settings, output)
 
 
 def _target(target: str | None, data: Path, table: Any) -> str:
@@ -302,19 +306,21 @@ def _target(target: str | None, data: Path, table: Any) -> str:
     from pyoptim.tabular._table_error import listing
 
     raise UserError(
-        f"say what to predict by --target; the columns are {listing(table.column_names)}"
+        f"--target: expected a column to predict; the columns are {listing(table.column_names)}"
     )
 
 
 def _settings(hidden: tuple[int, ...] | None, activation: str | None, **options: Any) -> Any:
-    """Return the Settings that the options mean, checked before any file is read."""
+    """Return the options as Settings, checked before any file is read."""
     from pyoptim.cli._train import Settings
 
     for name, value in (("hidden", hidden), ("activation", activation)):
         if value is not None and options["model"] != "mlp":
-            raise UserError(f"--{name} is for --model mlp; {options['model']} has no hidden layers")
+            raise UserError(
+                f"--{name}: only for --model mlp, but {options['model']} has no hidden layers"
+            )
     if options["early_stop"] is not None and options["validation"] == 0:
-        raise UserError("--early-stop needs rows held out: --validation above 0")
+        raise UserError("--early-stop: needs validation data; set --validation above 0")
     with settings_checked():
         find_rule(options["optimizer"])
     if hidden is not None:
@@ -333,13 +339,13 @@ def _settings(hidden: tuple[int, ...] | None, activation: str | None, **options:
     metavar="FILE",
     help="Where to write the predictions.  [default: stdout]",
 )
-@click.option("--proba", is_flag=True, help="Write the probability of each class too.")
+@click.option("--proba", is_flag=True, help="Write the probability of each class, too.")
 @_force
 def predict(directory: Path, data: Path, out: Path | None, proba: bool, force: bool) -> None:
     """Predict the rows of a table.
 
-    DIR is what pyoptim train wrote, DATA a file with the same columns. Writes CSV with one
-    prediction a row. If DATA has the target, its metric goes to stderr.
+    DIR is the output directory of pyoptim train, and DATA is a file with the same columns. Writes
+    CSV with one prediction per row. If DATA has the target, a metric is printed to stderr.
     """
     from pyoptim.cli._output_files import MODEL_FILE, check_predictions
     from pyoptim.cli._predict import predict_table
@@ -355,7 +361,8 @@ def predict(directory: Path, data: Path, out: Path | None, proba: bool, force: b
 def info(name: str | None) -> None:
     """Show version and optimizers.
 
-    Also instruction sets and threads. With the NAME of an optimizer, shows all about it.
+    Also shows the instruction set and the number of threads. With the NAME of an optimizer, shows
+    its hyperparameters and state.
     """
     if name is not None:
         with settings_checked():
@@ -369,13 +376,13 @@ def info(name: str | None) -> None:
 
 
 def _show_rules() -> None:
-    click.echo("\nOptimizers (pyoptim info NAME tells more):")
+    click.echo("\nOptimizers (pyoptim info NAME shows details):")
     width = 1 + max(len(rule.name) for rule in all_rules())
     for rule in all_rules():
-        settings = [f"lr={rule.lr:g}"]
-        settings += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
-        settings += [f"weight_decay={rule.weight_decay:g}"]
-        text = textwrap.fill(" ".join(settings), width=76 - width)
+        defaults = [f"lr={rule.lr:g}"]
+        defaults += [f"{field.name}={_shown(field.default)}" for field in rule.fields]
+        defaults += [f"weight_decay={rule.weight_decay:g}"]
+        text = textwrap.fill(" ".join(defaults), width=76 - width)
         click.echo(f"  {rule.name:<{width}}" + text.replace("\n", "\n" + " " * (2 + width)))
 
 
@@ -384,15 +391,15 @@ def _show_rules() -> None:
 def verify(path: Path) -> None:
     """Check checkpoints for damage.
 
-    PATH is a checkpoint, a directory of checkpoints, what pyoptim train wrote, or a .safetensors
-    file (which has no checksums: its structure is checked). Says what is wrong, and ends with
-    status 1 if anything is.
+    PATH is a checkpoint, a directory of checkpoints, the output directory of pyoptim train, or a
+    .safetensors file. A .safetensors file has no checksums, so only its structure is checked.
+    Prints the damage, and exits with status 1 if there is any.
     """
     from pyoptim.cli._checkpoints import verify_path
 
     with files_checked():
-        whole = verify_path(path)
-    if not whole:
+        undamaged = verify_path(path)
+    if not undamaged:
         raise SystemExit(1)
 
 
@@ -402,9 +409,10 @@ def verify(path: Path) -> None:
 def inspect(path: Path, as_json: bool) -> None:
     """Show what checkpoints contain.
 
-    PATH is a checkpoint, a directory of checkpoints (the latest is shown), what pyoptim train wrote
-    (the model, or the latest checkpoint of a run that has not finished), or a .safetensors file.
-    Shows tensors, shapes, sizes, step and metadata.
+    PATH is a checkpoint, a directory of checkpoints, the output directory of pyoptim train, or a
+    .safetensors file. For a directory of checkpoints, the latest is shown. For the output of
+    pyoptim train, the model is shown, or the latest checkpoint of an unfinished run. Shows tensors,
+    shapes, sizes, step and metadata.
     """
     from pyoptim.cli._checkpoints import inspect_path
 
@@ -413,12 +421,12 @@ def inspect(path: Path, as_json: bool) -> None:
 
 
 def _show_rule(rule: po.Rule) -> None:
-    click.echo(f"{rule.name}\n\n{rule.doc}\n\nSettings:")
+    click.echo(f"{rule.name}\n\n{rule.doc}\n\nHyperparameters:")
     click.echo(f"  lr = {rule.lr:g}\n      Learning rate, or a schedule.")
     for field in rule.fields:
         click.echo(f"  {field.name} = {_shown(field.default)}, {field.range}\n      {field.doc}")
     kind = "decoupled" if rule.decoupled_weight_decay else "added to the gradient"
-    click.echo(f"  weight_decay = {rule.weight_decay:g}\n      Decay of the weights, {kind}.")
+    click.echo(f"  weight_decay = {rule.weight_decay:g}\n      Weight decay, {kind}.")
     click.echo(f"\nState: {', '.join(rule.states) or 'none'}")
 
 

@@ -1,4 +1,4 @@
-"""The files of a trained model's directory, and reading them back."""
+"""Loading of the model that `pyoptim train` wrote to a directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FAULTS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, 
 
 
 class Trained(NamedTuple):
-    """A model, and what its inputs and outputs mean."""
+    """A model, with the encodings of its inputs and outputs."""
 
     model: Any
     columns: Columns
@@ -25,29 +25,33 @@ class Trained(NamedTuple):
 
 
 def read_trained(directory: Path) -> Trained:
-    """Read what `pyoptim train` wrote.
+    """Load the model that `pyoptim train` wrote to a directory.
 
     Raises
     ------
     CheckpointError
-        If there is no such model, or it was not written by `pyoptim train`.
+        If there is no model, or it is damaged, or `pyoptim train` did not write it.
     """
     path = directory / MODEL_FILE
     if not path.is_file():
-        raise CheckpointError(f"{directory} has no {MODEL_FILE}: not a directory of pyoptim train")
+        raise CheckpointError(
+            f"{directory}: contains no {MODEL_FILE}; give the output directory of pyoptim train"
+        )
     model = po.models.load(path)
     metadata = po.models.read_metadata(path)
     if COLUMNS_KEY not in metadata or TARGET_KEY not in metadata:
-        raise CheckpointError(f"{path}: its columns are not known: not written by pyoptim train")
+        raise CheckpointError(
+            f"{path}: contains no column metadata; give a model written by pyoptim train"
+        )
     try:
         columns = Columns.from_json(parse_json(metadata[COLUMNS_KEY]))
         target = target_from_json(parse_json(metadata[TARGET_KEY]))
         check_unique("columns and target", [*columns.names, target.target.column])
     except _FAULTS as error:
         fault = shortened(repr(error))
-        raise CheckpointError(f"{path}: its columns cannot be read ({fault})") from None
+        raise CheckpointError(f"{path}: invalid column metadata ({fault})") from None
     if not isinstance(model, DenseModel) or model.loss.labels != isinstance(target, Labels):
-        raise CheckpointError(f"{path}: its columns do not fit its kind of model")
+        raise CheckpointError(f"{path}: the column metadata do not match the kind of model")
     if (columns.width, target.outputs) != (model.sizes[0], model.sizes[-1]):
-        raise CheckpointError(f"{path}: its columns do not fit its weights")
+        raise CheckpointError(f"{path}: the column metadata do not match the shapes of the weights")
     return Trained(model, columns, target)

@@ -1,4 +1,4 @@
-"""The optimizers that commands take by name."""
+"""Optimizers by name, for the commands."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from pyoptim.optim.matrix import RULES as MATRIX_RULES
 
 
 def all_rules() -> tuple[po.Rule, ...]:
-    """List every optimizer, those for matrices last."""
+    """Return all optimizers, with matrix optimizers last."""
     return (*po.rules(), *(rule.entry() for rule in MATRIX_RULES))
 
 
 def find_rule(name: str) -> po.Rule:
-    """Return the optimizer of this name, case ignored; ValueError lists the names.
+    """Return an optimizer by name, ignoring case.
+
+    Raises
+    ------
+    ValueError
+        If no optimizer has this name. The message lists all names.
 
     >>> find_rule("muon").name
     'Muon'
@@ -21,4 +26,4 @@ def find_rule(name: str) -> po.Rule:
         if rule.name.lower() == name.lower():
             return rule
     names = ", ".join(rule.name for rule in all_rules())
-    raise ValueError(f"there is no optimizer {name!r}; there are {names}")
+    raise ValueError(f"unknown optimizer {name!r}; choose one of {names}")

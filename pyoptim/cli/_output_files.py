@@ -1,4 +1,4 @@
-"""What commands may write, checked before anything runs: no inputs, no files of somebody else."""
+"""Output files of commands, and checks that protect inputs and files of other programs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from pyoptim.train._history import is_history
 MODEL_FILE = "model.safetensors"
 METRICS_FILE = "metrics.csv"
 PICTURE_FILE = "loss.png"
-CHECKPOINTS = "checkpoints"  # a directory, while a run has not finished
+CHECKPOINTS = "checkpoints"  # the directory of an unfinished run
 
 COLUMNS_KEY = "pyoptim.columns"  # in the metadata of models
 TARGET_KEY = "pyoptim.target"
 
 
 class Out(NamedTuple):
-    """The directory that `train` writes to.
+    """The output directory of `train`.
 
-    `data` is the file that is read, if any; `force` allows to replace files of somebody else.
+    `data` is the input file, if any. `force` permits replacing files of other programs.
     """
 
     folder: Path
@@ -46,7 +46,7 @@ class Out(NamedTuple):
 
     @property
     def files(self) -> dict[Path, Callable[[Path], bool]]:
-        """The files, each with what tells whether an existing one was written by `train`."""
+        """The output files, each with a function that returns whether `train` wrote a file."""
         return {
             self.folder / MODEL_FILE: lambda path: is_safetensors(path, COLUMNS_KEY),
             self.folder / METRICS_FILE: is_history,
@@ -54,17 +54,17 @@ class Out(NamedTuple):
         }
 
     def check(self, resume: bool) -> None:
-        """Refuse what cannot or must not be written, before and not after a long training.
+        """Check before training that all outputs can and may be written.
 
         Raises
         ------
         UserError, OSError, CheckpointError
-            Naming the path.
+            If not. The error names the path.
         """
         _check_writable(self.folder)
         for path, is_own in self.files.items():
             if self.data is not None:
-                check_not_input(path, [self.data], "the file to train on")
+                check_not_input(path, [self.data], "the training file")
             check_not_pipe(path)
             check_replaceable(path, is_own, self.force, OPTION)
         directory.check_root(self.checkpoints)
@@ -73,27 +73,29 @@ class Out(NamedTuple):
             remove_abandoned(self.folder)
 
     def _check_unfinished(self, resume: bool) -> None:
-        """Refuse to begin anew over a run that can be resumed, and to resume where none is."""
+        """Reject a new run over an unfinished one, and --resume without a checkpoint."""
         folder = self.checkpoints
-        there = folder.is_dir() and bool(directory.names(folder))
-        if resume and not there:
-            raise UserError(f"--resume: {folder} has no checkpoint; without it training begins")
-        if there and not resume:
+        has_checkpoints = folder.is_dir() and bool(directory.names(folder))
+        if resume and not has_checkpoints:
             raise UserError(
-                f"{folder} has checkpoints of a run; continue it with --resume, or choose another "
-                "--out"
+                f"--resume: {folder} contains no checkpoint; omit --resume to start a new run"
+            )
+        if has_checkpoints and not resume:
+            raise UserError(
+                f"{folder}: contains checkpoints of an unfinished run; continue it with --resume, "
+                "or choose another --out"
             )
 
 
 def check_predictions(out: Path, inputs: list[Path], force: bool) -> None:
-    """Refuse to write predictions over a file that is read, or that is none of predictions.
+    """Check that predictions replace neither an input nor a file of another program.
 
     Raises
     ------
-    OSError
-        Naming the path.
+    OSError, UserError
+        If they would, or the file cannot be written. The error names the path.
     """
-    check_not_input(out, inputs, "a file that is read")
+    check_not_input(out, inputs, "an input file")
     check_replaceable(out, _is_predictions, force, OPTION)
     if not is_stream(out):
         with naming(out):

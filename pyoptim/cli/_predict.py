@@ -1,4 +1,4 @@
-"""From a trained model and a table to predictions as CSV."""
+"""The command `predict`: predictions of a trained model for a table, as CSV."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from pyoptim.tabular._table_error import count
 
 
 def predict_table(directory: Path, data: Path, out: Path | None, probabilities: bool) -> None:
-    """Write a prediction a row, and on stderr how good they are if the table has the target."""
+    """Write one prediction per row, and a metric to stderr if the table has the target."""
     trained = read_trained(directory)
     if probabilities and not isinstance(trained.target, Labels):
-        raise UserError("--proba is for classification; this model predicts amounts")
+        raise UserError("--proba: only for classification, but this is a regression model")
     table = read_table(data, expected=trained.columns.names)
     inputs = trained.columns.encode(table)
     predicted = trained.model.predict(inputs)
-    shares = trained.model.predict_proba(inputs) if probabilities else None
+    class_probabilities = trained.model.predict_proba(inputs) if probabilities else None
     if out is None:
         with stdout_checked() as stdout:
-            _write(stdout, trained, predicted, shares)
+            _write(stdout, trained, predicted, class_probabilities)
     else:
-        replace_text(out, lambda file: _write(file, trained, predicted, shares, marked=True))
+        replace_text(
+            out, lambda file: _write(file, trained, predicted, class_probabilities, marked=True)
+        )
     if trained.target.target.column in table.column_names:
         say(_measure(trained, table, predicted), err=True)
 
@@ -43,7 +45,7 @@ def _write(
     file: TextIO,
     trained: Trained,
     predicted: Array,
-    shares: Array | None,
+    probabilities: Array | None,
     *,
     marked: bool = False,
 ) -> None:
@@ -53,10 +55,10 @@ def _write(
     else:
         columns = [[f"{amount:.7g}" for amount in trained.target.decode(predicted)]]
     header = ["prediction"]
-    if shares is not None and isinstance(trained.target, Labels):
+    if probabilities is not None and isinstance(trained.target, Labels):
         header += [f"P({label})" for label in trained.target.values]
-        columns += [[f"{share:.6f}" for share in column] for column in np.transpose(shares)]
-    if marked and len(header) > 1:  # the name of a single column may be in anybody's quotes
+        columns += [[f"{p:.6f}" for p in column] for column in np.transpose(probabilities)]
+    if marked and len(header) > 1:  # the quotes of a single name do not identify pyoptim
         write_header(file, header)
     else:
         writer.writerow(header)
@@ -64,7 +66,7 @@ def _write(
 
 
 def _measure(trained: Trained, table: Any, predicted: Array) -> str:
-    """Say how good predictions are on the rows that have a target."""
+    """Return the metric on the rows that have a target, as a line of text."""
     try:
         truth = trained.target.target.read(table)
         present = compute.is_valid(truth)
@@ -72,7 +74,7 @@ def _measure(trained: Trained, table: Any, predicted: Array) -> str:
         predicted = predicted[present.to_numpy()]
         if len(truth) == 0:
             return f"{trained.target.target}: missing in all rows"
-        found = quality(trained.target, truth, predicted)
+        metric = quality(trained.target, truth, predicted)
     except TableError as error:
-        return f"no metric: {error}"
-    return f"{trained.target.target}: {count(len(truth), 'row')}: {found}"
+        return f"cannot compute a metric: {error}"
+    return f"{trained.target.target}: {count(len(truth), 'row')}: {metric}"

@@ -1,4 +1,4 @@
-"""What commands write to the terminal."""
+"""Output of commands to the terminal."""
 
 from __future__ import annotations
 
@@ -17,49 +17,49 @@ from pyoptim.cli._user_error import UserError
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Write a message; where the stream is closed, broken or full, it is lost, and nothing else."""
+    """Write a message, and ignore errors of a closed, broken or full stream."""
     stream = QuietStream(sys.stderr if err else sys.stdout)
     stream.write(shown_lines(text) + "\n")
     stream.flush()
 
 
 def show(text: str) -> None:
-    """Write what a command is for to stdout."""
+    """Write the result of a command to stdout, and raise UserError if that fails."""
     with stdout_checked():
         click.echo(shown_lines(text))
 
 
 @contextmanager
 def stdout_checked() -> Iterator[Any]:
-    """Give a stream that is stdout; UserError if it cannot be written."""
+    """Yield stdout as a stream, and raise UserError if it cannot be written."""
     stream: Any = sys.stdout
     if stream is None:
-        raise UserError("stdout: there is none to write to; give --out, or do not close it")
+        raise UserError("stdout: closed; give --out, or run the command with stdout open")
     try:
         yield _Shown(stream) if stream.isatty() else stream
         stream.flush()
     except BrokenPipeError:
-        raise  # click ends quietly then
+        raise  # click exits without a message
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"stdout: cannot be written ({reason})") from None
 
 
 class _Shown:
-    """A terminal, which is shown data without what it would obey."""
+    """A terminal stream that escapes control characters in the data."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write text."""
+        """Write text with control characters escaped."""
         self._stream.write(shown_lines(text))
         return len(text)
 
 
 @contextmanager
 def escaped_errors() -> Iterator[None]:
-    """Show errors of the command line without what a terminal would obey."""
+    """Escape control characters in errors of the command line."""
     try:
         yield
     except click.ClickException as error:
@@ -71,11 +71,12 @@ def escaped_errors() -> Iterator[None]:
 
 
 def _show_error(error: click.ClickException, _: object = None) -> None:
-    """Write an error to stderr; where that is closed, broken or full, the status is left.
+    """Write an error to stderr, and ignore errors of a closed, broken or full stream.
 
-    A wrong value of an option is one line, without how the command is used.
+    An invalid value of an option is reported on one line, without usage information.
     """
     text = io.StringIO()
-    wrong = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
-    (click.ClickException if wrong else type(error)).show(error, text)
+    is_value = isinstance(error, click.BadParameter)
+    is_value = is_value and not isinstance(error, click.MissingParameter)
+    (click.ClickException if is_value else type(error)).show(error, text)
     say(text.getvalue().removesuffix("\n"), err=True)

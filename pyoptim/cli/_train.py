@@ -1,4 +1,4 @@
-"""From a table to a trained model on disk."""
+"""The command `train`: a trained model from a table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import matplotlib  # noqa: F401 - if it is missing, that is an error before training
+import matplotlib  # noqa: F401 - so that a missing package is an error before training
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
@@ -43,14 +43,14 @@ from pyoptim.tabular._target import Task
 from pyoptim.train._interrupts import interrupts
 
 _TASK_OF_MODEL: dict[str, Task] = {"linear": "regression", "softmax": "classification"}
-_SHOWN_CLASSES = 10
-_SIGNALLED = 128  # and the number of a signal: the status that shells expect
+_MAX_LISTED_CLASSES = 10
+_SIGNAL_STATUS = 128  # plus the number of the signal, as shells expect
 _INTERRUPTED = 130  # the status that shells expect after Ctrl-C
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train, as the options of `pyoptim train` say it."""
+    """The options of `pyoptim train` that describe model and training."""
 
     model: str = "mlp"
     hidden: tuple[int, ...] = (128, 64)
@@ -70,7 +70,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Question:
-    """What to learn from a table."""
+    """The prediction task: target, task, and columns and rows to leave out."""
 
     target: str
     task: str = "auto"
@@ -80,7 +80,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Problem:
-    """A table as a model sees it, in two parts: rows to train on, and rows held out."""
+    """An encoded table, split into training and validation rows."""
 
     columns: Columns
     target: Labels | Amount
@@ -89,27 +89,27 @@ class Problem:
     dropped_rows: int
     inputs: tuple[Array, Array]
     targets: tuple[Any, Any]  # encoded
-    held_out_target: Any  # as it stands in the table
+    held_out_target: Any  # not encoded
 
     @property
     def rows(self) -> int:
-        """The number of rows that are used."""
+        """The number of training and validation rows."""
         return len(self.inputs[0]) + len(self.inputs[1])
 
 
 def train_table(table: Any, name: str, question: Question, settings: Settings, out: Out) -> None:
-    """Train on a table, write model, metrics and picture to a directory, and print a summary.
+    """Train on a table, write model, metrics and plot to a directory, and print a summary.
 
-    What may be written has been checked by `Out.check`.
+    Call `Out.check` before, to check that the outputs may be written.
     """
     problem = prepare(table, question, settings)
     with settings_checked("--hidden: " if settings.model == "mlp" else ""):
         model = _make_model(problem, settings)
     with settings_checked():
         trainer, saving = _make_trainer(model, problem, settings, out.checkpoints)
-        former: set[str] = set()
+        previous: set[str] = set()
         if settings.resume:
-            former = set(directory.names(out.checkpoints))
+            previous = set(directory.names(out.checkpoints))
             trainer.resume(out.checkpoints)
     _print_problem(name, problem)
     _print_model(model, trainer, settings.optimizer)
@@ -119,28 +119,28 @@ def train_table(table: Any, name: str, question: Question, settings: Settings, o
         trainer.callbacks.append(po.train.Lambda(on_fit_end=lambda _: signals.hold()))
         with np.errstate(over="ignore", invalid="ignore"):
             _fit(trainer, problem)
-        _finish(trainer, saving, former, problem, out)
+        _finish(trainer, saving, previous, problem, out)
         if signals.held:
-            raise SystemExit(_SIGNALLED + signals.held.pop())
+            raise SystemExit(_SIGNAL_STATUS + signals.held.pop())
 
 
 def _finish(
     trainer: po.train.Trainer,
     saving: po.train.Checkpoint,
-    former: set[str],
+    previous: set[str],
     problem: Problem,
     out: Out,
 ) -> None:
-    """Write the model, or say how to go on with a run that was interrupted.
+    """Write the model and remove the checkpoints, or print how to resume an interrupted run.
 
-    The run's checkpoints, `former` ones among them, go once the model is there.
+    `previous` are the names of the checkpoints from before this run was resumed.
     """
     model, history = trainer.model, trainer.history
     if history.stop_reason is po.train.StopReason.INTERRUPTED:
         _print("training", f"interrupted after {count(trainer.step, 'step')}")
         if saving.error is not None:
-            raise UserError(f"the checkpoint to go on with could not be saved ({saving.error})")
-        _print("files", f"{out.checkpoints}; the same command with --resume goes on")
+            raise UserError(f"cannot save the checkpoint to resume from ({saving.error})")
+        _print("files", f"{out.checkpoints}; run the same command with --resume to continue")
         raise SystemExit(_INTERRUPTED)
     _check_finite(model, problem, trainer)
 
@@ -150,14 +150,14 @@ def _finish(
         _print("files", ", ".join(map(str, written)))
     if faults:
         raise UserError("; ".join(faults))
-    with suppress(OSError):  # nothing is left to go on with
-        remove_checkpoints(out.checkpoints, former | {path.name for path in saving.paths})
+    with suppress(OSError):  # the checkpoints are no longer needed
+        remove_checkpoints(out.checkpoints, previous | {path.name for path in saving.paths})
 
 
 def _fit(trainer: po.train.Trainer, problem: Problem) -> po.train.History:
     if not trainer.epochs_done and not trainer.step:
         return trainer.fit(problem.inputs[0], problem.targets[0])
-    with settings_checked():  # other settings than those of the run to go on with
+    with settings_checked():  # settings that differ from those of the saved run
         return trainer.fit(problem.inputs[0], problem.targets[0])
 
 
@@ -189,13 +189,13 @@ def prepare(table: Any, question: Question, settings: Settings) -> Problem:
 
 
 def _check_texts(columns: Columns, target: Labels | Amount) -> None:
-    """Refuse texts that a model file would not have room for, before training."""
+    """Reject texts that are too long for a model file, before training."""
     for part in (columns, target):
         text = json.dumps(part.to_json())
         try:
             parse_json(text)
         except ValueError as error:
-            raise TableError(f"the texts of the columns are too long to keep: {error}") from None
+            raise TableError(f"the texts of the columns are too long to save ({error})") from None
 
 
 def _without_missing(
@@ -205,23 +205,25 @@ def _without_missing(
     if missing == 0:
         return table, answers, 0
     if missing == len(answers):
-        raise TableError(f"the target {str(target)!r} is missing in all {missing} rows")
+        raise TableError(f"target {str(target)!r}: missing in all {missing} rows")
     if not drop_missing:
         raise TableError(
-            f"the target {str(target)!r} is missing in {missing} of {len(answers)} rows; "
-            "--drop-missing leaves them out"
+            f"target {str(target)!r}: missing in {missing} of {len(answers)} rows; use "
+            "--drop-missing to leave out these rows"
         )
     present = compute.is_valid(answers)
     return table.filter(present), answers.filter(present), missing
 
 
-def _choose_task(wanted: str, model: str, answers: Any) -> Task:
+def _choose_task(requested: str, model: str, answers: Any) -> Task:
     of_model = _TASK_OF_MODEL.get(model)
-    if wanted == "auto":
+    if requested == "auto":
         return of_model or guess_task(answers)
-    task: Task = "classification" if wanted == "classification" else "regression"
+    task: Task = "classification" if requested == "classification" else "regression"
     if of_model not in (None, task):
-        raise UserError(f"--model {model} is for {of_model}, not for {task}; --model mlp does both")
+        raise UserError(
+            f"--model {model}: only for {of_model}, got task {task}; use --model mlp for both"
+        )
     return task
 
 
@@ -250,16 +252,18 @@ def _make_trainer(
     model: Any, problem: Problem, settings: Settings, checkpoints: Path
 ) -> tuple[po.train.Trainer, po.train.Checkpoint]:
     rule = find_rule(settings.optimizer)
-    optimizer: Callable[..., po.Optimizer] = getattr(po, rule.name)
+    optimizer_class: Callable[..., po.Optimizer] = getattr(po, rule.name)
     saving = po.train.Checkpoint(checkpoints, every_epochs=settings.checkpoint_every)
     callbacks: list[po.train.Callback] = [saving]
     if settings.early_stop is not None:
         callbacks.append(po.train.EarlyStopping(patience=settings.early_stop))
     with settings_checked("--lr: "):
-        made = optimizer(model.params, lr=rule.lr if settings.lr is None else settings.lr)
+        optimizer = optimizer_class(
+            model.params, lr=rule.lr if settings.lr is None else settings.lr
+        )
     trainer = po.train.Trainer(
         model,
-        optimizer=made,
+        optimizer=optimizer,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         seed=settings.seed,
@@ -273,7 +277,7 @@ def _make_trainer(
 
 
 def _check_finite(model: Any, problem: Problem, trainer: po.train.Trainer) -> None:
-    """Refuse a model whose losses, as it is now, are no numbers."""
+    """Raise UserError if the current loss on any rows is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         for inputs, targets in zip(problem.inputs, problem.targets, strict=True):
             loss = model.evaluate(inputs, targets)["loss"] if len(inputs) else 0.0
@@ -287,7 +291,7 @@ def _check_finite(model: Any, problem: Problem, trainer: po.train.Trainer) -> No
 def _write(
     out: Out, model: Any, problem: Problem, history: po.train.History
 ) -> tuple[list[Path], list[str]]:
-    """Write each file, whatever becomes of the others; return those written, and what is wrong."""
+    """Write every file even if others fail; return the written files and the error messages."""
     metadata = {
         COLUMNS_KEY: json.dumps(problem.columns.to_json()),
         TARGET_KEY: json.dumps(problem.target.to_json()),
@@ -317,20 +321,20 @@ def _print(label: str, text: str) -> None:
 
 
 def _print_problem(name: str, problem: Problem) -> None:
-    without = f" ({problem.dropped_rows} without a target left out)" if problem.dropped_rows else ""
+    dropped = f" ({problem.dropped_rows} without a target left out)" if problem.dropped_rows else ""
     _print(
         "data",
-        f"{name}: {count(problem.rows, 'row')}{without}, "
+        f"{name}: {count(problem.rows, 'row')}{dropped}, "
         f"{count(len(problem.columns.names), 'column')}, {count(problem.columns.width, 'input')}",
     )
     _print("target", f"{problem.target.target}, {_target_text(problem)}")
     report = problem.report
     if report.dropped:
-        why = [f"{column} ({reason})" for column, reason in report.dropped.items()]
-        _print("left out", listing(why))
+        reasons = [f"{column} ({reason})" for column, reason in report.dropped.items()]
+        _print("left out", listing(reasons))
     if report.missing:
         counts = [f"{column} {missing}" for column, missing in report.missing.items()]
-        _print("missing", f"{listing(counts)}; the mean is taken for them")
+        _print("missing", f"{listing(counts)}; replaced by the mean")
 
 
 def _target_text(problem: Problem) -> str:
@@ -340,11 +344,11 @@ def _target_text(problem: Problem) -> str:
     counts = np.bincount(problem.classes, minlength=target.outputs)
     order: Iterable[int] = range(target.outputs)
     intro = ""
-    if target.outputs > _SHOWN_CLASSES:
-        order = counts.argsort(kind="stable")[::-1][:_SHOWN_CLASSES]
-        intro = "most are "
-    shares = [f"{target.values[i]} {counts[i] / problem.rows:.1%}" for i in order]
-    return f"classification: {target.outputs} classes, {intro}{', '.join(shares)}"
+    if target.outputs > _MAX_LISTED_CLASSES:
+        order = counts.argsort(kind="stable")[::-1][:_MAX_LISTED_CLASSES]
+        intro = "most frequent "
+    fractions = [f"{target.values[i]} {counts[i] / problem.rows:.1%}" for i in order]
+    return f"classification: {target.outputs} classes, {intro}{', '.join(fractions)}"
 
 
 def _print_model(model: Any, trainer: po.train.Trainer, rule: str) -> None:
@@ -370,5 +374,5 @@ def _print_result(model: Any, problem: Problem, history: po.train.History) -> No
         _print("training", f"{epochs}, last loss {history['loss'][-1]:.4g}")
     inputs = problem.inputs[1]
     if len(inputs):
-        found = quality(problem.target, problem.held_out_target, model.predict(inputs))
-        _print("held out", f"{count(len(inputs), 'row')}: {found}")
+        metric = quality(problem.target, problem.held_out_target, model.predict(inputs))
+        _print("held out", f"{count(len(inputs), 'row')}: {metric}")

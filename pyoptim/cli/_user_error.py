@@ -1,4 +1,4 @@
-"""Errors a user makes, as one line on stderr."""
+"""Errors of the user, printed as one line on stderr."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from pyoptim.errors import CheckpointError
 
 
 class UserError(click.ClickException):
-    """Something the user can mend; the command ends with status 2."""
+    """An error that the user can correct; the command exits with status 2."""
 
     exit_code = 2
 
 
 @contextmanager
 def settings_checked(prefix: str = "") -> Iterator[None]:
-    """Turn the library's errors about arguments, which are here the user's, into UserError.
+    """Turn the library's errors about arguments into UserError.
 
-    A prefix names the option that the arguments come from.
+    `prefix` names the option of the arguments.
     """
     try:
         yield
     except (ValueError, MemoryError) as error:
-        reason = str(error) or "there is not enough memory for that"
+        reason = str(error) or "not enough memory"
         raise UserError(f"{prefix}{reason}") from None
 
 
 @contextmanager
 def files_checked() -> Iterator[None]:
-    """Turn errors about files and tables into UserError, and show warnings as one line each."""
+    """Turn errors about files and tables into UserError, and print each warning as one line."""
     from pyoptim.tabular import TableError
 
     try:
@@ -46,9 +46,9 @@ def files_checked() -> Iterator[None]:
     except (TableError, CheckpointError) as error:
         raise UserError(str(error)) from None
     except BrokenPipeError:
-        raise  # click ends quietly then
+        raise  # click exits without a message
     except MemoryError as error:
-        raise UserError(str(error) or "there is not enough memory for that") from None
+        raise UserError(str(error) or "not enough memory") from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise UserError(f"{where}{error.strerror or error}") from None

@@ -68,9 +68,10 @@ class Check:
         numbers : array of int or slice, optional
             Numbers of the rows in the user's data; by default they start at 0.
         """
-        fault = self.model.find_fault(rows.x, rows.weights)
-        if fault is not None:
-            raise ValueError(f"{self.prefix}{fault.message} at row {_number(numbers, fault.row)}")
+        invalid = self.model.find_out_of_range(rows.x, rows.weights)
+        if invalid is not None:
+            row = _number(numbers, invalid.row)
+            raise ValueError(f"{self.prefix}{invalid.message} at row {row}")
         if self.allow_nonfinite:
             return
         for part, values in enumerate(parts_of(rows.x)):

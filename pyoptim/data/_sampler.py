@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from pyoptim._utils.validation import as_count, as_share
+from pyoptim._utils.validation import as_count, as_fraction
 from pyoptim.parameters._types import Array
 
 Shuffle: TypeAlias = bool | Literal["blocks"]
@@ -58,8 +58,8 @@ def split_rows(rows: int, fraction: float, seed: int) -> tuple[Array, Array]:
         If there would be no training or no validation rows, or `fraction` or `seed` is out of
         range.
     """
-    seed = as_count("seed", seed, 2**64 - 1, least=0)
-    fraction = as_share("validation", fraction)
+    seed = as_count("seed", seed, 2**64 - 1, minimum=0)
+    fraction = as_fraction("validation", fraction)
     held_out = round(rows * fraction)
     if not 0 < held_out < rows:
         raise ValueError(

@@ -47,5 +47,5 @@ def get(loss: str | Loss | Mapping[str, Any], **parameters: float) -> Loss:
         named = dict(loss)
         return get(named.pop("name", None), **named, **parameters)
     if not isinstance(loss, str) or loss not in _CLASSES:
-        raise ValueError(f"there is no loss {loss!r}; there are {', '.join(_CLASSES)}")
+        raise ValueError(f"loss: expected one of {', '.join(_CLASSES)}, got {loss!r}")
     return _CLASSES[loss](**parameters)

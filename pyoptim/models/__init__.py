@@ -1,4 +1,4 @@
-"""Models that an optimizer of this library trains, their files, and fine-tuning."""
+"""Models for training with pyoptim, with files, pretrained weights and fine-tuning."""
 
 from pyoptim.models._base import Model
 from pyoptim.models._io import load, read_metadata

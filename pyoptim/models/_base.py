@@ -1,4 +1,4 @@
-"""What the training loop needs of a model."""
+"""The base class of all models."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ from pyoptim._utils.validation import as_plain, as_real
 from pyoptim.data._csr import CSR, is_sparse
 from pyoptim.losses import Loss
 from pyoptim.losses._class_weight import as_sample_weight, drop_zero_weights, weigh_nothing
-from pyoptim.models._range_check import Fault, find_index
+from pyoptim.models._range_check import OutOfRange, find_index
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array
 
 
 class Model(ABC):
-    """Parameters, and a loss of them with its gradient.
+    """Base class of models: parameters, and a loss with its gradient.
 
-    A subclass sets `params` and `loss`, and implements `scores` and `loss_and_grad`.
+    A subclass sets `params` and `loss`, and implements `scores`, `loss_and_grad` and `config`.
 
     Attributes
     ----------
     params : Parameters
+        Parameters of the model and their gradients.
     loss : Loss
-        What `loss_and_grad` minimises unless told otherwise.
+        Loss that `loss_and_grad` and `evaluate` use by default.
     weights : tuple of str
-        The parameters that penalties act on (not the biases).
+        Names of the parameters that penalties apply to, usually all but the biases.
     buffers : mapping of str to array
-        What training changes beside the parameters, and no optimizer: saved with them.
+        Arrays that training changes without an optimizer, such as running statistics. They are
+        saved with the parameters.
     min_batch_size : int
         Minimum number of rows in a batch for `loss_and_grad`.
     outputs : int or None
-        The number of columns of `scores`, if it is known.
+        Number of columns of `scores`, or None if it is unknown.
     """
 
     kind: ClassVar[str]
@@ -53,39 +55,45 @@ class Model(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of scores; by default that of the parameters."""
+        """The dtype of scores; by default the dtype of the parameters."""
         return self.params.dtype
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        """Return rows as the model takes them, converted once where many batches are taken.
+        """Return inputs in the format of the model.
+
+        The trainer calls it once for all rows, or for each batch of data that is not in memory.
 
         Raises
         ------
         TypeError
-            If they are sparse, and the model takes none that are; or complex.
+            If `x` is complex, or sparse and the model does not support sparse inputs.
         """
         if is_sparse(x):
-            raise TypeError(f"{type(self).__name__} takes no sparse rows; give it x.toarray()")
+            raise TypeError(
+                f"x: {type(self).__name__} expected dense rows, got a sparse matrix; pass "
+                "x.toarray()"
+            )
         return as_plain(as_real("x", x), self.dtype)
 
-    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
-        """Return the first row of inputs, such as `cast_inputs` returns, that is out of range.
+    def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
+        """Return the first row with an input out of range, or None.
 
-        Rows of weight 0 do not count. Finite numbers are checked elsewhere.
+        Rows of weight 0 are ignored. `x` is a result of `cast_inputs`. Nonfinite numbers are not
+        searched for.
         """
         return find_index("x", "columns", x, x.shape[1], weights) if isinstance(x, CSR) else None
 
     def name_input(self, part: int, column: int | None) -> tuple[str, Any]:
-        """Return what the user calls a column of a part of inputs: names for an error message."""
+        """Return the name and column that an error message shows for a column of an input part."""
         return f"x[{part}]", column
 
     def columns(self, x: Any) -> Any:
-        """Return what rows are taken of: x, or, where it has names, a tuple of columns."""
+        """Return inputs that can be indexed by row: `x`, or a tuple of the columns of a mapping."""
         return x
 
     @abstractmethod
     def scores(self, x: npt.ArrayLike) -> Array:
-        """Return the outputs for rows `x`, one row each, before any softmax."""
+        """Return the outputs for each row of `x`, before any softmax."""
 
     @abstractmethod
     def loss_and_grad(
@@ -98,50 +106,50 @@ class Model(ABC):
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
-        """Estimate running statistics anew, on batches of inputs, for the parameters there are.
+        """Estimate running statistics on batches of inputs, for the current parameters.
 
-        Call it where parameters are not those that training had at the end, as averages of them.
-        By default a model has none.
+        Call it after replacing the parameters, for example by averaged weights. By default it does
+        nothing, for models without running statistics.
         """
         return
 
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, which can be converted to JSON."""
 
     def predict(self, x: npt.ArrayLike) -> Array:
-        """Return the most likely class of each row, or the predicted value(s).
+        """Return the most likely class or the predicted values of each row.
 
-        What is predicted depends on the loss: see `pyoptim.losses._base.Loss.predict`.
+        The prediction depends on the loss; see `pyoptim.losses.Loss.predict`.
 
         Raises
         ------
         ValueError
-            If an input is not finite; `scores` takes any.
+            If an input is not finite. `scores` accepts nonfinite inputs.
         """
         return self.loss.predict(self._finite_scores(x))
 
     def _finite_scores(self, x: npt.ArrayLike) -> Array:
-        """Return scores, which predictions are made of; ValueError unless inputs are finite."""
+        """Return the scores of finite inputs; raise ValueError if an input is not finite."""
         rows = self.cast_inputs(x)
         for part, values in enumerate(rows if isinstance(rows, tuple) else (rows,)):
-            found = find_nonfinite(values)
-            if found is not None:
-                name, column = "x", found.column
+            place = find_nonfinite(values)
+            if place is not None:
+                name, column = "x", place.column
                 if isinstance(rows, tuple):
-                    name, column = self.name_input(part, found.column)
+                    name, column = self.name_input(part, place.column)
                 raise ValueError(
-                    f"{shown(name)}: expected finite numbers, got {found.value:g} at row "
-                    f"{found.row}, column {column}; mend or drop this row"
+                    f"{shown(name)}: expected finite numbers, got {place.value:g} at row "
+                    f"{place.row}, column {column}; correct or drop this row"
                 )
         return self.scores(rows)
 
-    def _counted(
+    def _drop_zero_weights(
         self, x: Any, y: npt.ArrayLike, loss: Loss, sample_weight: npt.ArrayLike | None
     ) -> tuple[Any, Any, Array | None]:
-        """Return the rows of a batch that count: those of weight 0 are gone, whatever they hold.
+        """Return the rows of a batch with nonzero weights, with their targets and weights.
 
-        Errors about the others have their numbers in the whole batch.
+        Values out of range are reported with the row number in the whole batch.
         """
         if sample_weight is None:
             return x, y, None
@@ -149,20 +157,20 @@ class Model(ABC):
         rows = drop_zero_weights(x, y, weights)
         if rows[0] is not x or weigh_nothing(weights):
             loss.check_targets(loss.cast_targets(y, self.dtype), self.outputs, weights)
-            fault = self.find_fault(x, weights)
-            if fault is not None:
-                raise ValueError(f"{fault.message} at row {fault.row}")
+            invalid = self.find_out_of_range(x, weights)
+            if invalid is not None:
+                raise ValueError(f"{invalid.message} at row {invalid.row}")
         return rows
 
-    def _no_gradient(self) -> float:
-        """Set the gradient of rows that all have the weight 0, and return their loss."""
+    def _zero_gradients(self) -> float:
+        """Set all gradients to 0, and return 0, the loss of a batch with only zero weights."""
         params = self.params
         for name, array in params.items():
             if name not in params.row_sparse:
                 params.grads[name][...] = 0
             else:
-                nothing = np.empty((0, *array.shape[1:]), array.dtype)
-                params.grads[name] = RowGrad(np.empty(0, np.int64), nothing)
+                values = np.empty((0, *array.shape[1:]), array.dtype)
+                params.grads[name] = RowGrad(np.empty(0, np.int64), values)
         return 0.0
 
     def evaluate(
@@ -172,20 +180,37 @@ class Model(ABC):
         loss: Loss | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> dict[str, float]:
-        """Return the mean loss over all rows, and the accuracy where `y` are classes."""
+        """Return the mean loss over all rows, and the accuracy if targets are classes.
+
+        Parameters
+        ----------
+        x : array
+            Inputs.
+        y : array
+            Targets.
+        loss : Loss, optional
+            Loss to use instead of the model's loss.
+        sample_weight : array of shape (rows,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        dict
+            Values of "loss" and, for classes, "accuracy".
+        """
         loss = loss or self.loss
         if sample_weight is not None:
-            x, y, weights = self._counted(self.cast_inputs(x), y, loss, sample_weight)
+            x, y, weights = self._drop_zero_weights(self.cast_inputs(x), y, loss, sample_weight)
             if weigh_nothing(weights):
                 return dict.fromkeys(loss.measures, 0.0)
             sample_weight = weights
         scores = self.scores(x)
         targets = loss.as_targets(y, scores)
-        found = {"loss": loss(scores, targets, sample_weight)}
+        measures = {"loss": loss(scores, targets, sample_weight)}
         accuracy = loss.accuracy(scores, targets, sample_weight)
         if accuracy is not None:
-            found["accuracy"] = accuracy
-        return found
+            measures["accuracy"] = accuracy
+        return measures
 
     def save(
         self,
@@ -194,9 +219,21 @@ class Model(ABC):
         *,
         overwrite: bool = False,
     ) -> None:
-        """Write parameters and configuration to a safetensors file; see `pyoptim.models.load`.
+        """Write the model to a safetensors file, which `pyoptim.models.load` reads.
 
-        A file that is not a model of pyoptim is replaced only if `overwrite` is True.
+        Parameters
+        ----------
+        path : path
+            File to write. An existing model of pyoptim is replaced atomically.
+        metadata : mapping of str to str, optional
+            Additional metadata of the file; see `pyoptim.models.read_metadata`.
+        overwrite : bool
+            Whether to replace an existing file that is not a model of pyoptim.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists, is not a model of pyoptim, and `overwrite` is False.
         """
         from pyoptim.models._io import save
 

@@ -1,4 +1,4 @@
-"""Models of dense layers, whose loss and gradient the native network computes."""
+"""The base class of models with dense layers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from pyoptim.parameters._types import Array
 
 
 class DenseModel(Model):
-    """A model whose scores are the outputs of a `pyoptim._core.Network`.
+    """Base class of models whose scores are the outputs of a native network of dense layers.
 
-    A subclass sets `sizes`, `params`, `loss` and the dtypes, and describes its layers in
+    A subclass sets `sizes`, `params` and `loss`, calls `_set_dtype`, and returns its layers from
     `_make_layers`.
 
     Attributes
     ----------
     sizes : tuple of int
-        The number of inputs of the first layer, then the number of outputs of each layer.
+        Number of inputs of the first layer, followed by the number of outputs of each layer.
     seed : int
         Seed for dropout.
     draws : int
-        The number of random draws of dropout so far, one for each layer with dropout and batch.
+        Number of dropout masks drawn so far, one for each batch and layer with dropout.
     """
 
     sizes: tuple[int, ...]
@@ -38,20 +38,20 @@ class DenseModel(Model):
     _dtype: np.dtype[Any]
     _weight_dtype: np.dtype[Any]
     _draws_per_batch: int = 0
-    _adds_inputs: bool = False  # to the outputs of the first layer
+    _has_input_skip: bool = False  # whether the first layer has a skip connection
     _network: _core.Network | None = None
 
     def _set_dtype(self, dtype: np.dtype[Any]) -> None:
-        """Set the dtype of weights, and that of all computations."""
+        """Set the dtype of weights, and the dtype of computations that follows from it."""
         self._weight_dtype = dtype
         self._dtype = np.dtype(np.float32) if str(dtype) == "bfloat16" else dtype
 
     @abstractmethod
     def _make_layers(self) -> list[_core.DenseLayer]:
-        """Return the layers over the memory of `params` and `buffers`."""
+        """Return the layers, which share the memory of `params` and `buffers`."""
 
     def _make_network(self) -> _core.Network:
-        """Return the network, which is made when it is first used."""
+        """Return the network, which is created on first use."""
         if self._network is None:
             self._network = _core.Network(self._make_layers())
         return self._network
@@ -62,7 +62,7 @@ class DenseModel(Model):
         return self._dtype
 
     def cast_inputs(self, x: Any) -> Any:
-        """Return rows in the model's dtype, as an array or as a CSR matrix."""
+        """Return inputs in the model's dtype, as an array or a CSR matrix."""
         return as_csr(x, self._dtype) if is_sparse(x) else super().cast_inputs(x)
 
     def _inputs(self, x: Any) -> Any:
@@ -70,22 +70,22 @@ class DenseModel(Model):
         rows = self.cast_inputs(x)
         if rows.ndim != 2 or rows.shape[1] != self.sizes[0]:
             raise ValueError(f"x: expected shape (rows, {self.sizes[0]}), got {rows.shape}")
-        if self._adds_inputs and isinstance(rows, CSR):
+        if self._has_input_skip and isinstance(rows, CSR):
             raise TypeError(
-                "x: expected dense rows, because a skip connection adds them to the outputs of "
-                "the first layer, got sparse rows"
+                "x: expected dense rows, because a skip connection adds x to the outputs of the "
+                "first layer, got a sparse matrix; pass x.toarray()"
             )
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:
-        """Return the outputs for rows `x`, shape (rows, outputs), before any softmax."""
+        """Return the outputs for each row of `x`, before any softmax; shape (rows, outputs)."""
         rows = self._inputs(x)
         scores = np.empty((rows.shape[0], self.sizes[-1]), dtype=self._dtype)
         self._make_network().scores(_native(rows), scores)
         return scores
 
     def predict_proba(self, x: npt.ArrayLike) -> Array:
-        """Return the probability of each class, one row a sample.
+        """Return the probability of each class for each row; shape (rows, classes).
 
         Raises
         ------
@@ -106,19 +106,23 @@ class DenseModel(Model):
         Parameters
         ----------
         x : array or sparse matrix of shape (rows, inputs)
+            Inputs of the batch.
         y : array
             Class labels of shape (rows,), or values of shape (rows,) or (rows, outputs).
         loss : Loss, optional
-            Loss to use instead of the model's own.
+            Loss to use instead of the model's loss.
         sample_weight : array of shape (rows,), optional
             Weights of the rows. The loss becomes ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0
-            do not contribute, whatever values they have.
+            do not contribute, even if they contain NaN.
 
         Raises
         ------
         ValueError
-            If a shape does not fit, if a target or weight is out of range, or if there is no row,
-            or only one row with batch norm.
+            If a shape does not match, a target or weight is out of range, or the batch has fewer
+            rows than `min_batch_size`.
+        TypeError
+            If inputs, targets or weights are not real numbers, or `x` is sparse and the first layer
+            has a skip connection.
         """
         loss = loss or self.loss
         network = self._network or self._make_network()
@@ -128,9 +132,9 @@ class DenseModel(Model):
             )
             self.draws += self._draws_per_batch
             return value
-        rows, targets, weights = self._counted(self._inputs(x), y, loss, sample_weight)
+        rows, targets, weights = self._drop_zero_weights(self._inputs(x), y, loss, sample_weight)
         if weigh_nothing(weights):
-            return self._no_gradient()
+            return self._zero_gradients()
         return self._backpropagate(rows, targets, loss, weights)
 
     def _backpropagate(
@@ -142,7 +146,7 @@ class DenseModel(Model):
         *,
         to_inputs: bool = False,
     ) -> float:
-        """Do what `loss_and_grad` does; if asked, overwrite the inputs with their gradient."""
+        """Compute loss and gradients; with `to_inputs` overwrite `rows` with their gradient."""
         value = self._make_network().loss_and_grad(
             _native(rows),
             loss.cast_targets(y, self._dtype),
@@ -161,5 +165,5 @@ class DenseModel(Model):
 
 
 def _native(rows: Any) -> Any:
-    """Return rows as the native network takes them."""
+    """Return inputs in the format of the native network."""
     return (rows.data, rows.indices, rows.indptr) if isinstance(rows, CSR) else rows

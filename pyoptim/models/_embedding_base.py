@@ -1,4 +1,4 @@
-"""What models share whose parameters are tables: a batch reads a few rows of each."""
+"""Shared parts of models with embedding tables, of which a batch reads only a few rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pyoptim.parameters._types import Array
 
 
 class TableModel(Model):
-    """A model with one score a row, of tables whose gradients are of rows."""
+    """Base class of models with row-sparse tables and one score for each row."""
 
     outputs = 1
 
@@ -28,24 +28,26 @@ class TableModel(Model):
         self.loss = losses.get(loss)
         if self.loss.labels:
             raise ValueError(
-                f"loss: {self.loss.name} needs a score for each class, and there is one a row"
+                f"loss: {type(self).__name__} expected a loss of one score for each row, such as "
+                f"'squared' or 'logistic', got {self.loss.name!r}, which needs one score for each "
+                "class"
             )
         self.l2 = as_not_negative("l2", l2)
-        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
         self._scratch = Scratch()
 
     def predict_proba(self, x: Any) -> Array:
-        """Return the probability of each class, one row a sample.
+        """Return the probability of each class for each row; shape (rows, classes).
 
         Raises
         ------
         AttributeError
-            If the scores of the model's loss tell no probabilities.
+            If the model's loss does not define probabilities.
         """
         return self.loss.predict_proba(self._finite_scores(x))
 
-    def _settings(self) -> dict[str, Any]:
-        """Return the arguments that all have."""
+    def _shared_config(self) -> dict[str, Any]:
+        """Return the constructor arguments that all subclasses have."""
         return {
             "loss": self.loss.config(),
             "l2": self.l2,
@@ -59,17 +61,20 @@ class TableModel(Model):
 
 
 class Scratch(local):
-    """Arrays that are kept between steps, by name; a copy has none, and a thread its own."""
+    """A cache of temporary arrays by name, which are reused in each step.
+
+    Each thread has its own arrays. Copies and pickles start empty.
+    """
 
     def __init__(self) -> None:
-        self._kept: dict[str, Array] = {}
+        self._arrays: dict[str, Array] = {}
 
     def __call__(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """Return an array whose values are what they happen to be."""
+        """Return an uninitialized array."""
         size = math.prod(shape)
-        flat = self._kept.get(name)
+        flat = self._arrays.get(name)
         if flat is None or flat.size < size:
-            flat = self._kept[name] = np.empty(size, dtype)
+            flat = self._arrays[name] = np.empty(size, dtype)
         return flat[:size].reshape(shape)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -77,28 +82,28 @@ class Scratch(local):
 
 
 def table_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the type of a model's parameters."""
-    found = to_dtype(dtype)
-    if str(found) == "bfloat16":
-        raise TypeError("dtype of a model must be float32 or float64, got bfloat16")
-    return found
+    """Return the dtype of tables; raise TypeError unless it is float32 or float64."""
+    result = to_dtype(dtype)
+    if str(result) == "bfloat16":
+        raise TypeError("dtype: expected float32 or float64, got bfloat16")
+    return result
 
 
-def fill_normal(table: Array, spread: float, *key: int) -> None:
-    """Fill a table with normal numbers that depend on a key of two alone."""
+def fill_normal(table: Array, std: float, *key: int) -> None:
+    """Fill a table with normal random numbers that depend only on the two numbers of `key`."""
     rng = np.random.Generator(np.random.Philox(key=np.array(key, np.uint64)))
-    table[...] = rng.normal(scale=spread, size=table.shape)
+    table[...] = rng.normal(scale=std, size=table.shape)
 
 
 def as_codes(x: npt.ArrayLike, columns: int) -> Array:
-    """Return numbers of categories, one row a sample, as int64.
+    """Return codes of categories as int64, with shape (rows, columns).
 
     Raises
     ------
     TypeError
-        If they are no integers.
+        If the codes are not integers.
     ValueError
-        If there is another number of columns, or a number is missing.
+        If the shape is different, or a code is missing.
     """
     codes = np.asarray(x)
     refuse_missing("x", "integers", codes)
@@ -110,6 +115,6 @@ def as_codes(x: npt.ArrayLike, columns: int) -> Array:
 
 
 def check_not_empty(rows: int) -> None:
-    """Raise ValueError where a batch has no rows."""
+    """Raise ValueError if a batch has no rows."""
     if rows == 0:
-        raise ValueError("x: expected at least one row")
+        raise ValueError("x: expected at least one row, got none")

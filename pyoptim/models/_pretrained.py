@@ -1,4 +1,4 @@
-"""Weights that someone trained before, from any safetensors files."""
+"""Pretrained weights from safetensors files of any library."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._selection import Patterns, match
 
 NameMap: TypeAlias = Mapping[str, str] | Callable[[str], str | None]
-"""From names in a file to names here: those of a mapping, or what a function gives, None for no."""
+"""A mapping or function from tensor names in a file to parameter names, or None to skip."""
 
-_FLOATS = ("F", "BF")  # what the names of their types begin with in files
+_FLOAT_PREFIXES = ("F", "BF")  # of the names of floating-point dtypes in safetensors files
 
 
 def load_pretrained(
@@ -30,56 +30,55 @@ def load_pretrained(
     strict: bool = True,
     dtype: npt.DTypeLike | None = None,
 ) -> Parameters:
-    """Read weights from safetensors files, whoever wrote them, into a model or into Parameters.
+    """Load weights from safetensors files of any library into a model or into new Parameters.
 
-    Of a file, which is mapped into memory, only what is taken is read. Floating-point types are
-    converted; nothing else is. Everything is checked before anything is written.
+    The file is mapped into memory, and only the loaded tensors are read. They are converted to the
+    dtypes of the parameters. All checks are made before any parameter changes.
 
     Parameters
     ----------
     path : path
-        A safetensors file; a directory as Hugging Face writes it, with ``model.safetensors``, or
-        with several files and ``model.safetensors.index.json``; or an index. See
+        A safetensors file, a directory of Hugging Face with ``model.safetensors`` or with several
+        files and ``model.safetensors.index.json``, or an index file. See
         `pyoptim.checkpoint.load_safetensors`.
     model : model or Parameters, optional
-        What is filled, buffers too if it has some. Without it there are new Parameters of what is
-        taken.
+        Model or parameters to load the weights into, including the model's buffers. By default new
+        Parameters are created.
     map : mapping of str to str, or function, optional
-        From a name in the file to the name here. Tensors that are not in a mapping, or for which
-        the function returns None, are left out. By default names are the same, and all are taken.
+        Mapping from a tensor name in the file to the name of the parameter. Tensors that are not in
+        the mapping, or for which the function returns None, are not loaded. By default names are
+        equal, and all tensors are loaded.
     transpose : str or sequence of str
-        Patterns (``*``, ``?``, ``[...]``) of names here: these matrices lie in the file the other
-        way round. Dense layers here have weights of shape (inputs, outputs); those of PyTorch's
-        ``nn.Linear`` are (outputs, inputs). A square matrix fits both ways: nothing but this
-        argument can tell.
+        Patterns (``*``, ``?``, ``[...]``) of parameters whose matrices are transposed in the file.
+        Weights of dense layers have the shape (inputs, outputs) in pyoptim, and (outputs, inputs)
+        in PyTorch's ``nn.Linear``. Square matrices match either way, so they are not detected.
     skip : str or sequence of str
-        Patterns of names here that stay as they are, as a new head, whether the file has them or
-        not.
+        Patterns of parameters that are not loaded, such as a new head. The file need not have them.
     strict : bool
-        Whether what is taken from the file must be all that the model has. Else parameters that
-        the file lacks stay as they are, and what the model lacks is left out; shapes must fit all
-        the same.
+        Whether the file and the model must have the same parameters, apart from `skip`. If False,
+        parameters that the file lacks do not change, and tensors that the model lacks are ignored.
+        Shapes must match in any case.
     dtype : {"float32", "float64", "bfloat16"}, optional
-        Of new Parameters. By default that of the file, and float32 where that is none of these
-        (float16).
+        Dtype of new Parameters. By default it is the dtype in the file, or float32 for other
+        dtypes, such as float16.
 
     Returns
     -------
     params : Parameters
-        The model's, or new ones, in the order of the file.
+        The parameters of `model`, or new Parameters in the order of the file.
 
     Raises
     ------
     ValueError
-        If names or shapes do not fit (the message lists all that do not), a pattern or a name of
-        the mapping fits nothing, or nothing is left.
+        If names or shapes do not match (the message lists all faults), a pattern or a name in `map`
+        matches nothing, or there is nothing to load.
     TypeError
-        If what is taken is not of floating-point numbers, or of several types and no dtype is
-        given; or an argument is of another type.
+        If a tensor to load is not of floating-point numbers, the tensors have several dtypes and
+        `dtype` is None, or an argument has the wrong type.
     CheckpointError
-        If a file is damaged, or files and their index do not fit.
+        If a file is damaged, or the files do not match their index.
     FileNotFoundError
-        If there is no such file.
+        If the file does not exist.
 
     Examples
     --------
@@ -106,25 +105,30 @@ def load_pretrained(
     arrays = {**(params or {}), **getattr(model, "buffers", {})}
     skipped = set(match({**sources, **arrays}, skip, "skip"))
     sources = {name: source for name, source in sources.items() if name not in skipped}
-    turned = set(match(sources, transpose, "transpose"))
-    shapes = {name: _shape(file, source, name in turned) for name, source in sources.items()}
+    transposed = set(match(sources, transpose, "transpose"))
+    shapes = {name: _shape(file, source, name in transposed) for name, source in sources.items()}
     if params is None:
         _check_floats(file, sources)
-        chosen = _common_dtype(file, sources.values()) if dtype is None else dtype
-        params = Parameters(shapes, dtype=chosen)
+        new_dtype = _common_dtype(file, sources.values()) if dtype is None else dtype
+        params = Parameters(shapes, dtype=new_dtype)
         arrays = dict(params)
     else:
         if dtype is not None:
-            raise ValueError("dtype is for new Parameters, and there is a model")
-        wanted = {name: array.shape for name, array in arrays.items() if name not in skipped}
-        _check_fit(file, shapes, wanted, strict=strict)
-        sources = {name: source for name, source in sources.items() if name in wanted}
+            raise ValueError(
+                f"dtype: expected None with a model, whose dtypes do not change, got {dtype!r}"
+            )
+        expected = {name: array.shape for name, array in arrays.items() if name not in skipped}
+        _check_match(file, shapes, expected, strict=strict)
+        sources = {name: source for name, source in sources.items() if name in expected}
         _check_floats(file, sources)
     if not sources:
-        raise ValueError(f"{shown(file.path)}: nothing is taken; it has {listed(file.tensors)}")
+        raise ValueError(
+            f"{shown(file.path)}: expected at least one tensor to load, got none; the file has "
+            f"{listed(file.tensors)}"
+        )
     for name, source in sources.items():
         array = file.array(source)
-        arrays[name][...] = array.T if name in turned else array
+        arrays[name][...] = array.T if name in transposed else array
     return params
 
 
@@ -133,87 +137,91 @@ def _params_of(model: Trainable | Parameters | None) -> Parameters | None:
         return model
     params = getattr(model, "params", None)
     if not isinstance(params, Parameters):
-        given = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
-        raise TypeError(f"model must be a model or Parameters, got {given}")
+        value = f"the class {model.__name__}" if isinstance(model, type) else repr(model)
+        raise TypeError(f"model: expected a model or Parameters, got {value}")
     return params
 
 
 def _sources(file: TensorFile, names: NameMap | None) -> dict[str, str]:
-    """Return which tensor of the file is called how here, in the order of the file."""
-    there = file.tensors
+    """Return the tensor name in the file for each parameter name, in the order of the file."""
+    tensors = file.tensors
     if isinstance(names, Mapping):
-        unknown = [name for name in names if name not in there]
+        unknown = [name for name in names if name not in tensors]
         if unknown:
-            turned = any(name in there for name in names.values())
+            reversed_map = any(name in tensors for name in names.values())
             raise ValueError(
-                f"{shown(file.path)}: map names {listed(unknown)}, and the file has {listed(there)}"
-                + ("; map goes from names in the file to names here" if turned else "")
+                f"map: expected names of tensors in {shown(file.path)} ({listed(tensors)}), got "
+                f"{listed(unknown)}"
+                + ("; map names in the file to names of parameters" if reversed_map else "")
             )
         names = names.get
     elif names is not None and not callable(names):
-        raise TypeError(f"map must be a mapping of names or a function, got {names!r}")
+        raise TypeError(f"map: expected a mapping of names or a function, got {names!r}")
     sources: dict[str, str] = {}
-    for source in there:
+    for source in tensors:
         name = source if names is None else names(source)
         if not isinstance(name, str | None):
-            raise TypeError(f"map: the name of {source} must be text or None, got {name!r}")
+            raise TypeError(f"map: expected a str or None for {shown(source)}, got {name!r}")
         if name in sources:
-            both = f"{shown(sources[name])} and {shown(source)}"
-            raise ValueError(f"{shown(file.path)}: {both} would both be {name!r}")
+            raise ValueError(
+                f"map: expected different names for the tensors of {shown(file.path)}, got "
+                f"{name!r} for {shown(sources[name])} and {shown(source)}"
+            )
         if name is not None:
             sources[name] = source
     return sources
 
 
-def _shape(file: TensorFile, source: str, turned: bool) -> tuple[int, ...]:
+def _shape(file: TensorFile, source: str, transposed: bool) -> tuple[int, ...]:
     shape = file.tensors[source].shape
-    if turned and len(shape) > 2:
+    if transposed and len(shape) > 2:
         raise ValueError(
-            f"{shown(file.path)}: {shown(source)} of shape {shape} is no matrix to transpose"
+            f"transpose: expected tensors with at most 2 axes, got {shown(source)} of shape "
+            f"{shape} in {shown(file.path)}"
         )
-    return shape[::-1] if turned else shape
+    return shape[::-1] if transposed else shape
 
 
 def _check_floats(file: TensorFile, sources: Mapping[str, str]) -> None:
     for name, source in sources.items():
         dtype = file.tensors[source].dtype
-        if not dtype.startswith(_FLOATS):
+        if not dtype.startswith(_FLOAT_PREFIXES):
             raise TypeError(
-                f"{shown(file.path)}: {shown(source)} is of {dtype}, not of floating-point "
-                f"numbers; leave it out by skip={name!r}"
+                f"{shown(file.path)}: expected floating-point numbers, got {shown(source)} of "
+                f"dtype {dtype}; leave it out with skip={name!r}"
             )
 
 
 def _common_dtype(file: TensorFile, sources: Iterable[str]) -> str | None:
-    """Return the type of new Parameters: float32 in the place of what they cannot be."""
-    names = {"F64": "float64", "BF16": "bfloat16"}
-    found = {names.get(file.tensors[source].dtype, "float32") for source in sources}
-    if len(found) > 1:
+    """Return the dtype of new Parameters; unsupported dtypes become float32."""
+    supported = {"F64": "float64", "BF16": "bfloat16"}
+    dtypes = {supported.get(file.tensors[source].dtype, "float32") for source in sources}
+    if len(dtypes) > 1:
         raise TypeError(
-            f"{shown(file.path)} has several dtypes ({listed(sorted(found))}): choose one with "
-            "dtype="
+            f"dtype: expected one of {listed(sorted(dtypes))}, because {shown(file.path)} has "
+            "several dtypes, got None"
         )
-    return found.pop() if found else None
+    return dtypes.pop() if dtypes else None
 
 
-def _check_fit(
+def _check_match(
     file: TensorFile,
     shapes: Mapping[str, tuple[int, ...]],
-    wanted: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
     *,
     strict: bool,
 ) -> None:
-    """Raise ValueError that lists what is missing, too much, or of another shape."""
+    """Raise ValueError with all missing and unexpected names and all wrong shapes."""
     faults = []
-    missing = [name for name in wanted if name not in shapes]
-    unexpected = [name for name in shapes if name not in wanted]
+    missing = [name for name in expected if name not in shapes]
+    unexpected = [name for name in shapes if name not in expected]
     if strict and missing:
-        faults.append(f"it lacks {listed(missing)}")
+        faults.append(f"missing {listed(missing)}")
     if strict and unexpected:
-        faults.append(f"the model lacks {listed(unexpected)}")
-    for name, shape in wanted.items():
+        faults.append(f"unexpected {listed(unexpected)}")
+    for name, shape in expected.items():
         if name in shapes and shapes[name] != shape:
-            turned = "; is it to be transposed?" if shapes[name][::-1] == shape else ""
-            faults.append(f"{shown(name)} is {shapes[name]}, the model's {shape}{turned}")
+            hint = ", pass it in transpose" if shapes[name][::-1] == shape else ""
+            faults.append(f"{shown(name)}: expected shape {shape}, got {shapes[name]}{hint}")
     if faults:
-        raise ValueError(f"{shown(file.path)} does not fit the model: " + "; ".join(faults))
+        raise ValueError(f"{shown(file.path)}: tensors do not match the model: {'; '.join(faults)}")

@@ -1,4 +1,4 @@
-"""What an object needs to be trained, and what stands in for the parts that it may leave out."""
+"""The protocol of trainable objects, and an adapter that supplies its optional parts."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ from pyoptim.parameters._types import Array
 
 @runtime_checkable
 class Trainable(Protocol):
-    """The model protocol: any object with these two can be trained by `pyoptim.train.Trainer`.
+    """The model protocol: `pyoptim.train.Trainer` trains any object with these two members.
 
-    No base class is needed. These are optional:
+    No base class is needed. Optional members are:
 
-    - ``loss``, one of `pyoptim.losses`. It, or the loss that the trainer was given, is the third
-      argument of ``loss_and_grad`` and ``evaluate``; where there is neither, they get two.
-    - ``sample_weight=``, an argument of both, for training and validation with weights.
-    - ``evaluate(x, y)``, which returns a mapping of names to numbers, "loss" among them: for
-      validation. In its place ``scores(x)``, one row a sample, with a ``loss``.
-    - ``scores(x)`` with a ``loss``: for metrics.
-    - ``weights``, a sequence of names of parameters: for penalties.
-    - ``cast_inputs(x)``, called once on all rows, or on those of a batch where they are not all in
-      memory; else they are taken as NumPy's ``asarray`` gives them. It may return what is no array
-      but has a ``shape`` and takes row numbers in ``[]``.
-    - ``dtype``, of scores, in which a ``loss`` takes targets; else that of the parameters.
+    - ``loss``, one of `pyoptim.losses`. The trainer's loss or else this loss is the third argument
+      of ``loss_and_grad`` and ``evaluate``. Without any loss they get two arguments.
+    - ``sample_weight=``, an argument of ``loss_and_grad`` and ``evaluate``, for weights of rows.
+    - ``evaluate(x, y)``, for validation. It returns a mapping of names to numbers, with "loss".
+      Without it, validation uses ``scores`` and a ``loss``.
+    - ``scores(x)``, which returns one row of scores for each sample. Metrics need it and a
+      ``loss``.
+    - ``weights``, names of the parameters that penalties apply to.
+    - ``cast_inputs(x)``, which converts all rows once, or each batch of data that is not in memory.
+      The result needs a ``shape`` and indexing by row numbers. The default is `numpy.asarray`.
+    - ``dtype`` of the scores, to which a ``loss`` converts targets. The default is the dtype of the
+      parameters.
     - ``buffers``, arrays by name that are restored with the best parameters.
     - ``min_batch_size``, the minimum number of rows in a batch. A smaller last batch is dropped.
-    - ``estimate_buffers(batches)``, which estimates running statistics anew from batches of inputs,
-      for averaged weights.
-    - ``state_dict()`` and ``load_state_dict(state)``: for checkpoints, if there is state beside the
-      parameters.
+    - ``estimate_buffers(batches)``, which estimates running statistics from batches of inputs, for
+      averaged weights.
+    - ``state_dict()`` and ``load_state_dict(state)``, for state besides the parameters that
+      checkpoints save.
 
-    See docs/protocol.md for two whole examples.
+    See docs/protocol.md for two complete examples.
 
     Examples
     --------
@@ -61,88 +62,93 @@ class Trainable(Protocol):
 
     @property
     def params(self) -> Parameters:
-        """What is trained."""
+        """The parameters to train, with their gradients."""
 
     def loss_and_grad(self, x: Any, y: Any, /) -> float:
         """Return the mean loss of a batch and write its gradient to ``params.grads``."""
 
 
-class _OwnLoss:
-    """In the place of a loss, for models that compute theirs without being given one."""
+class _ModelLoss:
+    """A placeholder for the loss of a model that computes it without a loss argument."""
 
     def cast_targets(self, targets: npt.ArrayLike, dtype: npt.DTypeLike) -> Array:
-        """Return targets as an array."""
+        """Return targets as an array, without conversion."""
         return np.asarray(targets)
 
 
-class _Adapted(Model):
-    """Any object with the protocol, with all that training asks of a `Model`."""
+class _ModelAdapter(Model):
+    """An adapter from the model protocol to `Model`, with defaults for optional members."""
 
     kind = ""
 
-    def __init__(self, given: Trainable) -> None:
-        self.given: Any = given
-        self.params = given.params
-        self.weights = tuple(getattr(given, "weights", ()))
-        self.buffers = getattr(given, "buffers", {})
-        self.min_batch_size = getattr(given, "min_batch_size", 1)
-        own = getattr(given, "loss", None)
-        self.loss: Any = own if isinstance(own, Loss) else _OwnLoss()
+    def __init__(self, trainable: Trainable) -> None:
+        self.trainable: Any = trainable
+        self.params = trainable.params
+        self.weights = tuple(getattr(trainable, "weights", ()))
+        self.buffers = getattr(trainable, "buffers", {})
+        self.min_batch_size = getattr(trainable, "min_batch_size", 1)
+        loss = getattr(trainable, "loss", None)
+        self.loss: Any = loss if isinstance(loss, Loss) else _ModelLoss()
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        own = getattr(self.given, "dtype", None)
-        return self.params.dtype if own is None else np.dtype(own)
+        dtype = getattr(self.trainable, "dtype", None)
+        return self.params.dtype if dtype is None else np.dtype(dtype)
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        cast = getattr(self.given, "cast_inputs", None)
+        cast = getattr(self.trainable, "cast_inputs", None)
         if cast is None and is_sparse(x):
             raise TypeError(
-                f"{type(self.given).__name__} takes no sparse rows without a cast_inputs; "
-                "give it x.toarray()"
+                f"x: expected dense rows, because {type(self.trainable).__name__} has no "
+                "cast_inputs, got a sparse matrix; pass x.toarray(), or implement cast_inputs"
             )
         rows: Array = np.asarray(x) if cast is None else cast(x)
         return rows
 
     def scores(self, x: npt.ArrayLike) -> Array:
-        scores: Array = np.asarray(self.given.scores(x))
+        scores: Array = np.asarray(self.trainable.scores(x))
         return scores.reshape(-1, 1) if scores.ndim == 1 else scores
 
     def loss_and_grad(self, x: Any, y: Any, loss: Any = None, sample_weight: Any = None) -> float:
-        value = self.given.loss_and_grad(x, y, *self._with(loss), **_keywords(sample_weight))
+        value = self.trainable.loss_and_grad(
+            x, y, *self._loss_arguments(loss), **_keywords(sample_weight)
+        )
         return self._number("loss_and_grad", "the mean loss", value)
 
     def evaluate(
         self, x: Any, y: Any, loss: Any = None, sample_weight: Any = None
     ) -> dict[str, float]:
-        if not hasattr(self.given, "evaluate"):
+        if not hasattr(self.trainable, "evaluate"):
             return super().evaluate(x, y, loss, sample_weight)
-        found = self.given.evaluate(x, y, *self._with(loss), **_keywords(sample_weight))
-        if not isinstance(found, Mapping) or "loss" not in found:
+        measures = self.trainable.evaluate(
+            x, y, *self._loss_arguments(loss), **_keywords(sample_weight)
+        )
+        if not isinstance(measures, Mapping) or "loss" not in measures:
             raise TypeError(
-                f"{type(self.given).__name__}.evaluate must return a mapping of names to numbers, "
-                f"'loss' among them, got {found!r}"
+                f"{type(self.trainable).__name__}.evaluate: expected a mapping of names to numbers "
+                f"with the name 'loss' as the result, got {measures!r}"
             )
-        return {name: self._number("evaluate", name, value) for name, value in found.items()}
+        return {name: self._number("evaluate", name, value) for name, value in measures.items()}
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
-        if hasattr(self.given, "estimate_buffers"):
-            self.given.estimate_buffers(batches)
+        if hasattr(self.trainable, "estimate_buffers"):
+            self.trainable.estimate_buffers(batches)
 
-    def _number(self, method: str, what: str, value: Any) -> float:
+    def _number(self, method: str, name: str, value: Any) -> float:
         try:
             return float(value)
         except (TypeError, ValueError):
             raise TypeError(
-                f"{type(self.given).__name__}.{method}: {what} must be a number, got {value!r}"
+                f"{type(self.trainable).__name__}.{method}: expected a number for {name}, got "
+                f"{value!r}"
             ) from None
 
     def config(self) -> dict[str, Any]:
         return {}
 
     @staticmethod
-    def _with(loss: Any) -> tuple[Any, ...]:
-        return () if isinstance(loss, _OwnLoss) else (loss,)
+    def _loss_arguments(loss: Any) -> tuple[Any, ...]:
+        return () if isinstance(loss, _ModelLoss) else (loss,)
 
 
 def _keywords(sample_weight: Any) -> dict[str, Any]:
@@ -150,51 +156,60 @@ def _keywords(sample_weight: Any) -> dict[str, Any]:
 
 
 def as_model(model: Trainable) -> Model:
-    """Return a model as training asks it, made of any object with the protocol.
+    """Return a `Model`, or an adapter of an object that implements the model protocol.
 
     Raises
     ------
     TypeError
-        If it has no ``loss_and_grad``, or its ``params`` are not `Parameters`.
+        If `model` has no ``loss_and_grad``, or ``model.params`` is not `Parameters`.
     ValueError
-        If its ``weights`` are not names of parameters.
+        If ``model.weights`` are not names of parameters.
     """
     if isinstance(model, Model):
         return model
     if not isinstance(model, Trainable):
         missing = [name for name in ("params", "loss_and_grad") if not hasattr(model, name)]
-        raise TypeError(f"model must have {' and '.join(missing)}, got {model!r}")
+        raise TypeError(
+            f"model: expected an object with params and loss_and_grad, got {model!r} without "
+            f"{' and '.join(missing)}"
+        )
     if not isinstance(model.params, Parameters):
-        raise TypeError(f"model.params must be po.Parameters, got {type(model.params).__name__}")
+        raise TypeError(f"model.params: expected Parameters, got {type(model.params).__name__}")
     weights = getattr(model, "weights", ())
     if isinstance(weights, str) or any(name not in model.params for name in weights):
         raise ValueError(
-            f"model.weights must be names of parameters, got {weights!r}; "
-            f"there are {listed(model.params)}"
+            f"model.weights: expected a sequence of names of parameters ({listed(model.params)}), "
+            f"got {weights!r}"
         )
-    return _Adapted(model)
+    return _ModelAdapter(model)
 
 
 def is_adapted(model: Model) -> bool:
-    """Whether a model was made of an object with the protocol."""
-    return isinstance(model, _Adapted)
+    """Whether a model is an adapter of an object that implements the model protocol."""
+    return isinstance(model, _ModelAdapter)
 
 
 def check_parts(
     model: Model, loss: Any, *, validation: bool, metrics: bool, penalties: bool
 ) -> None:
-    """Raise TypeError if a model lacks what these options need."""
-    if not isinstance(model, _Adapted):
+    """Raise TypeError if a model lacks an optional member that an argument of Trainer needs."""
+    if not isinstance(model, _ModelAdapter):
         return
-    given = model.given
-    scores = hasattr(given, "scores") and isinstance(loss, Loss)
-    needs = {
-        "validation needs evaluate(x, y), or scores(x) and a loss of pyoptim.losses": (
-            validation and not (scores or hasattr(given, "evaluate"))
+    trainable = model.trainable
+    scores = hasattr(trainable, "scores") and isinstance(loss, Loss)
+    requirements = {
+        "validation": (
+            "evaluate(x, y), or scores(x) and a loss of pyoptim.losses",
+            validation and not (scores or hasattr(trainable, "evaluate")),
         ),
-        "metrics need scores(x) and a loss of pyoptim.losses": metrics and not scores,
-        "penalties need weights, the names of what they act on": penalties and not model.weights,
+        "metrics": ("scores(x) and a loss of pyoptim.losses", metrics and not scores),
+        "penalty": (
+            "weights, the names of the parameters that penalties apply to",
+            penalties and not model.weights,
+        ),
     }
-    for message, lacking in needs.items():
-        if lacking:
-            raise TypeError(f"{message}, which {type(given).__name__} has not")
+    for argument, (members, is_missing) in requirements.items():
+        if is_missing:
+            raise TypeError(
+                f"{argument}: expected a model with {members}, got {type(trainable).__name__}"
+            )

@@ -1,4 +1,4 @@
-"""Inputs that are out of range: the first row that has one, found before a step."""
+"""Search for inputs out of range, which are reported before a step."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pyoptim._utils.validation import LARGEST_INDEX
 from pyoptim.data._csr import CSR
 from pyoptim.parameters._types import Array
 
-_BLOCK = 2**16  # codes that are looked at together
+_BLOCK = 2**16  # number of codes that are compared at a time
 
 
-class Fault(NamedTuple):
-    """A row with an input out of range, and what is wrong with it."""
+class OutOfRange(NamedTuple):
+    """A row with an input out of range, and the beginning of the error message."""
 
     row: int
     message: str
@@ -23,25 +23,42 @@ class Fault(NamedTuple):
 
 def find_code(
     name: str, what: str, codes: Array, count: int, weights: Array | None = None
-) -> Fault | None:
-    """Return the first code, one a row, that is not from 0 to `count` - 1."""
+) -> OutOfRange | None:
+    """Return the first row whose code is not from 0 to `count` - 1, or None.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument for the message.
+    what : str
+        Plural noun for the codes in the message, such as "users".
+    codes : array of int, shape (rows,)
+        Code of each row.
+    count : int
+        Number of valid codes.
+    weights : array of shape (rows,), optional
+        Weights of the rows. Rows of weight 0 are ignored.
+    """
     for start in range(0, len(codes), _BLOCK):
         part = codes[start : start + _BLOCK]
         if part.min() >= 0 and part.max() < count:
             continue
-        wrong = (part < 0) | (part >= count)
+        invalid = (part < 0) | (part >= count)
         if weights is not None:
-            wrong &= weights[start : start + _BLOCK] != 0
-        if wrong.any():
-            row = int(wrong.argmax())
-            return Fault(start + row, _out_of_range(name, what, count, part[row]))
+            invalid &= weights[start : start + _BLOCK] != 0
+        if invalid.any():
+            row = int(invalid.argmax())
+            return OutOfRange(start + row, _message(name, what, count, part[row]))
     return None
 
 
 def find_index(
     name: str, what: str, matrix: CSR, count: int, weights: Array | None = None
-) -> Fault | None:
-    """Return the first row of a matrix with a column that is not from 0 to `count` - 1."""
+) -> OutOfRange | None:
+    """Return the first row of a matrix with a column that is not from 0 to `count` - 1, or None.
+
+    The other parameters are those of `find_code`.
+    """
     first, last = int(matrix.indptr[0]), int(matrix.indptr[-1])
     for start in range(first, last, _BLOCK):
         part = matrix.indices[start : min(start + _BLOCK, last)]
@@ -50,10 +67,10 @@ def find_index(
         for index in start + np.flatnonzero((part < 0) | (part >= count)):
             row = int(np.searchsorted(matrix.indptr, index, side="right")) - 1
             if weights is None or weights[row] != 0:
-                return Fault(row, _out_of_range(name, what, count, matrix.indices[index]))
+                return OutOfRange(row, _message(name, what, count, matrix.indices[index]))
     return None
 
 
-def _out_of_range(name: str, what: str, count: int, got: Any) -> str:
-    more = " or more" if got == LARGEST_INDEX else ""
-    return f"{name}: expected {shown(what)} from 0 to {count - 1}, got {got}{more}"
+def _message(name: str, what: str, count: int, value: Any) -> str:
+    or_more = " or more" if value == LARGEST_INDEX else ""
+    return f"{name}: expected {shown(what)} from 0 to {count - 1}, got {value}{or_more}"

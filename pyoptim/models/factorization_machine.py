@@ -1,4 +1,4 @@
-"""Factorization machines: linear models with all interactions of two features."""
+"""Factorization machines: linear models with all pairwise interactions of features."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from pyoptim.models._embedding_base import (
     fill_normal,
     table_dtype,
 )
-from pyoptim.models._range_check import Fault, find_code
+from pyoptim.models._range_check import OutOfRange, find_code
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array
 
-_SPREAD = 0.01  # of initial factors
+_INITIAL_STD = 0.01  # standard deviation of the initial factors
 
 
 class _Entries(NamedTuple):
-    """What of a batch is not 0: those of row i are from offsets[i] to offsets[i + 1].
+    """The nonzero entries of a batch; row i has the entries offsets[i] to offsets[i + 1] - 1.
 
-    Without offsets all rows have as many; without values they are 1.
+    If `offsets` is None, all rows have the same number of entries. If `values` is None, all values
+    are 1.
     """
 
     offsets: Array | None
@@ -40,50 +41,58 @@ class _Entries(NamedTuple):
 
 
 class FactorizationMachine(TableModel):
-    """Factorization machine: a linear model, and a product of factors for each pair of features.
+    """Factorization machine: a linear model with factorized pairwise interactions of features.
 
-    The score of a row x is ``w_0 + sum_j w_j x_j + sum_(i<j) (v_i . v_j) x_i x_j``, found in a time
-    that grows with the numbers that are not 0 as
-    ``1/2 sum_f [(sum_j v_jf x_j)^2 - sum_j v_jf^2 x_j^2]``. With `l2` the loss of every row has the
-    penalty ``l2/2 (w_j^2 + |v_j|^2)`` of each of its features. A batch's gradients are those of the
-    features in it.
+    Use it for sparse data such as clicks, where most pairs of features are rare. The score of a row
+    x is::
+
+        w_0 + sum_j w_j x_j + sum_(i<j) (v_i . v_j) x_i x_j
+
+    The interactions are computed in time linear in the number of nonzero features, as
+    ``1/2 sum_f [(sum_j v_jf x_j)^2 - sum_j v_jf^2 x_j^2]``.
 
     Source: Rendle, Factorization Machines, 2010, doi:10.1109/ICDM.2010.127.
 
     Parameters
     ----------
     features : int or sequence of int
-        The number of features, for rows of values: an array, or a sparse matrix of SciPy, of shape
-        (rows, features). Or the number of categories of each field, for rows of codes: integers of
-        shape (rows, fields), each from 0; the feature of a code is 1, all others of its field 0.
+        Number of features, for inputs of shape (rows, features): an array or a SciPy sparse matrix.
+        Or the number of categories of each field, for inputs of shape (rows, fields): codes from 0.
+        Each category is then a feature, with the value 1 for the row's code and 0 for others.
     rank : int
-        The number of factors.
+        Number of factors, the length of each ``v_j``.
     loss : str or Loss
-        "logistic" for classes 0 and 1, such as clicks, "squared" for values, or another one.
+        A loss of one score for each row: for example "logistic" for classes 0 and 1, or "squared"
+        for values.
     l2 : float, at least 0
+        Strength of the L2 penalty. The loss of each row gains ``l2/2 (w_j^2 + |v_j|^2)`` for each
+        of its nonzero features.
     bias : float
-        Where ``w_0`` begins.
+        Initial value of ``w_0``.
     dtype : {"float32", "float64"}
-    seed : int
-        Of the initial factors, normal with standard deviation 0.01. The ``w_j`` are 0.
+        Dtype of the parameters and computations.
+    seed : int, from 0 to 2^64 - 1
+        Seed for the initial factors, which are normal with standard deviation 0.01. The ``w_j``
+        start at 0.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range. Of inputs: TypeError if codes are no integers, ValueError if
-        the shape is another one, or there is no such category.
+    ValueError
+        If an argument is out of range, inputs have a wrong shape, or a code is out of range.
+    TypeError
+        If an argument has the wrong type, or codes are not integers.
 
     Notes
     -----
-    The parameters are ``bias``, and the row-sparse ``weights`` and ``factors``, which have a row
-    for each feature; those of a field come after those of all fields before. Penalties of the
-    trainer, which act on whole tables, are not for them.
+    The parameters are ``bias``, of shape (), and the row-sparse ``weights`` and ``factors`` with a
+    row for each feature. The features of all fields are numbered consecutively. Penalties of the
+    trainer apply to whole tables and are not supported; use `l2` instead.
 
     Examples
     --------
     >>> import numpy as np, pyoptim as po
     >>> codes = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
-    >>> clicks = np.array([0, 1, 1, 0])  # no linear model has it
+    >>> clicks = np.array([0, 1, 1, 0])  # exclusive or, which a linear model cannot learn
     >>> model = po.models.FactorizationMachine([2, 2], rank=2, loss="logistic")
     >>> opt = po.Adam(model.params, lr=0.1)
     >>> for _ in range(100):
@@ -111,7 +120,10 @@ class FactorizationMachine(TableModel):
         if isinstance(features, Sequence | np.ndarray):
             self.fields = as_counts("features", features)
             if not self.fields:
-                raise ValueError("features: expected at least one field, got none")
+                raise ValueError(
+                    "features: expected a number of features, or the number of categories of at "
+                    "least one field, got an empty sequence"
+                )
             self.features = sum(self.fields)
         else:
             self.features = as_count("features", features)
@@ -126,19 +138,19 @@ class FactorizationMachine(TableModel):
         )
         self.weights = tuple(tables)
         self.params["bias"] = self.bias
-        fill_normal(self.params["factors"], _SPREAD, self.seed, 0)
+        fill_normal(self.params["factors"], _INITIAL_STD, self.seed, 0)
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, which can be converted to JSON."""
         return {
             "features": self.features if self.fields is None else list(self.fields),
             "rank": self.rank,
             "bias": self.bias,
-            **self._settings(),
+            **self._shared_config(),
         }
 
     def cast_inputs(self, x: Any) -> Any:
-        """Return rows as the model takes them: codes, values, or a sparse matrix in rows."""
+        """Return inputs in the format of the model: codes, values, or a CSR matrix."""
         if self.fields is not None:
             return as_codes(x, len(self.fields))
         if not is_sparse(x):
@@ -157,33 +169,33 @@ class FactorizationMachine(TableModel):
             raise ValueError(f"x: expected shape (rows, {self.features}), got {rows.shape}")
         return rows
 
-    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
-        """Return the first row with a feature that there is not."""
+    def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
+        """Return the first row with a feature or code out of range, or None."""
         if self.fields is None:
-            return super().find_fault(x, weights)
-        faults = [
+            return super().find_out_of_range(x, weights)
+        found = [
             find_code("x", f"codes of field {i}", x[:, i], count, weights)
             for i, count in enumerate(self.fields)
         ]
-        return min((fault for fault in faults if fault is not None), default=None)
+        return min((invalid for invalid in found if invalid is not None), default=None)
 
     def _entries(self, rows: Any) -> _Entries:
-        """Return what is not 0 in rows that the model takes."""
+        """Return the nonzero entries of inputs in the model's format."""
         if self.fields is not None:
             features = self._scratch("features", rows.shape, np.int64)
             _core.feature_numbers(rows, self.fields, features)
             return _Entries(None, features.reshape(-1), None)
         offsets = self._scratch("offsets", (rows.shape[0] + 1,), np.int64)
         if isinstance(rows, CSR):
-            values, found, _ = rows.values
+            values, columns, _ = rows.values
             np.subtract(rows.indptr, rows.indptr[0], out=offsets)
         else:
-            there = rows != 0
+            nonzero = rows != 0
             offsets[0] = 0
-            np.cumsum(np.count_nonzero(there, axis=1), out=offsets[1:])
-            found, values = there.nonzero()[1], rows[there]
-        features = self._scratch("features", found.shape, np.int64)
-        features[...] = found
+            np.cumsum(np.count_nonzero(nonzero, axis=1), out=offsets[1:])
+            columns, values = nonzero.nonzero()[1], rows[nonzero]
+        features = self._scratch("features", columns.shape, np.int64)
+        features[...] = columns
         return _Entries(offsets, features, values)
 
     def _score(self, entries: _Entries, sums: Array, scores: Array) -> None:
@@ -191,7 +203,7 @@ class FactorizationMachine(TableModel):
         _core.feature_scores(*entries, weights, factors, float(self.params["bias"]), sums, scores)
 
     def scores(self, x: Any) -> Array:
-        """Return the score of each row, of shape (rows, 1)."""
+        """Return the score of each row; shape (rows, 1)."""
         rows = self.cast_inputs(x)
         count = rows.shape[0]
         scores = np.empty((count, 1), self.dtype)
@@ -205,63 +217,70 @@ class FactorizationMachine(TableModel):
         loss: Loss | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> float:
-        """Return the mean loss of a batch, penalty included, and set ``params.grads``.
+        """Return the mean loss of a batch with its penalty, and write gradients to `params.grads`.
 
         Parameters
         ----------
         x : array or sparse matrix of shape (rows, features), or codes of shape (rows, fields)
+            Inputs of the batch.
         y : array of shape (rows,)
+            Targets of the batch.
         loss : Loss, optional
-            In place of the model's own.
+            Loss to use instead of the model's loss.
         sample_weight : array of shape (rows,), optional
-            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute
-            nothing, whatever they hold.
+            Weights of the rows. Loss and penalty become ``sum_i w_i l_i / sum_i w_i``. Rows of
+            weight 0 do not contribute, even if they contain NaN.
 
         Raises
         ------
-        ValueError, TypeError
-            If inputs are not as they should be, a shape does not fit, or a target or weight is out
-            of range.
+        ValueError
+            If a shape does not match, a code, target or weight is out of range, or there is no row.
+        TypeError
+            If codes are not integers, or values, targets or weights are not real numbers.
         """
         batch = self.cast_inputs(x)
         check_not_empty(batch.shape[0])
         loss = loss or self.loss
-        batch, y, weights = self._counted(batch, y, loss, sample_weight)
+        batch, y, weights = self._drop_zero_weights(batch, y, loss, sample_weight)
         if weigh_nothing(weights):
-            return self._no_gradient()
+            return self._zero_gradients()
         rows = batch.shape[0]
         entries = self._entries(batch)
         sums = self._scratch("sums", (rows, self.rank), self.dtype)
-        slope = self._scratch("scores", (rows, 1), self.dtype)
-        self._score(entries, sums, slope)
-        value = loss.value_and_grad_in_place(slope, y, weights)
+        scores = self._scratch("scores", (rows, 1), self.dtype)
+        self._score(entries, sums, scores)
+        value = loss.value_and_grad_in_place(scores, y, weights)
+        score_grads = scores  # overwritten by value_and_grad_in_place
 
         features = entries.features
-        weight_slopes = self._scratch("weights", features.shape, self.dtype)
-        factor_slopes = self._scratch("factors", (features.size, self.rank), self.dtype)
+        weight_grads = self._scratch("weights", features.shape, self.dtype)
+        factor_grads = self._scratch("factors", (features.size, self.rank), self.dtype)
         params, grads = self.params, self.params.grads
         value += _core.feature_grads(
             *entries,
             params["weights"],
             params["factors"],
             sums,
-            slope,
+            score_grads,
             weights,
             self.l2,
-            weight_slopes,
-            factor_slopes,
+            weight_grads,
+            factor_grads,
         )
-        grads["bias"] = _core.grad_sum(slope)
-        grads["weights"] = RowGrad(features, weight_slopes)
-        grads["factors"] = RowGrad(features, factor_slopes)
+        grads["bias"] = _core.grad_sum(score_grads)
+        grads["weights"] = RowGrad(features, weight_grads)
+        grads["factors"] = RowGrad(features, factor_grads)
         return value
 
 
 def _check_rows(matrix: Any) -> None:
-    """Raise ValueError where the rows of a CSR matrix reach beyond its values.
+    """Raise ValueError if the rows of a CSR matrix extend beyond its values.
 
-    SciPy, which joins values of one place, would write there.
+    SciPy would write out of bounds when it sums duplicate entries.
     """
     starts, count = matrix.indptr, min(len(matrix.indices), len(matrix.data))
     if starts[0] != 0 or starts[-1] > count or (starts[1:] < starts[:-1]).any():
-        raise ValueError(f"x: indptr: expected numbers that rise from 0 to at most {count}")
+        raise ValueError(
+            f"x.indptr: expected increasing numbers from 0 to at most {count}, the number of "
+            f"values, got {np.array2string(starts, threshold=10)}"
+        )

@@ -1,4 +1,4 @@
-"""Linear and softmax regression: one dense layer, which starts from zero."""
+"""Linear and softmax regression."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyoptim.parameters._parameters import Parameters, to_dtype
 
 
 class _SingleLayer(DenseModel):
-    """One dense layer, whose parameters start from zero because the problem is convex."""
+    """Base class of models with one dense layer, whose parameters start at zero."""
 
     weights = ("layers.0.weight",)
     _fixed_loss: ClassVar[Loss]
@@ -43,7 +43,7 @@ class _SingleLayer(DenseModel):
         ]
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, which can be converted to JSON."""
         inputs, outputs = self.sizes
         return {"inputs": inputs, self._outputs_name: outputs, "dtype": str(self._weight_dtype)}
 
@@ -53,16 +53,26 @@ class _SingleLayer(DenseModel):
 
 
 class Linear(_SingleLayer):
-    """Linear regression: ``x W + b`` with the mean squared error.
+    """Linear regression, ``x W + b`` with the mean squared error.
 
-    All parameters start from zero.
+    All parameters start at zero. The parameters are ``layers.0.weight`` of shape (inputs, outputs)
+    and ``layers.0.bias`` of shape (outputs,).
 
     Parameters
     ----------
-    inputs, outputs : int
-        Number of columns of the inputs and of the targets.
+    inputs : int
+        Number of columns of the inputs.
+    outputs : int
+        Number of columns of the targets.
     dtype : {"float32", "float64", "bfloat16"}
         Dtype of the weights. With "bfloat16", the bias and all computations are float32.
+
+    Raises
+    ------
+    ValueError
+        If a number of columns is not a whole number of at least 1.
+    TypeError
+        If the dtype is not supported.
 
     Examples
     --------
@@ -88,14 +98,24 @@ class Linear(_SingleLayer):
 class Softmax(_SingleLayer):
     """Softmax (multinomial logistic) regression with the cross-entropy loss.
 
-    All parameters start from zero.
+    The score of a class is its column of ``x W + b``. All parameters start at zero. The parameters
+    are ``layers.0.weight`` of shape (inputs, classes) and ``layers.0.bias`` of shape (classes,).
 
     Parameters
     ----------
-    inputs, classes : int
-        Number of columns of the inputs, and number of classes.
+    inputs : int
+        Number of columns of the inputs.
+    classes : int
+        Number of classes.
     dtype : {"float32", "float64", "bfloat16"}
         Dtype of the weights. With "bfloat16", the bias and all computations are float32.
+
+    Raises
+    ------
+    ValueError
+        If `inputs` or `classes` is not a whole number of at least 1.
+    TypeError
+        If the dtype is not supported.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Matrix factorization: ratings of items by users, and whatever else is of pairs."""
+"""Matrix factorization for ratings of items by users, and for other values of pairs."""
 
 from __future__ import annotations
 
@@ -19,56 +19,67 @@ from pyoptim.models._embedding_base import (
     fill_normal,
     table_dtype,
 )
-from pyoptim.models._range_check import Fault, find_code
+from pyoptim.models._range_check import OutOfRange, find_code
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
 from pyoptim.parameters._types import Array
 
-_SPREAD = 0.1  # of initial factors
+_INITIAL_STD = 0.1  # standard deviation of the initial factors
 _SIDES = ("users", "items")
 
 
 class MatrixFactorization(TableModel):
-    """Matrix factorization with biases: what a user thinks of an item.
+    """Matrix factorization with biases, for recommendations.
 
-    The score of user u and item i is ``mean + b_u + c_i + p_u . q_i``. With `l2` the loss of every
-    row has the penalty ``l2/2 (b_u^2 + c_i^2 + |p_u|^2 + |q_i|^2)``, so that rows of tables are
-    held back as often as they are used; the mean is free. A batch's gradients are those of the rows
-    it reads, so that a step costs the same however many users and items there are.
+    It predicts the rating of an item by a user. The score of user u and item i is::
 
-    Where a user or an item never was in a batch of training, there are no factors to go by:
-    `scores`, and all that is made of them, are then mean and biases alone, of which those of what
-    never was trained are 0.
+        mean + b_u + c_i + p_u . q_i
+
+    Gradients are row-sparse, so the time of a step does not depend on the number of users and
+    items. For a user or item that was in no training batch, `scores` uses only the mean and the
+    biases, because its factors are still random.
 
     Source: Koren, Bell and Volinsky, Matrix Factorization Techniques for Recommender Systems, 2009,
-    doi:10.1109/MC.2009.263, whose lambda is ``l2/2`` here.
+    doi:10.1109/MC.2009.263. The lambda of the paper is ``l2/2``.
 
     Parameters
     ----------
-    users, items : int
-        How many there are. Rows of inputs are of two integers: a user and an item, each from 0.
+    users : int
+        Number of users.
+    items : int
+        Number of items. Inputs are integers of shape (rows, 2): the number of a user and of an
+        item, both from 0.
     rank : int
-        The number of factors.
+        Number of factors, the length of each ``p_u`` and ``q_i``.
     loss : str or Loss
-        "squared" for ratings, "logistic" for classes 0 and 1, or another one of values.
+        A loss of one score for each row: for example "squared" for ratings, or "logistic" for
+        classes 0 and 1.
     l2 : float, at least 0
+        Strength of the L2 penalty. The loss of each row gains
+        ``l2/2 (b_u^2 + c_i^2 + |p_u|^2 + |q_i|^2)``. The mean is not penalized.
     mean : float
-        Where the mean begins, usually at the targets' (with the logistic loss, at its log-odds).
+        Initial value of ``mean``, usually the mean of the targets or, with the logistic loss, its
+        log-odds.
     dtype : {"float32", "float64"}
-    seed : int
-        Of the initial factors, normal with standard deviation 0.1. Biases are 0.
+        Dtype of the parameters and computations.
+    seed : int, from 0 to 2^64 - 1
+        Seed for the initial factors, which are normal with standard deviation 0.1. Biases start at
+        0.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range. Of inputs: TypeError if they are no integers, ValueError if
-        their shape is another one, or there is no such user or item.
+    ValueError
+        If an argument is out of range, inputs have a wrong shape, or a user or item is out of
+        range.
+    TypeError
+        If an argument has the wrong type, or inputs are not integers.
 
     Notes
     -----
-    The parameters are ``mean``; ``users.bias``, ``users.factors`` and ``users.seen``, which is 1
-    for those that were in a batch; and the same of items. All tables are row-sparse: see
-    `pyoptim.Parameters`. Penalties of the trainer, which act on whole tables, are not for them.
+    The parameters are ``mean``, ``users.bias``, ``users.factors`` and ``users.seen``, which is 1
+    for users in a training batch, and the same for ``items``. All tables are row-sparse; see
+    `pyoptim.Parameters`. Penalties of the trainer apply to whole tables and are not supported; use
+    `l2` instead.
 
     Examples
     --------
@@ -83,7 +94,7 @@ class MatrixFactorization(TableModel):
     >>> model.predict(pairs).round(2)
     array([5., 1., 4., 2.], dtype=float32)
     >>> mean, bias = model.params["mean"], model.params["items.bias"]
-    >>> model.predict([[3, 0]]) == mean + bias[0]  # a user who rated nothing
+    >>> model.predict([[3, 0]]) == mean + bias[0]  # user 3 has no training data
     array([ True])
     """
 
@@ -117,37 +128,38 @@ class MatrixFactorization(TableModel):
         self.weights = tuple(name for name in shapes if not name.endswith("seen"))
         self.params["mean"] = self.mean
         for number, side in enumerate(_SIDES):
-            fill_normal(self.params[f"{side}.factors"], _SPREAD, self.seed, number)
+            fill_normal(self.params[f"{side}.factors"], _INITIAL_STD, self.seed, number)
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, which can be converted to JSON."""
         return {
             "users": self.users,
             "items": self.items,
             "rank": self.rank,
             "mean": self.mean,
-            **self._settings(),
+            **self._shared_config(),
         }
 
     def cast_inputs(self, x: npt.ArrayLike) -> Array:
-        """Return pairs of users and items as the model takes them."""
+        """Return pairs of users and items as int64; shape (rows, 2)."""
         return as_codes(x, 2)
 
-    def find_fault(self, x: Any, weights: Array | None = None) -> Fault | None:
-        """Return the first pair with a user or an item that there is not."""
+    def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
+        """Return the first row with a user or item out of range, or None."""
         counts = (self.users, self.items)
-        faults = [
+        found = [
             find_code("x", side, x[:, i], count, weights)
             for i, (side, count) in enumerate(zip(_SIDES, counts, strict=True))
         ]
-        return min((fault for fault in faults if fault is not None), default=None)
+        return min((invalid for invalid in found if invalid is not None), default=None)
 
-    def _both(self, what: str) -> tuple[Array, Array]:
+    def _both(self, table: str) -> tuple[Array, Array]:
+        """Return a table of users and the same table of items."""
         users, items = _SIDES
-        return self.params[f"{users}.{what}"], self.params[f"{items}.{what}"]
+        return self.params[f"{users}.{table}"], self.params[f"{items}.{table}"]
 
     def scores(self, x: npt.ArrayLike) -> Array:
-        """Return the score of each pair, of shape (rows, 1)."""
+        """Return the score of each pair; shape (rows, 1)."""
         pairs = self.cast_inputs(x)
         scores = np.empty((len(pairs), 1), self.dtype)
         _core.pair_scores(
@@ -167,59 +179,64 @@ class MatrixFactorization(TableModel):
         loss: Loss | None = None,
         sample_weight: npt.ArrayLike | None = None,
     ) -> float:
-        """Return the mean loss of a batch, penalty included, and set ``params.grads``.
+        """Return the mean loss of a batch with its penalty, and write gradients to `params.grads`.
 
-        The users and items of the batch count as seen from here on.
+        It also marks the users and items of the batch as seen.
 
         Parameters
         ----------
-        x : array of integers, of shape (rows, 2)
+        x : array of int, shape (rows, 2)
+            Pairs of a user and an item.
         y : array of shape (rows,)
+            Targets of the batch.
         loss : Loss, optional
-            In place of the model's own.
+            Loss to use instead of the model's loss.
         sample_weight : array of shape (rows,), optional
-            Loss and penalty are then ``sum_i w_i l_i / sum_i w_i``. Rows of weight 0 contribute
-            nothing, whatever they hold.
+            Weights of the rows. Loss and penalty become ``sum_i w_i l_i / sum_i w_i``. Rows of
+            weight 0 do not contribute, even if they contain NaN.
 
         Raises
         ------
-        ValueError, TypeError
-            If inputs are not as they should be, a shape does not fit, or a target or weight is out
-            of range.
+        ValueError
+            If a shape does not match, a user, item, target or weight is out of range, or there is
+            no row.
+        TypeError
+            If users or items are not integers, or targets or weights are not real numbers.
         """
         pairs = self.cast_inputs(x)
         check_not_empty(len(pairs))
         loss = loss or self.loss
-        pairs, y, weights = self._counted(pairs, y, loss, sample_weight)
+        pairs, y, weights = self._drop_zero_weights(pairs, y, loss, sample_weight)
         if weigh_nothing(weights):
-            return self._no_gradient()
+            return self._zero_gradients()
         rows = len(pairs)
         factors, bias = self._both("factors"), self._both("bias")
-        slope = self._scratch("scores", (rows, 1), self.dtype)
+        scores = self._scratch("scores", (rows, 1), self.dtype)
         mean = float(self.params["mean"])
-        _core.pair_scores(pairs, factors, bias, None, mean, slope)
-        value = loss.value_and_grad_in_place(slope, y, weights)
+        _core.pair_scores(pairs, factors, bias, None, mean, scores)
+        value = loss.value_and_grad_in_place(scores, y, weights)
+        score_grads = scores  # overwritten by value_and_grad_in_place
 
-        factor_slopes = self._scratch("factors", (2, rows, self.rank), self.dtype)
-        bias_slopes = self._scratch("bias", (2, rows), self.dtype)
+        factor_grads = self._scratch("factors", (2, rows, self.rank), self.dtype)
+        bias_grads = self._scratch("bias", (2, rows), self.dtype)
         value += _core.pair_grads(
             pairs,
             factors,
             bias,
-            slope,
+            score_grads,
             weights,
             self.l2,
-            (factor_slopes[0], factor_slopes[1]),
-            (bias_slopes[0], bias_slopes[1]),
+            (factor_grads[0], factor_grads[1]),
+            (bias_grads[0], bias_grads[1]),
         )
         grads = self.params.grads
-        grads["mean"] = _core.grad_sum(slope)
-        numbers = self._scratch("numbers", (2, rows), np.int64)
-        numbers[...] = pairs.T
-        for side, its_rows, its_bias, its_factors, seen in zip(
-            _SIDES, numbers, bias_slopes, factor_slopes, self._both("seen"), strict=True
+        grads["mean"] = _core.grad_sum(score_grads)
+        codes = self._scratch("codes", (2, rows), np.int64)
+        codes[...] = pairs.T
+        for side, side_rows, side_bias, side_factors, seen in zip(
+            _SIDES, codes, bias_grads, factor_grads, self._both("seen"), strict=True
         ):
-            grads[f"{side}.bias"] = RowGrad(its_rows, its_bias)
-            grads[f"{side}.factors"] = RowGrad(its_rows, its_factors)
-            seen[its_rows] = 1
+            grads[f"{side}.bias"] = RowGrad(side_rows, side_bias)
+            grads[f"{side}.factors"] = RowGrad(side_rows, side_factors)
+            seen[side_rows] = 1
         return value

@@ -1,4 +1,4 @@
-"""Dense networks: the multi-layer perceptron."""
+"""The multi-layer perceptron."""
 
 from __future__ import annotations
 
@@ -18,61 +18,64 @@ from pyoptim.parameters._parameters import Parameters, to_dtype
 from pyoptim.parameters._types import Array
 
 _HIDDEN = ("relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu")
-_GLOROT = ("tanh", "sigmoid")  # activations whose weights start with the variance of Glorot
+_GLOROT = ("tanh", "sigmoid")  # activations with Glorot initialization of the weights
 
 
 class MLP(DenseModel):
     """Multi-layer perceptron: dense layers with an activation between them.
 
-    Rows are arrays of two axes, or sparse matrices and arrays of scipy.
-
-    ``a_0 = x``, ``a_(l+1) = dropout(activation(norm(a_l W_l) + b_l))``, plus ``a_l`` where there is
-    a skip connection; the last layer is ``a_l W_l + b_l``.
+    A hidden layer computes ``dropout(activation(norm(x W) + b))``, plus ``x`` if it has a skip
+    connection. The last layer computes ``x W + b``. Inputs are arrays of shape (rows, inputs), or
+    SciPy sparse matrices.
 
     Parameters
     ----------
     sizes : sequence of int
-        The number of inputs, of units of each hidden layer, and of outputs (classes, for
-        "softmax"); at least two numbers.
+        Number of inputs, number of units of each hidden layer, and number of outputs, which is the
+        number of classes for "softmax".
     activation : {"relu", "leaky_relu", "tanh", "sigmoid", "gelu", "silu"}
-        Activation of the hidden layers. The gradient of leaky_relu is 0.01 below 0. gelu is the
-        tanh approximation of Hendrycks and Gimpel, arXiv:1606.08415, which also describes silu.
+        Activation of the hidden layers. "leaky_relu" has the factor 0.01 below 0. "gelu" is the
+        tanh approximation of Hendrycks and Gimpel, arXiv:1606.08415, which also describes "silu".
     norm : {"layer", "batch"}, optional
-        Normalise each row of a hidden layer, or each unit over the batch, before the activation,
-        with a gain for each unit. The bias comes after it. Batch norm keeps running means and
-        variances, ``model.buffers``, which `scores` uses; samples' weights do not change them,
-        but that rows of weight 0 do not count.
+        Normalization before the activation, over the units of each row ("layer") or over the rows
+        of the batch ("batch"). Each unit then has a weight, ``layers.i.gain``. The bias is added
+        after the normalization. Batch norm has running means and variances in ``model.buffers``,
+        which `scores` uses. Sample weights do not change them, except that rows of weight 0 are
+        left out.
     dropout : float in [0, 1)
         Probability that `loss_and_grad` sets an output of a hidden layer to 0. The other outputs
-        are divided by 1 - dropout (Srivastava et al., 2014). The choice depends only on the seed
-        and on the number of draws so far, ``model.draws``.
+        are divided by 1 - dropout (Srivastava et al., 2014). The mask depends only on the seed and
+        on the number of masks drawn so far, ``model.draws``.
     residual : bool
-        Add the input of a hidden layer to its output where both have the same size. Of n layers
-        of this kind each starts at 1/n: its weights, or with a norm its gains, are divided by n;
-        the bias of sigmoid starts where that is 1/(2 n).
+        Whether to add the input of a hidden layer to its output if both have the same size. Each of
+        n such layers starts at 1/n of its usual output: its weights, or the weights of its norm,
+        are divided by n. The biases of "sigmoid" start where sigmoid is 1/(2 n).
     loss : str or Loss
-        A loss or the name of one in `pyoptim.losses`: for example "softmax" for classes numbered
-        from 0, "logistic" for one output and classes 0 and 1, "squared" or "huber" for regression.
+        A loss or the name of a loss in `pyoptim.losses`: for example "softmax" for classes from 0,
+        "logistic" for one output and classes 0 and 1, "squared" or "huber" for regression.
     dtype : {"float32", "float64", "bfloat16"}
-        Dtype of the parameters. With "bfloat16" only the weights are bfloat16; biases, gains and
-        all computations are float32. Then give the optimizer ``master_weights="float32"``, because
-        small updates are lost otherwise.
+        Dtype of the parameters. With "bfloat16" only the weights are bfloat16, and biases, norm
+        weights and all computations are float32. Then pass ``master_weights="float32"`` to the
+        optimizer, because small updates are lost in bfloat16.
     seed : int, from 0 to 2^64 - 1
-        Seed for dropout and for the initial weights. These are normal with variance 2 / inputs for
-        relu, leaky_relu, gelu and silu (He et al., arXiv:1502.01852), else with variance
-        2 / (inputs + outputs) (Glorot and Bengio, 2010). Biases start at 0 and gains at 1.
+        Seed for dropout and the initial weights. The weights are normal with variance 2 / inputs
+        for relu, leaky_relu, gelu and silu (He et al., arXiv:1502.01852), and with variance
+        2 / (inputs + outputs) for tanh and sigmoid (Glorot and Bengio, 2010). Biases start at 0 and
+        norm weights at 1.
 
     Attributes
     ----------
     buffers : dict of str to array
-        The running statistics of batch norm.
+        Running means and variances of batch norm.
     draws : int
-        The number of random draws of dropout so far, one for each layer and batch.
+        Number of dropout masks drawn so far, one for each batch and hidden layer.
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range or has the wrong type.
+    ValueError
+        If an argument is out of range.
+    TypeError
+        If an argument has the wrong type.
 
     Examples
     --------
@@ -104,19 +107,21 @@ class MLP(DenseModel):
     ) -> None:
         self.sizes = as_counts("sizes", sizes)
         if len(self.sizes) < 2:
-            raise ValueError(f"sizes must be two or more numbers, got {list(self.sizes)}")
-        if activation not in _HIDDEN:
-            raise ValueError(f"activation must be one of {listed(_HIDDEN)}, got {activation!r}")
+            raise ValueError(
+                "sizes: expected at least two numbers, of inputs and of outputs, got "
+                f"{list(self.sizes)}"
+            )
+        check_choice("activation", activation, *_HIDDEN)
         if norm is not None:
             check_choice("norm", norm, "layer", "batch")
         self.activation = activation
         self.norm = norm
         self.dropout = as_number("dropout", dropout)
         if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+            raise ValueError(f"dropout: expected a number in [0, 1), got {dropout}")
         self.residual = bool(residual)
         self.loss = losses.get(loss)
-        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
         self.draws = 0
         self._make_params(to_dtype(dtype))
         self._initialize()
@@ -147,40 +152,40 @@ class MLP(DenseModel):
         self.weights = tuple(dtypes)
         self.min_batch_size = 2 if self.buffers else 1
         self.outputs = self.sizes[-1]
-        self._adds_inputs = self._is_branch(0)
+        self._has_input_skip = self._is_branch(0)
         self._draws_per_batch = hidden if self.dropout > 0 else 0
 
     def _tables(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of row-sparse parameters before the layers."""
+        """Return the shapes of row-sparse parameters; by default there are none."""
         return {}
 
     def _initialize(self) -> None:
-        """Draw the initial weights.
+        """Set the initial weights.
 
-        Branches beside skip connections are divided by their number. Else the outputs of a deep
-        network would grow with its depth, for most activations by a factor a layer.
+        The outputs of residual branches are divided by the number of branches. Otherwise the
+        outputs of the network would grow with its depth, for most activations exponentially.
         """
         rng = np.random.Generator(np.random.Philox(key=self.seed))
         branches = sum(map(self._is_branch, range(len(self.weights))))
         for i, name in enumerate(self.weights):
             inputs, outputs = self.params[name].shape
             fan = inputs + outputs if self.activation in _GLOROT else inputs
-            share = 1 / branches if self._is_branch(i) else 1.0
-            of_weight, of_gain = (share, 1.0) if self.norm is None else (1.0, share)
-            scale = of_weight * (2 / fan) ** 0.5
-            self.params[name] = rng.normal(scale=scale, size=(inputs, outputs))
+            branch_scale = 1 / branches if self._is_branch(i) else 1.0
+            weight_scale, gain = (branch_scale, 1.0) if self.norm is None else (1.0, branch_scale)
+            std = weight_scale * (2 / fan) ** 0.5
+            self.params[name] = rng.normal(scale=std, size=(inputs, outputs))
             if f"layers.{i}.gain" in self.params:
-                self.params[f"layers.{i}.gain"] = of_gain
-            if self.activation == "sigmoid" and share < 1:  # it is 1/2 without an input
-                self.params[f"layers.{i}.bias"] = -math.log(2 / share - 1)
+                self.params[f"layers.{i}.gain"] = gain
+            if self.activation == "sigmoid" and branch_scale < 1:  # sigmoid(0) is 1/2
+                self.params[f"layers.{i}.bias"] = -math.log(2 / branch_scale - 1)
 
     def _is_branch(self, layer: int) -> bool:
-        """Whether there is a skip connection around a layer."""
+        """Whether a layer has a skip connection."""
         is_hidden = layer < len(self.sizes) - 2
         return self.residual and is_hidden and self.sizes[layer] == self.sizes[layer + 1]
 
     def config(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as JSON can hold them."""
+        """Return the constructor's arguments, which can be converted to JSON."""
         return {
             "sizes": list(self.sizes),
             "activation": self.activation,
@@ -193,27 +198,27 @@ class MLP(DenseModel):
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a run needs to go on, beside the parameters."""
+        """Return the state besides the parameters that a run needs to resume."""
         copies = {name: array.copy() for name, array in self.buffers.items()}
         return {"draws": self.draws, "buffers": copies}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Load a state that `state_dict` returned.
 
         Raises
         ------
         ValueError
-            If it is of a model with other buffers.
+            If the state has buffers of other names or shapes.
         """
-        theirs = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
-        if {n: a.shape for n, a in theirs.items()} != {n: a.shape for n, a in self.buffers.items()}:
+        buffers = {name: np.asarray(array) for name, array in state_dict["buffers"].items()}
+        if _shapes(buffers) != _shapes(self.buffers):
             raise ValueError(
-                f"the state has the buffers {listed(theirs) or 'none'}; "
-                f"this model {listed(self.buffers) or 'none'}"
+                f"cannot load state_dict: expected the buffers {_listed_shapes(self.buffers)}, got "
+                f"{_listed_shapes(buffers)}"
             )
         self.draws = int(state_dict["draws"])
         for name, array in self.buffers.items():
-            array[...] = theirs[name]
+            array[...] = buffers[name]
 
     def _make_layers(self) -> list[_core.DenseLayer]:
         return [self._make_layer(i) for i in range(len(self.weights))]
@@ -241,17 +246,17 @@ class MLP(DenseModel):
         )
 
     def estimate_buffers(self, batches: Iterable[Any]) -> None:
-        """Estimate the running statistics of batch norm anew, for the parameters there are.
+        """Estimate the running statistics of batch norm for the current parameters.
 
-        They become the means over all batches of what each of these has without dropout, weighted
-        by its rows. Call it where parameters are not those that training had at the end: averages
-        of them, for example. A `Trainer` does it whenever it evaluates or keeps averaged weights.
-        Batches of one row are left out; without any other, nothing changes.
+        The statistics become the mean over all batches, without dropout, weighted by the number of
+        rows. Call it after replacing the parameters, for example by averaged weights. A `Trainer`
+        calls it when it evaluates or saves averaged weights. Batches of one row are ignored.
+        Without other batches nothing changes.
 
         Parameters
         ----------
         batches : iterable of inputs
-            Each is one that `scores` takes.
+            Batches of inputs, as in `scores`.
 
         Examples
         --------
@@ -265,26 +270,35 @@ class MLP(DenseModel):
         """
         rows = 0
         for batch in batches if self.buffers else ():
-            a = self._inputs(batch)
-            if a.shape[0] < self.min_batch_size:
+            inputs = self._inputs(batch)
+            count = inputs.shape[0]
+            if count < self.min_batch_size:
                 continue
-            rows += a.shape[0]
-            self._make_network().estimate_statistics(_native(a), a.shape[0] / rows)
+            rows += count
+            self._make_network().estimate_statistics(_native(inputs), count / rows)
 
     def __repr__(self) -> str:
-        others = "".join(
+        changed = "".join(
             f", {name}={value!r}"
-            for name, value, usual in (
+            for name, value, default in (
                 ("norm", self.norm, None),
                 ("dropout", self.dropout, 0.0),
                 ("residual", self.residual, False),
             )
-            if value != usual
+            if value != default
         )
         return (
-            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{others}, "
+            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}{changed}, "
             f"loss={self._loss_text()}, dtype={str(self._weight_dtype)!r})"
         )
 
     def _loss_text(self) -> str:
         return repr(self.loss.name if isinstance(self.loss.config(), str) else self.loss)
+
+
+def _shapes(arrays: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in arrays.items()}
+
+
+def _listed_shapes(arrays: Mapping[str, Array]) -> str:
+    return listed(f"{name} {shape}" for name, shape in _shapes(arrays).items()) or "none"

@@ -1,4 +1,4 @@
-"""Groups of an optimizer for fine-tuning: what is frozen, and who learns at which rate."""
+"""Parameter groups for fine-tuning, with frozen parameters and learning rates by layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pyoptim._utils.text import listed
+from pyoptim._utils.text import listed, shown
 from pyoptim._utils.validation import as_positive
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._selection import Patterns, Selection, match
@@ -19,47 +19,49 @@ def param_groups(
     freeze: Patterns = (),
     layer_decay: float | None = None,
     layers: Sequence[Patterns] | None = None,
-    **settings: Any,
+    **hyperparameters: Any,
 ) -> list[dict[str, Any]]:
-    """Return groups for an optimizer: frozen parameters in none, the others with their settings.
+    """Return parameter groups for an optimizer, without the frozen parameters.
 
-    Patterns are names with ``*``, ``?`` and ``[...]``, as file names have them in a shell. What is
-    frozen is not updated, has no state, and does not count for clipping; a `Trainer` applies no
-    penalty to it.
+    Frozen parameters are not updated, have no state, and are left out of gradient clipping. A
+    `Trainer` applies no penalty to them. Patterns are names with the wildcards ``*``, ``?`` and
+    ``[...]``, as for file names in a shell.
 
-    With ``layer_decay`` the learning rate falls from the last layer to the first, as features of
-    first layers are the most general ones: that of the layer which is k layers before the last one
-    is multiplied by ``layer_decay ** k``.
+    With `layer_decay` the learning rate decreases from the last layer to the first, because the
+    first layers have the most general features. The rate of a layer that is k layers before the
+    last layer is multiplied by ``layer_decay ** k``.
 
     Parameters
     ----------
     params : Parameters
-        Of a model: ``model.params``.
+        Parameters of a model, ``model.params``.
     freeze : str or sequence of str
-        Patterns of what stays as it is.
+        Patterns of the parameters to freeze.
     layer_decay : float, above 0, optional
+        Factor of the learning rate from each layer to the layer before it.
     layers : sequence of patterns, optional
-        What belongs to each layer, from the first to the last. By default names tell: all that
-        begins with the same name and number is a layer (``encoder.2``), in the order of numbers,
-        and what has no number is one with what differs in the last part of its name only
-        (``head.weight`` and ``head.bias``).
-    **settings
-        Of the optimizer, such as ``lr`` and ``weight_decay``: a value for all, or a mapping of
-        patterns to values, of which the first that fits counts. Where none is given, or none fits,
-        the group has what the optimizer is given.
+        Patterns of the parameters of each layer, from the first layer to the last. By default
+        parameters whose names start with the same prefix and number are a layer, such as
+        ``encoder.2``, in numeric order. Other parameters are a layer if their names differ only in
+        the last part, such as ``head.weight`` and ``head.bias``.
+    **hyperparameters
+        Hyperparameters of the groups, such as `lr` and `weight_decay`: a value for all parameters,
+        or a mapping of patterns to values, whose first matching pattern applies. Parameters that no
+        pattern matches use the value of the optimizer.
 
     Returns
     -------
     list of dict
-        Groups of parameters whose settings are equal, in the order of `params`.
+        Groups of parameters with equal hyperparameters, in the order of `params`.
 
     Raises
     ------
     ValueError
-        If a pattern fits nothing, nothing is left to train, ``layer_decay`` is not above 0, a layer
-        has no ``lr`` to multiply, or it is a schedule that remembers.
+        If a pattern matches no parameter, all parameters are frozen, `layer_decay` is not above 0,
+        `layers` lack a parameter or are given without `layer_decay`, or with `layer_decay` a
+        parameter has no `lr`, or a schedule with state.
     TypeError
-        If `params` are none.
+        If `params` is not `Parameters`.
 
     References
     ----------
@@ -83,47 +85,49 @@ def param_groups(
     """
     if not isinstance(params, Parameters):
         raise TypeError(
-            f"params must be po.Parameters, those of a model for example: model.params; "
-            f"got {type(params).__name__}"
+            f"params: expected Parameters, such as model.params, got {type(params).__name__}"
         )
     frozen = set(match(params, freeze, "freeze"))
     trained = [name for name in params if name not in frozen]
     if not trained:
-        raise ValueError(f"freeze={freeze!r} leaves nothing to train")
-    own: dict[str, dict[str, Any]] = {name: {} for name in trained}
-    for setting, given in settings.items():
-        for name, value in _by_name(params, setting, given).items():
-            if name in own:
-                own[name][setting] = value
+        raise ValueError(
+            f"freeze: expected patterns that leave a parameter to train, got {freeze!r}, which "
+            "matches all parameters"
+        )
+    values: dict[str, dict[str, Any]] = {name: {} for name in trained}
+    for key, hyperparameter in hyperparameters.items():
+        for name, value in _by_name(params, key, hyperparameter).items():
+            if name in values:
+                values[name][key] = value
     if layer_decay is not None:
         factor = as_positive("layer_decay", layer_decay)
         for name, depth in _depths(params, layers).items():
-            if name in own:
-                own[name]["lr"] = _scaled(name, own[name].get("lr"), factor**depth)
+            if name in values:
+                values[name]["lr"] = _scaled(name, values[name].get("lr"), factor**depth)
     elif layers is not None:
-        raise ValueError("layers are for layer_decay, and that is not given")
+        raise ValueError("layers: expected None without layer_decay; pass layer_decay, too")
     groups: list[tuple[dict[str, Any], list[str]]] = []
     for name in trained:
-        same = [names for group, names in groups if group == own[name]]
-        if same:
-            same[0].append(name)
+        equal = [names for group, names in groups if group == values[name]]
+        if equal:
+            equal[0].append(name)
         else:
-            groups.append((own[name], [name]))
-    return [{"params": Selection(params, names), **values} for values, names in groups]
+            groups.append((values[name], [name]))
+    return [{"params": Selection(params, names), **group} for group, names in groups]
 
 
-def _by_name(params: Parameters, setting: str, given: Any) -> dict[str, Any]:
-    """Return the values of a setting by the parameters' names."""
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(params, given)
-    found: dict[str, Any] = {}
-    for pattern, value in given.items():
-        found = {**dict.fromkeys(match(params, pattern, setting), value), **found}
-    return found
+def _by_name(params: Parameters, key: str, value: Any) -> dict[str, Any]:
+    """Return the value of a hyperparameter for each parameter that a pattern matches."""
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(params, value)
+    values: dict[str, Any] = {}
+    for pattern, pattern_value in value.items():
+        values = {**dict.fromkeys(match(params, pattern, key), pattern_value), **values}
+    return values
 
 
 def _depths(params: Parameters, layers: Sequence[Patterns] | None) -> dict[str, int]:
-    """Return how many layers before the last one each parameter is."""
+    """Return for each parameter the number of layers from its layer to the last layer."""
     if layers is None:
         numbers = _layer_numbers(list(params))
     else:
@@ -133,32 +137,38 @@ def _depths(params: Parameters, layers: Sequence[Patterns] | None) -> dict[str, 
                 numbers.setdefault(name, number)
         missing = [name for name in params if name not in numbers]
         if missing:
-            raise ValueError(f"layers: no layer has {listed(missing)}")
+            raise ValueError(
+                f"layers: expected patterns that match all parameters, got none that match "
+                f"{listed(missing)}"
+            )
     last = max(numbers.values())
     return {name: last - number for name, number in numbers.items()}
 
 
 def _layer_numbers(names: list[str]) -> dict[str, int]:
-    """Return the number of each parameter's layer, as the names tell.
+    """Return the number of each parameter's layer, derived from the names.
 
     >>> _layer_numbers(["emb.w", "layer.10.w", "layer.9.w", "layer.9.norm.w", "head.w", "head.b"])
     {'emb.w': 0, 'layer.10.w': 2, 'layer.9.w': 1, 'layer.9.norm.w': 1, 'head.w': 3, 'head.b': 3}
     """
     keys = {}
-    first: dict[str, int] = {}  # where a prefix is met first
-    for place, name in enumerate(names):
+    first: dict[str, int] = {}  # index of the first name with a prefix
+    for index, name in enumerate(names):
         numbered = re.match(r"(?:(.*?)\.)??(\d+)(?:\.|$)", name)
         prefix = (numbered[1] or "") if numbered else name.rpartition(".")[0] or name
         number = int(numbered[2]) if numbered else -1
-        keys[name] = (first.setdefault(prefix, place), number)
+        keys[name] = (first.setdefault(prefix, index), number)
     order = {key: number for number, key in enumerate(sorted(set(keys.values())))}
     return {name: order[key] for name, key in keys.items()}
 
 
 def _scaled(name: str, lr: Any, factor: float) -> float | Callable[[int], float]:
-    """Return a learning rate, or a schedule of it, times a factor."""
+    """Return a learning rate or schedule multiplied by a factor."""
     if lr is None:
-        raise ValueError(f"layer_decay multiplies lr, and {name} has none: give lr here")
+        raise ValueError(
+            f"lr: expected a learning rate for {shown(name)}, which layer_decay multiplies, got "
+            "none; pass lr to param_groups"
+        )
     if not callable(lr):
         return float(lr * factor)
     if factor == 1:
@@ -166,7 +176,7 @@ def _scaled(name: str, lr: Any, factor: float) -> float | Callable[[int], float]
         return schedule
     if hasattr(lr, "state_dict"):
         raise ValueError(
-            f"{lr!r} remembers, which layers would have to do together; in training the callback "
-            "ReduceLROnPlateau lowers the rates of all groups"
+            f"lr: expected a number or a schedule without state, because layer_decay makes a "
+            f"schedule for each layer, got {lr!r}; use the callback ReduceLROnPlateau of Trainer"
         )
     return chain([constant(factor), lr])

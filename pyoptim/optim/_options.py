@@ -199,7 +199,7 @@ def native_extras(options: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: _chosen(name, extras[name]) for name in _WORDS},
         **{name: as_flag(name, extras[name]) for name in _FLAGS},
-        "seed": as_count("seed", extras["seed"], 2**64 - 1, least=0),
+        "seed": as_count("seed", extras["seed"], 2**64 - 1, minimum=0),
         "ema_decay": 0.0 if decay is None else as_number("ema_decay", decay),
     }
 

@@ -22,38 +22,40 @@ from pyoptim.parameters._types import Array, Shape
 _DTYPES = ("float32", "float64", "bfloat16")
 
 
-_most: ContextVar[tuple[int, int] | None] = ContextVar("most parameters", default=None)
+_size_limit: ContextVar[tuple[int, int] | None] = ContextVar("size limit", default=None)
 
 
 @contextmanager
-def at_most(parameters: int, elements: int) -> Iterator[None]:
-    """Let Parameters made inside have no more than these, before memory is taken for them.
+def size_limit(parameters: int, elements: int) -> Iterator[None]:
+    """Return a context manager that limits the size of Parameters created inside.
+
+    The size is checked before memory is allocated.
 
     Raises
     ------
     ValueError
-        If they would have more.
+        If Parameters would have more parameters, or more elements in all of them.
 
     Examples
     --------
-    >>> with at_most(1, 10):
+    >>> with size_limit(1, 10):
     ...     Parameters({"w": (10**6, 10**6)})
     Traceback (most recent call last):
-    ValueError: 1000000000000 numbers in 1 parameters, where there are at most 10 in 1
+    ValueError: parameters: expected at most 1 with 10 elements, got 1 with 1000000000000 elements
     """
-    token = _most.set((parameters, elements))
+    token = _size_limit.set((parameters, elements))
     try:
         yield
     finally:
-        _most.reset(token)
+        _size_limit.reset(token)
 
 
-def _check_allowed(parameters: int, elements: int) -> None:
-    most = _most.get()
-    if most is not None and (parameters > most[0] or elements > most[1]):
+def _check_size(parameters: int, elements: int) -> None:
+    limit = _size_limit.get()
+    if limit is not None and (parameters > limit[0] or elements > limit[1]):
         raise ValueError(
-            f"{elements} numbers in {parameters} parameters, where there are at most {most[1]} in "
-            f"{most[0]}"
+            f"parameters: expected at most {limit[0]} with {limit[1]} elements, got {parameters} "
+            f"with {elements} elements"
         )
 
 
@@ -64,10 +66,14 @@ def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
         found: np.dtype[Any] = np.dtype(bfloat16)
         return found
-    found = np.dtype(dtype)
-    if str(found) not in _DTYPES:
-        raise TypeError(f"dtype must be float32, float64 or bfloat16, got {found}")
-    return found
+    try:
+        result = np.dtype(dtype)
+    except (TypeError, ValueError):
+        result = None
+    if result is None or str(result) not in _DTYPES:
+        value = repr(dtype) if result is None else result
+        raise TypeError(f"dtype: expected float32, float64 or bfloat16, got {value}")
+    return result
 
 
 class Parameters(Mapping[str, Array]):
@@ -165,7 +171,7 @@ class Parameters(Mapping[str, Array]):
         self._row_sparse = tuple(name for name in shapes if name in by_rows)
         _check_row_sparse(by_rows, shapes)
         self._size = _elements(shapes)
-        _check_allowed(len(shapes), self.size)
+        _check_size(len(shapes), self.size)
         if self.size * 8 > sys.maxsize // 4:
             raise MemoryError(f"{self.size} parameters are more than any memory holds")
         self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}

@@ -45,7 +45,7 @@ class Schedule:
     def _evaluate(self, function: Callable[[int], float], step: SupportsIndex) -> float:
         """Return the value of a function at a step, which is checked."""
         if type(step) is not int or not 0 <= step <= LARGEST_COUNT:
-            step = as_count("step", step, LARGEST_COUNT, least=0)
+            step = as_count("step", step, LARGEST_COUNT, minimum=0)
         try:
             return function(step)
         except OverflowError as error:
@@ -70,7 +70,7 @@ def count(name: str, value: Any) -> int:
 
 def count_or_zero(name: str, value: Any) -> int:
     """Return a whole number of at least 0."""
-    return as_count(name, value, LARGEST_COUNT, least=0)
+    return as_count(name, value, LARGEST_COUNT, minimum=0)
 
 
 def counts(name: str, value: Any) -> tuple[int, ...]:

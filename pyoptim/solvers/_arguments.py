@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim._utils.validation import as_count, as_number, as_real, shown
+from pyoptim._utils.validation import as_count, as_number, as_real, short_repr
 from pyoptim.solvers._result import OptimizeResult
 
 Float64 = npt.NDArray[np.float64]
@@ -59,7 +59,7 @@ def as_options(options: Mapping[str, Any]) -> list[tuple[str, float]]:
         if value is None:
             continue
         if name in _COUNTS:
-            numbers.append((name, float(as_count(name, value, 2**53, least=_COUNTS[name]))))
+            numbers.append((name, float(as_count(name, value, 2**53, minimum=_COUNTS[name]))))
             continue
         low, high, is_open = _REALS[name]
         number = as_number(name, value)
@@ -114,16 +114,16 @@ def as_objective(
             raise ValueError(f"x0: expected {fun.size} elements, got {size}")
         return fun
     if not callable(fun):
-        raise TypeError(f"fun: expected a callable, got {shown(fun)}")
+        raise TypeError(f"fun: expected a callable, got {short_repr(fun)}")
     for name, value in (("hess", hess), ("hessp", hessp)):
         if value is not None and not callable(value):
-            raise TypeError(f"{name}: expected a callable or None, got {shown(value)}")
+            raise TypeError(f"{name}: expected a callable or None, got {short_repr(value)}")
     differences = DIFFERENCES.get(jac, 0) if isinstance(jac, str) else 0
     if jac is not True and not callable(jac) and not differences:
         raise ValueError(
             f"jac: expected True if fun returns (value, gradient), a callable, '2-point' or "
-            f"'3-point', got {shown(jac)}; '2-point' takes finite differences, one more evaluation "
-            "for each variable"
+            f"'3-point', got {short_repr(jac)}; '2-point' takes finite differences, one more "
+            "evaluation for each variable"
         )
     arguments = args if isinstance(args, tuple) else (args,)
     gradient = jac if callable(jac) else None
@@ -137,7 +137,7 @@ def as_callback(callback: Any) -> Callable[[Float64, float], bool] | None:
     if callback is None:
         return None
     if not callable(callback):
-        raise TypeError(f"callback: expected a callable or None, got {shown(callback)}")
+        raise TypeError(f"callback: expected a callable or None, got {short_repr(callback)}")
     by_name = _takes_result(callback)
 
     def call(x: Float64, value: float) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim._utils.validation import shown
+from pyoptim._utils.validation import short_repr
 from pyoptim.solvers._arguments import as_bounds, as_callback, as_objective, as_options, as_start
 from pyoptim.solvers._result import OptimizeResult, restore
 
@@ -35,10 +35,10 @@ def solve(
 ) -> OptimizeResult:
     """Minimize by a method, and return the result."""
     if constraints is not None and np.size(constraints) > 0:
-        raise ValueError(f"constraints: not supported by {method}, got {shown(constraints)}")
+        raise ValueError(f"constraints: not supported by {method}, got {short_repr(constraints)}")
     if state is not None:
         if not isinstance(state, Mapping) or "x" not in state:
-            raise TypeError(f"state: expected the state of a result, got {shown(state)}")
+            raise TypeError(f"state: expected the state of a result, got {short_repr(state)}")
         size = np.size(state["x"])
         if x0 is not None and as_start(x0).size != size:
             raise ValueError(f"x0: expected {size} elements as in state, got {np.size(x0)}")
@@ -52,7 +52,7 @@ def solve(
     if tol is not None:
         chosen["gtol"] = tol
     if not isinstance(line_search, str):
-        raise TypeError(f"line_search: expected a name, got {shown(line_search)}")
+        raise TypeError(f"line_search: expected a name, got {short_repr(line_search)}")
     low, high = as_bounds(bounds, size)
     objective = as_objective(fun, size, args, jac, hess, hessp, low, high)
     solver = _core.Solver(method, size, line_search, as_options(chosen), low, high)

@@ -1,4 +1,4 @@
-"""Tables of data: reading them, and turning their columns into numbers for a model."""
+"""Tables: reading files, and encoding columns as inputs and targets of a model."""
 
 from pyoptim._utils.dependencies import requires
 

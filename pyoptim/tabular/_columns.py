@@ -1,4 +1,4 @@
-"""The columns a model was trained on, and how they become its inputs."""
+"""The columns of a training table, and their encoding as inputs of a model."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from pyoptim.tabular._table_error import TableError, check_fits_memory, listing
 Inputs: TypeAlias = npt.NDArray[np.float32]
 Rows: TypeAlias = npt.NDArray[np.int64]
 
-_MOST_CATEGORIES = 1000
-_LARGEST_INPUT = 1e30  # of standardised numbers, so that float32 holds sums of their products
+_MAX_CATEGORIES = 1000
+_MAX_INPUT = 1e30  # of standardised numbers, so that float32 represents sums of products
 
 
 @dataclass(frozen=True)
 class Number:
-    """A column of numbers, dates or times, standardised; missing values become the mean."""
+    """A standardised column of numbers, dates or times, with missing values as the mean."""
 
     name: str
     kind: Kind
@@ -44,13 +44,13 @@ class Number:
 
     @property
     def width(self) -> int:
-        """How many inputs the column becomes."""
+        """Number of inputs for the column."""
         return 1
 
     def fill(self, column: Any, inputs: Inputs) -> None:
-        """Write the column's values to the inputs that belong to it."""
+        """Write the encoded column to its inputs."""
         values = (self._numbers(column) - self.mean) / self.scale
-        refuse_too_large(self.name, values, _LARGEST_INPUT)
+        refuse_too_large(self.name, values, _MAX_INPUT)
         inputs[:, 0] = np.nan_to_num(values, copy=False, nan=0.0)
 
     def _numbers(self, column: Any) -> Doubles:
@@ -61,7 +61,7 @@ class Number:
         same = kind is self.kind or (kind in numeric and self.kind in numeric)
         if not same and kind is not Kind.EMPTY:
             raise TableError(
-                f"column {self.name!r}: was {self.kind} when the model was trained, now it is "
+                f"column {self.name!r}: expected {self.kind} as in training, got "
                 f"{describe_type(column) if kind is Kind.OTHER else kind}"
             )
         return to_numbers(column)
@@ -71,12 +71,11 @@ class Number:
             return to_text(column).cast(pa.float64())
         except pa.ArrowInvalid as error:
             raise TableError(
-                f"column {self.name!r}: was {self.kind} when the model was trained, now it has "
-                f"text ({error})"
+                f"column {self.name!r}: expected {self.kind} as in training, got text ({error})"
             ) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `column_from_json` takes."""
+        """Return the column as JSON values for `column_from_json`."""
         return {
             "name": self.name,
             "kind": str(self.kind),
@@ -87,27 +86,27 @@ class Number:
 
 @dataclass(frozen=True)
 class Category:
-    """A column of text: one input a value, 1 where the column has it; 0 for unknown values."""
+    """A one-hot encoded column of text, with zeros for unknown and missing values."""
 
     name: str
     values: tuple[str, ...]
 
     @property
     def width(self) -> int:
-        """How many inputs the column becomes."""
+        """Number of inputs for the column."""
         return len(self.values)
 
     def fill(self, column: Any, inputs: Inputs) -> None:
-        """Write the column's values to the inputs that belong to it."""
+        """Write the encoded column to its inputs."""
         known = pa.array(self.values, pa.string())
-        found = compute.index_in(to_text(column), value_set=known, skip_nulls=True)
-        number = found.fill_null(-1).to_numpy()
-        rows = np.flatnonzero(number >= 0)
+        positions = compute.index_in(to_text(column), value_set=known, skip_nulls=True)
+        index = positions.fill_null(-1).to_numpy()
+        rows = np.flatnonzero(index >= 0)
         inputs[:] = 0
-        inputs[rows, number[rows]] = 1
+        inputs[rows, index[rows]] = 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `column_from_json` takes."""
+        """Return the column as JSON values for `column_from_json`."""
         return {"name": self.name, "kind": str(Kind.TEXT), "values": list(self.values)}
 
 
@@ -115,25 +114,26 @@ Column: TypeAlias = Number | Category
 
 
 def column_from_json(entry: Mapping[str, Any]) -> Column:
-    """Return the column that `to_json` described."""
+    """Return the column for the result of its `to_json`."""
     kind, name = Kind(entry["kind"]), name_in(entry, "name")
     if kind is Kind.TEXT:
-        return Category(name, texts_in(entry, least=1))
+        return Category(name, texts_in(entry, min_count=1))
     if kind in (Kind.EMPTY, Kind.OTHER):
-        raise ValueError(f"kind: no column of a model is {str(kind)!r}")
+        kinds = ", ".join(kind for kind in Kind if kind not in (Kind.EMPTY, Kind.OTHER))
+        raise ValueError(f"kind: expected one of {kinds}, got {str(kind)!r}")
     return Number(name, kind, *moments(entry))
 
 
 @dataclass
 class FitReport:
-    """What was left out or made up, for the user to know.
+    """The columns that were left out, and the missing values that were replaced.
 
     Attributes
     ----------
-    dropped : dict
-        Why a column is not used, by its name.
-    missing : dict
-        How many missing numbers were replaced by the mean, by their column's name.
+    dropped : dict of str to str
+        Reason for leaving out a column, by its name.
+    missing : dict of str to int
+        Number of missing values that were replaced by the mean, by name of the column.
     """
 
     dropped: dict[str, str] = field(default_factory=dict)
@@ -142,7 +142,7 @@ class FitReport:
 
 @dataclass(frozen=True)
 class Columns:
-    """The encoding of a table: its columns, in the order of the model's inputs.
+    """The encoding of a table, as its columns in the order of the model's inputs.
 
     Examples
     --------
@@ -158,44 +158,62 @@ class Columns:
 
     @staticmethod
     def fit(table: Any, rows: Rows) -> tuple[Columns, FitReport]:
-        """Learn means, scales and categories from some rows of a table.
+        """Compute means, scales and categories from the training rows of a table.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            Table with the input columns.
+        rows : array of int64
+            Indices of the training rows.
+
+        Returns
+        -------
+        columns : Columns
+            Encoding of the table.
+        report : FitReport
+            Columns that were left out, and missing values.
 
         Raises
         ------
         TableError
-            If a number is infinite, or no column is left.
+            If a number is infinite, or all columns were left out.
         """
         report = FitReport()
-        found = [_fit_column(name, table[name], rows, report) for name in table.column_names]
-        columns = tuple(column for column in found if column is not None)
+        fitted = [_fit_column(name, table[name], rows, report) for name in table.column_names]
+        columns = tuple(column for column in fitted if column is not None)
         if not columns:
-            why = "; ".join(f"{name}: {reason}" for name, reason in report.dropped.items())
-            raise TableError(f"no column is left to learn from ({why or 'the table has no other'})")
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in report.dropped.items())
+            raise TableError(
+                f"no column is left to train on ({reasons or 'the target is the only column'})"
+            )
         return Columns(columns), report
 
     @property
     def names(self) -> list[str]:
-        """The columns' names."""
+        """Names of the columns."""
         return [column.name for column in self.columns]
 
     @property
     def width(self) -> int:
-        """The number of inputs."""
+        """Total number of inputs."""
         return sum(column.width for column in self.columns)
 
     def encode(self, table: Any) -> Inputs:
-        """Return the inputs for a table's rows; columns are found by name, others ignored.
+        """Return the inputs for the rows of a table, as an array of shape (rows, width).
+
+        Columns are matched by name. Other columns are ignored.
 
         Raises
         ------
         TableError
-            If columns are missing, or hold something else than they did.
+            If columns are missing, or have another kind than in training.
         """
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise TableError(
                 f"columns that the model needs are missing: {listing(missing)}; "
-                f"there are {listing(table.column_names)}"
+                f"the table has {listing(table.column_names)}"
             )
         check_fits_memory("the table", table.num_rows, self.width)
         inputs = np.empty((table.num_rows, self.width), dtype=np.float32)
@@ -210,12 +228,12 @@ class Columns:
             start += column.width
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return what `from_json` takes."""
+        """Return the columns as JSON values for `from_json`."""
         return [column.to_json() for column in self.columns]
 
     @staticmethod
     def from_json(entries: list[dict[str, Any]]) -> Columns:
-        """Return the columns that `to_json` described."""
+        """Return the columns for the result of `to_json`."""
         columns = Columns(tuple(column_from_json(entry) for entry in entries))
         check_unique("columns", columns.names)
         return columns
@@ -237,25 +255,25 @@ def _fit_column(name: str, column: Any, rows: Rows, report: FitReport) -> Column
 def _fit_number(name: str, column: Any, rows: Rows, report: FitReport) -> Number | None:
     numbers = to_numbers(column)
     refuse_too_large(name, numbers)
-    seen = numbers[rows]
-    seen = seen[~np.isnan(seen)]
-    if len(seen) == 0 or seen.min() == seen.max():
-        report.dropped[name] = "constant" if len(seen) else "empty"
+    training = numbers[rows]
+    training = training[~np.isnan(training)]
+    if len(training) == 0 or training.min() == training.max():
+        report.dropped[name] = "constant" if len(training) else "empty"
         return None
     missing = int(np.isnan(numbers).sum())
     if missing:
         report.missing[name] = missing
-    return Number(name, kind_of(column), float(seen.mean()), float(seen.std()))
+    return Number(name, kind_of(column), float(training.mean()), float(training.std()))
 
 
 def _fit_category(name: str, column: Any, rows: Rows, report: FitReport) -> Category | None:
-    seen = to_text(column).take(pa.array(rows))
-    values = sorted(compute.unique(seen.drop_null()).to_pylist())
-    if len(values) > _MOST_CATEGORIES:
+    training = to_text(column).take(pa.array(rows))
+    values = sorted(compute.unique(training.drop_null()).to_pylist())
+    if len(values) > _MAX_CATEGORIES:
         report.dropped[name] = f"{len(values)} different values"
     elif not values:
         report.dropped[name] = "empty"
-    elif len(values) == 1 and seen.null_count == 0:
+    elif len(values) == 1 and training.null_count == 0:
         report.dropped[name] = "constant"
     else:
         return Category(name, tuple(values))

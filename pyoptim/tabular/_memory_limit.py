@@ -1,4 +1,4 @@
-"""How much memory a file may ask for: no more than its size and the machine's memory warrant."""
+"""Limits of the memory for a file, which depend on its size and the machine's memory."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from pathlib import Path
 
 from pyoptim.tabular._table_error import TableError
 
-MOST_COLUMNS = 100_000
+MAX_COLUMNS = 100_000
 
-_ALWAYS = 2**28  # bytes that the smallest file may become
-_GROWTH = 1000  # times its size that a larger file may become
+_MIN_LIMIT = 2**28  # bytes of memory that any file may need
+_MAX_GROWTH = 1000  # bytes of memory per byte of a larger file
 
 
 def check_columns(path: Path, columns: int) -> None:
-    """Refuse more columns than a table may have."""
-    if columns > MOST_COLUMNS:
-        raise TableError(f"{path}: {columns} columns, where {MOST_COLUMNS} are the most")
+    """Raise TableError if there are more columns than a table may have."""
+    if columns > MAX_COLUMNS:
+        raise TableError(f"{path}: expected at most {MAX_COLUMNS} columns, got {columns}")
 
 
 def check_growth(path: Path, needed: int) -> None:
-    """Refuse a file that would need much more memory than its size warrants, or the machine has.
+    """Check that the memory for a file is plausible for its size, and that the machine has it.
 
     Raises
     ------
     TableError
-        If `needed` bytes are too many.
+        If `needed` bytes exceed the machine's memory or 1000 times the size of the file.
     """
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise TableError(
-            f"{path}: needs {_size(needed)} of memory; this machine has {_size(memory)}"
+            f"{path}: needs {_size(needed)} of memory, but this machine has {_size(memory)}"
         )
     size = path.stat().st_size
-    if needed > max(_ALWAYS, _GROWTH * size):
+    if needed > max(_MIN_LIMIT, _MAX_GROWTH * size):
         raise TableError(
-            f"{path}: needs {_size(needed)} of memory, more than {_GROWTH} times its size of "
-            f"{_size(size)}; it is damaged, or made to fill the memory"
+            f"{path}: needs {_size(needed)} of memory, more than {_MAX_GROWTH} times its size of "
+            f"{_size(size)}; it is damaged, or crafted to exhaust memory"
         )
 
 
 def _size(count: int) -> str:
-    """Return a number of bytes for people.
+    """Return a number of bytes in a readable unit.
 
     >>> _size(3 * 2**29), _size(300)
     ('1.5 GiB', '300 bytes')

@@ -1,4 +1,4 @@
-"""Reading CSV, Parquet, NPZ and svmlight files into one kind of table, Arrow's."""
+"""Reading of CSV, Parquet, NPZ and svmlight files into Arrow tables."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ import numpy as np
 import pyarrow as pa
 
 from pyoptim._utils.dependencies import requires
-from pyoptim.tabular._memory_limit import MOST_COLUMNS, check_columns, check_growth
+from pyoptim.tabular._memory_limit import MAX_COLUMNS, check_columns, check_growth
 from pyoptim.tabular._table_error import TableError, count, one_line
 
-_CSV_BLOCK_BYTES = 16 << 20  # a record must fit in a block
-_SHOWN_CHARACTERS = 60
-_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError)  # damaged, or with a password
+_CSV_BLOCK_BYTES = 16 << 20  # maximum size of a record
+_MAX_EXCERPT = 60  # characters
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError)  # damaged or encrypted
 _NPY_HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -32,16 +32,20 @@ _NPY_HEADERS: dict[tuple[int, int], Callable[[Any], Any]] = {
 
 
 def read_table(path: str | os.PathLike[str], *, expected: Sequence[str] = ()) -> Any:
-    r"""Read a file of rows and columns, of the kind that its extension says.
+    r"""Read a table from a file, in the format of its extension.
+
+    The formats are CSV with a header (.csv or .csv.gz), Parquet (.parquet), NPZ (.npz) and svmlight
+    (.svm, .svmlight or .libsvm). An NPZ file has one array per column, or "X" with rows along its
+    first axis and "y". The columns of an svmlight file are named "f1", "f2" and so on after the
+    numbers in the file, and "y". Nothing is unpickled.
 
     Parameters
     ----------
     path : path
-        .csv or .csv.gz with a header; .parquet; .npz with one array a column, or with "X" (rows,
-        then anything) and "y"; .svm, .svmlight or .libsvm, whose columns are called "f1" and so
-        on by the numbers in the file, and "y". Nothing in them is unpickled.
+        Path of the file.
     expected : sequence of str
-        Columns the caller needs: an svmlight file leaves out zeros, so it has them all.
+        Names of columns that the caller needs. svmlight files omit zeros, so these columns are
+        added as zeros if missing.
 
     Returns
     -------
@@ -50,7 +54,9 @@ def read_table(path: str | os.PathLike[str], *, expected: Sequence[str] = ()) ->
     Raises
     ------
     TableError
-        If the file is empty, damaged, or not of a known kind.
+        If the file is empty, damaged, too large, or has an unknown extension.
+    OSError
+        If the file cannot be opened.
 
     Examples
     --------
@@ -76,21 +82,23 @@ def _reader(path: Path) -> Callable[[Path, Sequence[str]], Any]:
     for extension, reader in _READERS.items():
         if path.name.lower().endswith(extension):
             return reader
-    raise TableError(f"{path}: unknown kind of file; known extensions are {', '.join(_READERS)}")
+    raise TableError(f"{path}: unknown file extension; expected one of {', '.join(_READERS)}")
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
     check_columns(path, len(names))
-    for name, times in Counter(names).items():
-        if times > 1:
-            raise TableError(f"{path}: {times} columns are called {name!r}")
+    for name, repetitions in Counter(names).items():
+        if repetitions > 1:
+            raise TableError(
+                f"{path}: expected distinct column names, got {name!r} {repetitions} times"
+            )
 
 
 # CSV
 
 
 class _Record(NamedTuple):
-    """A record of a CSV file, and the lines it stands on."""
+    """A record of a CSV file, with its first and last line."""
 
     first_line: int
     last_line: int
@@ -108,7 +116,7 @@ def _read_csv(path: Path, _expected: Sequence[str]) -> Any:
     try:
         _check_header(path)
         quotes = _count_quotes(path)
-        with path.open("rb") as file:  # a name that is not UTF-8 is none to Arrow
+        with path.open("rb") as file:  # Arrow does not open names that are not UTF-8
             stream = pa.PythonFile(file)
             table = arrow_csv.read_csv(
                 pa.CompressedInputStream(stream, "gzip") if _is_compressed(path) else stream,
@@ -116,7 +124,7 @@ def _read_csv(path: Path, _expected: Sequence[str]) -> Any:
                 parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
                 convert_options=arrow_csv.ConvertOptions(strings_can_be_null=True),
             )
-        _ = table.column_names  # decodes them
+        _ = table.column_names  # decodes the names
     except UnicodeDecodeError:
         raise TableError(f"{path}: the header is not UTF-8 text") from None
     except (pa.ArrowException, EOFError, OSError, zlib.error) as error:
@@ -127,39 +135,42 @@ def _read_csv(path: Path, _expected: Sequence[str]) -> Any:
 
 
 def _check_header(path: Path) -> None:
-    """Refuse more columns than a table may have, before memory is taken for each."""
+    """Check the number of columns before Arrow allocates memory for each."""
     with _open_text(path) as file:
         line = file.readline(_CSV_BLOCK_BYTES)
-    if line.count(",") >= MOST_COLUMNS:
+    if line.count(",") >= MAX_COLUMNS:
         check_columns(path, len(next(csv.reader([line]))))
 
 
 def _csv_fault(path: Path, error: Exception) -> str:
-    """Say what Arrow did not like; it does not know line numbers, so look for the line."""
+    """Return a description of an error of Arrow, with the line, which Arrow does not report."""
     if "Empty CSV file" in str(error):
         return " is empty"
     try:
-        uneven = _uneven_record(path)
+        ragged = _ragged_record(path)
     except (OSError, EOFError, csv.Error, zlib.error):
-        uneven = ""
-    return f", {uneven}" if uneven else f": {one_line(error)}"
+        ragged = ""
+    return f", {ragged}" if ragged else f": {one_line(error)}"
 
 
-def _uneven_record(path: Path) -> str:
-    """Describe the first record that has not as many fields as the header."""
+def _ragged_record(path: Path) -> str:
+    """Describe the first record whose number of fields differs from the header's."""
     with _open_text(path) as file:
         records = _records(file)
         width = len(next(records).fields)
         for record in records:
             if len(record.fields) != width:
                 text = ",".join(record.fields).replace("\n", "\\n")
-                fields = count(len(record.fields), "field")
-                return f"{record}: {fields}, the header has {width} ({_shortened(text)})"
+                fields = count(width, "field")
+                return (
+                    f"{record}: expected {fields} as in the header, got {len(record.fields)} "
+                    f"({_excerpt(text)})"
+                )
     return ""
 
 
 def _count_quotes(path: Path) -> int:
-    """Count the quotes in a file; refuse one that is compressed, and much larger than it seems."""
+    """Return the number of quotes in a file, and check the size of a compressed file."""
     quotes = size = 0
     with _open_bytes(path) as file:
         while block := file.read(_CSV_BLOCK_BYTES):
@@ -170,7 +181,7 @@ def _count_quotes(path: Path) -> int:
 
 
 def _check_quotes(path: Path) -> None:
-    """Refuse a quote that is never closed: Arrow takes the rest of the file for one field."""
+    """Raise TableError for an unclosed quote, after which Arrow reads one field to the end."""
     line = 0
     with _open_text(path) as file:
         try:
@@ -179,7 +190,7 @@ def _check_quotes(path: Path) -> None:
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise TableError(
-                    f"{path}: a quote opened in the record of line {line + 1} is never closed"
+                    f"{path}: unclosed quote in the record that begins on line {line + 1}"
                 ) from None
 
 
@@ -198,10 +209,10 @@ def _records(file: TextIO, strict: bool = False) -> Iterator[_Record]:
 
 
 def _lines(file: TextIO) -> Iterator[str]:
-    """Yield lines, of which none may be longer than a record."""
+    """Yield lines, and raise csv.Error for a line that is longer than a record may be."""
     while line := file.readline(_CSV_BLOCK_BYTES):
         if len(line) == _CSV_BLOCK_BYTES and not line.endswith("\n"):
-            raise csv.Error(f"a line of more than {_CSV_BLOCK_BYTES} characters")
+            raise csv.Error(f"a line has more than {_CSV_BLOCK_BYTES} characters")
         yield line
 
 
@@ -225,8 +236,8 @@ def _open_text(path: Path) -> Iterator[TextIO]:
             yield plain
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+def _excerpt(text: str) -> str:
+    return text if len(text) <= _MAX_EXCERPT else text[:_MAX_EXCERPT] + "..."
 
 
 # Parquet
@@ -244,15 +255,15 @@ def _read_parquet(path: Path, _expected: Sequence[str]) -> Any:
     except TableError:
         raise
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-        reason = one_line(error) or "there is not enough memory"
-        raise TableError(f"{path}: not a Parquet file that can be read ({reason})") from None
+        reason = one_line(error) or "not enough memory"
+        raise TableError(f"{path}: cannot be read as Parquet ({reason})") from None
 
 
 def _batches(path: Path, file: Any) -> Iterator[Any]:
-    """Yield the rows piece by piece, as texts may be much larger in memory than in the file."""
+    """Yield the rows in batches, because texts may be much larger in memory than in the file."""
     size = 0
-    texts = any(column.physical_type == "BYTE_ARRAY" for column in file.schema)
-    for batch in file.iter_batches(2**10 if texts else 2**16):
+    has_text = any(column.physical_type == "BYTE_ARRAY" for column in file.schema)
+    for batch in file.iter_batches(2**10 if has_text else 2**16):
         size += batch.nbytes
         check_growth(path, size)
         yield batch
@@ -271,15 +282,15 @@ def _read_npz(path: Path, _expected: Sequence[str]) -> Any:
             for name in arrays.files:
                 columns.update(_npz_columns(path, name, _npz_array(path, arrays, name)))
     except (EOFError, zlib.error, *_ZIP_ERRORS) as error:
-        raise TableError(f"{path}: not an NPZ file that can be read ({one_line(error)})") from None
+        raise TableError(f"{path}: cannot be read as NPZ ({one_line(error)})") from None
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise TableError(f"{path}: the arrays differ in length: {_lengths(lengths)}")
+        raise TableError(f"{path}: expected arrays of equal length, got {_lengths(lengths)}")
     return pa.table(columns)
 
 
 def _lengths(lengths: dict[str, int]) -> str:
-    """Name one column of each length."""
+    """Return the name of one column of each length, with the length."""
     of_length = {length: name for name, length in reversed(lengths.items())}
     return ", ".join(f"{name!r} {length}" for length, name in sorted(of_length.items()))
 
@@ -288,20 +299,23 @@ def _npz_array(path: Path, arrays: Any, name: str) -> Any:
     try:
         array = arrays[name]
     except (ValueError, EOFError, OSError, MemoryError, zlib.error, *_ZIP_ERRORS) as error:
-        reason = "Python objects are not read" if "pickle" in str(error) else one_line(error)
-        raise TableError(f"{path}: the array {name!r} cannot be read ({reason})") from None
+        reason = "Python objects are not supported" if "pickle" in str(error) else one_line(error)
+        raise TableError(f"{path}: array {name!r}: cannot be read ({reason})") from None
     if array.dtype.kind not in "biufUSMm":
-        raise TableError(f"{path}: the array {name!r} has the type {array.dtype}, no column's type")
+        raise TableError(
+            f"{path}: array {name!r}: expected numbers, booleans, text, dates or durations, got "
+            f"dtype {array.dtype}"
+        )
     return array
 
 
 def _check_members(path: Path) -> None:
-    """Refuse arrays that are much larger than the file, or than their part of it.
+    """Check that the file is large enough for the arrays in its headers.
 
     Raises
     ------
     TableError
-        Naming the array.
+        If it is not. The message names the array.
     """
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
@@ -312,7 +326,7 @@ def _check_members(path: Path) -> None:
                 try:
                     version = np.lib.format.read_magic(file)
                     if version not in _NPY_HEADERS:
-                        continue  # NumPy says what is wrong with it
+                        continue  # NumPy reports the fault when it reads the array
                     shape, _, dtype = _NPY_HEADERS[version](file)
                 except ValueError:
                     continue
@@ -320,26 +334,28 @@ def _check_members(path: Path) -> None:
             if elements > member.file_size or elements * dtype.itemsize > member.file_size:
                 name = member.filename.removesuffix(".npy")
                 raise TableError(
-                    f"{path}: the array {name!r} cannot be read ({elements} elements of {dtype} do "
+                    f"{path}: array {name!r}: cannot be read ({elements} elements of {dtype} do "
                     f"not fit into {member.file_size} bytes)"
                 )
 
 
 def _npz_columns(path: Path, name: str, array: Any) -> dict[str, Any]:
-    """Return the columns that an array holds: one, or for X as many as a row has numbers."""
+    """Return the columns of an array: one column, or one per number in a row of X."""
     if array.dtype.kind == "S":
         try:
             array = np.char.decode(array, "utf-8")
         except UnicodeDecodeError:
-            raise TableError(f"{path}: the array {name!r} is not UTF-8 text") from None
+            raise TableError(
+                f"{path}: array {name!r}: expected UTF-8 text, got other bytes"
+            ) from None
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     if array.ndim == 1:
         return {name: pa.array(array)}
     if name != "X" or array.ndim == 0:
         raise TableError(
-            f"{path}: the array {name!r} has the shape {array.shape}; only X may have rows of "
-            "several numbers, other arrays have one a row"
+            f"{path}: array {name!r}: expected one value per row, got shape {array.shape}; only X "
+            "may have several values per row"
         )
     width = math.prod(array.shape[1:])
     check_columns(path, width)
@@ -357,17 +373,17 @@ def _read_svmlight(path: Path, expected: Sequence[str]) -> Any:
     try:
         sparse, y = load_svmlight_file(os.fspath(path), zero_based=True)
     except (ValueError, IndexError, OverflowError, MemoryError) as error:
-        raise TableError(f"{path}: not an svmlight file ({one_line(error)})") from None
-    # Columns are those that the file has: a number alone decides no size.
-    there, at = np.unique(sparse.indices, return_inverse=True)
-    rows, width = len(y), len(there)
+        raise TableError(f"{path}: cannot be read as svmlight ({one_line(error)})") from None
+    # Only columns with values are created, so that a large column number needs no memory.
+    numbers, position = np.unique(sparse.indices, return_inverse=True)
+    rows, width = len(y), len(numbers)
     check_columns(path, width)
     check_growth(path, 8 * rows * width)
     dense = np.zeros((rows, width), order="F")
-    dense[np.repeat(np.arange(rows), np.diff(sparse.indptr)), at.reshape(-1)] = sparse.data
-    columns = {f"f{number}": pa.array(dense[:, i]) for i, number in enumerate(there)}
+    dense[np.repeat(np.arange(rows), np.diff(sparse.indptr)), position.reshape(-1)] = sparse.data
+    columns = {f"f{number}": pa.array(dense[:, i]) for i, number in enumerate(numbers)}
     if "f0" in columns and "f0" not in expected and not dense[:, 0].any():
-        del columns["f0"]  # most such files count from 1
+        del columns["f0"]  # most svmlight files count from 1
     zeros = pa.array(np.zeros(rows))
     columns.update({name: zeros for name in expected if name not in columns})
     return pa.table({**columns, "y": pa.array(y)})

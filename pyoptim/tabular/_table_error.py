@@ -1,4 +1,4 @@
-"""What is wrong with a table, said to the user in one line."""
+"""Errors about tables, and parts of their messages."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from pyoptim._utils.text import shown
 
-_LISTED = 20
+_MAX_LISTED = 20
 
 
 class TableError(ValueError):
-    """A table, or what is asked of it, cannot be used; the message is one line.
+    """A table or column that cannot be used, with a message of one line.
 
-    Names from the table are shown without what a terminal would obey.
+    Control characters in names from the table are escaped.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -22,18 +22,18 @@ class TableError(ValueError):
 
 
 def listing(names: Sequence[str]) -> str:
-    """Join names for a message; of many, the first ones and how many more there are.
+    """Return names for a message, separated by commas, of which at most 20 are listed.
 
     >>> listing([f"x{i}" for i in range(22)])[-13:]
     '19 and 2 more'
     """
-    shown = ", ".join(names[:_LISTED])
-    more = len(names) - _LISTED
-    return f"{shown} and {more} more" if more > 0 else shown
+    first = ", ".join(names[:_MAX_LISTED])
+    more = len(names) - _MAX_LISTED
+    return f"{first} and {more} more" if more > 0 else first
 
 
 def count(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it must be.
+    """Return a number and its noun in the singular or plural.
 
     >>> count(1, "row"), count(2, "row")
     ('1 row', '2 rows')
@@ -42,24 +42,24 @@ def count(number: int, noun: str) -> str:
 
 
 def no_such_column(name: str, columns: Sequence[str]) -> TableError:
-    """Return the error for a column name that is not there: near names, and all names."""
+    """Return the error for an unknown column name, with a similar name and all names."""
     by_lower_case = {column.lower(): column for column in reversed(columns)}
-    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
-    hint = f" (did you mean {by_lower_case[near[0]]!r}?)" if near else ""
+    similar = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    hint = f" (did you mean {by_lower_case[similar[0]]!r}?)" if similar else ""
     return TableError(f"there is no column {name!r}{hint}; the columns are {listing(columns)}")
 
 
 def one_line(error: object) -> str:
-    """Return an error's text without its line breaks."""
+    """Return the text of an error on one line."""
     return " ".join(str(error).split())
 
 
-def check_fits_memory(what: object, rows: int, width: int) -> None:
-    """Refuse a dense matrix of doubles that is larger than the machine's memory."""
+def check_fits_memory(name: object, rows: int, width: int) -> None:
+    """Raise TableError for a dense matrix of doubles that exceeds the machine's memory."""
     needed = 8 * rows * width
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > memory:
         raise TableError(
-            f"{what}: {rows} rows of {width} numbers need {needed / 2**30:.0f} GiB of memory; "
+            f"{name}: {rows} rows of {width} numbers need {needed / 2**30:.0f} GiB of memory, but "
             f"this machine has {memory / 2**30:.0f} GiB"
         )

@@ -1,4 +1,4 @@
-"""What a model is to predict: a column of labels or of amounts, or a yes/no question about one."""
+"""The target of a model: a column of labels or of numbers, or a comparison as yes or no."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from pyoptim.tabular._table_error import TableError, no_such_column
 
 Task: TypeAlias = Literal["classification", "regression"]
 
-_MOST_WHOLE_NUMBER_CLASSES = 20
-_MOST_CLASSES = 1000
+_MAX_INTEGER_CLASSES = 20
+_MAX_CLASSES = 1000
 _COMPARISONS = {
     ">=": operator.ge,
     "<=": operator.le,
@@ -48,27 +48,26 @@ _EXPRESSION = re.compile(r"\s*(.*?)\s*(>=|<=|==|!=|>|<)\s*(.*?)\s*")
 
 @dataclass(frozen=True)
 class Target:
-    """Where a target comes from: a column, or the comparison of a column with a number."""
+    """The source of a target: a column, or the comparison of a column with a number."""
 
     column: str
     sign: str = ""
     number: float = 0.0
 
     def read(self, table: Any) -> Any:
-        """Return the target of each row of a table, null where it is missing."""
+        """Return the target of each row of a table, with null for a missing value."""
         column = nan_to_null(table[self.column])
         kind = kind_of(column)
         if kind is Kind.OTHER or (kind in (Kind.DAYS, Kind.SECONDS) and not self.sign):
-            what = f"a {kind}" if kind is not Kind.OTHER else describe_type(column)
+            values = f"a {kind}" if kind is not Kind.OTHER else describe_type(column)
             raise TableError(
-                f"the target {self.column!r} is {what}; it must be text, true or false, or numbers"
+                f"target {self.column!r}: expected text, true or false, or numbers, got {values}"
             )
         if not self.sign or kind is Kind.EMPTY:
             return column
         if kind not in (Kind.NUMBER, Kind.TRUTH):
             raise TableError(
-                f"the target {str(self)!r} compares column {self.column!r}, which is {kind}, with "
-                "a number"
+                f"target {str(self)!r}: expected a column of numbers to compare, got {kind}"
             )
         numbers = to_numbers(column)
         answers = np.where(_COMPARISONS[self.sign](numbers, self.number), "yes", "no")
@@ -79,12 +78,19 @@ class Target:
 
 
 def find_target(text: str, columns: Sequence[str]) -> Target:
-    """Return the target that "COLUMN" or "COLUMN > NUMBER" means, among these columns.
+    """Parse a target, which is "COLUMN" or a comparison such as "COLUMN > NUMBER".
+
+    Parameters
+    ----------
+    text : str
+        Description of the target. The comparison is one of >=, <=, ==, !=, > and <.
+    columns : sequence of str
+        Names of the columns of the table.
 
     Raises
     ------
     TableError
-        If there is no such column, or the right side is not a number.
+        If the column does not exist, or the right side of a comparison is not a number.
 
     Examples
     --------
@@ -104,52 +110,53 @@ def find_target(text: str, columns: Sequence[str]) -> Target:
     except ValueError:
         number = math.nan
     if math.isnan(number):
-        raise TableError(f"the target {text!r} compares with {right!r}, which is not a number")
+        raise TableError(f"target {text!r}: expected a number after {sign}, got {right!r}")
     return Target(column, sign, number)
 
 
 def guess_task(column: Any) -> Task:
-    """Return what kind of target a column is.
+    """Return the task that fits a column.
 
-    Text, truth values and at most 20 different whole numbers are classes, other numbers amounts.
+    Text, booleans and at most 20 different whole numbers mean classification. Other numbers mean
+    regression.
     """
     if kind_of(column) in (Kind.TEXT, Kind.TRUTH):
         return "classification"
-    few = len(compute.unique(column)) <= _MOST_WHOLE_NUMBER_CLASSES
+    few = len(compute.unique(column)) <= _MAX_INTEGER_CLASSES
     return "classification" if few and is_whole(to_numbers(column)) else "regression"
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Classes, and the label of each."""
+    """The target of a classification, with the label of each class."""
 
     target: Target
     values: tuple[str, ...]
 
     @property
     def outputs(self) -> int:
-        """How many outputs the model has."""
+        """Number of outputs of the model."""
         return len(self.values)
 
     def encode(self, column: Any) -> Rows:
-        """Return the class number of each row, -1 for labels that are not known."""
+        """Return the class number of each row, with -1 for unknown labels."""
         known = pa.array(self.values, pa.string())
-        found = compute.index_in(to_text(column), value_set=known, skip_nulls=True)
-        numbers: Rows = found.fill_null(-1).to_numpy().astype(np.int64)
+        positions = compute.index_in(to_text(column), value_set=known, skip_nulls=True)
+        numbers: Rows = positions.fill_null(-1).to_numpy().astype(np.int64)
         return numbers
 
     def decode(self, numbers: npt.NDArray[Any]) -> list[str]:
-        """Return the labels of class numbers."""
+        """Return the labels for class numbers."""
         return [self.values[number] for number in numbers]
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `target_from_json` takes."""
+        """Return the target as JSON values for `target_from_json`."""
         return {"task": "classification", **vars(self.target), "values": list(self.values)}
 
 
 @dataclass(frozen=True)
 class Amount:
-    """A number, standardised for the model."""
+    """The target of a regression, standardised for the model."""
 
     target: Target
     mean: float
@@ -157,21 +164,21 @@ class Amount:
 
     @property
     def outputs(self) -> int:
-        """How many outputs the model has."""
+        """Number of outputs of the model."""
         return 1
 
     def encode(self, column: Any) -> Doubles:
-        """Return the standardised amount of each row."""
+        """Return the standardised value of each row."""
         amounts = to_numbers(column)
         refuse_too_large(self.target.column, amounts)
         return (amounts - self.mean) / self.scale
 
     def decode(self, values: npt.NDArray[Any]) -> Doubles:
-        """Return amounts in the units of the table."""
+        """Return standardised values in the units of the table."""
         return values.astype(np.float64) * self.scale + self.mean
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `target_from_json` takes."""
+        """Return the target as JSON values for `target_from_json`."""
         return {
             "task": "regression",
             **vars(self.target),
@@ -181,29 +188,43 @@ class Amount:
 
 
 def fit_target(target: Target, task: Task, column: Any, rows: Rows) -> Labels | Amount:
-    """Learn labels from a target's column, or mean and scale from those rows of it to train on.
+    """Return the labels of a column, or mean and scale of its training rows.
+
+    Parameters
+    ----------
+    target : Target
+        Source of the column.
+    task : {"classification", "regression"}
+        Task of the model.
+    column : pyarrow.ChunkedArray
+        Target of all rows, as returned by `Target.read`, without nulls.
+    rows : array of int64
+        Indices of the training rows.
 
     Raises
     ------
     TableError
-        If the column does not fit the task, or has one value only.
+        If the column does not fit the task, or all values are equal.
     """
     if task == "classification":
         return Labels(target, _labels(target, column))
     if kind_of(column) not in (Kind.NUMBER, Kind.TRUTH):
         raise TableError(
-            f"regression needs a target of numbers; {str(target)!r} is {kind_of(column)}"
+            f"target {str(target)!r}: expected numbers for regression, got {kind_of(column)}"
         )
     amounts = to_numbers(column)
     refuse_too_large(target.column, amounts)
-    seen = amounts[rows]
-    if seen.min() == seen.max():
-        raise TableError(f"the target {str(target)!r} has one value only, {seen[0]:g}")
-    return Amount(target, float(seen.mean()), float(seen.std()))
+    training = amounts[rows]
+    if training.min() == training.max():
+        raise TableError(
+            f"target {str(target)!r}: expected at least two different values, got only "
+            f"{training[0]:g}"
+        )
+    return Amount(target, float(training.mean()), float(training.std()))
 
 
 def _labels(target: Target, column: Any) -> tuple[str, ...]:
-    """Return the labels in order: that of the numbers, or of the alphabet."""
+    """Return the labels in numerical or alphabetical order."""
     if kind_of(column) is Kind.NUMBER:
         refuse_too_large(target.column, to_numbers(column))
         column = column.sort()
@@ -211,26 +232,28 @@ def _labels(target: Target, column: Any) -> tuple[str, ...]:
     else:
         labels = sorted(compute.unique(to_text(column)).to_pylist())
     if len(labels) < 2:
-        raise TableError(f"the target {str(target)!r} has one value only, {labels[0]}")
-    if len(labels) > _MOST_CLASSES:
         raise TableError(
-            f"the target {str(target)!r} has {len(labels)} different values, too many for "
-            f"classes (at most {_MOST_CLASSES})"
+            f"target {str(target)!r}: expected at least two different values, got only {labels[0]}"
+        )
+    if len(labels) > _MAX_CLASSES:
+        raise TableError(
+            f"target {str(target)!r}: expected at most {_MAX_CLASSES} different values for "
+            f"classification, got {len(labels)}"
         )
     return tuple(labels)
 
 
 def target_from_json(entry: Mapping[str, Any]) -> Labels | Amount:
-    """Return the target that `to_json` described."""
+    """Return the target for the result of its `to_json`."""
     column, sign = name_in(entry, "column"), name_in(entry, "sign")
     target = Target(column, sign, float(entry["number"]))
     if math.isnan(target.number):
         raise ValueError("number: expected a number, got nan")
     if target.sign and target.sign not in _COMPARISONS:
-        raise ValueError(f"unknown comparison {target.sign!r}")
+        raise ValueError(f"sign: expected one of {', '.join(_COMPARISONS)}, got {target.sign!r}")
     task = entry["task"]
     if task == "classification":
-        return Labels(target, texts_in(entry, least=2))
+        return Labels(target, texts_in(entry, min_count=2))
     if task != "regression":
         raise ValueError(f"task: expected 'classification' or 'regression', got {task!r}")
     return Amount(target, *moments(entry))

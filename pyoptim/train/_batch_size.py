@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from pyoptim._utils.threadpool import product_threads
+from pyoptim._utils.threadpool import matmul_threads
 from pyoptim.data import Rows, Source
 from pyoptim.models._base import Model
 from pyoptim.optim._base import Optimizer
@@ -84,7 +84,7 @@ def measure_batch_sizes(
     with preserved_state(step.model, step.optimizer):
         for size in candidate_sizes(rows.size, row_bytes):
             batch = rows.take(slice(0, size))
-            with product_threads(size * step.model.params.size):
+            with matmul_threads(size * step.model.params.size):
                 seconds[size] = _step_seconds(step, batch, clock) * epoch_rows / size
             if seconds[size] <= (1 - _MIN_SPEEDUP) * seconds[chosen]:
                 chosen, without_speedup = size, 0

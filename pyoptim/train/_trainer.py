@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 import numpy.typing as npt
 
 from pyoptim import checkpoint, losses
-from pyoptim._utils.threadpool import product_threads
+from pyoptim._utils.threadpool import matmul_threads
 from pyoptim._utils.validation import as_count, as_flag
 from pyoptim.checkpoint import Keep
 from pyoptim.data import (
@@ -188,7 +188,7 @@ class Trainer:
             self.batch_size = as_count("batch_size", batch_size)
         self.shuffle = as_shuffle(shuffle)
         self.prefetch = None if prefetch is None else as_flag("prefetch", prefetch)
-        self.seed = as_count("seed", seed, 2**64 - 1, least=0)
+        self.seed = as_count("seed", seed, 2**64 - 1, minimum=0)
         self.metrics = as_metrics(metrics)
         self._higher_is_better = {"accuracy"} | scorer_names(metrics)
         self.penalties = as_penalties(penalty)
@@ -508,7 +508,7 @@ class Trainer:
         else:
             check_data(state["data"], self.data)
         self.batch_size_report = report
-        threads = product_threads(self.batch_size * self.model.params.size)
+        threads = matmul_threads(self.batch_size * self.model.params.size)
         with threads, interrupts(lambda: self.stop(StopReason.INTERRUPTED)) as signals:
             try:
                 self._call("on_fit_begin")

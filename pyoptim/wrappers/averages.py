@@ -7,7 +7,7 @@ from abc import abstractmethod
 from typing import Any, ClassVar, SupportsIndex
 
 from pyoptim import _core
-from pyoptim._utils.validation import as_count, as_share
+from pyoptim._utils.validation import as_count, as_fraction
 from pyoptim.optim._base import Optimizer
 from pyoptim.wrappers._base import KeptWeights, Wrapper
 
@@ -24,7 +24,7 @@ class _Average(KeptWeights):
         every: SupportsIndex,
         **settings: Any,
     ) -> None:
-        self.start = as_count("start", start, least=0)
+        self.start = as_count("start", start, minimum=0)
         self.every = as_count("every", every)
         super().__init__(optimizer, "average", start=self.start, every=self.every, **settings)
         self.count = 0
@@ -171,7 +171,7 @@ class EMA(_Average):
         start: SupportsIndex = 0,
         every: SupportsIndex = 1,
     ) -> None:
-        self.decay = as_share("decay", decay)
+        self.decay = as_fraction("decay", decay)
         self.bias_correction = bool(bias_correction)
         if self.bias_correction and self.decay == 1:
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, SupportsIndex
 
 from pyoptim import _core
-from pyoptim._utils.validation import as_count, as_share
+from pyoptim._utils.validation import as_count, as_fraction
 from pyoptim.optim._base import Optimizer
 from pyoptim.wrappers._base import KeptWeights, Wrapper
 
@@ -61,7 +61,7 @@ class Lookahead(KeptWeights):
         self, optimizer: Optimizer | Wrapper, k: SupportsIndex = 5, alpha: float = 0.5
     ) -> None:
         self.k = as_count("k", k)
-        self.alpha = as_share("alpha", alpha)
+        self.alpha = as_fraction("alpha", alpha)
         super().__init__(optimizer, "slow", k=self.k, alpha=self.alpha)
         self.count = 0
         _core.take(self._averaged, self._params, self._threads)

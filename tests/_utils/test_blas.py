@@ -1,11 +1,11 @@
-"""Small matrix products stay on one thread, and the BLAS gets its own back."""
+"""Small matmuls run on one BLAS thread, and the number of threads is restored."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from pyoptim._utils.threadpool import product_threads
+from pyoptim._utils.threadpool import matmul_threads
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
 
@@ -22,33 +22,33 @@ def _two_threads() -> Any:
 
 
 @pytest.mark.parametrize(("multiplications", "wanted"), [(10, 1), (2**22, 1), (2**30, 2)])
-def test_small_products_get_one(multiplications: int, wanted: int) -> None:
-    with product_threads(multiplications):
+def test_small_matmuls_use_one_thread(multiplications: int, wanted: int) -> None:
+    with matmul_threads(multiplications):
         assert blas_threads() == {wanted}
     assert blas_threads() == {2}
 
 
 def test_contexts_within_each_other() -> None:
     def fail() -> None:
-        with product_threads(10), product_threads(2**22):
+        with matmul_threads(10), matmul_threads(2**22):
             assert blas_threads() == {1}
             raise ZeroDivisionError
 
-    with product_threads(10):
+    with matmul_threads(10):
         with pytest.raises(ZeroDivisionError):
             fail()
         assert blas_threads() == {1}
     assert blas_threads() == {2}
 
 
-def test_other_threads_leave_it_alone() -> None:
+def test_other_python_threads_do_not_change_the_blas() -> None:
     def work() -> set[int]:
-        with product_threads(10):
+        with matmul_threads(10):
             return blas_threads()
 
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(work).result() == {2}
-        with product_threads(10):
+        with matmul_threads(10):
             assert pool.submit(work).result() == {1}
             assert blas_threads() == {1}
     assert blas_threads() == {2}

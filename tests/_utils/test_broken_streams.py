@@ -1,4 +1,4 @@
-"""Streams that are closed, broken, full or not there, and signals when training is over."""
+"""Streams that are closed, broken, full or missing, and signals after training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FULL = Path("/dev/full")
 
 
 class Broken(io.StringIO):
-    """A stream that fails from some call on."""
+    """A stream that fails from a given call on."""
 
     def __init__(self, number: int, after: int, terminal: bool) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ def trained(*callbacks: Any) -> Trainer:
 @pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF])
 @pytest.mark.parametrize("terminal", [False, True])
 @pytest.mark.parametrize("after", [0, 1, 5])
-def test_a_stream_that_fails_ends_nothing(number: int, terminal: bool, after: int) -> None:
+def test_a_failing_stream_does_not_end_training(number: int, terminal: bool, after: int) -> None:
     trainer = trained(Progress(Broken(number, after, terminal)))
     assert (trainer.stop_reason, trainer.step) == (StopReason.FINISHED, 15)
 
@@ -80,7 +80,7 @@ def test_a_stream_stays_quiet_after_a_failure() -> None:
     stream.write("two")
     assert not stream.works
     stream.flush()
-    with pytest.raises(OSError, match="there is no stream"):
+    with pytest.raises(OSError, match="no file descriptor"):
         stream.fileno()
 
 
@@ -111,7 +111,7 @@ def command(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("kind", ["full", "pipe", "none"])
-def test_train_writes_its_model_whatever_the_streams(kind: str, table: Path) -> None:
+def test_train_writes_its_model_with_any_streams(kind: str, table: Path) -> None:
     if kind == "none":
         shell = ["sh", "-c", f"exec {sys.executable} -P -m pyoptim {' '.join(TRAIN)} >&- 2>&-"]
         status = subprocess.run(shell, check=False).returncode
@@ -133,7 +133,7 @@ def test_train_writes_its_model_whatever_the_streams(kind: str, table: Path) -> 
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
-def test_what_a_command_is_for_must_arrive(table: Path) -> None:
+def test_a_lost_result_of_a_command_is_an_error(table: Path) -> None:
     with FULL.open("w") as full:
         for arguments in (("info",), ("info", "adam")):
             done = command(*arguments, stdout=full, stderr=subprocess.PIPE)
@@ -142,7 +142,7 @@ def test_what_a_command_is_for_must_arrive(table: Path) -> None:
 
 
 class Calls:
-    """Calls a function, and sends a signal before."""
+    """A wrapper that sends a signal before calling a function."""
 
     def __init__(self, function: Any, number: int) -> None:
         self.function, self.number = function, number
@@ -188,7 +188,7 @@ def test_a_signal_before_the_first_step_ends_the_command(
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
+def test_a_closed_terminal_saves_a_checkpoint(table: Path) -> None:
     Path("table.csv").write_text("x,y\n" + "".join(f"{i},{2 * i + i % 3}\n" for i in range(600)))
     settings = ("--hidden", "256,256", "--epochs", "100000", "--batch-size", "8")
     arguments = (
@@ -216,7 +216,7 @@ def test_a_closed_terminal_saves_what_resume_needs(table: Path) -> None:
 
 
 def commands() -> list[tuple[str, ...]]:
-    """Return what leads to each command, and to what all of them share."""
+    """Return the arguments that select each command, and the group itself."""
     commands = pytest.importorskip("pyoptim.cli._commands", exc_type=ImportError)
     return [(), *((name,) for name in sorted(commands.pyoptim.commands))]
 
@@ -235,7 +235,7 @@ def a_trained_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def showing(what: str) -> list[tuple[str, ...]]:
-    """Return commands whose output is what they are for."""
+    """Return commands that exist for their output."""
     return {
         "help": [(*each, option) for each in commands() for option in ("--help", "-h")],
         "version": [("--version",)],
@@ -247,7 +247,7 @@ def showing(what: str) -> list[tuple[str, ...]]:
 
 
 def run(arguments: tuple[str, ...], streams: dict[str, Any]) -> tuple[int, str]:
-    """Run a command in this process, with other streams; return its status and stderr."""
+    """Run a command in this process with other streams, and return its status and stderr."""
     from pyoptim.cli import main
 
     with pytest.MonkeyPatch.context() as patch:
@@ -271,7 +271,7 @@ KINDS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("what", SHOWING)
-def test_what_is_shown_arrives_or_is_an_error_of_one_line(
+def test_output_is_written_or_a_one_line_error(
     what: str, kind: str, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(trained)
@@ -287,7 +287,7 @@ def test_what_is_shown_arrives_or_is_an_error_of_one_line(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_errors_that_cannot_be_shown_keep_their_status(
+def test_unprintable_errors_keep_the_exit_status(
     kind: str, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(trained)
@@ -316,7 +316,7 @@ def test_options_of_a_process_without_stdout(
     assert done.stderr.count("\n") == 1
 
 
-def test_options_of_a_process_whose_reader_has_gone() -> None:
+def test_options_of_a_process_with_a_closed_pipe() -> None:
     pytest.importorskip("click")
     reader, writer = os.pipe()
     os.close(reader)

@@ -1,4 +1,4 @@
-"""Files that cannot be written: training goes on, errors are one line, nothing is left behind."""
+"""Failed writes: training continues, errors are one line, and no temporary files remain."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ X = np.linspace(-1, 1, 12).reshape(-1, 1)
 
 @contextmanager
 def full(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let nothing be brought to disk."""
+    """Let every fsync fail."""
 
     def fail(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -42,7 +42,7 @@ def trainer(*callbacks: po.train.Callback, epochs: int = 6) -> po.train.Trainer:
 def test_a_full_disk_does_not_end_training(
     kind: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is full in the epochs 2 to 3, and 5."""
+    """The disk is full in epochs 2, 3 and 5."""
     if kind is TensorBoard:
         pytest.importorskip("tensorboard")
     callback = kind(tmp_path / "log")
@@ -78,7 +78,7 @@ def test_a_full_disk_does_not_end_training(
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(".tmp")] == []
 
 
-def test_the_last_checkpoint_that_fails_is_known(
+def test_a_failed_last_checkpoint_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saving = Checkpoint(tmp_path / "run")
@@ -102,7 +102,7 @@ WRITERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_files_that_cannot_be_written_are_as_they_were(
+def test_failed_writes_leave_existing_files_unchanged(
     writer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "file"
@@ -115,7 +115,7 @@ def test_files_that_cannot_be_written_are_as_they_were(
 
 
 def limited(size: int, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process that may write no file larger than this."""
+    """Run the command line in a process with a limit on the size of files."""
     return subprocess.run(
         [sys.executable, "-P", "-m", "pyoptim", *map(str, arguments)],
         capture_output=True,
@@ -135,7 +135,7 @@ def data(tmp_path: Path) -> Path:
 TRAIN = ("--target", "y", "--task", "regression", "--epochs", 3, "--hidden", 2)
 
 
-def test_the_command_writes_what_it_can_and_names_the_rest(data: Path, tmp_path: Path) -> None:
+def test_the_command_writes_as_many_files_as_possible(data: Path, tmp_path: Path) -> None:
     pytest.importorskip("click")
     pytest.importorskip("sklearn")
     out = tmp_path / "out"
@@ -155,7 +155,7 @@ def test_the_command_writes_what_it_can_and_names_the_rest(data: Path, tmp_path:
     assert len(History.read_csv(out / "metrics.csv")) == 3
 
 
-def test_checkpoints_stay_where_the_model_cannot_be_written(
+def test_checkpoints_remain_if_the_model_cannot_be_written(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     testing = pytest.importorskip("click.testing")

@@ -1,4 +1,4 @@
-"""Names that a terminal would obey are shown escaped, by every command, error and repr."""
+"""Names with control characters are escaped by every command, error and repr."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def assert_harmless(text: str) -> None:
 
 
 @given(st.text(st.characters(codec=None)))
-def test_what_is_shown_is_printable(text: str) -> None:
+def test_shown_text_is_printable(text: str) -> None:
     assert shown(text).isprintable()
     assert_harmless(shown_lines(text))
     assert shown(shown(text)) == shown(text)
@@ -44,7 +44,7 @@ def test_what_is_shown_is_printable(text: str) -> None:
 
 
 def messages(name: str, tmp_path: Path) -> Any:
-    """Yield what names come into: functions that raise an error, and reprs."""
+    """Yield functions that raise an error or return a repr with a name."""
     params = po.Parameters({name: (2,)})
     optimizer = po.SGD(params, lr=0.1)
     x = np.zeros((8, 1))
@@ -65,7 +65,7 @@ def messages(name: str, tmp_path: Path) -> Any:
     yield lambda: po.checkpoint.save_safetensors(file, {name: np.array(["a"])})
     yield lambda: po.models.EmbeddingMLP({name: 3}, [2]).predict({name: np.zeros((2, 2), int)})
     yield lambda: po.models.EmbeddingMLP({name: 3}, [2]).predict({name: np.full(2, 7)})
-    yield lambda: po.models.EmbeddingMLP({"a": 3}, [2], numbers=[name]).predict(
+    yield lambda: po.models.EmbeddingMLP({"a": 3}, [2], numeric=[name]).predict(
         {"a": np.zeros(2, int), name: np.full(2, np.nan)}
     )
     yield lambda: Trainer(po.models.EmbeddingMLP({name: 3}, [2]), progress=False).fit(
@@ -85,7 +85,7 @@ def messages(name: str, tmp_path: Path) -> Any:
 
 
 def allowed(name: str) -> str:
-    """Return a name that a tensor in a file may have: safetensors has no control characters."""
+    """Return a name that safetensors allows, without control characters."""
     return "".join(char for char in name if ord(char) >= 32 and char != "\x7f")
 
 
@@ -146,7 +146,7 @@ def test_commands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from pyoptim.cli._commands import pyoptim
 
     monkeypatch.chdir(tmp_path)
-    plain = name.replace("\n", "").replace("\r", "")  # of which there is a file
+    plain = name.replace("\n", "").replace("\r", "")  # for which a file exists
     rows = 40
     labels = [f"{name}{i % 2}" for i in range(rows)]
     numbers = np.arange(float(rows))
@@ -170,7 +170,7 @@ def test_commands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for line in output.splitlines()[:4]:
         assert re.match(r"data |target |left out |model ", line), output
     run("predict", plain, data, "--out", "predicted.csv")
-    assert name in Path("predicted.csv").read_bytes().decode()  # data are as they are
+    assert name in Path("predicted.csv").read_bytes().decode()  # data are not escaped
     run("train", data, "--target", f"{name}?", fails=True)
     run("train", data, "--target", f"t{name} > 3", fails=True)
     run("train", data, "--target", name, "--drop", f"{name}?", fails=True)

@@ -1,4 +1,4 @@
-"""Files of the user: nothing is removed or replaced that pyoptim did not write."""
+"""Files of other programs: pyoptim removes and replaces only files that it wrote."""
 
 import importlib.util
 import os
@@ -43,7 +43,7 @@ def run_beside_a_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def contents(folder: str = ".") -> dict[str, bytes]:
-    """Return all files below a directory."""
+    """Return the content of all files below a directory, by path."""
     return {str(path): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
 
 
@@ -55,7 +55,7 @@ OWN = ("model.safetensors", "metrics.csv", "loss.png")
 
 
 @pytest.mark.parametrize("every", [(), ("--checkpoint-every", 1)], ids=["no", "some"])
-def test_checkpoints_of_the_user_stay(every: tuple[object, ...], run: Run) -> None:
+def test_checkpoints_of_the_user_remain(every: tuple[object, ...], run: Run) -> None:
     folder = Path("proj/checkpoints")
     (folder / "step-by-step").mkdir(parents=True)
     (folder / "epoch-1.pt").write_text("weights")
@@ -68,7 +68,7 @@ def test_checkpoints_of_the_user_stay(every: tuple[object, ...], run: Run) -> No
     assert after.keys() - before.keys() == {f"proj/{name}" for name in OWN}
 
 
-def test_own_checkpoints_go_and_those_with_notes_stay(
+def test_own_checkpoints_are_removed_except_those_with_notes(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("train", "data.csv", *TRAIN, "--checkpoint-every", 1, "--out", "a")
@@ -87,7 +87,7 @@ def test_own_checkpoints_go_and_those_with_notes_stay(
     assert len(notes) == 1
 
 
-def test_checkpoints_that_another_process_saves_meanwhile_stay(
+def test_concurrent_checkpoints_of_another_process_remain(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = po.train.Trainer.save
@@ -103,17 +103,19 @@ def test_checkpoints_that_another_process_saves_meanwhile_stay(
     assert po.checkpoint.load("a/checkpoints").step == 10**6
 
 
-def test_checkpoints_of_a_program_are_a_run_that_is_not_finished(run: Run) -> None:
+def test_checkpoints_of_a_program_count_as_an_unfinished_run(run: Run) -> None:
     po.checkpoint.save("proj/checkpoints", {"w": np.ones(2)}, step=5)
     before = contents("proj")
-    assert "has checkpoints of a run" in run("train", "data.csv", *TRAIN, "--out", "proj", status=2)
+    assert "contains checkpoints of an unfinished run" in run(
+        "train", "data.csv", *TRAIN, "--out", "proj", status=2
+    )
     assert "the checkpoint was not saved by a Trainer" in run(
         "train", "data.csv", *TRAIN, "--out", "proj", "--resume", status=2
     )
     assert contents("proj") == before
 
 
-def test_a_link_called_latest_of_the_user_stays(run: Run) -> None:
+def test_a_link_named_latest_of_the_user_remains(run: Run) -> None:
     folder = Path("proj/checkpoints")
     folder.mkdir(parents=True)
     (folder / "epoch-1.pt").write_text("weights")
@@ -138,13 +140,13 @@ def test_the_training_file_is_never_replaced(
         (os.link if how == "hard" else os.symlink)(data.absolute(), target)
     else:
         if not name.endswith(".csv"):
-            return  # no table is read from files of these names
+            return  # names that are not read as tables
         target.write_text(TABLE)
     if how == "linked folder":
         Path("again").symlink_to("out")
         out = "again"
     message = run("train", data, *TRAIN, "--out", out, *force, status=2)
-    assert f"{out}/{name}: is the file to train on ({data}); choose another path" in message
+    assert f"{out}/{name}: is the training file ({data}); choose another path" in message
     assert target.read_text() == TABLE
     assert list(contents("out")) == [str(target)]
 
@@ -152,14 +154,14 @@ def test_the_training_file_is_never_replaced(
 def test_the_training_file_in_the_working_directory(run: Run) -> None:
     Path("data.csv").rename("metrics.csv")
     for force in ((), ("--force",)):
-        assert "is the file to train on" in run(
+        assert "is the training file" in run(
             "train", "metrics.csv", *TRAIN, "--out", ".", *force, status=2
         )
     assert contents() == {"metrics.csv": TABLE.encode()}
 
 
 HEADER = b"epoch,loss,lr,seconds\n"
-TABLES = {  # of the user, though their columns are those of a trainer
+TABLES = {  # files of the user with the columns of a trainer
     "plain": HEADER + b"1,0.5,0.01,2.0\n",
     "quoted": b'"epoch","loss","lr","seconds"\n1,0.5,0.01,2.0\n',
     "text": HEADER + b"1,0.5,0.01,good\n",
@@ -171,7 +173,7 @@ TABLES = {  # of the user, though their columns are those of a trainer
 
 
 @pytest.mark.parametrize("content", TABLES.values(), ids=TABLES)
-def test_tables_with_the_columns_of_a_history_stay(content: bytes, run: Run) -> None:
+def test_tables_with_the_columns_of_a_history_remain(content: bytes, run: Run) -> None:
     path = Path("proj", "metrics.csv")
     path.parent.mkdir()
     path.write_bytes(content)
@@ -223,7 +225,7 @@ def test_files_of_the_user_are_replaced_by_force_only(
         assert contents("proj") == {f"proj/{name}": content}
     run("train", "data.csv", *TRAIN, "--out", "proj", "--force")
     assert path.read_bytes() != content
-    run("train", "data.csv", *TRAIN, "--out", "proj")  # now it is pyoptim's
+    run("train", "data.csv", *TRAIN, "--out", "proj")  # now written by pyoptim
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "metrics.csv", "loss.png"])
@@ -255,7 +257,7 @@ def run_beside_a_model(run: Run) -> Run:
 @pytest.mark.parametrize("force", [(), ("--force",)], ids=["", "force"])
 @pytest.mark.parametrize("file", ["data.csv", "model/model.safetensors"])
 @pytest.mark.parametrize("how", ["itself", "symbolic", "hard", "dotted"])
-def test_predictions_never_replace_what_is_read(
+def test_predictions_never_replace_an_input(
     how: str, file: str, force: tuple[str, ...], trained: Run
 ) -> None:
     out = Path(file)
@@ -266,7 +268,7 @@ def test_predictions_never_replace_what_is_read(
         out = Path("model", "..", file)
     before = contents()
     message = trained("predict", "model", "data.csv", "--out", out, *force, status=2)
-    assert "is a file that is read" in message
+    assert "is an input file" in message
     assert contents() == before
 
 
@@ -280,7 +282,7 @@ def test_predictions_replace_predictions(trained: Run) -> None:
     assert contents() == before
     trained("predict", "model", "data.csv", "--out", "notes.csv", "--force")
     first = Path("notes.csv").read_text()
-    assert first.startswith("prediction\n")  # as anybody's file may
+    assert first.startswith("prediction\n")  # as in any CSV file
     trained("predict", "model", "data.csv", "--out", "notes.csv", status=2)
     assert Path("notes.csv").read_text() == first
     assert {path.name for path in Path().iterdir()} == {"data.csv", "model", "notes.csv"}
@@ -301,7 +303,7 @@ def test_probabilities_replace_probabilities_of_pyoptim_only(run: Run) -> None:
     assert Path("p.csv").read_text().startswith('"prediction",P(0),P(1)\n')
 
 
-def test_predictions_that_fail_leave_the_file_before(
+def test_failed_predictions_leave_the_previous_file(
     trained: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained("predict", "model", "data.csv", "--out", "p.csv")
@@ -350,9 +352,9 @@ def test_functions_replace_their_own_files_only(name: str, content: bytes, tmp_p
     path = tmp_path / name
     write = WRITERS[name]
     write(path)
-    write(path)  # its own
+    write(path)  # written by pyoptim
     path.write_bytes(b"")
-    write(path)  # an empty one, as tempfile makes them
+    write(path)  # empty, as from tempfile
     path.chmod(0o640)
     write(path)
     assert path.stat().st_mode & 0o777 == 0o640
@@ -414,7 +416,9 @@ def test_logs_replace_logs_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("callback", [po.train.Checkpoint, TensorBoard])
-def test_a_folder_that_is_a_file_is_found_before_training(callback: Any, tmp_path: Path) -> None:
+def test_a_file_as_output_directory_is_detected_before_training(
+    callback: Any, tmp_path: Path
+) -> None:
     if callback is TensorBoard:
         pytest.importorskip("tensorboard")
     (tmp_path / "run").write_text("mine")
@@ -427,7 +431,7 @@ def test_a_folder_that_is_a_file_is_found_before_training(callback: Any, tmp_pat
 
 
 def tool(name: str) -> ModuleType:
-    """Import a program of the directory tools."""
+    """Import a program from the directory tools."""
     path = ROOT / "tools" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
@@ -437,7 +441,7 @@ def tool(name: str) -> ModuleType:
     return module
 
 
-def test_drawing_schedules_leaves_pictures_of_somebody_else(
+def test_drawing_schedules_keeps_images_of_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawing = tool("draw_schedules")
@@ -461,7 +465,7 @@ def test_drawing_schedules_leaves_pictures_of_somebody_else(
     assert (folder / "a.svg").read_text() == "<svg/>"
 
 
-def test_generating_code_leaves_files_of_somebody_else(
+def test_generating_code_keeps_files_of_other_programs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "tools" / "generate"))
@@ -477,7 +481,7 @@ def test_generating_code_leaves_files_of_somebody_else(
 
 
 @pytest.mark.parametrize("option", ["--json", "--plot"])
-def test_benchmarks_refuse_files_of_somebody_else_at_once(option: str, tmp_path: Path) -> None:
+def test_benchmarks_reject_files_of_other_programs_at_once(option: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.svg"
     path.write_text("mine")
     command = [sys.executable, "-m", "benchmarks.quality", "--quick", option, str(path)]

@@ -1,4 +1,4 @@
-"""Files and directories that may not be read or written, and names that are not UTF-8."""
+"""Files and directories without permissions, and file names that are not UTF-8."""
 
 import ctypes
 import gzip
@@ -28,7 +28,7 @@ from pyoptim.tabular import read_table  # noqa: E402
 ROWS = b"x,y\n" + b"".join(b"%d,%d\n" % (i, 2 * i) for i in range(40))
 TRAIN = ("--target", "y", "--task", "regression", "--epochs", 1, "--hidden", 2)
 
-# Runs commands, each with what its files are changed to before, and prints how they ended.
+# Runs commands after changing the permissions of files, and prints the results.
 CODE = """
 import json, os, sys
 from click.testing import CliRunner
@@ -47,9 +47,9 @@ print(json.dumps(ends))
 
 
 def without_privileges() -> None:
-    """Let permissions count in a process of the superuser, too."""
+    """Drop the privileges with which the superuser ignores permissions."""
     drop = 24  # PR_CAPBSET_DROP
-    for capability in (1, 2):  # to read, write and search whatever the permissions
+    for capability in (1, 2):  # read, write and search regardless of permissions
         ctypes.CDLL(None).prctl(drop, capability, 0, 0, 0)
 
 
@@ -67,7 +67,7 @@ def ends(commands: list[tuple[dict[str, int], tuple[object, ...]]]) -> list[list
     return found
 
 
-def test_what_may_not_be_read_or_written_is_one_line(
+def test_missing_permissions_are_one_line_errors(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -82,10 +82,10 @@ def test_what_may_not_be_read_or_written_is_one_line(
     po.checkpoint.save("run", {"w": np.ones(2)}, step=1)
     train, predict = ("train", "data.csv", *TRAIN), ("predict", "model", "data.csv")
     cases: list[tuple[dict[str, int], tuple[object, ...], str]] = [
-        ({"ro": 0o555}, (*train, "--out", "ro"), "ro may not be written to"),
-        ({"ro": 0o555}, (*train, "--out", "ro/new/x"), "ro may not be written to"),
+        ({"ro": 0o555}, (*train, "--out", "ro"), "ro is not writable"),
+        ({"ro": 0o555}, (*train, "--out", "ro/new/x"), "ro is not writable"),
         ({"closed": 0}, (*train, "--out", "closed"), "closed"),
-        ({"closed": 0}, (*train, "--out", "closed/new"), "closed may not be written to"),
+        ({"closed": 0}, (*train, "--out", "closed/new"), "closed is not writable"),
         ({"a/checkpoints": 0}, (*train, "--out", "a"), "a/checkpoints: Permission denied"),
         ({"a/checkpoints": 0}, (*train, "--out", "a", "--resume"), "a/checkpoints: Permission"),
         ({}, (*train, "--out", "file"), "file"),
@@ -96,7 +96,7 @@ def test_what_may_not_be_read_or_written_is_one_line(
         ({"data.csv": 0}, predict, "data.csv"),
         ({"model/model.safetensors": 0}, predict, "model/model.safetensors: Permission denied"),
         ({"model": 0}, predict, "model"),
-        ({"ro": 0o555}, (*predict, "--out", "ro/p.csv"), "ro may not be written to"),
+        ({"ro": 0o555}, (*predict, "--out", "ro/p.csv"), "ro is not writable"),
         ({}, (*predict, "--out", "file/p.csv"), "file is not a directory"),
         ({}, (*predict, "--out", "no/p.csv"), "no/p.csv: No such file or directory"),
         ({"run": 0}, ("verify", "run"), "run"),
@@ -131,7 +131,7 @@ for callback in (po.train.Checkpoint(f"{folder}/run"), po.train.CSVLogger(f"{fol
 """
 
 
-def test_a_folder_that_may_not_be_written_to_is_found_before_training(tmp_path: Path) -> None:
+def test_a_read_only_directory_is_detected_before_training(tmp_path: Path) -> None:
     (tmp_path / "ro").mkdir()
     run = subprocess.run(
         [sys.executable, "-P", "-c", CALLBACKS, str(tmp_path / "ro")],
@@ -149,7 +149,7 @@ ODD = os.fsdecode(b"n\xff\x1b[31m")
 
 
 def write_table(path: Path) -> None:
-    """Write a table of the kind that the name says."""
+    """Write a table in the format of the file extension."""
     x = np.arange(40.0)
     with path.open("wb") as file:
         match path.suffix:

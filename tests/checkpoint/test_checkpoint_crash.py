@@ -1,4 +1,4 @@
-"""Saving is interrupted at every system call, by a crash, an error, a power cut, and by SIGKILL."""
+"""Interruptions of saving: crashes, errors and power cuts at every system call, and SIGKILL."""
 
 import errno
 import itertools
@@ -19,7 +19,7 @@ CALLS = ("mkdir", "open", "write", "fsync", "rename", "replace", "unlink", "rmdi
 
 
 class Crash(BaseException):
-    """The process is gone."""
+    """The simulated end of the process."""
 
 
 def tensors(step: int) -> dict[str, np.ndarray]:
@@ -27,14 +27,14 @@ def tensors(step: int) -> dict[str, np.ndarray]:
 
 
 def save(directory: Path, step: int) -> Path:
-    """Save two files and a manifest; the checkpoint before goes."""
+    """Save two files and a manifest, which removes the previous checkpoint."""
     return po.checkpoint.save(
         directory, tensors(step), step=step, metadata=[step], keep=1, max_shard_size=1
     )
 
 
 def check(directory: Path, steps: tuple[int, ...]) -> int:
-    """Check that a whole checkpoint of one of these steps loads; a warning would be an error."""
+    """Check that an undamaged checkpoint of one of these steps loads without a warning."""
     found = po.checkpoint.load(directory)
     assert found.step in steps
     assert found.metadata == [found.step]
@@ -45,7 +45,7 @@ def check(directory: Path, steps: tuple[int, ...]) -> int:
 
 @contextmanager
 def system(monkeypatch: pytest.MonkeyPatch, around: Callable[..., Any]) -> Iterator[None]:
-    """Let a function be called in the place of each system call, with its name and the real one."""
+    """Replace each system call by a function, which gets its name and the original function."""
     with monkeypatch.context() as patch:
         for name in CALLS:
             real = getattr(os, name)
@@ -58,7 +58,7 @@ def system(monkeypatch: pytest.MonkeyPatch, around: Callable[..., Any]) -> Itera
 
 
 def half(name: str, real: Any, *args: Any) -> None:
-    """Do half of what a call does, if there is a half."""
+    """Execute half of a system call, if it can be divided."""
     if name == "write":
         real(args[0], bytes(args[1])[: len(args[1]) // 2])
 
@@ -82,7 +82,7 @@ def test_a_crash_at_every_call(
                 return real(*args, **kwargs)
             if number == at:
                 half(name, real, *args)
-            raise Crash  # whatever the process would still have done, it does not
+            raise Crash  # the process makes no further calls
 
         try:
             with system(monkeypatch, around):
@@ -92,14 +92,14 @@ def test_a_crash_at_every_call(
                 loaded.append(0)
             else:
                 loaded.append(check(directory, (before or 2, 2)))
-            save(directory, 3)  # it goes on
+            save(directory, 3)  # the next save succeeds
             check(directory, (3,))
             assert not [p for p in directory.iterdir() if p.name.startswith(PREFIX)]
             assert len(list(directory.glob("step-*"))) == 1
         else:
             break
     assert crash_at > 20
-    assert loaded == sorted(loaded)  # once the new one is there, it stays
+    assert loaded == sorted(loaded)  # later interruptions never lose the new checkpoint
     assert len(set(loaded)) == (1 if before == 2 else 2)
 
 
@@ -128,14 +128,16 @@ def test_an_error_at_every_call(code: int, tmp_path: Path, monkeypatch: pytest.M
         if next(calls) <= fail_at:
             break
     assert fail_at > 20
-    assert saved <= 4  # the last one, and where only another manifest could not be read
+    assert (
+        saved <= 4
+    )  # the last call, and calls after which only another manifest could not be read
 
 
 class Disk:
-    """What of a directory would be left if the power went now: only what was brought to disk.
+    """A model of a disk that loses all data that were not flushed when the power fails.
 
-    Files and directories are nodes. A file has its content and the content at its last fsync; a
-    directory has its entries and those at its last fsync.
+    Files and directories are nodes. A file has its content and the content at its last fsync. A
+    directory has its entries and the entries at its last fsync.
     """
 
     def __init__(self, root: Path) -> None:
@@ -147,7 +149,7 @@ class Disk:
         self.top = self.add(root)
 
     def add(self, path: Path) -> int:
-        """Take in what is there, as durable."""
+        """Add existing files and directories as flushed to disk."""
         node = next(self.count)
         if path.is_dir():
             self.now[node] = {entry.name: self.add(entry) for entry in path.iterdir()}
@@ -157,7 +159,7 @@ class Disk:
         return node
 
     def place(self, path: Any, dir_fd: int | None = None) -> tuple[dict[str, int], str]:
-        """Return the entries that a path is in, and its name."""
+        """Return the entries of the parent directory of a path, and its name."""
         if dir_fd is not None:
             return self.now[self.open_files[dir_fd]], str(path)
         *folders, name = Path(path).relative_to(self.root).parts
@@ -167,7 +169,7 @@ class Disk:
         return entries, name
 
     def call(self, name: str, real: Any, *args: Any, **kwargs: Any) -> Any:
-        """Do a system call, here too."""
+        """Apply a system call to the model."""
         result = real(*args, **kwargs)
         if name == "fsync":
             node = self.open_files[args[0]]
@@ -204,7 +206,7 @@ class Disk:
         self.durable[node] = type(content)()
 
     def outcomes(self) -> Iterator[dict[str, int]]:
-        """Yield what entries may be left: those on disk, with none or one of the later changes."""
+        """Yield possible entries after a power cut: those on disk plus at most one later change."""
         on_disk, now = self.durable[self.top], self.now[self.top]
         yield on_disk
         for name in sorted(on_disk.keys() | now.keys()):
@@ -213,7 +215,7 @@ class Disk:
                 yield changed | ({name: now[name]} if name in now else {})
 
     def restore(self, path: Path, entries: dict[str, int]) -> Path:
-        """Write what is left to another place."""
+        """Write the remaining entries to another directory."""
         path.mkdir()
         for name, node in entries.items():
             content = self.durable[node]
@@ -233,7 +235,7 @@ def test_the_power_is_cut_at_every_call(tmp_path: Path, monkeypatch: pytest.Monk
 
     def around(name: str, real: Any, *args: Any, **kwargs: Any) -> Any:
         result = model.call(name, real, *args, **kwargs)
-        with monkeypatch.context() as patch:  # this is not the process that saves
+        with monkeypatch.context() as patch:  # not the saving process
             for call in CALLS:
                 patch.setattr(os, call, originals[call])
             left = [model.restore(next(places), entries) for entries in model.outcomes()]
@@ -263,10 +265,10 @@ def test_a_single_file_is_on_disk_when_it_is_saved(
 
 
 @pytest.mark.parametrize("what", ["file", "manifest"])
-def test_data_that_change_on_their_way_are_noticed(
+def test_data_that_change_while_saving_are_detected(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with memory or a disk that fails: the older checkpoint stays."""
+    """Simulate failing memory or a failing disk: the older checkpoint remains."""
     save(tmp_path, 1)
 
     def around(name: str, real: Any, *args: Any, **kwargs: Any) -> Any:

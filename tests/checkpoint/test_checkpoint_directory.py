@@ -1,4 +1,4 @@
-"""A directory of checkpoints: which are the newest, what is removed, and who else uses it."""
+"""Directories of checkpoints: order, names, removal, and use by several processes."""
 
 import errno
 import fcntl
@@ -30,7 +30,7 @@ def save(directory: Path, step: int, **arguments: object) -> Path:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """Give a clock: its last entry is the time."""
+    """Replace the clock by a list whose last entry is the time."""
     times = [datetime(2026, 1, 31, 12, tzinfo=UTC)]
 
     class Clock(datetime):
@@ -53,7 +53,7 @@ def test_the_newest_do_not_depend_on_the_clock(tmp_path: Path, clock: list[datet
     assert po.checkpoint.load(tmp_path).step == 9
 
 
-def test_of_equal_scores_the_older_is_better_whatever_the_clock(
+def test_the_older_of_equal_scores_is_better_regardless_of_the_clock(
     tmp_path: Path, clock: list[datetime]
 ) -> None:
     for step in range(1, 5):
@@ -63,7 +63,7 @@ def test_of_equal_scores_the_older_is_better_whatever_the_clock(
 
 
 def uncounted(path: Path) -> None:
-    """Make a checkpoint one of those that have no count of saves."""
+    """Remove the count of saves from a manifest, as in older checkpoints."""
     signed(path, lambda fields: fields.pop("saves"))
 
 
@@ -81,7 +81,7 @@ def test_checkpoints_without_a_count_load_and_are_the_oldest(tmp_path: Path) -> 
     po.checkpoint.verify(tmp_path)
 
 
-def test_the_count_goes_on_where_checkpoints_were_removed(tmp_path: Path) -> None:
+def test_the_count_continues_after_checkpoints_are_removed(tmp_path: Path) -> None:
     for step in range(5):
         path = save(tmp_path, step, keep=1)
     assert json.loads((path / "manifest.json").read_text())["saves"] == 5
@@ -91,7 +91,7 @@ def test_the_count_goes_on_where_checkpoints_were_removed(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("other", [False, True], ids=["plain", "with another manifest"])
-def test_a_root_may_be_called_as_a_checkpoint(other: bool, tmp_path: Path) -> None:
+def test_a_root_may_have_the_name_of_a_checkpoint(other: bool, tmp_path: Path) -> None:
     root = tmp_path / ("step-00000001" if not other else "web")
     if other:
         root.mkdir()
@@ -107,18 +107,18 @@ def test_a_root_may_be_called_as_a_checkpoint(other: bool, tmp_path: Path) -> No
     assert (root / "manifest.json").exists() == other
 
 
-def test_nothing_is_saved_inside_of_a_checkpoint(tmp_path: Path) -> None:
+def test_saving_inside_a_checkpoint_is_rejected(tmp_path: Path) -> None:
     path = save(tmp_path, 1)
-    with pytest.raises(po.CheckpointError, match="cannot save a checkpoint inside of another"):
+    with pytest.raises(po.CheckpointError, match="cannot save a checkpoint inside another"):
         save(path, 2)
     po.checkpoint.verify(tmp_path)
 
 
-# What is removed and replaced
+# Removed and replaced files
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "long", "directory"])
-def test_a_file_called_latest_of_somebody_else_stays(kind: str, tmp_path: Path) -> None:
+def test_a_foreign_file_named_latest_remains(kind: str, tmp_path: Path) -> None:
     latest = tmp_path / "latest"
     (tmp_path / "epoch_10.pt").write_text("weights")
     match kind:
@@ -136,7 +136,7 @@ def test_a_file_called_latest_of_somebody_else_stays(kind: str, tmp_path: Path) 
     assert (tmp_path / "epoch_10.pt").read_text() == "weights"
 
 
-def test_checkpoints_with_files_of_somebody_else_stay(tmp_path: Path) -> None:
+def test_checkpoints_with_foreign_files_remain(tmp_path: Path) -> None:
     save(tmp_path, 1)
     (tmp_path / "step-00000001" / "notes.txt").write_text("mine")
     (tmp_path / "step-00000009").mkdir()
@@ -152,7 +152,7 @@ def test_checkpoints_with_files_of_somebody_else_stay(tmp_path: Path) -> None:
     assert po.checkpoint.load(tmp_path).step == 7
 
 
-def test_temporary_files_of_somebody_else_stay(tmp_path: Path) -> None:
+def test_temporary_files_of_other_processes_remain(tmp_path: Path) -> None:
     (tmp_path / ".tmp-0123").mkdir()
     (tmp_path / ".tmp-0123" / "tensors").touch()
     (tmp_path / ".tmp-notes").write_text("mine")
@@ -173,7 +173,7 @@ def ended_process() -> int:
     return process.pid
 
 
-def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> None:
+def test_the_next_save_removes_files_of_an_interrupted_save(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "manifest.json").touch()
@@ -181,7 +181,7 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     this = temporary._Owner.this()
     dead = [
         name_of(process=ended_process()),
-        name_of(started=this.started + 1),  # the number was given to another process
+        name_of(started=this.started + 1),  # the process id was reused
         name_of(boot="00000000"),
     ]
     for name in dead:
@@ -192,7 +192,7 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     (run / name_of(process=ended_process(), boot="00000002")).symlink_to(other)
     kept = [
         name_of(machine="00000000", process=ended_process()),
-        name_of(space="00000000", process=ended_process()),  # of another container
+        name_of(space="00000000", process=ended_process()),  # from another container
         name_of(process=os.getppid(), started=temporary._started(os.getppid())),
     ]
     for name in kept:
@@ -207,10 +207,10 @@ def test_what_an_interrupted_save_left_goes_with_the_next(tmp_path: Path) -> Non
     assert [path.name for path in other.iterdir()] == ["manifest.json"]
 
 
-# Several at once
+# Several processes
 
 
-def test_a_model_may_be_saved_beside_checkpoints_at_once(tmp_path: Path) -> None:
+def test_models_and_checkpoints_can_be_saved_concurrently(tmp_path: Path) -> None:
     model = po.models.Linear(2)
     failed: list[BaseException] = []
 

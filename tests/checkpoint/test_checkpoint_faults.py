@@ -1,4 +1,4 @@
-"""Damaged checkpoints: every fault is found and named, and the one before is loaded."""
+"""Damaged checkpoints: every fault is named, and the previous checkpoint is loaded."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def replaced(path: Path, old: bytes, new: bytes) -> None:
 
 
 def nested(levels: int) -> Any:
-    """Return lists in lists."""
+    """Return nested lists."""
     found: Any = []
     for _ in range(levels - 1):
         found = [found]
@@ -61,7 +61,7 @@ def removed(path: Path, name: str) -> None:
 
 
 def linked(path: Path, name: str) -> None:
-    """Put a symbolic link in the place of a file."""
+    """Replace a file by a symbolic link."""
     (path / name).rename(path.parent / "elsewhere")
     (path / name).symlink_to(path.parent / "elsewhere")
 
@@ -71,7 +71,7 @@ def of_the_step_before(path: Path, name: str) -> None:
 
 
 def with_other_data(path: Path, name: str) -> None:
-    """Write a valid file with the same header."""
+    """Write a valid file with the same header and other data."""
     content = bytearray((path / name).read_bytes())
     content[-1] ^= 0x80
     (path / name).write_bytes(content)
@@ -85,7 +85,7 @@ def swapped(path: Path) -> None:
 
 
 def without_metadata(path: Path) -> None:
-    """Write the same tensors to a file that does not tell the step."""
+    """Write the same tensors to a file without the step."""
     save_safetensors(path / FILE, po.checkpoint.load_safetensors(path / FILE))
 
 
@@ -100,13 +100,13 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an extra directory": (lambda p: (p / "x").mkdir(), "x: not a file of this checkpoint"),
     "files of two steps": (
         lambda p: of_the_step_before(p, FILE),
-        f"{FILE}: of step 1, where the manifest is of step 2",
+        f"{FILE}: expected step 2 as in the manifest, got 1",
     ),
     "a manifest of another step": (
         lambda p: of_the_step_before(p, "manifest.json"),
-        "of step 2, where the manifest is of step 1",
+        "expected step 1 as in the manifest, got 2",
     ),
-    "files exchanged": (swapped, f"{FILE}: the tensor 'a' is missing"),
+    "files exchanged": (swapped, f"{FILE}: tensor 'a' is missing"),
     "a linked file": (lambda p: linked(p, FILE), f"{FILE}: a symbolic link"),
     "a linked manifest": (lambda p: linked(p, "manifest.json"), "Too many levels of symbolic"),
     "a directory as file": (
@@ -115,25 +115,25 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "data of another run": (
         lambda p: with_other_data(p, FILE),
-        f"{FILE}: the tensor 'a' has other data than were written: its checksum is wrong",
+        f"{FILE}: tensor 'a': wrong checksum; the data were changed after they were written",
     ),
     "a tensor renamed": (
         lambda p: replaced(p / OTHER, b'"b"', b'"z"'),
-        "the tensor 'b' is missing; " + f"{OTHER}: the tensor 'z' is not one of this checkpoint",
+        "tensor 'b' is missing; " + f"{OTHER}: tensor 'z' is not listed for this file",
     ),
     "a tensor retyped": (
         lambda p: replaced(p / FILE, b'"F64"', b'"I64"'),
-        "the tensor 'a' has dtype I64, where F64 was written",
+        "tensor 'a': expected dtype F64, got I64",
     ),
     "a tensor reshaped": (
         lambda p: replaced(p / FILE, b"[6]", b"[2,3]") or _shorter_padding(p / FILE),
-        "the tensor 'a' has shape [2, 3], where [6] was written",
+        "tensor 'a': expected shape [6], got [2, 3]",
     ),
     "other padding": (
         lambda p: replaced(p / FILE, b'"F64",', b' "F64",') or _shorter_padding(p / FILE, 1),
-        f"{FILE}: its checksum is wrong: it has been changed",
+        f"{FILE}: wrong checksum; the file was changed",
     ),
-    "no step in a file": (without_metadata, "of step None, where the manifest is of step 2"),
+    "no step in a file": (without_metadata, "expected step 2 as in the manifest, got None"),
     "a truncated file": (
         lambda p: (p / FILE).write_bytes((p / FILE).read_bytes()[:-1]),
         f"{FILE}: not a valid safetensors file: the tensors need 48 bytes of data",
@@ -144,14 +144,14 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda p: (p / "manifest.json").write_bytes((p / "manifest.json").read_bytes()[:-20]),
         "manifest.json: ",
     ),
-    "a manifest of null": (lambda p: (p / "manifest.json").write_text("null"), "not a manifest"),
+    "a manifest of null": (lambda p: (p / "manifest.json").write_text("null"), "not the manifest"),
     "a manifest not in UTF-8": (
         lambda p: replaced(p / "manifest.json", b'"lr"', b'"l\xff"'),
         "manifest.json: ",
     ),
     "a manifest with NaN": (
         lambda p: replaced(p / "manifest.json", b'"lr": 0.1', b'"lr": NaN'),
-        "NaN is no JSON",
+        "NaN is not valid JSON",
     ),
     "a manifest with a key twice": (
         lambda p: replaced(p / "manifest.json", b'"lr": ', b'"lr": 1, "lr": '),
@@ -167,7 +167,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "another step in the manifest": (
         lambda p: replaced(p / "manifest.json", b'"step": 2', b'"step": 3'),
-        "manifest.json: its checksum is wrong: it has been changed since it was written",
+        "manifest.json: wrong checksum; the file was changed after it was written",
     ),
     "the manifest's checksum": (
         lambda p: replaced(
@@ -175,67 +175,67 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
             _checksum_of(p),
             b"0" * 16,
         ),
-        "manifest.json: its checksum is wrong",
+        "manifest.json: wrong checksum",
     ),
     "another format version": (
         lambda p: signed(p, lambda fields: fields.update(version=2)),
-        "manifest.json: format version 2; 1 is known here",
+        "manifest.json: version: expected 1, got 2",
     ),
     "another format": (
         lambda p: signed(p, lambda fields: fields.update(format="x")),
-        "not a manifest of a checkpoint of pyoptim",
+        "not the manifest of a pyoptim checkpoint",
     ),
     "a wrong checksum of a file": (
         lambda p: signed(p, lambda fields: fields["files"][FILE].update(checksum="0" * 16)),
-        f"{FILE}: its checksum is wrong",
+        f"{FILE}: wrong checksum",
     ),
     "a wrong size of a file": (
         lambda p: signed(p, lambda fields: fields["files"][FILE].update(size=5)),
-        "where 5 were written",
+        "expected 5 bytes, got ",
     ),
     "a wrong checksum of a tensor": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(checksum="0" * 16)),
-        f"{OTHER}: the tensor 'c' has other data",
+        f"{OTHER}: tensor 'c': wrong checksum",
     ),
     "no checksum": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(checksum="none")),
-        "expected a checksum, found 'none'",
+        "expected a checksum of 16 hexadecimal digits, got 'none'",
     ),
     "a file elsewhere": (
         lambda p: signed(p, lambda fields: fields["files"].update({"../x": fields["files"][FILE]})),
-        "no file of a checkpoint is named '../x'",
+        "expected a name such as tensors-00001-of-00001.safetensors, got '../x'",
     ),
     "a tensor of no file": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(file="x")),
-        "the tensor 'c' is not one of this checkpoint",
+        "tensor 'c' is not listed for this file",
     ),
     "a tensor of no dtype": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(dtype="F31")),
-        "no tensor has dtype 'F31'",
+        "unknown dtype 'F31'",
     ),
     "a shape of more elements than there can be": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(shape=[2**62] * 30)),
-        "a tensor has a shape of more elements than any memory holds",
+        "the shape of a tensor has more elements than memory can hold",
     ),
     "a shape of many dimensions": (
         lambda p: signed(p, lambda fields: fields["tensors"]["c"].update(shape=[1] * 33)),
-        "a tensor has a shape of more elements than any memory holds",
+        "the shape of a tensor has more elements than memory can hold",
     ),
     "a number of more than 63 bits": (
         lambda p: signed(p, lambda fields: fields["files"][FILE].update(size=2**63)),
-        "expected a whole number of at least 0, found 9223372036854775808",
+        "expected a whole number of at least 0, got 9223372036854775808",
     ),
     "a count of saves that is none": (
         lambda p: signed(p, lambda fields: fields.update(saves=-1)),
-        "expected a whole number of at least 0, found -1",
+        "expected a whole number of at least 0, got -1",
     ),
     "metadata too deep": (
         lambda p: signed(p, lambda fields: fields.update(metadata=nested(101))),
-        "manifest.json: metadata: more than 100 levels of lists and dicts",
+        "manifest.json: metadata: expected at most 100 levels of lists and dicts",
     ),
     "metadata deeper still": (
         lambda p: signed(p, lambda fields: fields.update(metadata=nested(450))),
-        "manifest.json: metadata: more than 100 levels of lists and dicts",
+        "manifest.json: metadata: expected at most 100 levels of lists and dicts",
     ),
     "a tensor in the metadata without a name": (
         lambda p: signed(p, lambda fields: fields.update(metadata={"$tensor": ["a"]})),
@@ -243,15 +243,15 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a step below 0": (
         lambda p: signed(p, lambda fields: fields.update(step=-1)),
-        "expected a whole number of at least 0, found -1",
+        "expected a whole number of at least 0, got -1",
     ),
     "a score of text": (
         lambda p: signed(p, lambda fields: fields.update(score="good")),
-        "the score 'good' is no float",
+        "score: expected a float or null, got 'good'",
     ),
     "no metadata": (
         lambda p: signed(p, lambda fields: fields.pop("metadata")),
-        "its fields are not those of version 1 (KeyError('metadata'))",
+        "invalid fields for version 1 (KeyError('metadata'))",
     ),
     "unknown metadata": (
         lambda p: signed(p, lambda fields: fields["metadata"].update({"$x": 1})),
@@ -265,7 +265,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 
 def _shorter_padding(path: Path, count: int = 2) -> None:
-    """Take spaces off a header's padding, so that its size is as before."""
+    """Remove spaces from the padding of a header, so that its size is unchanged."""
     content = path.read_bytes()
     size = int.from_bytes(content[:8], "little")
     end = 8 + size + count
@@ -278,7 +278,7 @@ def _checksum_of(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_named_and_the_checkpoint_before_is_loaded(fault: str, run: Path) -> None:
+def test_a_fault_is_named_and_the_previous_checkpoint_is_loaded(fault: str, run: Path) -> None:
     damage, message = FAULTS[fault]
     path = run / "step-00000002"
     damage(path)
@@ -320,7 +320,7 @@ def test_all_damaged(run: Path) -> None:
         po.checkpoint.verify(run)
 
 
-def test_many_faults_are_not_all_told(run: Path) -> None:
+def test_only_the_first_faults_are_named(run: Path) -> None:
     for i in range(20):
         (run / "step-00000002" / f"x{i:02}").touch()
     with pytest.raises(po.CheckpointError, match=r"x04: not a .*; and 15 more$"):
@@ -330,10 +330,10 @@ def test_many_faults_are_not_all_told(run: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("step-00000009\n", "latest: names step-00000009, which is not there"),
-        ("../../x\n", "latest: '../../x' is no name of a checkpoint"),
-        ("", "latest: '' is no name of a checkpoint"),
-        ("\0" * 100, "is no name of a checkpoint"),
+        ("step-00000009\n", "latest: names step-00000009, which does not exist"),
+        ("../../x\n", "latest: expected the name of a checkpoint, got '../../x'"),
+        ("", "latest: expected the name of a checkpoint, got ''"),
+        ("\0" * 100, "expected the name of a checkpoint"),
     ],
     ids=["deleted", "elsewhere", "empty", "zeros"],
 )
@@ -345,17 +345,17 @@ def test_latest_names_nothing(content: str, message: str, run: Path) -> None:
         assert message in str(caught.value)
     with pytest.warns(UserWarning, match=re.escape(message)):
         assert po.checkpoint.load(run).step == 2
-    save(run, 3)  # mends it
+    save(run, 3)  # repairs it
     assert po.checkpoint.latest(run).name == "step-00000003"
 
 
-def test_latest_that_was_deleted(run: Path) -> None:
+def test_a_deleted_latest(run: Path) -> None:
     shutil.rmtree(run / "step-00000002")
-    with pytest.warns(UserWarning, match="names step-00000002, which is not there"):
+    with pytest.warns(UserWarning, match="names step-00000002, which does not exist"):
         assert po.checkpoint.load(run).step == 1
 
 
-def test_latest_as_something_else(run: Path) -> None:
+def test_latest_of_another_kind(run: Path) -> None:
     (run / "latest").rename(run / "elsewhere")
     (run / "latest").symlink_to("elsewhere")
     with pytest.raises(po.CheckpointError, match="latest: cannot be read"):
@@ -366,7 +366,7 @@ def test_latest_as_something_else(run: Path) -> None:
         po.checkpoint.latest(run)
 
 
-def test_a_checkpoint_that_is_a_link(run: Path, tmp_path: Path) -> None:
+def test_a_linked_checkpoint(run: Path, tmp_path: Path) -> None:
     (run / "step-00000002").rename(tmp_path / "elsewhere")
     (run / "step-00000002").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(po.CheckpointError, match="step-00000002: not a directory"):
@@ -375,10 +375,10 @@ def test_a_checkpoint_that_is_a_link(run: Path, tmp_path: Path) -> None:
         assert po.checkpoint.load(run).step == 1
 
 
-def test_a_temporary_directory_that_becomes_a_link(
+def test_a_temporary_directory_replaced_by_a_link(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Someone else puts a link in the place of the directory before it is opened."""
+    """Another process replaces the directory by a link before it is opened."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     real = Path.mkdir
@@ -391,7 +391,7 @@ def test_a_temporary_directory_that_becomes_a_link(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "mkdir", mkdir)
-        with pytest.raises(po.CheckpointError, match=r"\.tmp-[\w-]+: not the directory"):
+        with pytest.raises(po.CheckpointError, match=r"\.tmp-[\w-]+: replaced by another process"):
             save(run, 3)
     assert list(elsewhere.iterdir()) == []
     assert po.checkpoint.load(run).step == 2
@@ -400,7 +400,7 @@ def test_a_temporary_directory_that_becomes_a_link(
     ]  # fmt: skip
 
 
-def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_existing_temporary_name(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "remove_temporaries", lambda directory: None)
     monkeypatch.setattr(saving, "temporary_name", lambda: nullcontext(".tmp-taken"))
     (run / ".tmp-taken").symlink_to(run / "step-00000001")
@@ -409,9 +409,9 @@ def test_a_temporary_name_that_is_taken(run: Path, monkeypatch: pytest.MonkeyPat
     assert po.checkpoint.load(run / "step-00000001").step == 1
 
 
-def test_nothing_is_there(tmp_path: Path) -> None:
+def test_directories_without_checkpoints(tmp_path: Path) -> None:
     for function in (po.checkpoint.load, po.checkpoint.latest, po.checkpoint.verify):
-        with pytest.raises(po.CheckpointError, match="no checkpoint is there"):
+        with pytest.raises(po.CheckpointError, match="contains no checkpoint"):
             function(tmp_path)
         with pytest.raises(FileNotFoundError, match="missing"):
             function(tmp_path / "missing")

@@ -1,4 +1,4 @@
-"""The strict reader and the writer of safetensors files, beside the library safetensors."""
+"""The strict reader and the writer of safetensors files, compared with the safetensors library."""
 
 import json
 import math
@@ -30,7 +30,7 @@ MEBIBYTE = 2**20
 
 
 def values(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
-    """Return random bits, as an array of any dtype."""
+    """Return an array of random bits of any dtype."""
     rng = np.random.default_rng(seed)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
@@ -38,7 +38,7 @@ def values(dtype: np.dtype, shape: tuple[int, ...], seed: int = 0) -> np.ndarray
     return np.frombuffer(raw, dtype).reshape(shape)
 
 
-# What is refused
+# Rejected files
 
 
 @pytest.mark.parametrize("case", malformed.table(), ids=lambda case: case.fault)
@@ -53,7 +53,7 @@ def test_a_fault_is_named(case: Malformed, tmp_path: Path) -> None:
     assert peak < (MEBIBYTE if small else 20 * len(case.content))
 
 
-def test_no_fault_stands_there_twice() -> None:
+def test_all_malformed_files_differ() -> None:
     cases = malformed.table()
     assert len({case.fault for case in cases}) == len(cases) > 150
     assert len({case.content for case in cases}) == len(cases)
@@ -69,7 +69,7 @@ def test_no_fault_stands_there_twice() -> None:
 )
 def test_ten_million_keys(beginning: bytes, value: bytes, end: bytes, message: str) -> None:
     content = ten_million_keys(beginning, value, end)
-    if len(content) > 100_000_000:  # of metadata, there is room for fewer
+    if len(content) > 100_000_000:  # metadata have a lower limit
         end_of_last = content.rindex(b'","', 0, 99_000_000) + 1
         content = packed(content[8:end_of_last] + end, b"")
     tracemalloc.start()
@@ -82,13 +82,13 @@ def test_ten_million_keys(beginning: bytes, value: bytes, end: bytes, message: s
     assert peak < 64 * MEBIBYTE
 
 
-def test_more_metadata_than_any_model_has() -> None:
+def test_too_many_metadata_entries() -> None:
     header = {"__metadata__": {str(i): "" for i in range(MAX_METADATA + 1)}}
     with pytest.raises(po.CheckpointError, match="at most 65536 entries, got 65537"):
         read_header(packed(header, b""))
 
 
-def test_more_tensors_than_any_model_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_TENSORS == 100_000
     monkeypatch.setattr("pyoptim.checkpoint._header.MAX_TENSORS", 10)
     empty = {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]}
@@ -100,7 +100,7 @@ def test_more_tensors_than_any_model_has(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("piece", [b"a", b"\\u0041", b"\\n", b" "], ids=repr)
-def test_a_string_of_megabytes_takes_little_more(piece: bytes) -> None:
+def test_a_large_string_needs_little_memory(piece: bytes) -> None:
     text = piece * (4 * MEBIBYTE // len(piece))
     content = packed(b'{"__metadata__":{"k":"%b"}}' % text, b"")
     tracemalloc.start()
@@ -123,7 +123,7 @@ def test_a_string_of_megabytes_takes_little_more(piece: bytes) -> None:
     ],
     ids=["backslashes", "numbers", "quotes after values", "quotes before values"],
 )
-def test_what_never_ends_is_read_once(content: bytes) -> None:
+def test_unterminated_strings_are_read_once(content: bytes) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(po.CheckpointError):
@@ -134,7 +134,7 @@ def test_what_never_ends_is_read_once(content: bytes) -> None:
     assert peak < 64 * MEBIBYTE
 
 
-def test_mutated_files_raise_nothing_else(tmp_path: Path) -> None:
+def test_mutated_files_raise_only_checkpoint_errors(tmp_path: Path) -> None:
     report = fuzz(tmp_path, seed=1, files=1000)
     assert report.files == 1000
     assert report.refused > 500
@@ -142,7 +142,7 @@ def test_mutated_files_raise_nothing_else(tmp_path: Path) -> None:
     assert 0 < report.memory < LIMIT
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_missing_files_and_pipes_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"missing\.safetensors: no such file"):
         load_safetensors(tmp_path / "missing.safetensors")
     with pytest.raises(po.CheckpointError, match=r"neither model\.safetensors nor"):
@@ -152,7 +152,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         load_safetensors(tmp_path / "pipe")
 
 
-# What is read
+# Reading
 
 
 def test_every_dtype_of_the_format_is_known() -> None:
@@ -169,7 +169,9 @@ def test_every_dtype_of_the_format_is_known() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(), (0,), (7,), (3, 5), (2, 0, 3), (1, 1, 1)], ids=str)
-def test_files_go_both_ways(kind: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_the_safetensors_library_reads_and_writes_the_same(
+    kind: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
     dtype = to_numpy(kind)
     assert dtype is not None
     array = values(dtype, shape)
@@ -261,7 +263,7 @@ def test_no_tensors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("blanks", range(8))
-def test_data_at_odd_addresses_become_aligned(blanks: int, tmp_path: Path) -> None:
+def test_unaligned_data_are_copied(blanks: int, tmp_path: Path) -> None:
     header = {
         "byte": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
         "wide": {"dtype": "F64", "shape": [2], "data_offsets": [1, 17]},
@@ -273,10 +275,10 @@ def test_data_at_odd_addresses_become_aligned(blanks: int, tmp_path: Path) -> No
     found = load_safetensors(tmp_path / "x")["wide"]
     assert found.flags.aligned
     assert np.array_equal(found, numbers)
-    po.SGD([found], lr=0.1).step([numbers])  # may be updated in place
+    po.SGD([found], lr=0.1).step([numbers])  # can be updated in place
 
 
-# What is written
+# Writing
 
 
 def test_layouts_in_memory_and_byte_orders(tmp_path: Path) -> None:
@@ -299,27 +301,37 @@ def test_layouts_in_memory_and_byte_orders(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tensors", "metadata", "error", "message"),
     [
-        ({"x": np.array("text")}, None, TypeError, "x: safetensors has no dtype <U4"),
-        ({"x": np.array([None])}, None, TypeError, "x: safetensors has no dtype object"),
-        ({"x": np.zeros(2, complex)}, None, TypeError, "no dtype complex128"),
-        ({"x": np.zeros(2, ml_dtypes.float8_e3m4)}, None, TypeError, "no dtype float8_e3m4"),
-        ({3: np.zeros(2)}, None, TypeError, "names must be strings, got 3"),
+        ({"x": np.array("text")}, None, TypeError, "x: safetensors does not support dtype <U4"),
+        ({"x": np.array([None])}, None, TypeError, "x: safetensors does not support dtype object"),
+        ({"x": np.zeros(2, complex)}, None, TypeError, "not support dtype complex128"),
+        (
+            {"x": np.zeros(2, ml_dtypes.float8_e3m4)},
+            None,
+            TypeError,
+            "not support dtype float8_e3m4",
+        ),
+        ({3: np.zeros(2)}, None, TypeError, "tensors: expected names of type str, got 3"),
         ({"": np.zeros(2)}, None, ValueError, "tensor '': the name is not allowed"),
         ({"__metadata__": np.zeros(2)}, None, ValueError, "the name is not allowed"),
         ({"../../x": np.zeros(2)}, None, ValueError, "a path out of the directory"),
         ({"a\0": np.zeros(2)}, None, ValueError, "has control characters"),
         ({"\ud800": np.zeros(2)}, None, ValueError, "a lone surrogate"),
         ({"a" * 5000: np.zeros(2)}, None, ValueError, "more than 4096 bytes"),
-        ({"x": np.zeros((1,) * 33)}, None, ValueError, "33 dimensions are more than 32"),
-        ({}, {"k": 1}, TypeError, "metadata must be strings by strings, got 'k': 1"),
-        ({}, {1: "k"}, TypeError, "metadata must be strings by strings, got 1: 'k'"),
+        ({"x": np.zeros((1,) * 33)}, None, ValueError, "x: expected at most 32 dimensions, got 33"),
+        ({}, {"k": 1}, TypeError, "metadata: expected str keys and values, got 'k': 1"),
+        ({}, {1: "k"}, TypeError, "metadata: expected str keys and values, got 1: 'k'"),
         ({}, {"k": "\ud800"}, ValueError, "a lone surrogate"),
-        ({}, {str(i): "" for i in range(MAX_METADATA + 1)}, ValueError, "65537 entries"),
-        (dict.fromkeys(map(str, range(MAX_TENSORS + 1)), 0), None, ValueError, "100001 tensors"),
+        (
+            {},
+            {str(i): "" for i in range(MAX_METADATA + 1)},
+            ValueError,
+            "at most 65536 entries, got 65537",
+        ),
+        (dict.fromkeys(map(str, range(MAX_TENSORS + 1)), 0), None, ValueError, "got 100001"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_cannot_be_written(
+def test_invalid_arguments_of_save_safetensors(
     tensors: Any, metadata: Any, error: type[Exception], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
@@ -327,7 +339,7 @@ def test_what_cannot_be_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_that_is_mapped_can_be_written_over(tmp_path: Path) -> None:
+def test_a_mapped_file_can_be_replaced(tmp_path: Path) -> None:
     path = tmp_path / "x"
     save_safetensors(path, {"w": np.arange(1000.0)})
     mapped = load_safetensors(path)
@@ -340,7 +352,7 @@ def test_the_file_that_is_mapped_can_be_written_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
-def test_the_umask_decides_who_may_read(umask: int, tmp_path: Path) -> None:
+def test_the_umask_determines_the_permissions(umask: int, tmp_path: Path) -> None:
     before = os.umask(umask)
     try:
         save_safetensors(tmp_path / "x", {})

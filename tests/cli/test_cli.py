@@ -1,4 +1,4 @@
-"""The command line: what it prints, writes and refuses."""
+"""The command line: output, files and rejected input."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ FAST = ("--epochs", 15, "--batch-size", 16, "--hidden", 16, "--lr", 0.01)
 
 def test_demo(run, tmp_path):
     result = run("demo", "--epochs", 12)
-    accuracy = re.search(r"359 rows: accuracy (0\.\d+), always the majority class", result.stdout)
+    accuracy = re.search(r"359 rows: accuracy (0\.\d+), majority-class baseline", result.stdout)
     assert float(accuracy[1]) > 0.97
     folder = tmp_path / "pyoptim-demo"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -49,7 +49,7 @@ def test_demo(run, tmp_path):
     assert po.models.load(folder / "model.safetensors").sizes == (61, 128, 64, 10)
 
 
-def test_demo_is_the_same_again(run):
+def test_demo_is_reproducible(run):
     first, again = (run("demo", "--epochs", 1, "--seed", 3).output for _ in range(2))
     assert first == again
     assert first != run("demo", "--epochs", 1, "--seed", 4).output
@@ -63,10 +63,10 @@ def test_train_and_predict_a_question(run, flights, tmp_path):
         r"target    delay > 5, classification: 2 classes, no \d\d\.\d%, yes \d\d\.\d%", lines[1]
     )
     assert lines[2] == "left out  year (constant)"
-    assert lines[3] == "missing   distance 8; the mean is taken for them"
+    assert lines[3] == "missing   distance 8; replaced by the mean"
     assert lines[4] == "model     MLP 4-16-2 relu, AdamW with lr 0.01"
     held_out = re.fullmatch(
-        r"held out  40 rows: accuracy (\S+), always the majority class (\S+)", lines[6]
+        r"held out  40 rows: accuracy (\S+), majority-class baseline (\S+)", lines[6]
     )
     assert float(held_out[1]) > 0.85 > float(held_out[2])
     assert lines[7] == "files     late/model.safetensors, late/metrics.csv, late/loss.png"
@@ -107,11 +107,11 @@ def test_prediction_needs_no_target_and_ignores_the_order_of_columns(run, flight
     assert with_target.stderr.startswith("carrier: 400 rows: accuracy")
 
 
-def test_prediction_with_labels_it_does_not_know_or_has_not(run, flights, tmp_path):
+def test_prediction_with_unknown_or_missing_labels(run, flights, tmp_path):
     run("train", flights, "--target", "carrier", *FAST)
     (tmp_path / "new.csv").write_text("carrier,distance,delay\nAA,1,1\nZZ,1,1\n,1,1\n")
     assert run("predict", "pyoptim-model", "new.csv").stderr.endswith(
-        "; 1 label the model does not know\n"
+        "; 1 label unknown to the model\n"
     )
     (tmp_path / "new.csv").write_text("carrier,distance,delay\n,1,1\n,1,1\n")
     assert run("predict", "pyoptim-model", "new.csv").stderr == "carrier: missing in all rows\n"
@@ -150,7 +150,9 @@ def test_npz_svmlight_and_parquet(run, tmp_path):
         assert set(run("predict", "pyoptim-model", name).stdout.split()) == {"prediction", "0", "1"}
     np.savez(tmp_path / "new.npz", X=x[:5])
     refused = run("predict", "pyoptim-model", "new.npz", status=2)
-    assert "columns that the model needs are missing: c0, c1, c2; there are X[0]" in refused.stderr
+    assert (
+        "columns that the model needs are missing: c0, c1, c2; the table has X[0]" in refused.stderr
+    )
 
 
 def test_task_and_drop(run, flights):
@@ -161,7 +163,7 @@ def test_task_and_drop(run, flights):
     assert "distance > 1000, classification" in result.stdout
 
 
-def test_few_whole_numbers_are_classes_unless_told_otherwise(run, tmp_path):
+def test_few_whole_numbers_are_classes_by_default(run, tmp_path):
     text = "a,stars\n" + "".join(f"{i},{i % 5}\n" for i in range(100))
     (tmp_path / "s.csv").write_text(text)
     base = ("train", "s.csv", "--target", "stars", "--epochs", 1)
@@ -182,7 +184,7 @@ def test_early_stopping_and_no_validation(run, flights):
     assert "val_loss" not in result.stderr
 
 
-def test_the_encoding_is_kept_in_the_model(run, flights, tmp_path):
+def test_the_encoding_is_stored_in_the_model(run, flights, tmp_path):
     run("train", flights, "--target", "delay >= 5", "--epochs", 1)
     metadata = po.models.read_metadata(tmp_path / "pyoptim-model" / "model.safetensors")
     assert json.loads(metadata["pyoptim.target"]) == {
@@ -212,10 +214,10 @@ def test_info(run):
     assert po.__version__ in run("--version").stdout
 
 
-# What is refused
+# Rejected input
 
 
-def test_seeds_are_those_that_models_take(run, flights):
+def test_seeds_have_the_range_of_models(run, flights):
     for command in (("train", flights, "--target", "delay"), ("demo",)):
         for seed in (-1, 2**64, 1.5):
             result = run(*command, "--seed", seed, status=2)
@@ -229,23 +231,24 @@ def test_wrong_settings(refused, flights):
             "Error: Invalid value for '--hidden': expected whole numbers of at least 1 such as "
             f"128,64, got {hidden!r}\n"
         )
-    assert "there is no optimizer 'adamm'; there are SGD, " in refused(
+    assert "unknown optimizer 'adamm'; choose one of SGD, " in refused(
         *base, "--optimizer", "adamm"
     )
-    assert "no optimizer 'adamm'" in refused("info", "adamm")
+    assert "unknown optimizer 'adamm'" in refused("info", "adamm")
     assert "--lr: AdamW: lr: too large for parameters of float32" in refused(*base, "--lr", 1e39)
     assert "--hidden: 6000000000000000001" in refused(*base, "--hidden", 10**18)
-    assert "--hidden is for --model mlp; linear has no hidden layers" in refused(
+    assert "--hidden: only for --model mlp, but linear has no hidden layers" in refused(
         *base, "--model", "linear", "--hidden", 8
     )
-    assert "--activation is for --model mlp" in refused(
+    assert "--activation: only for --model mlp" in refused(
         *base, "--model", "softmax", "--activation", "relu"
     )
-    assert "--early-stop needs rows held out" in refused(
+    assert "--early-stop: needs validation data" in refused(
         *base, "--early-stop", 2, "--validation", 0
     )
-    assert "--model linear is for regression, not for classification; --model mlp does" in refused(
-        *base, "--model", "linear", "--task", "classification"
+    assert (
+        "--model linear: only for regression, got task classification; use --model mlp"
+        in refused(*base, "--model", "linear", "--task", "classification")
     )
     assert "got 400 and 0 with validation=0.001 of 400 rows" in refused(
         *base, "--validation", 0.001
@@ -262,19 +265,24 @@ def test_wrong_columns(refused, flights):
     assert "did you mean 'carrier'" in refused(
         "train", flights, "--target", "delay", "--drop", "Carier"
     )
-    assert "say what to predict by --target; the columns are delay, " in refused("train", flights)
-    assert "'delay > x' compares with 'x'" in refused("train", flights, "--target", "delay > x")
-    assert "regression needs a target of numbers; 'carrier' is text" in refused(
+    assert "--target: expected a column to predict; the columns are delay, " in refused(
+        "train", flights
+    )
+    assert "target 'delay > x': expected a number after >" in refused(
+        "train", flights, "--target", "delay > x"
+    )
+    assert "target 'carrier': expected numbers for regression, got text" in refused(
         "train", flights, "--target", "carrier", "--model", "linear"
     )
 
 
-def test_missing_targets_are_counted_and_refused(refused, flights):
+def test_missing_targets_are_counted_and_rejected(refused, flights):
     assert refused("train", flights, "--target", "distance") == (
-        "Error: the target 'distance' is missing in 8 of 400 rows; --drop-missing leaves them out\n"
+        "Error: target 'distance': missing in 8 of 400 rows; use --drop-missing to leave out these "
+        "rows\n"
     )
     flights.write_text("a,b\n1,\n2,NaN\n")
-    assert "the target 'b > 1' is missing in all 2 rows" in refused(
+    assert "target 'b > 1': missing in all 2 rows" in refused(
         "train", flights, "--target", "b > 1", "--drop-missing"
     )
 
@@ -283,21 +291,21 @@ def test_bad_files(refused, tmp_path):
     path = tmp_path / "a.csv"
     for text, message in (
         ("", "a.csv is empty"),
-        ("a,b\n1,2\n3\n", "a.csv, line 3: 1 field, the header has 2 (3)"),
-        ("a,b\n1,2\n3,4,5\n", "a.csv, line 3: 3 fields, the header has 2 (3,4,5)"),
+        ("a,b\n1,2\n3\n", "a.csv, line 3: expected 2 fields as in the header, got 1 (3)"),
+        ("a,b\n1,2\n3,4,5\n", "a.csv, line 3: expected 2 fields as in the header, got 3 (3,4,5)"),
         ("a,b\n1,2.5\ninf,4\n", "column 'a': 1 value is infinite, the first in row 2 of the table"),
         ("a,b\n1,2.5\n3,inf\n", "column 'b': 1 value is infinite, the first in row 2 of the table"),
-        ("a,b\n1,x\n2,x\n", "the target 'b' has one value only, x"),
+        ("a,b\n1,x\n2,x\n", "target 'b': expected at least two different values, got only x"),
     ):
         path.write_text(text)
         assert message in refused("train", path, "--target", "b", "--validation", 0)
     path.rename(tmp_path / "a.xls")
-    assert "unknown kind of file" in refused("train", tmp_path / "a.xls", "--target", "b")
+    assert "unknown file extension" in refused("train", tmp_path / "a.xls", "--target", "b")
 
 
 def test_nothing_is_unpickled(refused, tmp_path):
     np.savez(tmp_path / "a.npz", X=np.zeros((2, 2)), y=np.array([{}, 1]))
-    assert "the array 'y' cannot be read (Python objects are not read)" in refused(
+    assert "array 'y': cannot be read (Python objects are not supported)" in refused(
         "train", tmp_path / "a.npz"
     )
 
@@ -312,14 +320,14 @@ def test_training_that_diverges_writes_nothing(run, flights, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-def test_predictions_that_cannot_be_made(run, refused, flights, tmp_path):
-    assert "has no model.safetensors" in refused("predict", tmp_path, flights)
+def test_impossible_predictions(run, refused, flights, tmp_path):
+    assert "contains no model.safetensors" in refused("predict", tmp_path, flights)
     run("train", flights, "--target", "delay", "--epochs", 1)
-    assert "--proba is for classification" in refused(
+    assert "--proba: only for classification" in refused(
         "predict", "pyoptim-model", flights, "--proba"
     )
     (tmp_path / "b.csv").write_text("carrier\nAA\n")
-    assert "columns that the model needs are missing: distance; there are carrier" in refused(
+    assert "columns that the model needs are missing: distance; the table has carrier" in refused(
         "predict", "pyoptim-model", "b.csv"
     )
     assert "no/where.csv: No such file or directory" in refused(
@@ -327,18 +335,18 @@ def test_predictions_that_cannot_be_made(run, refused, flights, tmp_path):
     )
 
 
-def test_models_that_cannot_be_read(run, refused, flights, tmp_path):
+def test_unreadable_models(run, refused, flights, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(b"no")
     assert "not a valid safetensors file" in refused("predict", tmp_path, flights)
     model = po.models.Linear(2)
     model.save(path, overwrite=True)
-    assert "not written by pyoptim train" in refused("predict", tmp_path, flights)
+    assert "contains no column metadata" in refused("predict", tmp_path, flights)
     target = '{"task": "regression", "column": "y", "sign": "", "number": 0, "mean": 0, "scale": 1}'
     for columns, message in (
-        ("{", "its columns cannot be read"),
-        ("[{}]", "its columns cannot be read (KeyError('kind'))"),
-        ("[]", "its columns do not fit its weights"),
+        ("{", "invalid column metadata"),
+        ("[{}]", "invalid column metadata (KeyError('kind'))"),
+        ("[]", "the column metadata do not match the shapes of the weights"),
     ):
         metadata = {"pyoptim.columns": columns, "pyoptim.target": target}
         model.save(path, metadata, overwrite=True)
@@ -388,16 +396,16 @@ def test_an_interrupt_leaves_cleanly(flights, tmp_path, monkeypatch, run):
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypatch, run, refused):
+def test_ctrl_c_leaves_a_resumable_run(flights, tmp_path, monkeypatch, run, refused):
     base = ("train", flights, "--target", "delay >= 5", *FAST, "--early-stop", 9)
     run(*base, "--out", "whole")
     with monkeypatch.context() as patch:
         interrupted_at(patch, 31)
         stopped = run(*base, "--out", "parts", status=130)
     assert "interrupted after 31 steps" in stopped.stdout
-    assert "--resume goes on" in stopped.stdout
+    assert "--resume to continue" in stopped.stdout
     assert [path.name for path in (tmp_path / "parts").iterdir()] == ["checkpoints"]
-    assert "has checkpoints of a run" in refused(*base, "--out", "parts")
+    assert "contains checkpoints of an unfinished run" in refused(*base, "--out", "parts")
     assert "batch_size is 8, but the saved run used 16" in refused(
         *base, "--out", "parts", "--resume", "--batch-size", 8
     )
@@ -406,7 +414,7 @@ def test_ctrl_c_leaves_a_run_that_resumes_to_the_bit(flights, tmp_path, monkeypa
     assert names == {"model.safetensors", "metrics.csv", "loss.png"}
     model = [(tmp_path / out / "model.safetensors").read_bytes() for out in ("whole", "parts")]
     assert model[0] == model[1]
-    assert "has no checkpoint" in refused(*base, "--out", "parts", "--resume")
+    assert "contains no checkpoint" in refused(*base, "--out", "parts", "--resume")
 
 
 def test_checkpoints_every_few_epochs(flights, tmp_path, monkeypatch, run):

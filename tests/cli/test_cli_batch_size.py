@@ -20,7 +20,7 @@ FAST = ("--epochs", 4, "--hidden", 8, "--lr", 0.01)
 
 @pytest.fixture
 def measured(monkeypatch):
-    """Let 64 be what is measured; return a list that grows with every time it is."""
+    """Let the measured batch size be 64, and return a list with an entry per measurement."""
     calls = []
 
     def choose(*arguments):
@@ -31,7 +31,7 @@ def measured(monkeypatch):
     return calls
 
 
-def test_what_was_measured_is_on_stderr(run, flights, tmp_path, measured):
+def test_the_measurement_is_reported_on_stderr(run, flights, tmp_path, measured):
     base = ("train", flights, "--target", "delay >= 5", *FAST)
     result = run(*base, "--out", "auto", "--batch-size", "auto")
     assert len(measured) == 1
@@ -63,7 +63,7 @@ def test_a_resumed_run_keeps_the_size(run, refused, flights, tmp_path, monkeypat
     assert len(measured) == 1
     saved = po.checkpoint.load(tmp_path / "parts" / "checkpoints").metadata["trainer"]
     assert saved["data"]["batch_size"] == 64
-    wrong = refused(*base, "--out", "parts", "--resume")  # with the size that is the default
+    wrong = refused(*base, "--out", "parts", "--resume")  # with the default size
     assert "batch_size is 256, but the saved run used 64" in wrong
     result = run(*auto, "--resume")
     assert "chosen by time" not in result.stderr
@@ -73,14 +73,14 @@ def test_a_resumed_run_keeps_the_size(run, refused, flights, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("size", ["large", "0", "-4", "2.5", "AUTO", ""])
-def test_other_words_are_refused(size, run, flights, tmp_path):
+def test_other_words_are_rejected(size, run, flights, tmp_path):
     result = run("train", flights, "--target", "delay", "--batch-size", size, status=2)
     message = f"{size!r} is neither a whole number of at least 1 nor auto"
     assert f"Error: Invalid value for '--batch-size': {message}" in result.stderr
     assert not (tmp_path / "pyoptim-model").exists()
 
 
-def test_help_tells_both(run):
+def test_help_describes_numbers_and_auto(run):
     text = re.sub(r"\s+", " ", run("train", "--help").stdout)
-    assert "--batch-size ROWS|AUTO Rows a step. auto: the largest that still" in text
+    assert "--batch-size ROWS|AUTO Rows per step. auto: the largest size that still" in text
     assert "[default: 256]" in text

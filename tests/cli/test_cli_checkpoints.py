@@ -41,7 +41,7 @@ def run_beside_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> R
     return run
 
 
-def test_verify_says_what_is_whole(run: Run) -> None:
+def test_verify_lists_undamaged_checkpoints(run: Run) -> None:
     assert run("verify", "run").splitlines() == [
         "ok       run/step-00000001",
         "ok       run/step-00000002",
@@ -50,17 +50,17 @@ def test_verify_says_what_is_whole(run: Run) -> None:
     assert run("verify", "model.safetensors") == "ok       model.safetensors\n"
 
 
-def test_verify_says_what_is_damaged(run: Run) -> None:
+def test_verify_describes_damage(run: Run) -> None:
     file = next(Path("run/step-00000001").glob("*.safetensors"))
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     Path("run/latest").write_text("step-00000003\n")
     assert run("verify", "run", status=1).splitlines() == [
-        "DAMAGED  run/latest: names step-00000003, which is not there",
-        f"DAMAGED  run/step-00000001: {file.name}: the tensor 'w' has other data than were written:"
-        f" its checksum is wrong; {file.name}: its checksum is wrong: it has been changed since it"
-        " was written",
+        "DAMAGED  run/latest: names step-00000003, which does not exist",
+        f"DAMAGED  run/step-00000001: {file.name}: tensor 'w': wrong checksum; the data were "
+        f"changed after they were written; {file.name}: wrong checksum; the file was changed after "
+        "it was written",
         "ok       run/step-00000002",
     ]
     Path("model.safetensors").write_bytes(bytes(20))
@@ -110,7 +110,7 @@ def test_inspect_writes_json(run: Run) -> None:
     assert json.loads(found["metadata"]["pyoptim.model"])["kind"] == "MLP"
 
 
-def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
+def test_verify_and_inspect_accept_the_output_of_train(run: Run) -> None:
     rows = "\n".join(f"{i},{2 * i}" for i in range(40))
     Path("data.csv").write_text(f"x,y\n{rows}\n")
     train = ("train", "data.csv", "--target", "y", "--epochs", "2", "--hidden", "4", "--out", "out")
@@ -121,7 +121,7 @@ def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
     assert "layers.0.weight  F32    1 x 4  16 bytes" in lines
     assert not any(line.startswith("resumable") for line in lines)
 
-    po.checkpoint.save("out/checkpoints", {"w": np.ones(2)}, step=7)  # of a run that was stopped
+    po.checkpoint.save("out/checkpoints", {"w": np.ones(2)}, step=7)  # of an interrupted run
     assert run("verify", "out").splitlines() == [
         "ok       out/model.safetensors",
         "ok       out/checkpoints/step-00000007",
@@ -142,30 +142,31 @@ def test_verify_and_inspect_understand_what_train_wrote(run: Run) -> None:
     assert lines[1].startswith("DAMAGED  out/checkpoints/step-00000007/manifest.json: ")
 
 
-def test_verify_of_a_model_checks_what_its_columns_mean(run: Run) -> None:
+def test_verify_of_a_model_checks_its_column_metadata(run: Run) -> None:
     metadata = {"pyoptim.columns": "[]", "pyoptim.target": '{"kind": "no"}'}
     Path("out").mkdir()
     po.models.MLP([4, 3]).save("out/model.safetensors", metadata)
-    assert "its columns cannot be read" in run("verify", "out", status=1)
-    po.models.MLP([4, 3]).save("out/model.safetensors")  # a model that Python saved
+    assert "invalid column metadata" in run("verify", "out", status=1)
+    po.models.MLP([4, 3]).save("out/model.safetensors")  # a model saved from Python
     assert run("verify", "out") == "ok       out/model.safetensors\n"
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
-def test_a_directory_with_nothing_of_pyoptim_is_not_called_damaged(command: str, run: Run) -> None:
+def test_a_foreign_directory_is_not_reported_as_damaged(command: str, run: Run) -> None:
     Path("nothing/checkpoints").mkdir(parents=True)
     assert run(command, "nothing", status=2) == (
-        "Error: nothing: expected a checkpoint, a directory of checkpoints, or what pyoptim train "
-        "wrote (model.safetensors, checkpoints), got a directory that has none of them\n"
+        "Error: nothing: expected a checkpoint, a directory of checkpoints, or the output "
+        "directory of pyoptim train (model.safetensors, checkpoints), got a directory without "
+        "these\n"
     )
 
 
 @pytest.mark.parametrize("command", ["verify", "inspect"])
-def test_a_path_that_is_not_there(command: str, run: Run) -> None:
+def test_a_missing_path(command: str, run: Run) -> None:
     assert "'missing' does not exist" in run(command, "missing", status=2)
 
 
-def test_inspect_refuses_what_is_damaged(run: Run) -> None:
+def test_inspect_rejects_damaged_checkpoints(run: Run) -> None:
     Path("run/step-00000002/manifest.json").write_text("{}")
-    message = "Error: run/step-00000002/manifest.json: not a manifest of a checkpoint of pyoptim\n"
+    message = "Error: run/step-00000002/manifest.json: not the manifest of a pyoptim checkpoint\n"
     assert run("inspect", "run", status=2) == message

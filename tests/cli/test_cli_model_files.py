@@ -1,4 +1,4 @@
-"""Model files of predict whose parts are whole, but do not belong together."""
+"""Model files whose parts are undamaged but do not match."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def test_mean_and_scale_must_standardise(mean: float, scale: float) -> None:
 
 
 def predict(model: Any, target: object, folder: Path, columns: object = (COLUMN,)) -> Any:
-    """Return what predict makes of a model with this target, and these columns."""
+    """Run predict with a model that has this target and these columns."""
     texts = [part if isinstance(part, str) else json.dumps(part) for part in (columns, target)]
     metadata = dict(zip(("pyoptim.columns", "pyoptim.target"), texts, strict=True))
     model.save(folder / "model.safetensors", metadata)
@@ -59,7 +59,7 @@ def test_a_model_of_another_kind_is_one_line(
     result = predict(model, target, tmp_path)
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == 2
-    assert "its columns do not fit its " in result.output
+    assert "the column metadata do not match the " in result.output
     assert result.output.count("\n") == 1
 
 
@@ -73,7 +73,7 @@ def test_a_model_of_another_kind_is_one_line(
     ],
     ids=["classes", "softmax", "amounts", "linear"],
 )
-def test_models_that_fit_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
+def test_matching_models_are_read(model: Any, target: dict[str, Any], tmp_path: Path) -> None:
     assert predict(model, target, tmp_path).exit_code == 0
 
 
@@ -84,10 +84,22 @@ TWO_COLUMNS = [COLUMN, {**COLUMN, "name": "b"}]
 @pytest.mark.parametrize(
     ("columns", "target", "fault"),
     [
-        ([COLUMN, COLUMN], LABELS, "columns: 'a' comes twice"),
-        ([{**CATEGORY, "values": ["1", "1"]}], LABELS, "values: '1' comes twice"),
-        (TWO_COLUMNS, {**LABELS, "values": ["no", "no"]}, "values: 'no' comes twice"),
-        (TWO_COLUMNS, {**LABELS, "column": "b"}, "columns and target: 'b' comes twice"),
+        ([COLUMN, COLUMN], LABELS, "columns: expected distinct texts, got 'a' twice"),
+        (
+            [{**CATEGORY, "values": ["1", "1"]}],
+            LABELS,
+            "values: expected distinct texts, got '1' twice",
+        ),
+        (
+            TWO_COLUMNS,
+            {**LABELS, "values": ["no", "no"]},
+            "values: expected distinct texts, got 'no' twice",
+        ),
+        (
+            TWO_COLUMNS,
+            {**LABELS, "column": "b"},
+            "columns and target: expected distinct texts, got 'b' twice",
+        ),
         (TWO_COLUMNS, json.dumps(LABELS)[:-1] + ', "task": "x"}', "duplicate key 'task'"),
         (TWO_COLUMNS, {**LABELS, "values": "no"}, "values: expected a list of texts"),
         (TWO_COLUMNS, {**LABELS, "values": [0, 1]}, "values: expected a list of texts"),
@@ -96,17 +108,21 @@ TWO_COLUMNS = [COLUMN, {**COLUMN, "name": "b"}]
         (TWO_COLUMNS, {**LABELS, "column": 7}, "column: expected text, got 7"),
         (TWO_COLUMNS, {**LABELS, "sign": ">", "number": math.nan}, "number: expected a number"),
         ([COLUMN, {**COLUMN, "name": None}], LABELS, "name: expected text, got None"),
-        ([COLUMN, {**COLUMN, "name": "b", "kind": "other"}], LABELS, "no column of a model is"),
+        (
+            [COLUMN, {**COLUMN, "name": "b", "kind": "other"}],
+            LABELS,
+            "kind: expected one of number, ",
+        ),
     ],
     ids=str,
 )
-def test_columns_and_labels_are_texts_that_differ(
+def test_columns_and_labels_are_distinct_texts(
     columns: object, target: object, fault: str, tmp_path: Path
 ) -> None:
     result = predict(po.models.MLP([2, 3, 2]), target, tmp_path, columns)
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == 2
-    assert f"{tmp_path / 'model.safetensors'}: its columns cannot be read (" in result.output
+    assert f"{tmp_path / 'model.safetensors'}: invalid column metadata (" in result.output
     assert fault in result.output
     assert result.output.count("\n") == 1
 

@@ -1,4 +1,4 @@
-"""Numbers and paths that users type: each option refuses what is none, by its name."""
+"""Invalid numbers and paths: each option rejects them with an error that names it."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ WORDS = (click.types.StringParamType, click.Choice, click.Path, click.types.Bool
 
 
 def numeric_options() -> list[tuple[str, str]]:
-    """Return each option, with its command, whose value is a number or several."""
+    """Return each option with one or several numbers, and its command."""
     return [
         (name, option.opts[0])
         for name, command in sorted(pyoptim.commands.items())
@@ -28,20 +28,20 @@ def numeric_options() -> list[tuple[str, str]]:
     ]
 
 
-def test_there_are_options_of_numbers() -> None:
+def test_numeric_options_exist() -> None:
     assert len(numeric_options()) > 10
 
 
 @pytest.mark.parametrize("value", WRONG, ids=lambda value: repr(value[:8]))
 @pytest.mark.parametrize(("command", "option"), numeric_options())
-def test_what_is_no_number_is_refused_by_the_options_name(
+def test_invalid_numbers_are_rejected_with_the_name_of_the_option(
     command: str, option: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("data.csv").write_text("x,y\n1,2\n")
     monkeypatch.setattr("pyoptim.train.Trainer.fit", None)  # nothing runs
     if len(value) > 1000 and option not in ("--seed", "--validation"):
-        value = f"-{value}"  # others count as far as one likes, or are infinite
+        value = f"-{value}"  # other counts are unlimited
     data = ("data.csv", "--target", "y") if command == "train" else ()
     result = click_testing.CliRunner().invoke(pyoptim, [command, *data, f"{option}={value}"])
     assert isinstance(result.exception, SystemExit), result.exception

@@ -1,4 +1,4 @@
-"""The commands take every optimizer that the package has."""
+"""The commands accept every optimizer of the package."""
 
 from pathlib import Path
 

@@ -188,7 +188,7 @@ def test_codes_are_found_before_the_first_step(shuffle: bool, tmp_path: Path) ->
     codes[29, 1] = 5
     y = np.zeros(ROWS)
     bags = [[0]] * ROWS
-    embedding = po.models.EmbeddingMLP({"a": 4, "b": 3}, [4], bags={"c": 2}, numbers=["d", "e"])
+    embedding = po.models.EmbeddingMLP({"a": 4, "b": 3}, [4], bags={"c": 2}, numeric=["d", "e"])
     for model, given, what in (
         (po.models.MatrixFactorization(4, 4), codes, "items from 0 to 3"),
         (po.models.FactorizationMachine([4, 3]), codes, "codes of field 1 from 0 to 2"),
@@ -206,7 +206,7 @@ def test_codes_are_found_before_the_first_step(shuffle: bool, tmp_path: Path) ->
 
 
 def test_columns_are_named_as_the_user_has_them() -> None:
-    model = po.models.EmbeddingMLP({"a": 4}, [4], numbers={"pair": 2, "one": 1})
+    model = po.models.EmbeddingMLP({"a": 4}, [4], numeric={"pair": 2, "one": 1})
     x = {"a": np.zeros(9, int), "pair": np.zeros((9, 2)), "one": np.zeros(9)}
     for name, place in (("pair", (4, 1)), ("one", 4)):
         wrong = {**x, name: x[name].copy()}
@@ -288,7 +288,7 @@ def test_missing_inputs_weights_and_codes_are_refused_by_row_and_column(kind: st
     codes = np.stack([np.zeros(ROWS, object), np.asarray(column, object)], axis=1)
     with pytest.raises(ValueError, match=r"^x: expected integers, .* missing .* row 3, column 1;"):
         fitted(codes, y, model=po.models.MatrixFactorization(2, 2))
-    model = po.models.EmbeddingMLP({"a": 2}, [4], 1, numbers=["b"], loss="squared")
+    model = po.models.EmbeddingMLP({"a": 2}, [4], 1, numeric=["b"], loss="squared")
     with pytest.raises(ValueError, match=r"^a: expected integers, got a missing value at row 3;"):
         fitted({"a": column, "b": x[:, 0]}, y, model=model)
     with pytest.raises(ValueError, match=r"^b: expected finite numbers.* got nan at row 3"):
@@ -351,11 +351,12 @@ def test_the_best_epoch_comes_back_unless_that_is_not_wanted() -> None:
     found = []
     stopping = EarlyStopping(patience=99), EarlyStopping(patience=99, restore_best=False)
     choices: list[Any] = [{}, {"restore_best": True}, {"restore_best": False},
-                          *({"early_stopping": each} for each in stopping)]  # fmt: skip
+                          *({"callbacks": [each]} for each in stopping)]  # fmt: skip
     for keywords in choices:
         model = po.models.Linear(4)
         rate = LRSchedule(lambda epoch: 1e-3 if epoch == 0 else 1e4)
-        trainer = Trainer(model, epochs=4, batch_size=8, validation=(x, y), callbacks=[rate],
+        callbacks = [rate, *keywords.pop("callbacks", [])]
+        trainer = Trainer(model, epochs=4, batch_size=8, validation=(x, y), callbacks=callbacks,
                           progress=False, **keywords)  # fmt: skip
         found.append(trainer.fit(x, y).best_epoch)
         assert (model.params.flat == best.model.params.flat).all() == (found[-1] == 1)

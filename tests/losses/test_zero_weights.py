@@ -53,7 +53,7 @@ def cases(loss: losses.Loss) -> dict[str, tuple[Any, Any, Any]]:
         "layer norm": (mlp([3, 5, outputs], norm="layer", loss=loss), x, take),
         "sparse": (mlp([6, 5, outputs], loss=loss), matrix, take),
         "embedding": (
-            po.models.EmbeddingMLP({"a": 4}, [5], outputs, bags={"bag": 3}, numbers=["x"],
+            po.models.EmbeddingMLP({"a": 4}, [5], outputs, bags={"bag": 3}, numeric=["x"],
                                    loss=loss, l2=0.1),
             embedded, take,
         ),

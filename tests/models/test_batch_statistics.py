@@ -174,7 +174,7 @@ def test_statistics_of_a_model_with_embeddings() -> None:
     rng = np.random.default_rng(0)
     x = {"kind": rng.integers(0, 5, 80), "n": rng.normal(size=80)}
     y = rng.normal(size=80)
-    model = EmbeddingMLP({"kind": (5, 3)}, numbers=["n"], hidden=[6], norm="batch", loss="squared")
+    model = EmbeddingMLP({"kind": (5, 3)}, numeric=["n"], hidden=[6], norm="batch", loss="squared")
     optimizer = EMA(po.Adam(model.params, lr=0.02), decay=0.9)
     Trainer(model, None, optimizer, epochs=2, batch_size=20, shuffle=False, progress=False).fit(
         x, y

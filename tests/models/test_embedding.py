@@ -147,7 +147,8 @@ def test_a_resumed_run_is_the_same(settings: dict[str, Any], tmp_path: Path) -> 
     def trainer(epochs: int) -> po.train.Trainer:
         model = embedding_mlp(**settings)
         return po.train.Trainer(model, optimizer=po.Adam(model.params), epochs=epochs,
-                                batch_size=8, validation=0.2, l2=0.01, progress=False)  # fmt: skip
+                                batch_size=8, validation=0.2, penalty=po.penalties.L2(0.01),
+                                progress=False)  # fmt: skip
 
     whole = trainer(4)
     whole.fit(x, y)
@@ -174,16 +175,16 @@ def test_saved_loaded_and_copied(tmp_path: Path) -> None:
         assert same_bits(model.scores(x), scores)
 
 
-@pytest.mark.parametrize("numbers", [{"carat": 1, "pixels": 2}, {"pixels": 2}, {}], ids=len)
+@pytest.mark.parametrize("numeric", [{"carat": 1, "pixels": 2}, {"pixels": 2}, {}], ids=len)
 def test_columns_of_mapped_files_are_read_by_batches(
-    numbers: dict[str, int], tmp_path: Path
+    numeric: dict[str, int], tmp_path: Path
 ) -> None:
     sparse = pytest.importorskip("scipy.sparse")
     rows = 300
     x, y = columns(rows), np.random.default_rng(1).normal(size=rows)
     # What is in no file: a sparse matrix, and lists of different lengths.
     x["words"] = sparse.csr_array(weights_of(x, "words", 9, False))
-    x = {name: x[name] for name in [*FIELDS, *BAGS, *numbers]}
+    x = {name: x[name] for name in [*FIELDS, *BAGS, *numeric]}
     files = {}
     for name, column in x.items():
         if isinstance(column, np.ndarray):
@@ -194,7 +195,7 @@ def test_columns_of_mapped_files_are_read_by_batches(
     runs: list[Any] = []
     measured: list[list[float]] = []
     for form in forms:
-        model = embedding_mlp(numbers=numbers, loss="squared")
+        model = embedding_mlp(numeric=numeric, loss="squared")
         trainer = po.train.Trainer(model, validation=0.2, epochs=2, metrics=["r2"], progress=False)
         source, _ = prepare(form, y, None, None, validation=None, shuffle=True, seed=0,
                             loss=model.loss, model=model)  # fmt: skip
@@ -204,7 +205,7 @@ def test_columns_of_mapped_files_are_read_by_batches(
         measured.append(history["val_loss"])
     assert runs[0] == runs[1] == runs[2]
     np.testing.assert_allclose(measured, measured[:1] * 3)
-    with pytest.raises(ValueError, match="there is no column 'cut'"):
+    with pytest.raises(ValueError, match=r"x: expected the columns .* 'cut'"):
         trainer.fit({name: column for name, column in files.items() if name != "cut"}, y)
 
 
@@ -241,8 +242,12 @@ BAD: list[tuple[Callable[[dict[str, Any]], Any], type[Exception], str]] = [
     (changed("tags", [[0.5]] * ROWS), TypeError, "tags: expected integers, got float64"),
     (changed("pixels", np.zeros(ROWS)), ValueError, r"pixels: expected shape \(rows, 2\)"),
     (changed("carat", np.zeros(7)), ValueError, "x: |all the input array"),
-    (lambda x: {n: c for n, c in x.items() if n != "color"}, ValueError, "no column 'color'"),
-    (lambda x: (), ValueError, "x: expected 5 parts, got 0"),
+    (
+        lambda x: {n: c for n, c in x.items() if n != "color"},
+        ValueError,
+        "got none named 'color'",
+    ),
+    (lambda x: (), ValueError, "x: expected a tuple of 5 parts, got 0"),
 ]
 
 
@@ -258,24 +263,24 @@ def test_inputs_that_do_not_fit_are_refused(
 
 
 def test_arguments_out_of_range_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least one column of categories"):
-        EmbeddingMLP({}, [4], numbers=["a"])
-    with pytest.raises(ValueError, match="two columns are called 'a'"):
-        EmbeddingMLP({"a": 3}, [4], numbers=["a"])
+    with pytest.raises(ValueError, match="fields: expected at least one field or bag"):
+        EmbeddingMLP({}, [4], numeric=["a"])
+    with pytest.raises(ValueError, match="expected different column names, got 'a' twice"):
+        EmbeddingMLP({"a": 3}, [4], numeric=["a"])
     with pytest.raises(ValueError, match="bag must be"):
         EmbeddingMLP({"a": 3}, [4], bag="max")
     for bad in (0, 1.5, None, "34", (2, 3, 4), (2,), (), [0, 2], (2, 1.5), {"a": 1}):
         for name, of in (("fields", {}), ("bags", {"fields": {"b": 2}})):
-            with pytest.raises(ValueError, match=rf"^{name}\['a'\] must be how many .*, got"):
+            with pytest.raises(ValueError, match=rf"^{name}\['a'\]: expected a number .*, got"):
                 EmbeddingMLP(**{**of, name: {"a": bad}})
     for bad in (0, 1.5, None, "3", (2, 3)):
-        with pytest.raises(ValueError, match=r"^numbers\['n'\] must be a whole number"):
-            EmbeddingMLP({"a": 3}, numbers={"n": bad})
+        with pytest.raises(ValueError, match=r"^numeric\['n'\] must be a whole number"):
+            EmbeddingMLP({"a": 3}, numeric={"n": bad})
     for name in ("fields", "bags"):
-        with pytest.raises(TypeError, match=f"{name} must be a mapping of names, got"):
+        with pytest.raises(TypeError, match=f"{name}: expected a mapping of names to sizes, got"):
             EmbeddingMLP(**{"fields": {"b": 2}, name: ["a"]})
-    with pytest.raises(TypeError, match="numbers must be a sequence or mapping of names, got 'ab'"):
-        EmbeddingMLP({"a": 3}, numbers="ab")
+    with pytest.raises(TypeError, match=r"numeric: expected a sequence of names, .* 'ab'"):
+        EmbeddingMLP({"a": 3}, numeric="ab")
     assert EmbeddingMLP({"a": 100}, [4]).params["tables.a"].shape == (100, 21)
 
 

@@ -164,7 +164,7 @@ def test_a_sparse_matrix_whose_rows_are_not_there_is_refused(starts: list[int]) 
     x.indptr[:] = starts  # scipy would write beyond its memory
     model = FactorizationMachine(4)
     for use in (model.scores, lambda x: Trainer(model, progress=False).fit(x, np.ones(3))):
-        with pytest.raises(ValueError, match="x: indptr: expected numbers that rise from 0 to"):
+        with pytest.raises(ValueError, match=r"x\.indptr: expected increasing numbers from 0 to"):
             use(x)
 
 
@@ -311,7 +311,7 @@ def test_arguments_out_of_range_are_refused() -> None:
         MatrixFactorization(0, 3)
     with pytest.raises(ValueError, match="rank must be"):
         FactorizationMachine(3, rank=0)
-    with pytest.raises(ValueError, match="features: expected at least one field"):
+    with pytest.raises(ValueError, match="features: expected a number of features, or"):
         FactorizationMachine([])
     for seed in (None, 1.5, "1", -1, 2**64):
         for make in (MatrixFactorization, FactorizationMachine):
@@ -319,7 +319,7 @@ def test_arguments_out_of_range_are_refused() -> None:
                 make(*SIZES[: 2 if make is MatrixFactorization else 1], seed=seed)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="l2 must be at least 0"):
         pairs_model(l2=-1.0)
-    with pytest.raises(ValueError, match="loss: softmax needs a score for each class"):
+    with pytest.raises(ValueError, match=r"loss: .* got 'softmax', which needs"):
         pairs_model(loss="softmax")
     with pytest.raises(TypeError, match="float32 or float64, got bfloat16"):
         pairs_model(dtype="bfloat16")
@@ -337,8 +337,8 @@ def test_arguments_out_of_range_are_refused() -> None:
 @pytest.mark.parametrize("model", [pairs_model(), FactorizationMachine(SIZES)])
 def test_the_trainer_refuses_what_acts_on_whole_tables(model: Any) -> None:
     x, y = codes(8, SIZES if model.kind == "FactorizationMachine" else SIZES[:2]), np.zeros(8)
-    for penalty in ({"l2": 0.1}, {"l1": 0.1}, {"penalty": po.penalties.MaxNorm(1.0)}):
-        trainer = po.train.Trainer(model, progress=False, **penalty)
+    for penalty in (po.penalties.L2(0.1), po.penalties.L1(0.1), po.penalties.MaxNorm(1.0)):
+        trainer = po.train.Trainer(model, progress=False, penalty=penalty)
         with pytest.raises(TypeError, match=r"penalties act on whole arrays, and .* row-sparse"):
             trainer.fit(x, y)
     with pytest.raises(TypeError, match="Lion takes no RowGrad"):

@@ -132,7 +132,7 @@ def test_schedules_are_scaled() -> None:
             0.25 * schedule(t), 0.5 * schedule(t), schedule(t),
         ]  # fmt: skip
     plateau = po.schedules.reduce_on_plateau(0.1)
-    with pytest.raises(ValueError, match="remembers"):
+    with pytest.raises(ValueError, match="lr: expected a number or a schedule without state"):
         param_groups(params, lr=plateau, layer_decay=0.5)
     assert param_groups(params, lr=plateau)[0]["lr"] is plateau
 
@@ -141,18 +141,18 @@ def test_errors_name_what_is_wrong() -> None:
     model = MLP([3, 4, 2])
     for other in (model, dict(model.params), [model.params["layers.0.weight"]]):
         with pytest.raises(
-            TypeError, match=r"params must be po\.Parameters, .*: model\.params; got"
+            TypeError, match=r"params: expected Parameters, such as model\.params, got"
         ):
             param_groups(other)  # type: ignore[arg-type]
     params = make().params
     for keywords, message in (
         ({"freeze": "layer.*"}, r"freeze 'layer.\*' fits none of layers.0.weight"),
-        ({"freeze": ["*"]}, r"freeze=\['\*'\] leaves nothing to train"),
+        ({"freeze": ["*"]}, r"freeze: .* got \['\*'\], which matches all"),
         ({"lr": {"head": 1.0}}, "lr 'head' fits none of"),
         ({"lr": 1.0, "layer_decay": 0.0}, "layer_decay must be above 0"),
-        ({"layer_decay": 0.5}, r"layers.0.weight has none: give lr here"),
-        ({"lr": 1.0, "layer_decay": 0.5, "layers": ["layers.0.*"]}, "no layer has layers.1.weight"),
-        ({"lr": 1.0, "layers": ["*"]}, "layers are for layer_decay"),
+        ({"layer_decay": 0.5}, r"lr: expected a learning rate for layers.0.weight"),
+        ({"lr": 1.0, "layer_decay": 0.5, "layers": ["layers.0.*"]}, "layers: .* layers.1.weight"),
+        ({"lr": 1.0, "layers": ["*"]}, "layers: expected None without layer_decay"),
     ):
         with pytest.raises(ValueError, match=message):
             param_groups(params, **keywords)  # type: ignore[arg-type]

@@ -185,7 +185,7 @@ def test_evaluate_may_return_what_it_likes() -> None:
         def evaluate(self, x: Array, y: Array) -> Any:
             return 0.5
 
-    with pytest.raises(TypeError, match=r"Wrong.evaluate must return a mapping .* got 0.5"):
+    with pytest.raises(TypeError, match=r"Wrong.evaluate: expected a mapping .* got 0.5"):
         fit(Wrong(), epochs=1, validation=(X, Y))
 
 
@@ -199,9 +199,9 @@ def test_what_is_no_number_is_named(value: Any) -> None:
         def evaluate(self, x: Array, y: Array) -> Any:
             return {"loss": 0.5, "error": value}
 
-    with pytest.raises(TypeError, match=r"Wrong\.loss_and_grad: the mean loss must be a number"):
+    with pytest.raises(TypeError, match=r"Wrong\.loss_and_grad: expected a number for the mean"):
         fit(Wrong(), epochs=1)
-    with pytest.raises(TypeError, match=r"Judged\.evaluate: error must be a number, got "):
+    with pytest.raises(TypeError, match=r"Judged\.evaluate: expected a number for error, got "):
         fit(Judged(), epochs=1, validation=(X, Y))
 
 
@@ -210,7 +210,7 @@ def test_evaluate_must_have_the_loss() -> None:
         def evaluate(self, x: Array, y: Array) -> Any:
             return {"accuracy": 0.5}
 
-    with pytest.raises(TypeError, match=r"Wrong\.evaluate must return .*'loss' among them, got"):
+    with pytest.raises(TypeError, match=r"Wrong\.evaluate: expected .*'loss' as the result, got"):
         fit(Wrong(), epochs=1, validation=(X, Y))
 
 
@@ -218,7 +218,7 @@ def test_evaluate_must_have_the_loss() -> None:
 def test_weights_are_names_of_parameters(weights: Any) -> None:
     model = Poisson()
     model.weights = weights  # type: ignore[attr-defined]
-    with pytest.raises(ValueError, match=r"model\.weights must be names of parameters, .*are w, b"):
+    with pytest.raises(ValueError, match=r"model\.weights: expected .* of parameters \(w, b\)"):
         Trainer(model, penalty=po.penalties.L1(0.1))
 
 
@@ -261,10 +261,10 @@ def test_rows_may_be_objects_but_not_a_single_value() -> None:
 def test_what_is_lacking_is_named_before_training() -> None:
     model = Poisson()
     for keywords, message in (
-        ({"validation": 0.2}, "validation needs evaluate.* which Poisson has not"),
-        ({"validation": 0.2, "loss": "poisson"}, "validation needs evaluate"),
-        ({"penalty": po.penalties.L2(0.1)}, "penalties need weights"),
-        ({"penalty": po.penalties.MaxNorm(1)}, "penalties need weights"),
+        ({"validation": 0.2}, "validation: expected a model with evaluate.* got Poisson"),
+        ({"validation": 0.2, "loss": "poisson"}, "validation: expected a model with evaluate"),
+        ({"penalty": po.penalties.L2(0.1)}, "penalty: expected a model with weights"),
+        ({"penalty": po.penalties.MaxNorm(1)}, "penalty: expected a model with weights"),
     ):
         with pytest.raises(TypeError, match=message):
             Trainer(model, **keywords)  # type: ignore[arg-type]
@@ -273,7 +273,7 @@ def test_what_is_lacking_is_named_before_training() -> None:
         def evaluate(self, x: Array, y: Array) -> dict[str, float]:
             return {"loss": 0.0}
 
-    with pytest.raises(TypeError, match=r"metrics need scores\(x\) and a loss"):
+    with pytest.raises(TypeError, match=r"metrics: expected a model with scores\(x\) and a loss"):
         Trainer(Judged(), validation=0.2, metrics=["r2"])
 
     class Other:
@@ -282,11 +282,11 @@ def test_what_is_lacking_is_named_before_training() -> None:
         def loss_and_grad(self, x: Array, y: Array) -> float:
             return 0.0
 
-    with pytest.raises(TypeError, match=r"model.params must be po.Parameters, got dict"):
+    with pytest.raises(TypeError, match=r"model.params: expected Parameters, got dict"):
         Trainer(Other())  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="model must have params and loss_and_grad, got 'model'"):
+    with pytest.raises(TypeError, match=r"model: .* got 'model' without params and loss_and_grad"):
         Trainer("model")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="model must have loss_and_grad"):
+    with pytest.raises(TypeError, match=r"without loss_and_grad$"):
         Trainer(type("Half", (), {"params": model.params})())
 
 

@@ -1,4 +1,4 @@
-"""Calls of the commands inside this process, and a table for them."""
+"""Runs of commands inside this process, and a table for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = 400
 
 
 def invoke(*arguments: object, status: int = 0) -> Any:
-    """Run a command, raise its exception if it is no exit, and check its exit status."""
+    """Run a command, raise its exception except SystemExit, and check its exit status."""
     result = click_testing.CliRunner().invoke(pyoptim, [str(a) for a in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -28,7 +28,7 @@ def invoke(*arguments: object, status: int = 0) -> Any:
 
 
 def interrupted_at(monkeypatch, step, number=signal.SIGINT):
-    """Let a signal come in a step of training."""
+    """Send a signal during a training step."""
     plain = po.train._trainer.Step.__call__
 
     def call(self, batch):
@@ -40,7 +40,7 @@ def interrupted_at(monkeypatch, step, number=signal.SIGINT):
 
 
 def make_table():
-    """Return flights of which carrier, distance and day say whether they are late."""
+    """Return flights whose delay depends on carrier and distance."""
     rng = np.random.default_rng(0)
     carrier = rng.choice(["AA", "UA", "WN"], ROWS)
     distance = rng.uniform(100, 2000, ROWS)

@@ -56,7 +56,7 @@ ROWS = 30
 
 
 def embedding_mlp(**settings: Any) -> EmbeddingMLP:
-    given = {"bags": BAGS, "numbers": {"carat": 1, "pixels": 2}, "dtype": "float64", **settings}
+    given = {"bags": BAGS, "numeric": {"carat": 1, "pixels": 2}, "dtype": "float64", **settings}
     model = EmbeddingMLP(FIELDS, [6], **given)
     rng = np.random.default_rng(0)
     for array in model.params.values():

@@ -1,7 +1,7 @@
-"""Saving killed at random moments: python tests/support/killing.py [--kills 300] [--seed 0].
+"""Kill a saving process at random: python tests/support/killing.py [--kills 300] [--seed 0].
 
-A process saves checkpoints, one after the other, and is killed (SIGKILL). What loads afterwards
-must be whole: the last checkpoint that it reported, or the next one.
+A process saves one checkpoint after another and is killed with SIGKILL. Afterwards, the last
+reported checkpoint or its successor must load without damage.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KEPT = 2
 
 
 def tensors(step: int) -> dict[str, np.ndarray]:
-    """Return what is saved at a step: values that belong together, in several files."""
+    """Return the tensors of a step, whose values depend on the step, for several files."""
     return {
         "first": np.full(_ELEMENTS, step, np.float32),
         "second": np.arange(step, step + _ELEMENTS, dtype=np.int64),
@@ -33,7 +33,7 @@ def tensors(step: int) -> dict[str, np.ndarray]:
 
 
 def save_forever(directory: Path, first: int) -> None:
-    """Save step after step, and report each once it is saved."""
+    """Save step after step, and report each step after its save."""
     for step in range(first, 2**31):
         metadata = {"step": step, "nan": float("nan")}
         po.checkpoint.save(
@@ -44,17 +44,17 @@ def save_forever(directory: Path, first: int) -> None:
 
 
 def kill_often(directory: Path, kills: int, seed: int) -> int:
-    """Start and kill so many processes; return how often the checkpoint was not yet reported.
+    """Start and kill processes; return how often the loaded checkpoint was not yet reported.
 
     Raises
     ------
     AssertionError
-        If a loaded checkpoint is not whole, not the last or next one, or leaves files behind.
+        If a loaded checkpoint is damaged, has an unexpected step, or files are left behind.
     """
     rng = random.Random(seed)
     saved, unreported = 0, 0
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # also falling back is a fault here
+        warnings.simplefilter("error")  # loading an older checkpoint is a fault, too
         for _ in range(kills):
             reported = _run_and_kill(directory, saved + 1, rng) or saved
             if reported == 0 and not _any(directory):
@@ -74,7 +74,7 @@ def _run_and_kill(directory: Path, first: int, rng: random.Random) -> int | None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines: list[str] = [process.stdout.readline() for _ in range(rng.choice((0, 1, 1, 2, 4)))]
-        time.sleep(rng.uniform(0, 0.1 if lines else 1))  # it starts in half a second
+        time.sleep(rng.uniform(0, 0.1 if lines else 1))  # starting takes half a second
         assert process.poll() is None
         process.kill()
         lines += process.stdout.readlines()
@@ -83,7 +83,7 @@ def _run_and_kill(directory: Path, first: int, rng: random.Random) -> int | None
 
 
 def _check(directory: Path, reported: int) -> int:
-    """Check what loads after a kill; return its step."""
+    """Check the checkpoint that loads after a kill, and return its step."""
     found = po.checkpoint.load(directory)
     assert found.step in (reported, reported + 1), (found.step, reported)
     expected = tensors(found.step)
@@ -91,7 +91,7 @@ def _check(directory: Path, reported: int) -> int:
     for name, array in expected.items():
         assert np.array_equal(found.tensors[name], array), name
     assert found.metadata["step"] == found.step
-    po.checkpoint.verify(directory)  # also the others are whole
+    po.checkpoint.verify(directory)  # the other checkpoints are undamaged, too
     names = [path.name for path in directory.iterdir()]
     assert sum(name.startswith("step-") for name in names) <= KEPT + 2, names
     assert sum(name.startswith(".tmp-") for name in names) <= 2, names
@@ -99,7 +99,7 @@ def _check(directory: Path, reported: int) -> int:
 
 
 def main() -> None:
-    """Kill as often as asked, or be the process that saves."""
+    """Run the kills, or run as the saving process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)

@@ -17,7 +17,7 @@ TENSOR = '{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
 
 
 class Malformed(NamedTuple):
-    """A file's content and what the error must say of it."""
+    """The content of a file and the expected error message."""
 
     fault: str
     content: bytes
@@ -25,7 +25,7 @@ class Malformed(NamedTuple):
 
 
 def refusal(read: Callable[[], object]) -> tuple[str, int]:
-    """Return the message with which something is refused, and the most memory that it took."""
+    """Return the message of a rejection and the peak memory."""
     tracemalloc.start()
     try:
         read()
@@ -47,13 +47,13 @@ def packed(
 
 
 def tensor(**changes: Any) -> dict[str, Any]:
-    """Return a header with one tensor, some of its fields changed; None leaves a field out."""
+    """Return a header with one tensor and changed fields; None removes a field."""
     fields = json.loads(TENSOR) | changes
     return {"w": {key: value for key, value in fields.items() if value is not None}}
 
 
 def pair(first: list[int], second: list[int]) -> dict[str, Any]:
-    """Return a header with two tensors of bytes, at these offsets."""
+    """Return a header with two uint8 tensors at these offsets."""
     return {
         name: {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
         for name, (begin, end) in (("a", first), ("b", second))
@@ -61,12 +61,12 @@ def pair(first: list[int], second: list[int]) -> dict[str, Any]:
 
 
 def raw(shape: str = "[2]", offsets: str = "[0,8]", dtype: str = '"F32"', name: str = '"w"') -> str:
-    """Return a header with one tensor from pieces of JSON."""
+    """Return a header with one tensor whose fields are JSON text."""
     return f'{{{name}:{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}}}}}'
 
 
 def table() -> list[Malformed]:
-    """Return all of them."""
+    """Return all malformed files."""
     groups = (_sizes, _extents, _offsets, _shapes, _fields, _json, _names, _values, _denial)
     return [Malformed(*row) for group in groups for row in group()]
 
@@ -111,8 +111,12 @@ def _extents() -> Rows:
     yield "header cut", packed(json.dumps(tensor())[:-1]), "invalid JSON: Expecting ','"
     yield "trailing byte", packed(tensor(), DATA + b"\0"), "1 bytes after the last tensor"
     yield "data without a tensor", packed({}, DATA), "8 bytes after the last tensor"
-    yield "hole", packed(pair([0, 3], [4, 8])), "'b': the data begin at 4, after a hole at 3"
-    yield "first offset not 0", packed(pair([1, 4], [4, 8])), "after a hole at 0"
+    yield (
+        "hole",
+        packed(pair([0, 3], [4, 8])),
+        "'b': the data begin at 4, after a gap that begins at 3",
+    )
+    yield "first offset not 0", packed(pair([1, 4], [4, 8])), "after a gap that begins at 0"
     yield "overlap", packed(pair([0, 5], [4, 8])), "'b': the data begin at 4, which overlaps"
     yield "the same twice", packed(pair([0, 8], [0, 8])), "overlaps"
     yield "inside another", packed(pair([0, 8], [2, 4])), "overlaps"
@@ -122,7 +126,7 @@ def _extents() -> Rows:
         "end at 0, before they begin at 8",
     )
     yield "past the end", packed(tensor(shape=[4], data_offsets=[0, 16])), "need 16 bytes of data"
-    yield "nothing, past the end", packed(pair([0, 8], [9, 9])), "after a hole at 8"
+    yield "nothing, past the end", packed(pair([0, 8], [9, 9])), "after a gap that begins at 8"
 
 
 def _offsets() -> Rows:
@@ -289,11 +293,11 @@ def _values() -> Rows:
     header = {"w": {"dtype": "BOOL", "shape": [8], "data_offsets": [0, 8]}}
     for byte in (2, 0xFF):
         content = packed(header, bytes(5) + bytes([byte, 0, 1]))
-        yield f"boolean {byte}", content, "a boolean that is neither 0 nor 1"
+        yield f"boolean {byte}", content, f"expected booleans of 0 or 1, got {byte}"
     for dtype, shape in (("F4", [16]), ("F6_E2M3", [8, 1]), ("F6_E3M2", [4, 2])):
         size = 8 if dtype == "F4" else 6
         content = packed(tensor(dtype=dtype, shape=shape, data_offsets=[0, size]), DATA[:size])
-        yield f"dtype {dtype}", content, f"no array can be {dtype}, as 'w' is"
+        yield f"dtype {dtype}", content, f"tensor 'w': NumPy has no dtype for {dtype}"
 
 
 def _denial() -> Rows:

@@ -1,4 +1,4 @@
-"""Files made to fill the memory or the stack: a number in a file decides no size."""
+"""Files crafted to exhaust memory or stack, for example by a large number."""
 
 import gzip
 import io
@@ -25,12 +25,12 @@ from pyarrow import parquet  # noqa: E402
 from pyoptim.tabular import TableError, read_table  # noqa: E402
 from pyoptim.tabular import _memory_limit as limits  # noqa: E402
 
-MOST = 1 << 30  # bytes of memory that reading any of these files may take beside what is there
+MOST = 1 << 30  # bytes of additional memory that reading a file may need
 
 
 @pytest.fixture(autouse=True)
 def little_memory() -> Any:
-    """Let the test fail by MemoryError where it would take much memory."""
+    """Limit the memory, so that a test that needs much fails with MemoryError."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (used + MOST, before[1]))
@@ -39,7 +39,7 @@ def little_memory() -> Any:
 
 
 def npz(**members: bytes) -> bytes:
-    """Return an NPZ file of these members."""
+    """Return the bytes of an NPZ file with these members."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
@@ -48,7 +48,7 @@ def npz(**members: bytes) -> bytes:
 
 
 def npy(shape: tuple[int, ...], dtype: str = "<f8", data: bytes = bytes(16)) -> bytes:
-    """Return an array's file with any header."""
+    """Return the bytes of an NPY file with any header."""
     stream = io.BytesIO()
     fields = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(stream, fields)
@@ -56,7 +56,7 @@ def npy(shape: tuple[int, ...], dtype: str = "<f8", data: bytes = bytes(16)) -> 
 
 
 def bomb(name: str) -> bytes:
-    """Return bytes that say they are a gibibyte of zeros."""
+    """Return compressed bytes of a gibibyte of zeros."""
     stream = io.BytesIO()
     if name == "gz":
         with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as file:
@@ -95,12 +95,16 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "npz: product": ("a.npz", lambda: npz(a=npy((2**40, 2**40))), "do not fit into"),
     "npz: text": ("a.npz", lambda: npz(a=npy((1,), "<U100000000")), "do not fit into"),
     "npz: no bytes": ("a.npz", lambda: npz(a=npy((10**12,), "<U0", b"")), "do not fit into"),
-    "npz: no rows": ("a.npz", lambda: npz(X=npy((0, 10**12))), "columns, where 100000 are"),
+    "npz: no rows": ("a.npz", lambda: npz(X=npy((0, 10**12))), "expected at most 100000 columns"),
     "npz: negative": ("a.npz", lambda: npz(a=npy((-1,))), "cannot be read"),
     "npz: bomb": ("a.npz", lambda: bomb("npz"), "more than 1000 times its size"),
     "npz: cut": ("a.npz", lambda: npz(a=npy((2,)))[:-30], "not an NPZ file"),
     "csv: bomb": ("a.csv.gz", lambda: bomb("gz"), "more than 1000 times its size"),
-    "csv: columns": ("a.csv", lambda: b"a," * 200_000 + b"b\n", "200001 columns, where 100000"),
+    "csv: columns": (
+        "a.csv",
+        lambda: b"a," * 200_000 + b"b\n",
+        "expected at most 100000 columns, got 200001",
+    ),
     "csv: line": ("a.csv", lambda: b"a,b\n" + b"x" * (40 << 20), "a.csv"),
     "csv: header": ("a.csv", lambda: b"x" * (40 << 20), "a.csv"),
     "parquet: rows": ("a.parquet", many_rows, "more than 1000 times its size"),
@@ -110,15 +114,19 @@ TABLES: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: b"1\n" * 30_000 + b"1 " + b" ".join(b"%d:1" % i for i in range(30_000)) + b"\n",
         "more than 1000 times its size",
     ),
-    "svmlight: number": ("a.svm", lambda: b"1 99999999999999999999:1\n", "not an svmlight file"),
+    "svmlight: number": (
+        "a.svm",
+        lambda: b"1 99999999999999999999:1\n",
+        "cannot be read as svmlight",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_tables_that_would_fill_the_memory(
+def test_tables_that_would_exhaust_memory(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "_ALWAYS", 2**26)
+    monkeypatch.setattr(limits, "_MIN_LIMIT", 2**26)
     file, content, message = TABLES[name]
     path = tmp_path / file
     path.write_bytes(content())
@@ -128,16 +136,18 @@ def test_tables_that_would_fill_the_memory(
     assert len(str(caught.value)) < 500
 
 
-def test_a_column_number_decides_no_size(tmp_path: Path) -> None:
+def test_a_column_number_does_not_determine_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.svm"
     path.write_text("2 100000000:2\n1 5:1\n")
     assert read_table(path).to_pydict() == {"f5": [0, 1], "f100000000": [2, 0], "y": [2, 1]}
 
 
 def test_files_larger_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.sysconf", lambda name: 1 << 8)  # pages of 256 bytes, as many of them
+    monkeypatch.setattr("os.sysconf", lambda name: 1 << 8)  # 256 pages of 256 bytes
     np.savez(tmp_path / "a.npz", a=np.zeros(2**14))
-    with pytest.raises(TableError, match=r"needs 128.\d KiB of memory; this machine has 64.0 KiB"):
+    with pytest.raises(
+        TableError, match=r"needs 128.\d KiB of memory, but this machine has 64.0 KiB"
+    ):
         read_table(tmp_path / "a.npz")
 
 
@@ -153,23 +163,26 @@ def config(kind: str, **fields: Any) -> str:
 
 
 CONFIGS: dict[str, tuple[str, str]] = {
-    "sizes": (config("MLP", sizes=[10**5, 10**5]), "numbers in 2 parameters, where there are"),
-    "buffers": (config("MLP", sizes=[1, 10**9, 1], norm="batch"), "numbers in 5 parameters"),
-    "overflow": (config("MLP", sizes=[10**30, 10**30]), "unknown model configuration"),
-    "layers": (config("MLP", sizes=[1] * 10**5), "numbers in 199998 parameters"),
-    "linear": (config("Linear", inputs=10**10), "where there are at most"),
-    "softmax": (config("Softmax", inputs=10**6, classes=10**6), "where there are at most"),
+    "sizes": (config("MLP", sizes=[10**5, 10**5]), "elements, got 2 with 10000100000"),
+    "buffers": (config("MLP", sizes=[1, 10**9, 1], norm="batch"), "elements, got 5 with"),
+    "overflow": (config("MLP", sizes=[10**30, 10**30]), "parameters: expected at most 1024"),
+    "layers": (config("MLP", sizes=[1] * 10**5), "elements, got 199998 with"),
+    "linear": (config("Linear", inputs=10**10), "parameters: expected at most 1024"),
+    "softmax": (
+        config("Softmax", inputs=10**6, classes=10**6),
+        "parameters: expected at most 1024",
+    ),
     "users": (
         config("MatrixFactorization", users=10**9, items=10**9, rank=10**3),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "features": (
         config("FactorizationMachine", features=10**9, rank=100),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "tables": (
         config("EmbeddingMLP", fields={"a": [10**9, 100]}, hidden=[1]),
-        "where there are at most",
+        "parameters: expected at most 1024",
     ),
     "deep": (DEEP, "nested too deep"),
     "deep sizes": (f'{{"kind": "MLP", "sizes": {DEEP[:900]}{"]" * 900}}}', "model configuration"),
@@ -185,7 +198,7 @@ CONFIGS: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_models_that_would_fill_the_memory(name: str, tmp_path: Path) -> None:
+def test_models_that_would_exhaust_memory(name: str, tmp_path: Path) -> None:
     text, message = CONFIGS[name]
     path = tmp_path / "m.safetensors"
     po.checkpoint.save_safetensors(path, {"w": np.ones(4)}, {"pyoptim.model": text})
@@ -206,7 +219,7 @@ TARGET = {"task": "regression", "column": "y", "sign": "", "number": 0, "mean": 
      f'[{{"kind": "{"x" * 10**6}"}}]'],
     ids=["deep", "wide", "number", "text", "list", "large", "kind"],
 )  # fmt: skip
-def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> None:
+def test_unreadable_column_metadata(text: str, tmp_path: Path) -> None:
     from pyoptim.cli._model_directory import read_trained
 
     for metadata in (
@@ -214,7 +227,7 @@ def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> No
         {"pyoptim.columns": "[]", "pyoptim.target": text},
     ):
         po.models.Linear(2).save(tmp_path / "model.safetensors", metadata)
-        with pytest.raises(po.CheckpointError, match="columns cannot be read") as caught:
+        with pytest.raises(po.CheckpointError, match="invalid column metadata") as caught:
             read_trained(tmp_path)
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 500
@@ -226,7 +239,7 @@ def test_columns_of_a_model_that_cannot_be_read(text: str, tmp_path: Path) -> No
      b"[" * 10**6, b'{"weight_map": {"a": "' + b"x" * 10**6 + b'"}}'],
     ids=["map", "metadata", "list", "name"],
 )  # fmt: skip
-def test_an_index_that_is_deep_or_huge(content: bytes, tmp_path: Path) -> None:
+def test_a_deep_or_huge_index(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors.index.json"
     path.write_bytes(content)
     with pytest.raises(po.CheckpointError, match="not a valid index") as caught:
@@ -263,7 +276,7 @@ def test_models_load_under_a_low_limit_of_recursion(tmp_path: Path) -> None:
         ("epoch,loss\n" + "9" * 5000 + ",1\n", 2),
     ],
 )
-def test_a_history_that_was_cut_or_blown_up(text: str, line: int, tmp_path: Path) -> None:
+def test_a_truncated_or_inflated_history(text: str, line: int, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text(text)
     with pytest.raises(ValueError, match=rf"log\.csv, line {line}: "):

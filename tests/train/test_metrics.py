@@ -27,7 +27,7 @@ def models(loss: losses.Loss) -> dict[str, tuple[Any, Any]]:
     outputs = 3 if loss.labels else 1
     result: dict[str, tuple[Any, Any]] = {
         "mlp": (po.models.MLP([2, 4, outputs], loss=loss), x),
-        "embedding": (po.models.EmbeddingMLP({"a": 3}, [4], outputs, numbers=["x"], loss=loss),
+        "embedding": (po.models.EmbeddingMLP({"a": 3}, [4], outputs, numeric=["x"], loss=loss),
                       embedded),
     }  # fmt: skip
     if loss.labels:
