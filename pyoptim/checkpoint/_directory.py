@@ -101,7 +101,7 @@ def _may_replace_latest(directory: Path) -> bool:
 
 
 def is_removable(path: Path) -> bool:
-    """Return whether a path is a checkpoint, possibly damaged, without files of others."""
+    """Return whether a path is a checkpoint, possibly damaged, without files of other programs."""
     try:
         if path.is_symlink() or not has_only_checkpoint_files(path):
             return False

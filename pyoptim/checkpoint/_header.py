@@ -102,7 +102,7 @@ def read_header(data: bytes | mmap) -> Header:
 
 
 def check_name(name: str) -> None:
-    """Reject tensor names that are empty, too long, unprintable, or leave a directory as a path.
+    """Reject tensor names that are empty, too long, unprintable, or paths out of a directory.
 
     Raises
     ------

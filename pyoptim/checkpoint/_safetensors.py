@@ -33,7 +33,7 @@ from pyoptim.checkpoint._header import (
 from pyoptim.errors import CheckpointError
 from pyoptim.parameters._types import Array
 
-_ALIGNMENT = 64  # bytes; the data of written files begin at a multiple
+_ALIGNMENT = 64  # of the data in written files, in bytes
 
 
 def save_safetensors(

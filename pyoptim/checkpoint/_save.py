@@ -53,8 +53,8 @@ def save(
     """Save a checkpoint atomically in a directory of checkpoints.
 
     All files are written to a temporary directory, flushed to disk, and read back to compare
-    checksums. Then the directory is renamed, and only then are older checkpoints removed. So a
-    crash or a power failure at any moment leaves either the new checkpoint or the previous ones.
+    checksums. Then the directory is renamed, and older checkpoints are removed last. So a crash or
+    a power failure at any moment leaves either the new checkpoint or the previous ones.
 
     Parameters
     ----------

@@ -31,6 +31,13 @@ _FOLDER = _Path(file_okay=False, path_type=Path)
 _EXISTING_FOLDER = _Path(exists=True, file_okay=False, path_type=Path)
 _COUNT = click.IntRange(min=1)
 _SEED = click.IntRange(min=0, max=2**64 - 1)
+_seed = click.option(
+    "--seed",
+    type=_SEED,
+    default=0,
+    show_default=True,
+    help="Seed for initial weights, validation split and shuffling.",
+)
 _force = click.option(
     "--force", is_flag=True, help="Replace files that pyoptim did not write, except inputs."
 )
@@ -158,9 +165,16 @@ def pyoptim() -> None:
 
 
 @pyoptim.command()
-@click.option("--out", type=_FOLDER, default=Path("pyoptim-demo"), show_default=True, metavar="DIR")
-@click.option("--seed", type=_SEED, default=0, show_default=True)
-@click.option("--epochs", type=_COUNT, default=30, show_default=True)
+@click.option(
+    "--out",
+    type=_FOLDER,
+    default=Path("pyoptim-demo"),
+    show_default=True,
+    metavar="DIR",
+    help="Output directory.",
+)
+@_seed
+@click.option("--epochs", type=_COUNT, default=30, show_default=True, help="Number of epochs.")
 @_force
 def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     """Train a network on handwritten digits.
@@ -221,7 +235,9 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     help="An optimizer from the list of pyoptim info.",
 )
 @click.option("--lr", type=_NOT_NEGATIVE, help="Learning rate.  [default: the optimizer's default]")
-@click.option("--epochs", type=_COUNT, default=20, show_default=True)
+@click.option(
+    "--epochs", type=_COUNT, default=20, show_default=True, help="Maximum number of epochs."
+)
 @click.option(
     "--batch-size",
     type=_BatchSize(),
@@ -252,11 +268,16 @@ def demo(out: Path, seed: int, epochs: int, force: bool) -> None:
     help="Save a checkpoint to DIR/checkpoints every EPOCHS epochs.",
 )
 @click.option("--resume", is_flag=True, help="Resume the run in DIR/checkpoints.")
-@click.option("--seed", type=_SEED, default=0, show_default=True)
+@_seed
 @click.option("--drop", metavar="COLUMN", multiple=True, help="Ignore a column; repeatable.")
 @click.option("--drop-missing", is_flag=True, help="Leave out rows without a target.")
 @click.option(
-    "--out", type=_FOLDER, default=Path("pyoptim-model"), show_default=True, metavar="DIR"
+    "--out",
+    type=_FOLDER,
+    default=Path("pyoptim-model"),
+    show_default=True,
+    metavar="DIR",
+    help="Output directory.",
 )
 @_force
 def train(

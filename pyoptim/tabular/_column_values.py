@@ -141,7 +141,7 @@ def texts_in(entry: Mapping[str, Any], min_count: int) -> tuple[str, ...]:
     """Return the values from the metadata of a column, which must be distinct strings."""
     values = entry["values"]
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError("values: expected a list of texts")
+        raise TypeError(f"values: expected a list of texts, got {values!r}")
     if len(values) < min_count:
         raise ValueError(f"values: expected at least {min_count}, got {len(values)}")
     check_unique("values", values)
