@@ -12,6 +12,7 @@
 
 #include "bindings/arrays.hpp"
 #include "bindings/python_objective.hpp"
+#include "solvers/problems/problems.hpp"
 
 namespace pyoptim::bindings {
 namespace {
@@ -207,6 +208,41 @@ void bind_solvers(py::module_& module) {
       .def("state", &PySolver::state)
       .def("load", &PySolver::load, py::arg("state"))
       .def("result", &PySolver::result);
+  py::class_<Problem, Objective>(module, "Problem", "A native test problem.")
+      .def(py::init(&make_problem), py::arg("name"))
+      .def_static("rosenbrock", &make_rosenbrock, py::arg("size"), py::arg("num_threads") = 0,
+                  "The Rosenbrock function of any number of variables.")
+      .def_property_readonly("x0",
+                             [](const Problem& problem) {
+                               py::array_t<double> x{py::ssize_t(problem.size())};
+                               problem.start(x.mutable_data());
+                               return x;
+                             })
+      .def(
+          "hessian",
+          [](Problem& problem, const Float64Array& x) {
+            if (!problem.has_hessian()) throw py::value_error("the problem has no Hessian");
+            if (std::size_t(x.size()) != problem.size())
+              throw py::value_error("x: expected " + std::to_string(problem.size()) + " elements");
+            const auto n = py::ssize_t(problem.size());
+            py::array_t<double> matrix({n, n});
+            problem.hessian(x.data(), matrix.mutable_data());
+            return matrix;
+          },
+          py::arg("x"))
+      .def(
+          "hess_vec",
+          [](Problem& problem, const Float64Array& x, const Float64Array& v) {
+            if (!problem.has_hess_vec()) throw py::value_error("the problem has no Hessian");
+            if (std::size_t(x.size()) != problem.size() || x.size() != v.size())
+              throw py::value_error("x: expected " + std::to_string(problem.size()) + " elements");
+            py::array_t<double> product{py::ssize_t(problem.size())};
+            problem.hess_vec(x.data(), v.data(), product.mutable_data());
+            return product;
+          },
+          py::arg("x"), py::arg("v"));
+  module.def("problem_names", &problem_names,
+             "The names of the test problems of More, Garbow and Hillstrom.");
   module.def("solver_methods", &Solver::methods, "The names of all methods of minimization.");
 }
 

@@ -33,6 +33,10 @@ struct SolverKernels {
                           double* out, std::size_t size);
   /// The sum of g (trial - x).
   double (*arc_decrease)(const double* x, const double* trial, const double* g, std::size_t size);
+  /// The terms from `begin` to `end` of the Rosenbrock function of `size` variables, and as many
+  /// elements of its gradient.
+  double (*rosenbrock)(const double* x, double* grad, std::size_t begin, std::size_t end,
+                       std::size_t size);
   /// d <- d, but 0 where g is 0.
   void (*keep_free)(const double* g, double* d, std::size_t size);
 };

@@ -95,6 +95,35 @@ double arc_decrease(const double* x, const double* trial, const double* g, std::
   return sum_in_lanes(size, [=](std::size_t i) { return g[i] * (trial[i] - x[i]); });
 }
 
+/// Term i, and the derivative by x[i]: of term i, if `has_next`, and of the one before, if
+/// `has_previous`.
+inline double rosenbrock_term(const double* x, double* grad, std::size_t i, bool has_previous,
+                              bool has_next) {
+  double value = 0, derivative = 0;
+  if (has_next) {
+    const double a = 1 - x[i], b = x[i + 1] - x[i] * x[i];
+    value = 100 * (b * b) + a * a;
+    derivative = -400 * x[i] * b - 2 * a;
+  }
+  if (has_previous) derivative += 200 * (x[i] - x[i - 1] * x[i - 1]);
+  grad[i] = derivative;
+  return value;
+}
+
+double rosenbrock(const double* x, double* grad, std::size_t begin, std::size_t end,
+                  std::size_t size) {
+  double sum = 0;
+  if (begin == 0) sum += rosenbrock_term(x, grad, begin++, false, true);
+  const bool at_end = end == size;
+  if (at_end) --end;
+  if (begin < end)
+    sum += sum_in_lanes(end - begin, [=](std::size_t i) {
+      return rosenbrock_term(x, grad, begin + i, true, true);
+    });
+  if (at_end) sum += rosenbrock_term(x, grad, end, true, false);
+  return sum;
+}
+
 void keep_free(const double* g, double* d, std::size_t size) {
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) d[i] = g[i] == 0 ? 0 : d[i];
@@ -114,6 +143,7 @@ constinit const SolverKernels solver_kernels = {
     .clamp = clamp,
     .free_gradient = free_gradient,
     .arc_decrease = arc_decrease,
+    .rosenbrock = rosenbrock,
     .keep_free = keep_free,
 };
 
