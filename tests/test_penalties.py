@@ -1,4 +1,4 @@
-"""Penalties: against scikit-learn, with every optimizer, by hand and in the trainer."""
+"""Penalties compared with scikit-learn, with every optimizer, by hand and in the trainer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def check_minimum(model: Linear, reference: Any, near: float = 1e-9) -> None:
     assert model.params["layers.0.bias"][0] == pytest.approx(reference.intercept_, abs=near)
 
 
-# Of rules that go to and fro about a minimum, unless the learning rate falls.
+# Rules that oscillate about a minimum unless the learning rate decreases.
 FALLING = po.schedules.exponential(0.03, 0.9985)
 
 
@@ -62,9 +62,7 @@ FALLING = po.schedules.exponential(0.03, 0.9985)
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_the_lasso_is_that_of_scikit_learn_with_any_optimizer(
-    make: Any, lr: Any, settings: Any
-) -> None:
+def test_lasso_matches_scikit_learn_with_every_optimizer(make: Any, lr: Any, settings: Any) -> None:
     sklearn = pytest.importorskip("sklearn.linear_model")
     for alpha in (0.05, 0.4):
         model = trained(L1(2 * alpha), make, 6000, lr, **settings)
@@ -74,7 +72,7 @@ def test_the_lasso_is_that_of_scikit_learn_with_any_optimizer(
 
 
 @pytest.mark.parametrize("make", [po.SGD, po.Adam])
-def test_the_elastic_net_is_that_of_scikit_learn(make: Any) -> None:
+def test_elastic_net_matches_scikit_learn(make: Any) -> None:
     sklearn = pytest.importorskip("sklearn.linear_model")
     alpha, ratio = 0.3, 0.4
     penalty = ElasticNet(l1=2 * alpha * ratio, l2=2 * alpha * (1 - ratio))
@@ -101,7 +99,7 @@ def test_proximal_gradient_steps_by_hand_reach_the_same_minimum(l2: float) -> No
     check_minimum(model, reference.fit(x, y))
 
 
-def test_plain_sgd_makes_the_proximal_step_but_through_zero() -> None:
+def test_plain_sgd_is_the_proximal_step_except_across_zero() -> None:
     rng = np.random.default_rng(0)
     w = rng.normal(size=1000)
     w[::4] = 0
@@ -110,9 +108,9 @@ def test_plain_sgd_makes_the_proximal_step_but_through_zero() -> None:
     penalty = L1(0.8)
     po.SGD([proximal], lr=0.1).step([grad])
     penalty.apply(proximal, 0.1)
-    penalised = grad.copy()
-    penalty.before_step(around, penalised)
-    po.SGD([around], lr=0.1).step([penalised])
+    penalized = grad.copy()
+    penalty.before_step(around, penalized)
+    po.SGD([around], lr=0.1).step([penalized])
     penalty.after_step(around)
     through = proximal * w < 0
     assert through.sum() > 10
@@ -139,7 +137,7 @@ def test_arrays_of_any_shape_and_type(dtype: str) -> None:
         params.grads["w"].astype(float), 0.25 + 0.5 * np.sign(before) + 2 * before,
         rtol=tolerance, atol=tolerance,
     )  # fmt: skip
-    assert not params.grads["b"].any()  # 0 lies within 0.25 of the bend
+    assert not params.grads["b"].any()  # 0 is a subgradient
     penalty.apply({"w": params["w"]}, 0.1)
     shrunk = np.sign(before) * np.maximum(np.abs(before) - 0.05, 0) / 1.2
     np.testing.assert_allclose(params["w"].astype(float), shrunk, rtol=tolerance, atol=tolerance)
@@ -174,7 +172,7 @@ def test_max_norm_while_training() -> None:
     assert any(np.linalg.norm(model.params[n], axis=0).max() > 0.69 for n in model.weights)
 
 
-def test_the_loss_that_is_shown_has_the_penalty_in_it() -> None:
+def test_reported_loss_includes_the_penalty() -> None:
     x, y = regression()
     model = Linear(12, dtype="float64")
     model.params.flat[...] = 1
@@ -186,7 +184,7 @@ def test_the_loss_that_is_shown_has_the_penalty_in_it() -> None:
         assert shown == pytest.approx(plain + 0.5 * 12 + 0.05 * 12)
 
 
-def test_penalties_can_be_copied_and_told_apart() -> None:
+def test_penalties_can_be_copied_and_compared() -> None:
     w, grad = np.ones(3), np.ones(3)
     for penalty in (L1(0.5), L2(0.5), ElasticNet(0.5, 0.25), MaxNorm(2.0, unit_axis=0)):
         penalty.before_step(w, grad)

@@ -46,8 +46,8 @@ def drop_zero_weights(
     return some if isinstance(x, tuple) else some[0], targets[rows], weights[rows]
 
 
-def weigh_nothing(weights: Array | None) -> bool:
-    """Whether there are weights, and all are 0."""
+def all_weights_zero(weights: Array | None) -> bool:
+    """Whether there are weights, and all of them are 0."""
     return weights is not None and weights.size > 0 and not weights.any()
 
 

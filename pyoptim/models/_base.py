@@ -16,7 +16,7 @@ from pyoptim._utils.text import shown
 from pyoptim._utils.validation import as_plain, as_real
 from pyoptim.data._csr import CSR, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import as_sample_weight, drop_zero_weights, weigh_nothing
+from pyoptim.losses._class_weight import all_weights_zero, as_sample_weight, drop_zero_weights
 from pyoptim.models._range_check import OutOfRange, find_index
 from pyoptim.parameters._parameters import Parameters
 from pyoptim.parameters._row_grad import RowGrad
@@ -155,7 +155,7 @@ class Model(ABC):
             return x, y, None
         weights = as_sample_weight(sample_weight)
         rows = drop_zero_weights(x, y, weights)
-        if rows[0] is not x or weigh_nothing(weights):
+        if rows[0] is not x or all_weights_zero(weights):
             loss.check_targets(loss.cast_targets(y, self.dtype), self.outputs, weights)
             invalid = self.find_out_of_range(x, weights)
             if invalid is not None:
@@ -201,7 +201,7 @@ class Model(ABC):
         loss = loss or self.loss
         if sample_weight is not None:
             x, y, weights = self._drop_zero_weights(self.cast_inputs(x), y, loss, sample_weight)
-            if weigh_nothing(weights):
+            if all_weights_zero(weights):
                 return dict.fromkeys(loss.measures, 0.0)
             sample_weight = weights
         scores = self.scores(x)

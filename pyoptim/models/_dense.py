@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyoptim import _core
 from pyoptim.data._csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.losses._class_weight import all_weights_zero
 from pyoptim.models._base import Model
 from pyoptim.parameters._types import Array
 
@@ -133,7 +133,7 @@ class DenseModel(Model):
             self.draws += self._draws_per_batch
             return value
         rows, targets, weights = self._drop_zero_weights(self._inputs(x), y, loss, sample_weight)
-        if weigh_nothing(weights):
+        if all_weights_zero(weights):
             return self._zero_gradients()
         return self._backpropagate(rows, targets, loss, weights)
 

@@ -22,7 +22,7 @@ class OutOfRange(NamedTuple):
 
 
 def find_code(
-    name: str, what: str, codes: Array, count: int, weights: Array | None = None
+    name: str, noun: str, codes: Array, count: int, weights: Array | None = None
 ) -> OutOfRange | None:
     """Return the first row whose code is not from 0 to `count` - 1, or None.
 
@@ -30,7 +30,7 @@ def find_code(
     ----------
     name : str
         Name of the argument for the message.
-    what : str
+    noun : str
         Plural noun for the codes in the message, such as "users".
     codes : array of int, shape (rows,)
         Code of each row.
@@ -48,12 +48,12 @@ def find_code(
             invalid &= weights[start : start + _BLOCK] != 0
         if invalid.any():
             row = int(invalid.argmax())
-            return OutOfRange(start + row, _message(name, what, count, part[row]))
+            return OutOfRange(start + row, _message(name, noun, count, part[row]))
     return None
 
 
 def find_index(
-    name: str, what: str, matrix: CSR, count: int, weights: Array | None = None
+    name: str, noun: str, matrix: CSR, count: int, weights: Array | None = None
 ) -> OutOfRange | None:
     """Return the first row of a matrix with a column that is not from 0 to `count` - 1, or None.
 
@@ -67,10 +67,10 @@ def find_index(
         for index in start + np.flatnonzero((part < 0) | (part >= count)):
             row = int(np.searchsorted(matrix.indptr, index, side="right")) - 1
             if weights is None or weights[row] != 0:
-                return OutOfRange(row, _message(name, what, count, matrix.indices[index]))
+                return OutOfRange(row, _message(name, noun, count, matrix.indices[index]))
     return None
 
 
-def _message(name: str, what: str, count: int, value: Any) -> str:
+def _message(name: str, noun: str, count: int, value: Any) -> str:
     or_more = " or more" if value == LARGEST_INDEX else ""
-    return f"{name}: expected {shown(what)} from 0 to {count - 1}, got {value}{or_more}"
+    return f"{name}: expected {shown(noun)} from 0 to {count - 1}, got {value}{or_more}"

@@ -21,7 +21,7 @@ from pyoptim._utils.validation import (
 )
 from pyoptim.data._csr import CSR, as_csr, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.losses._class_weight import all_weights_zero
 from pyoptim.models._embedding_base import Scratch, fill_normal, table_dtype
 from pyoptim.models._range_check import OutOfRange, find_code, find_index
 from pyoptim.models.mlp import MLP
@@ -223,13 +223,13 @@ class EmbeddingMLP(MLP):
 
     def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
         """Return the first row with a category out of range, or None."""
-        found = [
+        invalid_rows = [
             find_index("x", table.name, part, table.size, weights)
             if table.is_bag
             else find_code("x", table.name, part, table.size, weights)
             for table, part in zip(self.tables, x, strict=False)
         ]
-        return min((invalid for invalid in found if invalid is not None), default=None)
+        return min((invalid for invalid in invalid_rows if invalid is not None), default=None)
 
     def name_input(self, part: int, column: int | None) -> tuple[str, Any]:
         """Return the name of an input, and the column in it or None if it has only one."""
@@ -331,7 +331,7 @@ class EmbeddingMLP(MLP):
         """
         loss = loss or self.loss
         parts, y, weights = self._drop_zero_weights(self.cast_inputs(x), y, loss, sample_weight)
-        if weigh_nothing(weights):
+        if all_weights_zero(weights):
             return self._zero_gradients()
         inputs = self._inputs(parts)
         value = self._backpropagate(inputs, y, loss, weights, to_inputs=True)

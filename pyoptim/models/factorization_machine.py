@@ -12,7 +12,7 @@ from pyoptim import _core
 from pyoptim._utils.validation import as_count, as_counts, as_number, as_plain, as_real
 from pyoptim.data._csr import CSR, as_csr, check_matrix, is_sparse
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.losses._class_weight import all_weights_zero
 from pyoptim.models._embedding_base import (
     TableModel,
     as_codes,
@@ -173,11 +173,11 @@ class FactorizationMachine(TableModel):
         """Return the first row with a feature or code out of range, or None."""
         if self.fields is None:
             return super().find_out_of_range(x, weights)
-        found = [
+        invalid_rows = [
             find_code("x", f"codes of field {i}", x[:, i], count, weights)
             for i, count in enumerate(self.fields)
         ]
-        return min((invalid for invalid in found if invalid is not None), default=None)
+        return min((invalid for invalid in invalid_rows if invalid is not None), default=None)
 
     def _entries(self, rows: Any) -> _Entries:
         """Return the nonzero entries of inputs in the model's format."""
@@ -242,7 +242,7 @@ class FactorizationMachine(TableModel):
         check_not_empty(batch.shape[0])
         loss = loss or self.loss
         batch, y, weights = self._drop_zero_weights(batch, y, loss, sample_weight)
-        if weigh_nothing(weights):
+        if all_weights_zero(weights):
             return self._zero_gradients()
         rows = batch.shape[0]
         entries = self._entries(batch)

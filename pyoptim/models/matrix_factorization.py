@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyoptim import _core
 from pyoptim._utils.validation import as_count, as_number
 from pyoptim.losses import Loss
-from pyoptim.losses._class_weight import weigh_nothing
+from pyoptim.losses._class_weight import all_weights_zero
 from pyoptim.models._embedding_base import (
     TableModel,
     as_codes,
@@ -147,11 +147,11 @@ class MatrixFactorization(TableModel):
     def find_out_of_range(self, x: Any, weights: Array | None = None) -> OutOfRange | None:
         """Return the first row with a user or item out of range, or None."""
         counts = (self.users, self.items)
-        found = [
+        invalid_rows = [
             find_code("x", side, x[:, i], count, weights)
             for i, (side, count) in enumerate(zip(_SIDES, counts, strict=True))
         ]
-        return min((invalid for invalid in found if invalid is not None), default=None)
+        return min((invalid for invalid in invalid_rows if invalid is not None), default=None)
 
     def _both(self, table: str) -> tuple[Array, Array]:
         """Return a table of users and the same table of items."""
@@ -207,7 +207,7 @@ class MatrixFactorization(TableModel):
         check_not_empty(len(pairs))
         loss = loss or self.loss
         pairs, y, weights = self._drop_zero_weights(pairs, y, loss, sample_weight)
-        if weigh_nothing(weights):
+        if all_weights_zero(weights):
             return self._zero_gradients()
         rows = len(pairs)
         factors, bias = self._both("factors"), self._both("bias")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pyoptim import _core
 from pyoptim._utils.equality import same_values
-from pyoptim._utils.text import listed, shown
+from pyoptim._utils.text import dtype_text, listed, shown
 from pyoptim.parameters._row_grad import Gradients, RowGrad, RowSlot
 from pyoptim.parameters._selection import Selection, match
 from pyoptim.parameters._types import Array, Shape
@@ -60,18 +60,18 @@ def _check_size(parameters: int, elements: int) -> None:
 
 
 def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
-    """Return the NumPy dtype of a parameter; "bfloat16" is that of ml_dtypes."""
+    """Return the NumPy dtype of a parameter, with the dtype of ml_dtypes for "bfloat16"."""
     if isinstance(dtype, str) and dtype == "bfloat16":
         from ml_dtypes import bfloat16
 
-        found: np.dtype[Any] = np.dtype(bfloat16)
-        return found
+        bfloat16_dtype: np.dtype[Any] = np.dtype(bfloat16)
+        return bfloat16_dtype
     try:
         result = np.dtype(dtype)
     except (TypeError, ValueError):
         result = None
     if result is None or str(result) not in _DTYPES:
-        value = repr(dtype) if result is None else result
+        value = repr(dtype) if result is None else dtype_text(result)
         raise TypeError(f"dtype: expected float32, float64 or bfloat16, got {value}")
     return result
 

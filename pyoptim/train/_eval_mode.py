@@ -9,7 +9,7 @@ from pyoptim.data import Rows
 from pyoptim.models._base import Model
 from pyoptim.optim._base import Optimizer
 from pyoptim.parameters._types import Array
-from pyoptim.wrappers._base import KeptWeights, Wrapper
+from pyoptim.wrappers._base import AveragedWeights, Wrapper
 
 _MAX_ROWS = 2**14
 """Maximum number of rows from which running statistics are estimated."""
@@ -73,7 +73,7 @@ class ModeSwitch:
 def _has_averaged_weights(optimizer: Optimizer | Wrapper) -> bool:
     """Return whether an optimizer's weights differ between train and eval mode."""
     while isinstance(optimizer, Wrapper):
-        if isinstance(optimizer, KeptWeights) and optimizer._has_weights():
+        if isinstance(optimizer, AveragedWeights) and optimizer._has_weights():
             return True
         optimizer = optimizer.optimizer
     return optimizer._rule.has_eval_mode and optimizer.steps > 0

@@ -357,9 +357,9 @@ class Wrapper(EvalMode):
     def _after_update(self) -> None:
         """Respond to a step that updated the parameters; by default do nothing."""
 
-    def _check_training(self, what: str) -> None:
+    def _check_training(self, action: str) -> None:
         if self.evaluating:
-            raise RuntimeError(f"the optimizer is in eval mode; call train() before {what}")
+            raise RuntimeError(f"the optimizer is in eval mode; call train() before {action}")
 
     @property
     def _params(self) -> list[Array]:
@@ -426,7 +426,7 @@ class Wrapper(EvalMode):
         return f"{type(self).__name__}({self.optimizer!r}{settings})"
 
 
-class KeptWeights(Wrapper):
+class AveragedWeights(Wrapper):
     """Base class of wrappers that hold averaged weights for evaluation.
 
     `eval` writes the averaged weights into the parameters. `train` restores the training weights.

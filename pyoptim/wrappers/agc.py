@@ -53,7 +53,8 @@ class AGC(Wrapper):
     >>> opt = po.wrappers.AGC(po.SGD([w], lr=1.0), clip_factor=0.1)
     >>> info = opt.step([np.array([[100.0, 0.0], [0.01, 0.0]])])
     >>> w  # the first row moved by 0.1 * 5, the second was not clipped
-    array([[ 2.5 , 4. ], [-0.01, 1. ]])
+    array([[ 2.5 ,  4.  ],
+           [-0.01,  1.  ]])
     """
 
     _changes_gradients = True

@@ -9,10 +9,10 @@ from typing import Any, ClassVar, SupportsIndex
 from pyoptim import _core
 from pyoptim._utils.validation import as_count, as_fraction
 from pyoptim.optim._base import Optimizer
-from pyoptim.wrappers._base import KeptWeights, Wrapper
+from pyoptim.wrappers._base import AveragedWeights, Wrapper
 
 
-class _Average(KeptWeights):
+class _Average(AveragedWeights):
     """A base class of averages that are updated every `every` steps, after step `start`."""
 
     _numbers: ClassVar[tuple[str, ...]] = ("count",)

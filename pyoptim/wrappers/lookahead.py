@@ -7,10 +7,10 @@ from typing import ClassVar, SupportsIndex
 from pyoptim import _core
 from pyoptim._utils.validation import as_count, as_fraction
 from pyoptim.optim._base import Optimizer
-from pyoptim.wrappers._base import KeptWeights, Wrapper
+from pyoptim.wrappers._base import AveragedWeights, Wrapper
 
 
-class Lookahead(KeptWeights):
+class Lookahead(AveragedWeights):
     """Lookahead: slow weights that follow the optimizer's fast weights (Zhang et al. 2019).
 
     After every `k` steps the slow weights move a fraction of the distance to the parameters. The

@@ -286,19 +286,19 @@ class SAM(Wrapper):
         self._check_not_perturbed("train()")
         super().train()
 
-    def _check_training(self, what: str) -> None:
-        super()._check_training(what)
-        self._check_not_perturbed(what)
+    def _check_training(self, action: str) -> None:
+        super()._check_training(action)
+        self._check_not_perturbed(action)
 
     def __getstate__(self) -> dict[str, Any]:
         self._check_not_perturbed("pickling or copying")
         return super().__getstate__()
 
-    def _check_not_perturbed(self, what: str) -> None:
+    def _check_not_perturbed(self, action: str) -> None:
         if self._perturbed is not None:
             raise RuntimeError(
                 "the parameters are perturbed by first_step(); call second_step() or restore() "
-                f"before {what}"
+                f"before {action}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Sparse rows: products, and models of them, against scipy and the same rows as arrays."""
+"""CSR matrices: multiplications and models, compared with SciPy and with dense arrays."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ DTYPES = ["float32", "float64"]
 
 
 def random_csr(rows: int, columns: int, density: float, dtype: Any, index: Any = np.int32) -> Any:
-    """Return a matrix with empty rows, columns in any order, some of them twice."""
+    """Return a matrix with empty rows, unsorted columns and duplicate entries."""
     counts = RNG.binomial(columns, density, size=rows)
     counts[::3] = 0
     starts = np.r_[0, np.cumsum(counts)].astype(index)
@@ -37,7 +37,7 @@ def to_scipy(x: CSR) -> Any:
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("outputs", [1, 3, 16, 37])
 @pytest.mark.parametrize("shape", [(1, 1), (0, 5), (30, 7), (65, 300)])
-def test_products_are_scipys(shape: Any, outputs: int, index: Any, dtype: str) -> None:
+def test_products_match_scipy(shape: Any, outputs: int, index: Any, dtype: str) -> None:
     x = random_csr(*shape, 0.3, dtype, index)
     given = as_csr(x, dtype)
     assert given.indices.dtype == index
@@ -58,7 +58,7 @@ def test_products_are_scipys(shape: Any, outputs: int, index: Any, dtype: str) -
 def test_products_have_the_same_bits_for_all_threads_and_instruction_sets(
     dtype: str, outputs: int, instruction_sets: list[str]
 ) -> None:
-    """So much work gets its threads, however busy the machine is."""
+    """The matrices are large enough to use all threads."""
     size = 2**22 // outputs
     data = RNG.normal(size=size).astype(dtype)
     indices = RNG.integers(0, 3000, size=size).astype(np.int32)
@@ -77,8 +77,8 @@ def test_products_have_the_same_bits_for_all_threads_and_instruction_sets(
         assert all(map(np.array_equal, pair, found[0]))
 
 
-def test_arrays_that_are_no_matrix() -> None:
-    """Nothing outside of the arrays is read, whatever stands in them."""
+def test_invalid_matrices_are_rejected() -> None:
+    """Invalid indices are rejected before anything outside of the arrays is read."""
     data, indices = np.ones(3), np.array([0, 2, 1], np.int32)
     good = np.array([0, 2, 3])
     w, out = np.ones((3, 2)), np.zeros((2, 2))
@@ -136,7 +136,7 @@ MODELS: dict[str, Any] = {
 @pytest.mark.parametrize("validation", [None, 0.2, "given"])
 @pytest.mark.parametrize("shuffle", [True, False, "blocks"])
 @pytest.mark.parametrize("name", MODELS)
-def test_models_of_sparse_rows_are_those_of_arrays(
+def test_training_on_sparse_rows_matches_dense_rows(
     name: str, shuffle: Any, validation: Any
 ) -> None:
     x = sparse.random_array((120, 30), density=0.2, rng=RNG, format="csr")
@@ -158,7 +158,7 @@ def test_models_of_sparse_rows_are_those_of_arrays(
         found = model.evaluate(rows, y)
         ends.append((model.params.flat.copy(), model.scores(rows), {**row, **found}))
     tolerance = 1e-4 if name == "float32" else 1e-9
-    if shuffle == "blocks":  # the bytes of a row, and so blocks, differ
+    if shuffle == "blocks":  # the size of a row in bytes, and thus the blocks, differ
         ends = ends[1:]
     for params, scores, row in ends[1:]:
         np.testing.assert_allclose(params, ends[0][0], rtol=tolerance, atol=tolerance)
@@ -192,7 +192,7 @@ def test_scipy_is_not_imported() -> None:
 
 
 @pytest.mark.parametrize("make", [MLP, FactorizationMachine], ids=lambda make: make.__name__)
-def test_a_sparse_array_of_one_axis_is_no_rows(make: Any) -> None:
+def test_sparse_arrays_with_one_axis_are_rejected(make: Any) -> None:
     model = make([4, 2]) if make is MLP else make(4)
     row = sparse.coo_array(np.ones(4))
     for use in (model.scores, lambda x: Trainer(model, progress=False).fit(x, np.zeros(4, int))):

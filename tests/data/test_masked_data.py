@@ -1,4 +1,4 @@
-"""Masked arrays as data: what a mask hides is not learnt from."""
+"""Masked arrays as data: arrays with masked values are rejected."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def trained(x: Any, y: Any, weights: Any, **settings: Any) -> Any:
     [(masked(X), Y, WEIGHTS), (X, masked(Y), WEIGHTS), (X, Y, masked(WEIGHTS))],
     ids=["x", "y", "sample_weight"],
 )
-def test_masked_values_are_refused(data: Any) -> None:
+def test_masked_values_are_rejected(data: Any) -> None:
     with pytest.raises(TypeError, match="expected values without a mask"):
         trained(*data)
     with pytest.raises(TypeError, match="expected values without a mask"):
@@ -42,6 +42,6 @@ def test_masked_rows_are_not_predicted() -> None:
         po.models.Linear(2).predict(masked(X))
 
 
-def test_masked_arrays_that_hide_nothing_are_taken() -> None:
+def test_masked_arrays_without_masked_values_are_accepted() -> None:
     plain = trained(X, Y, WEIGHTS)
     assert np.array_equal(trained(*map(np.ma.masked_array, (X, Y, WEIGHTS))), plain)

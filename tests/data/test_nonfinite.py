@@ -1,4 +1,4 @@
-"""Data that are not finite or out of range, and training that becomes so."""
+"""Nonfinite data, data out of range, and training that diverges."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fitted(
 
 @pytest.mark.parametrize("block", [1, 7, 2**16])
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16", "int32", "?", "O"])
-def test_the_first_number_that_is_not_finite(
+def test_first_nonfinite_number_is_found(
     dtype: str, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ml_dtypes = pytest.importorskip("ml_dtypes")
@@ -75,7 +75,9 @@ def test_the_first_number_that_is_not_finite(
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("shuffle", [True, False, "blocks"])
 @pytest.mark.parametrize("validation", [None, 0.3])
-def test_x_is_refused_by_row_and_column(value: float, shuffle: Any, validation: Any) -> None:
+def test_nonfinite_inputs_are_rejected_with_row_and_column(
+    value: float, shuffle: Any, validation: Any
+) -> None:
     x, y = data()
     x[37, 2] = value
     with pytest.raises(ValueError, match=rf"^x: .* got {value:g} at row 37, column 2; .*allow"):
@@ -87,7 +89,7 @@ def test_x_is_refused_by_row_and_column(value: float, shuffle: Any, validation: 
         fitted(x, y.reshape(-1, 1), shuffle=shuffle, validation=validation)
 
 
-def test_what_the_models_type_cannot_hold_is_refused_without_a_warning() -> None:
+def test_values_beyond_the_models_dtype_are_rejected_without_a_warning() -> None:
     x, y = data("float64")
     x[5, 1] = 1e300
     with warnings.catch_warnings():
@@ -205,7 +207,7 @@ def test_codes_are_found_before_the_first_step(shuffle: bool, tmp_path: Path) ->
         fitted(mapped, y, model=po.models.MatrixFactorization(4, 4), shuffle=shuffle)
 
 
-def test_columns_are_named_as_the_user_has_them() -> None:
+def test_columns_are_named_by_the_users_names() -> None:
     model = po.models.EmbeddingMLP({"a": 4}, [4], numeric={"pair": 2, "one": 1})
     x = {"a": np.zeros(9, int), "pair": np.zeros((9, 2)), "one": np.zeros(9)}
     for name, place in (("pair", (4, 1)), ("one", 4)):
@@ -217,7 +219,7 @@ def test_columns_are_named_as_the_user_has_them() -> None:
 
 
 class Own:
-    """A model of one's own, which knows what NaN means."""
+    """A model of the protocol that accepts NaN."""
 
     def __init__(self) -> None:
         self.params = po.Parameters({"mean": (1,)})
@@ -229,7 +231,7 @@ class Own:
         return 1.0
 
 
-def test_a_model_of_ones_own() -> None:
+def test_models_of_the_protocol() -> None:
     x, y = data()
     x[5, 3] = np.nan
     with pytest.raises(ValueError, match=r"x: .* got nan at row 5, column 3"):
@@ -250,7 +252,7 @@ def test_allowed_data_stop_training_at_the_loss(which: str) -> None:
 
 
 def with_missing(values: list[Any], kind: str) -> Any:
-    """Return numbers, the fourth of which is missing, as pandas or lists of objects have them."""
+    """Return numbers with a missing fourth number, as a pandas series or an object array."""
     if kind == "object":
         return np.array([*values[:3], None, *values[4:]], object)
     pandas = pytest.importorskip("pandas")
@@ -263,7 +265,7 @@ MISSING = pytest.mark.parametrize("kind", ["object", "Int64", "Float64", "UInt8"
 
 @MISSING
 @pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_missing_targets_are_refused_by_row(kind: str, class_weight: Any) -> None:
+def test_missing_targets_are_rejected_with_row(kind: str, class_weight: Any) -> None:
     x, _ = data()
     y = with_missing([0, 1] * (ROWS // 2), kind)
     messages = {"squared": r"y: expected finite numbers.* got nan at row 3; correct or drop"}
@@ -277,7 +279,7 @@ def test_missing_targets_are_refused_by_row(kind: str, class_weight: Any) -> Non
 
 
 @MISSING
-def test_missing_inputs_weights_and_codes_are_refused_by_row_and_column(kind: str) -> None:
+def test_missing_inputs_weights_and_codes_are_rejected_with_row_and_column(kind: str) -> None:
     x, y = data()
     column = with_missing([0, 1] * (ROWS // 2), kind)
     table = np.stack([*x.astype(object).T[:3], np.asarray(column, object)], axis=1)
@@ -323,7 +325,7 @@ def test_labels_and_codes_above_int64_are_not_shown_as_negative(value: int) -> N
 
 
 def diverging(**keywords: Any) -> Trainer:
-    """Return a trainer whose loss grows from epoch to epoch, until it is not finite."""
+    """Return a trainer whose loss grows in each epoch until it is not finite."""
     x, y = data()
     model = po.models.Linear(4)
     trainer = Trainer(model, optimizer=po.SGD(model.params, lr=40.0), epochs=50, batch_size=ROWS,
@@ -345,7 +347,7 @@ def test_training_that_diverges_stops_and_keeps_the_best_epoch() -> None:
     assert diverging().history.best_epoch is None
 
 
-def test_the_best_epoch_comes_back_unless_that_is_not_wanted() -> None:
+def test_best_epoch_is_restored_unless_restore_best_is_false() -> None:
     x, y = data()
     best = fitted(x, y, epochs=1, validation=(x, y), optimizer=None)
     found = []
@@ -365,7 +367,7 @@ def test_the_best_epoch_comes_back_unless_that_is_not_wanted() -> None:
         Trainer(po.models.Linear(1), restore_best=True)
 
 
-def test_parameters_that_the_last_step_spoils_are_not_finished() -> None:
+def test_nonfinite_parameters_after_the_last_step_stop_training() -> None:
     x, y = data()
     model = po.models.Linear(4)
 
@@ -405,7 +407,7 @@ def test_steps_that_the_optimizer_skips_do_not_stop() -> None:
     assert len(trainer.history) == 1
 
 
-def test_predictions_refuse_what_training_refuses() -> None:
+def test_predictions_reject_the_same_inputs_as_training() -> None:
     x, _ = data()
     models: list[Any] = [po.models.Softmax(4, 3), po.models.Linear(4),
                          po.models.FactorizationMachine(4, loss="logistic")]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Sources of rows: the same training from arrays, mapped files, CSR matrices and chunks."""
+"""Data sources: the same training from arrays, mapped files, CSR matrices and chunks."""
 
 import json
 import subprocess
@@ -38,7 +38,7 @@ def mapped(folder: Path, name: str, array: Any, mode: Any = "r") -> Any:
 
 
 def trained(x: Any, y: Any = None, **keywords: Any) -> tuple[list[float], list[Any]]:
-    """Return the parameters and the history that training ends with."""
+    """Train a model and return its parameters and history."""
     given = {name: keywords.pop(name) for name in ("sample_weight", "class_weight")
              if name in keywords}  # fmt: skip
     model = MLP([6, 8, 3])
@@ -52,14 +52,14 @@ def trained(x: Any, y: Any = None, **keywords: Any) -> tuple[list[float], list[A
 @pytest.mark.parametrize("shuffle", SHUFFLES)
 @pytest.mark.parametrize("prefetch", [False, True])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", ">f8", "int16"])
-def test_a_mapped_file_trains_as_the_array(
+def test_mapped_file_gives_the_results_of_the_array(
     dtype: str, prefetch: bool, shuffle: Any, tmp_path: Path
 ) -> None:
     x = (10 * X).astype(dtype)
     keywords: dict[str, Any] = {"shuffle": shuffle, "class_weight": "balanced"}
     expected = trained(x, Y, sample_weight=W, **keywords)
     x, y, w = (mapped(tmp_path, name, a) for name, a in (("x", x), ("y", Y), ("w", W)))
-    if shuffle == "blocks":  # what a block is depends on the bytes of a row
+    if shuffle == "blocks":  # the number of rows in a block depends on the bytes of a row
         assert Table(Rows(x, y)).block_rows == 3
     assert trained(x, y, sample_weight=w, prefetch=prefetch, **keywords) == expected
 
@@ -74,7 +74,7 @@ def test_large_arrays_are_converted_batch_by_batch(monkeypatch: pytest.MonkeyPat
     assert np.shares_memory(large.rows.x, X)
 
 
-def test_columns_of_a_mapped_file_that_do_not_follow_each_other(tmp_path: Path) -> None:
+def test_columns_of_a_mapped_file_can_be_strided(tmp_path: Path) -> None:
     wide = np.asfortranarray(np.repeat(X, 2, axis=1))
     x = mapped(tmp_path, "x", wide)
     assert x.flags.f_contiguous
@@ -100,7 +100,7 @@ def test_validation_sets_in_pieces(
             assert "val_f1_macro" in row
 
 
-def test_rows_held_out_are_not_trained_on_by_blocks_either() -> None:
+def test_held_out_blocks_are_not_trained_on() -> None:
     for rows, block, fraction in ((203, 3, 0.2), (100, 1, 0.5), (64, 10, 0.3)):
         train, held_out = split_blocks(rows, block, fraction, 1)
         assert sorted([*train[:], *held_out[:]]) == list(range(rows))
@@ -112,14 +112,14 @@ def test_rows_held_out_are_not_trained_on_by_blocks_either() -> None:
     assert some[np.array([3, 0])].tolist() == [12, 3]
 
 
-def test_large_seeds_have_orders_of_their_own() -> None:
+def test_large_seeds_have_different_orders() -> None:
     seeds = [2**63, 2**63 + 1, 2**64 - 2, 2**64 - 1]
     orders = [split_rows(100, 0.5, seed)[0].tolist() for seed in seeds]
     assert all(one != two for i, one in enumerate(orders) for two in orders[:i])
 
 
 @pytest.mark.parametrize("seed", [2**64, -1, 0.5, None])
-def test_a_seed_out_of_range_splits_nothing(seed: Any) -> None:
+def test_seeds_out_of_range_are_rejected(seed: Any) -> None:
     for split in (split_rows, lambda rows, share, seed: split_blocks(rows, 2, share, seed)):
         assert len(split(10, 0.4, 2**64 - 1)[1]) == 4
         with pytest.raises(ValueError, match="seed must be a whole number from 0 to 18446744"):
@@ -129,7 +129,7 @@ def test_a_seed_out_of_range_splits_nothing(seed: Any) -> None:
 @pytest.mark.parametrize("rows", [1, 2, 15, 16, 17, 100, 1000])
 @pytest.mark.parametrize("kind", ["kept", "computed", "blocks"])
 def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each epoch has every row once, in an order of its own, and is entered anywhere."""
+    """Each epoch has every row once, in its own order, and can be resumed at any batch."""
     if kind == "computed":
         monkeypatch.setattr(ordering, "_MAX_PERMUTED_ROWS", 0)
         monkeypatch.setattr(ordering, "_PART_ROWS", 37)
@@ -150,8 +150,8 @@ def test_orders(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
         assert orders[0] != sorted(orders[0])
 
 
-def test_a_computed_order_is_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Places of rows in 400 orders: each about as often as the others, as chance has it."""
+def test_computed_order_is_uniform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions of rows in 400 orders are uniformly distributed."""
     monkeypatch.setattr(ordering, "_MAX_PERMUTED_ROWS", 0)
     rows, epochs = 20, 400
     counts = np.zeros((rows, rows))
@@ -169,12 +169,12 @@ def test_blocks_take_memory_for_blocks_only() -> None:
     assert len(next(batches(10**9, 32, shuffle=True, seed=0, epoch=1))) == 32
 
 
-# ---- Rows taken -------------------------------------------------------------------------------
+# ---- Gathered rows -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("target", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("source", ["?", "b", "h", "i", "q", "B", "H", "I", "Q", "f", "d"])
-def test_taken_rows_are_numpys(source: str, target: str) -> None:
+def test_gathered_rows_match_numpy(source: str, target: str) -> None:
     table = RNG.integers(0, 2 if source == "?" else 120, size=(9, 2, 3)).astype(source)
     chosen = np.array([8, 0, 3, 3])
     for rows, numbers in ((table, chosen), (table[::2], None), (table[:, ::2], chosen)):
@@ -184,7 +184,7 @@ def test_taken_rows_are_numpys(source: str, target: str) -> None:
         assert np.array_equal(out, expected.astype(target))
 
 
-def test_rows_that_cannot_be_taken() -> None:
+def test_rows_that_cannot_be_gathered() -> None:
     table = np.zeros((4, 6))
     out = np.full((2, 6), 7.0)
     for rows in ([0, 4], [-1, 0]):
@@ -204,8 +204,8 @@ def test_rows_that_cannot_be_taken() -> None:
         _core.count_csr_values(parts.data, parts.indices, broken, np.array([1]))
 
 
-def test_a_tuple_of_arrays_is_sliced_alike(tmp_path: Path) -> None:
-    """As models of codes and numbers take it."""
+def test_arrays_of_a_tuple_are_sliced_together(tmp_path: Path) -> None:
+    """The model takes a tuple of codes and numbers."""
     codes = np.arange(203, dtype=np.int64)
 
     class Pairs(Linear):
@@ -225,7 +225,7 @@ def test_a_tuple_of_arrays_is_sliced_alike(tmp_path: Path) -> None:
         Trainer(Pairs(6), progress=False).fit((codes[1:], X), Y)
 
 
-def test_memory_is_used_again(tmp_path: Path) -> None:
+def test_memory_is_reused(tmp_path: Path) -> None:
     reader = Reader(Table(Rows(X, Y, W)))
     rows = np.arange(5)
     first, second = reader.read(rows), reader.read(rows + 7)
@@ -247,7 +247,7 @@ def test_mapped_memory(tmp_path: Path) -> None:
     assert releasable(X) is None
 
 
-def test_what_was_written_to_a_mapped_file_stays(
+def test_changes_of_a_mapped_file_are_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tables, "_MAX_MAPPED_BYTES", 0)
@@ -260,7 +260,7 @@ def test_what_was_written_to_a_mapped_file_stays(
 
 @pytest.mark.parametrize("shuffle", ["blocks", "none"])
 def test_a_file_takes_little_memory(shuffle: str) -> None:
-    """700 MB train in 500 MiB, pages of the file included; `nox -s large` takes 20 GB."""
+    """A file of 700 MB trains in 500 MiB, including its pages. `nox -s large` uses 20 GB."""
     script = str(Path(__file__).parents[1] / "support" / "mapped_training.py")
     sizes = ["--gigabytes", "0.7", "--limit", "400", "--columns", "500"]
     command = [sys.executable, "-P", script, "--shuffle", shuffle, *sizes]
@@ -295,8 +295,8 @@ def of_chunks() -> Iterator[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("prefetch", [False, True])
-def test_chunks_in_order_are_the_array(prefetch: bool) -> None:
-    """Batches go on from one chunk to the next."""
+def test_chunks_in_order_match_the_array(prefetch: bool) -> None:
+    """Mini-batches can have rows of two chunks."""
     expected = trained(X, Y, shuffle=False)
     for chunks in (CHUNKS, of_chunks, tuple(CHUNKS), dict(enumerate(CHUNKS)).values()):
         assert trained(chunks, shuffle=False, prefetch=prefetch) == expected
@@ -308,7 +308,7 @@ def test_chunks_in_order_are_the_array(prefetch: bool) -> None:
 
 
 def test_chunks_are_shuffled() -> None:
-    """Rows within each; a sequence's chunks, too. Every row comes once an epoch."""
+    """Rows are shuffled within chunks, and so are the chunks of a sequence."""
     for chunks, in_order in ((of_chunks, True), (CHUNKS, False)):
         seen: list[list[Any]] = [[], []]
 
@@ -326,7 +326,7 @@ def test_chunks_are_shuffled() -> None:
         assert seen[0] != seen[1]
 
 
-def test_chunks_of_one_size_have_orders_of_their_own() -> None:
+def test_chunks_of_the_same_size_have_different_orders() -> None:
     seen: list[list[int]] = []
     trained(
         lambda: iter([(X[:16], Y[:16]), (X[:16], Y[:16])]),
@@ -339,7 +339,7 @@ def test_chunks_of_one_size_have_orders_of_their_own() -> None:
 
 
 class Counted:
-    """Chunks, and which were asked for."""
+    """Chunks that record which of them were read."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
@@ -412,7 +412,7 @@ def test_errors_of_chunks() -> None:
 
 
 def test_chunks_with_validation_and_a_bar() -> None:
-    """It counts steps, of which nobody knows how many there will be."""
+    """The progress bar counts steps without a total."""
     stream = Terminal()
     trainer = Trainer(MLP([6, 3]), epochs=1, validation=(X, Y), callbacks=[Progress(stream)])
     assert "val_accuracy" in trainer.fit(of_chunks)
@@ -422,12 +422,12 @@ def test_chunks_with_validation_and_a_bar() -> None:
     assert "7/" not in stream.getvalue()
 
 
-# ---- Other rows than those of the run that is resumed -------------------------------------------
+# ---- Resuming with other data --------------------------------------------------------------
 
 
-def test_other_values_are_refused(tmp_path: Path) -> None:
+def test_resuming_with_other_data_is_rejected(tmp_path: Path) -> None:
     trained(X, Y, epochs=1, sample_weight=W, callbacks=[Checkpoint(tmp_path)])
-    one_label, one_weight = Y.copy(), W.copy()  # of a row that is not among those of x looked at
+    one_label, one_weight = Y.copy(), W.copy()  # a row that is not in the sample of the fingerprint
     assert 76 not in np.linspace(0, 202, 100).astype(int)
     one_label[76] = 2 - one_label[76] // 2
     one_weight[76] += 1
@@ -451,7 +451,7 @@ def test_split_is_the_same_for_every_kind(tmp_path: Path) -> None:
     assert len(train) + len(held_out) == 203
 
 
-def test_no_sparse_rows_for_a_model_that_takes_none() -> None:
+def test_sparse_rows_are_rejected_by_dense_models() -> None:
     class Dense(Softmax):
         def cast_inputs(self, x: Any) -> Any:
             return po.models.Model.cast_inputs(self, x)
@@ -460,7 +460,7 @@ def test_no_sparse_rows_for_a_model_that_takes_none() -> None:
         Trainer(Dense(6, 3), progress=False).fit(sparse.csr_array(X), Y)
 
 
-def test_a_model_of_ones_own_may_take_what_is_no_array() -> None:
+def test_cast_inputs_can_return_other_objects_than_arrays() -> None:
     class Own:
         def __init__(self) -> None:
             self.params = po.Parameters({"w": (6,)}, dtype="float64")

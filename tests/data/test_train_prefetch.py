@@ -1,4 +1,4 @@
-"""Batches that a thread gets ready: the same ones, and no thread stays behind."""
+"""Prefetching in a thread: the batches are the same, and the thread ends."""
 
 import os
 import signal
@@ -42,8 +42,8 @@ def make(*callbacks: Any, prefetch: bool | None = True, **keywords: Any) -> Trai
     )
 
 
-def test_the_next_batch_is_got_ready_and_rows_in_use_stay() -> None:
-    """A generator is one item ahead, on the other thread."""
+def test_next_batch_is_prefetched_without_changing_the_current_one() -> None:
+    """The generator runs one item ahead, in the prefetch thread."""
     log: list[Any] = []
 
     def items() -> Iterator[int]:
@@ -53,19 +53,19 @@ def test_the_next_batch_is_got_ready_and_rows_in_use_stay() -> None:
 
     ahead = prefetched(items())  # type: ignore[arg-type]
     assert next(ahead) == 0
-    ahead.close()  # it waits for the thread
+    ahead.close()  # waits for the prefetch thread
     assert log == [(0, False), (1, False)]
     assert list(prefetched(i for i in range(50))) == list(range(50))
 
 
-def test_a_batch_is_not_written_over_while_it_is_used() -> None:
-    """All of a model's batches, looked at at the end of their steps."""
+def test_batches_in_use_are_not_overwritten() -> None:
+    """The batches are compared at the end of their steps."""
 
     class Slow(Linear):
         def loss_and_grad(self, x: Any, *rest: Any, **keywords: Any) -> float:
             value = super().loss_and_grad(x, *rest, **keywords)
             for _ in range(100):
-                threading.Event().wait(1e-5)  # the other thread has its time
+                threading.Event().wait(1e-5)  # gives time to the prefetch thread
             seen.append(x.copy())
             return value
 
@@ -77,7 +77,7 @@ def test_a_batch_is_not_written_over_while_it_is_used() -> None:
     assert np.array_equal(*found)
 
 
-def test_who_gets_a_thread(tmp_path: Path) -> None:
+def test_when_a_thread_is_used(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     large = np.zeros((600, 2000), np.float32)
@@ -137,8 +137,8 @@ def test_interrupts_end_the_thread() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of forking with threads
-def test_a_forked_process_trains_anew_and_does_not_hang() -> None:
-    """What it cannot go on with is an error there; here training goes on."""
+def test_forked_process_can_train_and_does_not_hang() -> None:
+    """The forked process cannot resume the epoch, but the parent can."""
     results: list[int] = []
 
     def fork(trainer: Trainer) -> None:
@@ -146,7 +146,7 @@ def test_a_forked_process_trains_anew_and_does_not_hang() -> None:
             return
         child = os.fork()
         if child == 0:
-            signal.alarm(60)  # it ends, whatever happens
+            signal.alarm(60)  # ends the child process in any case
             status = 1
             try:
                 make().fit(X, Y)

@@ -1,4 +1,4 @@
-"""Running statistics of batch norm: those of averaged weights, and of steps that were made."""
+"""Running statistics of batch norm, for averaged weights and for skipped and repeated steps."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def network(**options: Any) -> MLP:
 
 
 def statistics_of(model: MLP, x: Any, batch_size: int, order: Any) -> dict[str, Any]:
-    """Return what NumPy finds for the weights there are, as means over batches."""
+    """Return the statistics for the current weights in NumPy, as means over batches."""
     sums: dict[str, Any] = {}
     for start in range(0, len(x), batch_size):
         a = x[order[start : start + batch_size]]
@@ -198,7 +198,7 @@ SKIPPING: dict[str, Callable[[Any], Any]] = {
 
 
 class Snapshots(Callback):
-    """Keeps the steps made and the statistics after every batch."""
+    """A callback that records the step count and the statistics after each batch."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[int, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""Networks over categories: tables, bags and numbers before dense layers."""
+"""EmbeddingMLP: embedding tables, bags and numeric columns before dense layers."""
 
 import copy
 import functools
@@ -20,7 +20,7 @@ from pyoptim.models import EmbeddingMLP
 
 
 def weights_of(x: dict[str, Any], name: str, size: int, mean: bool) -> np.ndarray:
-    """Return what a table is multiplied with to give its inputs."""
+    """Return the matrix that maps a table to its inputs of the first layer."""
     if name in FIELDS:
         return np.eye(size)[x[name]]
     counts = np.array([np.bincount(np.array(bag, int), minlength=size) for bag in x[name]], float)
@@ -37,7 +37,7 @@ def naive_inputs(model: EmbeddingMLP, x: dict[str, Any]) -> np.ndarray:
 
 
 def inner(model: EmbeddingMLP) -> po.models.MLP:
-    """Return the dense layers alone."""
+    """Return an MLP with the dense layers of a model."""
     mlp = po.models.MLP(model.sizes, loss=model.loss, dtype="float64")
     for name in mlp.params:
         mlp.params[name] = model.params[name]
@@ -182,7 +182,7 @@ def test_columns_of_mapped_files_are_read_by_batches(
     sparse = pytest.importorskip("scipy.sparse")
     rows = 300
     x, y = columns(rows), np.random.default_rng(1).normal(size=rows)
-    # What is in no file: a sparse matrix, and lists of different lengths.
+    # Bags are not in a file: a sparse matrix, and lists of different lengths.
     x["words"] = sparse.csr_array(weights_of(x, "words", 9, False))
     x = {name: x[name] for name in [*FIELDS, *BAGS, *numeric]}
     files = {}

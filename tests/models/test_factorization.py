@@ -1,4 +1,4 @@
-"""Matrix factorization and factorization machines: formulas, gradients by rows, training."""
+"""Matrix factorization and factorization machines: formulas, row-sparse gradients, training."""
 
 import copy
 import pickle
@@ -34,7 +34,7 @@ def naive_pairs(model: MatrixFactorization, x: np.ndarray) -> np.ndarray:
 
 
 def naive_machine(model: FactorizationMachine, x: np.ndarray) -> np.ndarray:
-    """Return scores by the sum over pairs."""
+    """Return scores of a factorization machine as a sum over all pairs of features."""
     p = {name: array.astype(float) for name, array in model.params.items()}
     scores = p["bias"] + x @ p["weights"]
     for i in range(model.features):
@@ -44,7 +44,7 @@ def naive_machine(model: FactorizationMachine, x: np.ndarray) -> np.ndarray:
 
 
 def squares_in_use(model: Any, x: np.ndarray) -> np.ndarray:
-    """Return, for each row, the sum of squares of the rows of tables that it reads."""
+    """Return for each row the sum of squares of the table rows that it reads."""
     p = {name: np.square(array.astype(float)) for name, array in model.params.items()}
     if isinstance(model, MatrixFactorization):
         sides = zip(("users", "items"), x.T, strict=True)
@@ -161,7 +161,7 @@ def test_threads_and_instruction_sets_agree(dtype: str, instruction_sets: list[s
 def test_a_sparse_matrix_whose_rows_are_not_there_is_refused(starts: list[int]) -> None:
     sparse = pytest.importorskip("scipy.sparse")
     x = sparse.csr_array((np.ones(3), np.array([0, 1, 2]), np.array([0, 1, 2, 3])), shape=(3, 4))
-    x.indptr[:] = starts  # scipy would write beyond its memory
+    x.indptr[:] = starts  # SciPy would write out of bounds
     model = FactorizationMachine(4)
     for use in (model.scores, lambda x: Trainer(model, progress=False).fit(x, np.ones(3))):
         with pytest.raises(ValueError, match=r"x\.indptr: expected increasing numbers from 0 to"):

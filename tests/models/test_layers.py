@@ -49,7 +49,7 @@ def test_layers(activation: Any, dtype: Any, instruction_set: str) -> None:
 
         h = 1e-6
         exact = (naive(z + h) - naive(z - h)) / (2 * h)
-        smooth = np.abs(z) > 1e-4  # relu has a corner
+        smooth = np.abs(z) > 1e-4  # relu is not differentiable at 0
         np.testing.assert_allclose(slope[smooth], exact[smooth], rtol=1e-5, atol=1e-5)
         d, by_z, bias_grad = rng.normal(size=x.shape).astype(dtype), slope.copy(), bias.copy()
         _core.layer_backward(d, by_z, bias_grad)
@@ -61,7 +61,7 @@ def test_layers(activation: Any, dtype: Any, instruction_set: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["gelu", "silu", "leaky_relu"])
-def test_slopes_far_out(name: str, instruction_set: str) -> None:
+def test_gradients_of_large_inputs(name: str, instruction_set: str) -> None:
     z = np.array([[-1e30, -1e10, -50, 50, 1e10, 1e30]], np.float32)
     a = np.empty_like(z)
     below = 0.01 if name == "leaky_relu" else 0
@@ -72,16 +72,16 @@ def test_slopes_far_out(name: str, instruction_set: str) -> None:
 
 
 def dropped(rate: float, seed: int, draw: int, shape: tuple[int, int], dtype: Any) -> np.ndarray:
-    """Return what ones become."""
+    """Return a layer's outputs for ones after dropout."""
     z, a = np.ones(shape, dtype), np.empty(shape, dtype)
     bias = np.zeros(shape[1], dtype)
     _core.layer_forward(_core.Activation.identity, z, bias, a, None, rate, seed, draw)
-    assert np.array_equal(z, a)  # the slope is the factor
+    assert np.array_equal(z, a)  # the gradient is the dropout factor
     return a
 
 
 def philox(counter: list[int], key: int) -> list[int]:
-    """Philox4x32-10, from the paper."""
+    """Return numbers of Philox4x32-10, implemented from the paper."""
     x, low, high = list(counter), key & 0xFFFFFFFF, key >> 32
     for _ in range(10):
         a, b = 0xD2511F53 * x[0], 0xCD9E8D57 * x[2]
@@ -90,15 +90,15 @@ def philox(counter: list[int], key: int) -> list[int]:
     return x
 
 
-def test_the_generator_is_philox() -> None:
-    """Its authors' known answers."""
+def test_generator_matches_philox() -> None:
+    """The expected numbers are the known answers of the authors."""
     assert philox([0] * 4, 0) == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
     ones = [0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD]
     assert philox([2**32 - 1] * 4, 2**64 - 1) == ones
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_dropout_is_by_seed_draw_row_and_column(dtype: Any, instruction_set: str) -> None:
+def test_dropout_depends_on_seed_draw_row_and_column(dtype: Any, instruction_set: str) -> None:
     seed, draw, rate = 2**40 + 7, 2**33 + 5, 0.3
     for shape in [(3, 1), (2, 130), (300, 100)]:
         found = dropped(rate, seed, draw, shape, dtype)
@@ -158,7 +158,7 @@ def test_norms(axis: int, dtype: Any, instruction_set: str) -> None:
         np.testing.assert_allclose(d, inner / np.sqrt(variance + 1e-5), rtol=rtol, atol=10 * rtol)
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_invalid_arguments_are_rejected() -> None:
     x, gain, one = np.zeros((3, 4)), np.ones(4), np.zeros((1, 4))
     identity = _core.Activation.identity
     with pytest.raises(ValueError, match="bias: expected 4 values"):

@@ -1,4 +1,4 @@
-"""What is in a perceptron's layers: norms, dropout, skips, reduced weights."""
+"""Layers of the MLP: norms, dropout, skip connections and bfloat16 weights."""
 
 import copy
 import gc
@@ -27,7 +27,7 @@ Y = RNG.integers(0, 3, 21)
 
 
 def network(activation: str, norm: str | None, residual: bool, **settings: Any) -> MLP:
-    """Return one whose first two hidden layers have as many inputs as outputs."""
+    """Return an MLP whose first two hidden layers have as many inputs as outputs."""
     model = MLP([6, 6, 6, 5, 3], activation=activation, norm=norm, residual=residual,
                 **{"dtype": "float64", "seed": 3, **settings})  # fmt: skip
     rng = np.random.default_rng(1)
@@ -38,7 +38,7 @@ def network(activation: str, norm: str | None, residual: bool, **settings: Any) 
 
 
 def check_gradient(model: MLP, loss: Any) -> None:
-    """Compare what is in `grads` with differences of a function."""
+    """Compare gradients with finite differences of a function."""
     grads = {name: grad.copy() for name, grad in model.params.grads.items()}
     for name, array in model.params.items():
         for i in np.ndindex(array.shape):
@@ -150,7 +150,7 @@ def test_masks_depend_on_seed_and_draw_alone() -> None:
 
     model, again = (network("tanh", None, False, dropout=0.5) for _ in range(2))
     first = grad(model, 0)
-    assert model.draws == 3  # one a hidden layer
+    assert model.draws == 3  # one mask for each hidden layer
     assert grad(again, 0) == first != grad(again, 3)
     other = network("tanh", None, False, dropout=0.5, seed=4)
     for name, array in other.params.items():
@@ -169,7 +169,7 @@ def test_masks_depend_on_seed_and_draw_alone() -> None:
 def test_the_same_bits_for_threads_and_instruction_sets(
     norm: str | None, instruction_sets: list[str]
 ) -> None:
-    """But for products, which are NumPy's: weights of 0 and 1 make them exact."""
+    """NumPy computes the matrix multiplications. Weights of 0 and 1 make them exact."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1500, 300)).astype(np.float32)
     y = rng.integers(0, 2, 1500)
@@ -211,7 +211,7 @@ def test_weights_of_samples_do_not_change_the_statistics() -> None:
     assert models[0].buffers["layers.0.running_mean"].any()
 
 
-def test_a_last_batch_of_one_row_is_left_out() -> None:
+def test_last_batch_of_one_row_is_dropped() -> None:
     def rows(norm: str | None, count: int) -> list[int]:
         seen: list[int] = []
         note = Lambda(on_step_end=lambda t: seen.append(len(X[:count][t.rows_of_step])))
@@ -229,7 +229,7 @@ def test_a_last_batch_of_one_row_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("norm", [None, "layer", "batch"])
-def test_sparse_rows_are_as_dense_ones(norm: str | None) -> None:
+def test_sparse_rows_match_dense_rows(norm: str | None) -> None:
     sparse = pytest.importorskip("scipy.sparse")
     x = X * (X > 0)
     dense, model = (MLP([6, 5, 5, 3], norm=norm, dropout=0.2, dtype="float64") for _ in range(2))
@@ -243,7 +243,7 @@ def test_sparse_rows_are_as_dense_ones(norm: str | None) -> None:
         skipping.loss_and_grad(sparse.csr_array(x), Y)
 
 
-def test_the_best_statistics_come_back(tmp_path: Path) -> None:
+def test_best_statistics_are_restored(tmp_path: Path) -> None:
     kept: dict[str, np.ndarray] = {}
 
     def script(t: Trainer) -> None:
@@ -311,7 +311,7 @@ def test_saved_loaded_and_copied(norm: str | None, dtype: str, tmp_path: Path) -
 
 
 def steady_memory(model: MLP, *, weights: bool) -> int:
-    """Return by how much memory of arrays grows at most during steps."""
+    """Return the maximum growth of the memory of arrays during steps."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(256, model.sizes[0])).astype(np.float32)
     y = rng.integers(0, model.sizes[-1], 256)
@@ -347,7 +347,7 @@ def steady_memory(model: MLP, *, weights: bool) -> int:
 @pytest.mark.parametrize("weights", [False, True])
 @pytest.mark.parametrize("norm", [None, "layer", "batch"])
 def test_a_step_allocates_no_array(norm: str | None, weights: bool) -> None:
-    """The smallest array of a layer has 100 x 256 float32: more than 100,000 bytes."""
+    """The smallest array of a layer is 100 x 256 of float32, more than 100,000 bytes."""
     for dtype in ("float32", "bfloat16"):
         model = MLP([300, 256, 256, 256], norm=norm, dropout=0.1, residual=True, dtype=dtype)
         assert steady_memory(model, weights=weights) < 50_000
@@ -369,7 +369,7 @@ def test_weights_in_bfloat16_are_rounded_once() -> None:
         assert np.array_equal(model.params.grads[name], grad.astype(model.params[name].dtype))
 
 
-def test_training_in_bfloat16_is_nearly_that_in_float32() -> None:
+def test_training_in_bfloat16_approximates_float32() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 8))
     y = (x[:, 0] * x[:, 1] > 0).astype(int)
@@ -416,7 +416,7 @@ def test_resumed_in_bfloat16(master: str | None, tmp_path: Path) -> None:
     }
 
 
-def test_settings_out_of_range_are_refused() -> None:
+def test_arguments_out_of_range_are_rejected() -> None:
     for rate in (-0.1, 1.0, float("nan")):
         with pytest.raises(ValueError, match=r"dropout: expected a number in \[0, 1\)"):
             MLP([4, 3], dropout=rate)
@@ -432,7 +432,7 @@ def test_settings_out_of_range_are_refused() -> None:
     )
 
 
-def test_a_refused_batch_changes_nothing() -> None:
+def test_rejected_batch_changes_nothing() -> None:
     model = network("tanh", "batch", True, dropout=0.3)
     model.loss_and_grad(X, Y)
     before = {n: a.copy() for n, a in {**model.params.grads, **model.buffers}.items()}
@@ -447,7 +447,7 @@ def test_a_refused_batch_changes_nothing() -> None:
         np.testing.assert_array_equal(array, before[name], err_msg=name)
 
 
-def test_batches_are_taken_as_they_are_or_converted_to_the_same_bits() -> None:
+def test_converted_batches_give_bit_identical_results() -> None:
     def gradient(x: Any, y: Any) -> tuple[float, bytes]:
         model = network("gelu", "layer", False)
         return model.loss_and_grad(x, y), model.params.flat_grad.tobytes()
@@ -463,7 +463,7 @@ def test_batches_are_taken_as_they_are_or_converted_to_the_same_bits() -> None:
         assert gradient(x, labels) == expected
 
 
-def test_a_copy_has_a_network_of_its_own() -> None:
+def test_copies_do_not_share_the_network() -> None:
     model = network("relu", "batch", True)
     model.loss_and_grad(X, Y)
     other = copy.deepcopy(model)

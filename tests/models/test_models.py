@@ -82,7 +82,7 @@ def test_rows_of_any_layout_and_type() -> None:
 
 
 def unaligned(values: Any) -> np.ndarray:
-    """Return the same values from memory at an odd address, as `numpy.frombuffer` may."""
+    """Return the values in memory at an odd address, like arrays of `numpy.frombuffer`."""
     array = np.asarray(values)
     memory = np.frombuffer(bytearray(array.nbytes + 1), array.dtype, array.size, offset=1)
     moved = memory.reshape(array.shape)
@@ -124,7 +124,7 @@ def test_arrays_need_not_be_aligned() -> None:
         assert model.loss(unaligned(right), y) == model.loss(right, y)
 
 
-def test_threads_may_ask_one_model_for_scores() -> None:
+def test_threads_can_share_a_model_for_scores() -> None:
     rng = np.random.default_rng(0)
     counts = (1, 7, 100, 3000, 6000)
     codes = [rng.integers(0, 20, (n, 2)) for n in counts]
@@ -161,7 +161,7 @@ def test_errors_name_what_is_wrong() -> None:
 
 @pytest.mark.parametrize("seed", [None, 1.5, "1", -1, 2**64])
 @pytest.mark.parametrize("make", [MLP, lambda sizes, **of: EmbeddingMLP({"a": 3}, sizes, **of)])
-def test_seeds_that_are_none_are_refused(make: Any, seed: Any) -> None:
+def test_invalid_seeds_are_rejected(make: Any, seed: Any) -> None:
     with pytest.raises(ValueError, match=f"seed must be a whole number from 0 to .*, got {seed!r}"):
         make([3, 4, 2], seed=seed, dropout=0.1)
 
@@ -180,14 +180,14 @@ def test_seeds_that_are_none_are_refused(make: Any, seed: Any) -> None:
     ],
     ids=repr,
 )
-def test_complex_inputs_are_refused(model: Any, sparse: bool, tmp_path: Path) -> None:
+def test_complex_inputs_are_rejected(model: Any, sparse: bool, tmp_path: Path) -> None:
     rows: Any = np.ones((4, 3), np.complex64)
     np.save(tmp_path / "x.npy", rows)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     forms = [pytest.importorskip("scipy.sparse").csr_array(rows)] if sparse else [rows, mapped]
     if isinstance(model, EmbeddingMLP):
         if sparse == (model.tables[0].name == "a"):
-            return  # numbers are not sparse, and bags are lists of integers or sparse
+            return  # numeric columns are dense; bags are lists of integers or sparse
         forms = [{"a": [0, 1, 0, 1], "x": form} for form in forms]
     for form in forms:
         calls = (
@@ -205,8 +205,8 @@ def test_complex_inputs_are_refused(model: Any, sparse: bool, tmp_path: Path) ->
 
 @pytest.mark.parametrize("dtype", ["M8[D]", "m8[s]"])
 @pytest.mark.parametrize("model", [po.models.Linear(3), po.models.MLP([3, 4, 2])], ids=repr)
-def test_dates_and_durations_are_no_inputs(model: Any, dtype: str) -> None:
-    """NumPy casts NaT, which is a missing value, to a large number."""
+def test_dates_and_durations_are_rejected(model: Any, dtype: str) -> None:
+    """NumPy would cast the missing value NaT to a large number."""
     rows = np.arange(12).reshape(4, 3).astype(dtype)
     rows[1, 1] = "NaT"
     y = np.zeros(4, int)
@@ -241,7 +241,7 @@ NO_COUNTS = [None, 3.7, 0, -1, "3", [3], np.float64(3.0)]
         (r"features\[0\]", lambda bad: FactorizationMachine([bad, 2])),
     ],
 )
-def test_numbers_that_are_not_whole_are_refused(name: str, make: Any, bad: Any) -> None:
+def test_numbers_that_are_not_whole_are_rejected(name: str, make: Any, bad: Any) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be a whole number of at least 1, got"):
         make(bad)
 
@@ -254,7 +254,7 @@ def test_numbers_that_are_not_whole_are_refused(name: str, make: Any, bad: Any) 
         ("hidden", lambda bad: EmbeddingMLP({"a": 3}, bad)),
     ],
 )
-def test_text_is_no_sequence_of_sizes(name: str, make: Any, bad: Any) -> None:
+def test_text_is_rejected_as_sizes(name: str, make: Any, bad: Any) -> None:
     with pytest.raises(TypeError, match=f"^{name} must be a sequence of whole numbers, got"):
         make(bad)
 
@@ -264,7 +264,7 @@ def test_sizes_of_any_sequence() -> None:
         assert MLP(sizes).sizes == (3, 2)  # type: ignore[arg-type]
 
 
-def test_initial_weights_depend_on_the_seed_alone() -> None:
+def test_initial_weights_depend_only_on_the_seed() -> None:
     first, again, other = MLP([8, 16, 2], seed=1), MLP([8, 16, 2], seed=1), MLP([8, 16, 2], seed=2)
     assert np.array_equal(first.params.flat, again.params.flat)
     assert not np.array_equal(first.params.flat, other.params.flat)
@@ -303,7 +303,7 @@ def test_saved_and_loaded(model: Any, tmp_path: Path) -> None:
         assert model.params.flat.any()
 
 
-def test_files_that_are_not_models_are_refused(tmp_path: Path) -> None:
+def test_files_that_are_not_models_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     with pytest.raises(FileNotFoundError, match="no such file"):
         po.models.load(path)

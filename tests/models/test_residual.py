@@ -1,4 +1,4 @@
-"""Residual networks: however deep, they start at a sensible loss, and train."""
+"""Residual networks of any depth start at a moderate loss, and train."""
 
 from __future__ import annotations
 

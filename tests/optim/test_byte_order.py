@@ -38,9 +38,9 @@ def test_a_parameter_is_refused_whatever_ran_before(dtype: Any, before: bool) ->
             TypeError, match=r"dtype must be float32.* got \w+-endian \w+; .* native byte order"
         ):
             po.SGD(params)
-    with pytest.raises(TypeError, match="dtype must be float32, float64 or bfloat16"):
+    with pytest.raises(TypeError, match="dtype: expected float32, float64 or bfloat16, got "):
         po.Parameters({"w": swapped(ones(dtype))})
-    with pytest.raises(TypeError, match="dtype must be float32, float64 or bfloat16"):
+    with pytest.raises(TypeError, match="dtype: expected float32, float64 or bfloat16, got "):
         po.Parameters({"w": (3,)}, dtype=dtype.newbyteorder("S"))
 
 

@@ -15,7 +15,7 @@ def random(seed: int = 0) -> np.random.Generator:
 
 
 def shaken(model: Any, seed: int = 0) -> Any:
-    """Move all parameters away from where they begin."""
+    """Change all parameters at random."""
     for name, array in model.params.items():
         if not name.endswith("seen"):
             array[...] = random(seed).normal(scale=0.5, size=array.shape)
@@ -38,7 +38,7 @@ def pairs_model(rank: int = 4, **settings: Any) -> MatrixFactorization:
 
 
 def dense_grads(params: po.Parameters) -> dict[str, np.ndarray]:
-    """Return gradients as arrays of all elements, in float64."""
+    """Return gradients as dense float64 arrays."""
     found = {}
     for name, array in params.items():
         found[name] = np.zeros(array.shape)

@@ -1,4 +1,4 @@
-"""Gradients of rows in plain NumPy: values added one by one, the dense rule on what is touched."""
+"""Row-sparse gradients in plain NumPy, with a dense rule on the rows of a batch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyoptim as po
 
 
 def coalesced(rows: Array, values: Array) -> tuple[Array, Array]:
-    """Return each row once, in rising order, with the sum of its values in the order they come."""
+    """Return sorted unique rows, with their values summed in the order given."""
     wide = np.float64 if values.dtype == np.float64 else np.float32
     touched = np.unique(rows)
     sums = np.empty((touched.size, *values.shape[1:]), values.dtype)
@@ -26,7 +26,7 @@ def coalesced(rows: Array, values: Array) -> tuple[Array, Array]:
 
 
 class LazyReference:
-    """A parameter of an optimizer, of which steps update some rows by the dense rule."""
+    """A parameter whose steps update some rows with the dense rule."""
 
     def __init__(self, optimizer: po.Optimizer, index: int = 0) -> None:
         self.whole = references(optimizer)[index]
@@ -36,7 +36,7 @@ class LazyReference:
         self.first_states = begun.state
 
     def step(self, touched: Array, values: Array, **options: Any) -> None:
-        """Update rows that are given once each."""
+        """Update unique rows."""
         whole = self.whole
         if whole.t == 0:
             whole.state = self.first_states

@@ -1,7 +1,7 @@
-"""What the wrappers must equal, bit for bit: NumPy around an optimizer without wrappers.
+"""Naive wrappers in NumPy around a plain optimizer, which real wrappers match bit for bit.
 
-At the end of the file stand the cases that tests run over. `test_every_wrapper_has_cases` keeps
-them complete.
+The test cases are at the end of the file. `test_every_wrapper_has_cases` checks that they are
+complete.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Grads = Sequence[Array | None]
 
 
 class Naive:
-    """Passes gradients on; the parameters are those that the optimizer updates."""
+    """Base class, which forwards gradients to the optimizer."""
 
     def __init__(self, optimizer: po.Optimizer) -> None:
         self.optimizer = optimizer
@@ -157,7 +157,7 @@ class NaiveAGC(Naive):
         self.exclude = exclude
 
     def units(self, x: Array) -> Array:
-        """The units as rows."""
+        """Return the units as rows."""
         if x.ndim <= 1:
             return x.reshape(1, -1)
         if self.unit_axis == 0:
@@ -202,7 +202,7 @@ class NaiveLossScale(Naive):
 
 @dataclass(frozen=True)
 class Case:
-    """A wrapper with settings, and its naive counterpart with settings."""
+    """A wrapper with arguments, and its naive counterpart."""
 
     wrapper: type[po.wrappers.Wrapper]
     settings: tuple[tuple[str, Any], ...]
@@ -255,7 +255,7 @@ def params_of(dtype: str, shapes: Sequence[tuple[int, ...]] = SHAPES) -> list[Ar
 
 
 def grads_of(t: int, dtype: str, shapes: Sequence[tuple[int, ...]] = SHAPES) -> list[Array | None]:
-    """Read-only gradients of step t; one is missing now and then."""
+    """Return read-only gradients of step t; sometimes one is None."""
     grads: list[Array | None] = [
         some_numbers(100 * t + 20 + i, math.prod(s), dtype).reshape(s) for i, s in enumerate(shapes)
     ]
@@ -267,7 +267,7 @@ def grads_of(t: int, dtype: str, shapes: Sequence[tuple[int, ...]] = SHAPES) -> 
 def drive(
     wrapper: Any, t: int, dtype: str = "float32", *, shapes: Sequence[tuple[int, ...]] = SHAPES
 ) -> po.StepInfo | None:
-    """Make step t of training, with everything that the wrapper is for."""
+    """Perform step t of training with all features of the wrapper."""
     grads = grads_of(t, dtype, shapes)
     if wrapper.takes_closure:
         passes = iter([grads, grads_of(t + 50, dtype, shapes)])

@@ -1,4 +1,4 @@
-"""Accumulated gradients of row-sparse parameters: what one large batch would do."""
+"""Gradient accumulation for row-sparse parameters, compared with one large batch."""
 
 import copy
 import pickle
@@ -32,7 +32,7 @@ wrap = po.wrappers
 
 
 def grads_of(params: po.Parameters, seed: int) -> dict[str, Any]:
-    """Return gradients, of which those of a table are missing or of no rows now and then."""
+    """Return gradients; a table's gradient is sometimes missing or without rows."""
     grads: dict[str, Any] = {
         name: row_grad(10 * seed + i, params[name], (seed + 3 * i) % 7)
         for i, name in enumerate(TABLES)
@@ -48,7 +48,7 @@ def weight_of(seed: int) -> float:
 
 
 def window_of_one(params: po.Parameters, window: list[int]) -> dict[str, Any]:
-    """Return the weighted mean of a window's gradients, by dense arithmetic in float64."""
+    """Return the weighted mean of a window's gradients as dense float64 arrays."""
     total = sum(map(weight_of, window))
     found: dict[str, Any] = {}
     for name, array in params.items():
@@ -97,7 +97,7 @@ def test_a_window_is_one_step_with_the_mean(case: Case, options: dict[str, Any])
 
 @all_dtypes
 def test_sums_are_rounded_once(dtype: str) -> None:
-    """1 + 15 * 2^-8, which bfloat16 does not reach step by step; and sums of whole numbers."""
+    """The sum 1 + 15 * 2^-8 would be rounded to 1 if each addition were rounded to bfloat16."""
     table, kind = po.Parameters({"t": (5, 2)}, dtype=dtype, row_sparse=["t"]), DTYPES[dtype]
     wrapper = wrap.GradientAccumulation(po.SGD(table, lr=1.0), every=16)
     small = np.full((1, 2), 2.0**-8).astype(kind)
@@ -222,8 +222,8 @@ OPTIMIZERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("name", MODELS)
-def test_small_batches_are_a_large_one(name: str, optimizer: str) -> None:
-    """30 rows: windows of 12 rows, the last of 6; weights of rows differ."""
+def test_micro_batches_match_one_large_batch(name: str, optimizer: str) -> None:
+    """The 30 rows are windows of 12, 12 and 6 rows with different sample weights."""
     make = OPTIMIZERS[optimizer]
     small, large = fitted(name, make, 4, 3), fitted(name, make, 12, 1)
     assert small.optimizer.steps == large.optimizer.steps == 9
@@ -234,7 +234,7 @@ def test_small_batches_are_a_large_one(name: str, optimizer: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_run_stopped_at_every_step_resumes_to_the_bit(name: str, tmp_path: Path) -> None:
+def test_run_stopped_at_every_step_resumes_bit_identically(name: str, tmp_path: Path) -> None:
     whole = fitted(name, OPTIMIZERS["loss scale"], 4, 3)
     for step in range(1, 9):  # within windows and between them; an epoch has 8
         folder = tmp_path / str(step)
@@ -265,7 +265,7 @@ def train(wrapper: Any, params: po.Parameters, start: int, stop: int) -> None:
 
 @all_dtypes
 @pytest.mark.parametrize("case", ROW_GRAD_CASES, ids=str)
-def test_a_state_is_resumed_to_the_bit(case: Case, dtype: str) -> None:
+def test_state_resumes_bit_identically(case: Case, dtype: str) -> None:
     for at in range(5):
         wrapper, params = made(case, dtype)
         train(wrapper, params, 0, at)
@@ -284,7 +284,7 @@ def test_a_state_is_resumed_to_the_bit(case: Case, dtype: str) -> None:
 
 
 @pytest.mark.parametrize("clone", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
-def test_copies_go_on_for_themselves(clone: Any) -> None:
+def test_copies_are_independent(clone: Any) -> None:
     wrapper, params = made(ROW_GRAD_CASES[0])
     train(wrapper, params, 0, 2)
     twin, theirs = clone((wrapper, params))
@@ -318,7 +318,7 @@ SPOILT: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", SPOILT)
-def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
+def test_mismatched_state_changes_nothing(name: str) -> None:
     wrapper, params = made(ROW_GRAD_CASES[0])
     train(wrapper, params, 10, 12)
     saved = wrapper.state_dict()
@@ -337,7 +337,7 @@ def test_a_state_that_does_not_fit_changes_nothing(name: str) -> None:
 # Memory, threads, errors
 
 
-def test_memory_is_of_the_rows_that_came_and_is_kept() -> None:
+def test_memory_grows_with_the_rows_of_a_window_and_is_reused() -> None:
     params = po.Parameters({"table": (1 << 18, 64), "w": (3,)}, row_sparse=["table"])
     wrapper = wrap.GradientAccumulation(po.SGD(params, lr=1.0), every=4)
     memory = []
@@ -393,8 +393,8 @@ def test_windows_of_windows() -> None:
     np.testing.assert_allclose(params.flat, expected.flat, rtol=1e-12)
 
 
-def test_types_may_be_mixed() -> None:
-    """A bfloat16 table beside others, whose means are rounded to it."""
+def test_dtypes_can_be_mixed() -> None:
+    """Means are rounded to the dtype of a bfloat16 table next to float32 parameters."""
     dtypes = {"users": "bfloat16", "w": "float32", "items": "float64"}
     spec = {"users": (6, 3), "w": (2, 2), "items": (40,)}
     params = po.Parameters(spec, dtype=dtypes, row_sparse=TABLES)
@@ -408,7 +408,7 @@ def test_types_may_be_mixed() -> None:
         np.testing.assert_allclose(near, far, rtol=bound, atol=bound)
 
 
-def test_gradients_that_do_not_fit_change_nothing() -> None:
+def test_invalid_gradients_change_nothing() -> None:
     params = make_params(*TABLES)
     wrapper = wrap.GradientAccumulation(po.SGD(params, lr=1.0), every=2)
     wrapper.step(grads_of(params, 2), weight=3)
@@ -434,8 +434,8 @@ def test_gradients_that_do_not_fit_change_nothing() -> None:
     assert wrapper.steps == 1
 
 
-def test_an_untouched_table_stays() -> None:
-    """Without any gradient in a window there is no step of it; with one of no rows there is."""
+def test_table_without_gradients_does_not_change() -> None:
+    """A table without a gradient in a window has no step; a gradient without rows is a step."""
     params = make_params(*TABLES)
     wrapper = wrap.GradientAccumulation(po.Adam(params, lr=1.0), every=2)
     before = {name: params[name].copy() for name in TABLES}

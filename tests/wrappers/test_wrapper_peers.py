@@ -1,4 +1,4 @@
-"""Wrappers against those of torch and pytorch_optimizer, in float64, to 1e-12."""
+"""Wrappers compared with torch and pytorch_optimizer in float64, within 1e-12."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def both() -> tuple[list[Array], list[Any]]:
 
 
 def grads_at(params: list[Array], t: int) -> list[Array]:
-    """Gradients that depend on the parameters: of a bowl that moves."""
+    """Return gradients of a quadratic function whose minimum moves."""
     return [
         p - some_numbers(7 * t + i, p.size, "float64").reshape(p.shape)
         for i, p in enumerate(params)
@@ -84,7 +84,7 @@ def test_sam(
     base: str, adaptive: bool, rho: float, peers: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def square_of_norm(groups: list[dict[str, Any]], **_: Any) -> Any:
-        """What the peer's own function computes, but without rounding it to float32."""
+        """Return the peer's result without rounding to float32."""
         parts = [p.grad * p.abs() if adaptive else p.grad for g in groups for p in g["params"]]
         return sum((part.detach() ** 2).sum() for part in parts).reshape(1)
 
@@ -127,8 +127,8 @@ def test_agc(clip: float, peers: Any) -> None:
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 6), (3, 4, 5), (2, 3, 4, 5)])
-def test_agc_as_timm_does_it(shape: tuple[int, ...]) -> None:
-    """timm's formula: norms over all axes but the first, of at most one axis over all."""
+def test_agc_matches_timm(shape: tuple[int, ...]) -> None:
+    """The formula of timm has norms over all axes but the first; vectors have one norm."""
     x = torch.tensor(some_numbers(1, int(np.prod(shape)), "float64").reshape(shape))
     grad = torch.tensor(some_numbers(2, x.numel(), "float64").reshape(shape))
 
@@ -174,7 +174,7 @@ def test_averages(base: str, decay: float | None) -> None:
         assert_close(list(wrapper.weights.values()), average.module)
 
 
-def test_ema_with_bias_correction_is_that_from_0_divided() -> None:
+def test_ema_with_bias_correction_matches_its_definition() -> None:
     mine, _ = both()
     wrapper = W.EMA(BASES["AdamW"][0](mine), 0.9)
     sums = [np.zeros_like(p) for p in mine]
@@ -210,13 +210,13 @@ def test_loss_scale(base: str, growth: float, backoff: float, interval: int) -> 
             p.grad = torch.tensor(grad)
         scaler.step(peer)
         scaler.update()
-        # Theirs multiplies by 1 / scale in float32, exact for powers of 2.
+        # The peer multiplies by 1 / scale in float32, which is exact for powers of 2.
         assert_close(mine, theirs, 1e-12 if growth == 2 else 1e-6)
     assert 20 < wrapper.steps < 60
 
 
-def test_accumulation_equals_the_gradient_of_all() -> None:
-    """torch adds up the gradients of weighted micro-losses."""
+def test_accumulation_matches_the_gradient_of_the_whole_batch() -> None:
+    """In torch, the gradients of weighted micro-losses are summed."""
     mine, theirs = both()
     wrapper = W.GradientAccumulation(BASES["AdamW"][0](mine), every=3)
     peer = BASES["AdamW"][1](theirs)
@@ -236,8 +236,8 @@ def test_accumulation_equals_the_gradient_of_all() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_tensors_of_torch_are_parameters_and_gradients(dtype: str) -> None:
-    """They give the same bits as arrays; those with requires_grad, too."""
+def test_torch_tensors_can_be_parameters_and_gradients(dtype: str) -> None:
+    """Tensors give results bit-identical to arrays, also with requires_grad."""
     arrays = params_of(dtype)
     tensors = [
         torch.nn.Parameter(torch.tensor(p.astype(np.float64), dtype=getattr(torch, dtype)))

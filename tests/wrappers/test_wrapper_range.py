@@ -1,4 +1,4 @@
-"""Numbers of wrappers that float32 cannot hold: float64's results, or a named error."""
+"""Arguments of wrappers beyond the range of float32: float64 results, or an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOLERANCES = {"float32": 1e-5, "float64": 1e-14, "bfloat16": 2e-2}
 
 
 def numbers_of(wrapper: Any) -> list[str]:
-    """The settings that are numbers, not counts."""
+    """Return the arguments that are real numbers."""
     parameters = inspect.signature(wrapper).parameters.values()
     return [p.name for p in parameters if type(p.default) is float]
 
@@ -35,7 +35,7 @@ CASES = [
 
 
 def trained(wrapper: Any, setting: str, value: float, dtype: str, grad: Array) -> list[Array]:
-    """The parameters at each evaluation of the gradient, and what is kept, in float64."""
+    """Return the parameters at each gradient, and the averaged weights, in float64."""
     param = np.array(PARAMS).astype(DTYPES[dtype])
     counts = {"every": 2, "growth_interval": 2}
     settings = {n: c for n, c in counts.items() if n in inspect.signature(wrapper).parameters}
@@ -78,7 +78,7 @@ def test_extreme_numbers_act_as_in_float64(
 
 
 def result_of(kernel: str, x: Array, numbers: tuple[float, ...]) -> Array:
-    """What a kernel makes of arrays that are x, of the type of x."""
+    """Return the result of a kernel for arrays filled with x, in the dtype of x."""
     params, wide = x.copy(), x.copy()
     if kernel in ("lerp", "pull"):
         params *= 2

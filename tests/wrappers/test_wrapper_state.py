@@ -1,4 +1,4 @@
-"""What wrappers remember: saving, loading and copying it; and what they refuse."""
+"""State of wrappers: saving, loading and copying; and invalid arguments."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def train(wrapper: Any, start: int, stop: int, dtype: str = "float32") -> None:
 
 @all_dtypes
 @all_cases
-def test_resumes_to_the_bit(case: Case, dtype: str) -> None:
-    """Saved after any number of steps: in the middle of windows and of cycles."""
+def test_resuming_is_bit_identical(case: Case, dtype: str) -> None:
+    """States are saved after any number of steps, also within windows and cycles."""
     for rule in RULES:
         for at in range(5):
             params = params_of(dtype)
@@ -84,7 +84,7 @@ def test_pickle_and_deepcopy(case: Case, cloned: Callable[[Any], Any]) -> None:
 
 
 @all_cases
-def test_shallow_copy_shares_parameters_only(case: Case) -> None:
+def test_shallow_copy_shares_only_parameters(case: Case) -> None:
     params = params_of("float32")
     wrapper = made(case, params)
     train(wrapper, 0, 4)
@@ -101,9 +101,7 @@ def test_shallow_copy_shares_parameters_only(case: Case) -> None:
 @pytest.mark.parametrize("rule", ["AdamW", "ScheduleFreeSGD"])
 @pytest.mark.parametrize("cloned", [through_pickle, copy.deepcopy, copy.copy])
 @all_cases
-def test_copies_made_at_the_points_of_evaluation(
-    case: Case, cloned: Callable[[Any], Any], rule: str
-) -> None:
+def test_copies_made_in_eval_mode(case: Case, cloned: Callable[[Any], Any], rule: str) -> None:
     params = params_of("float32")
     wrapper = made(case, params, rule)
     train(wrapper, 0, 4)
@@ -190,7 +188,7 @@ def test_loss_scale_stays_within_float32() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 1e-40, 1e40])
-def test_a_loss_scale_out_of_range_is_not_loaded(scale: float) -> None:
+def test_loss_scale_out_of_range_is_rejected(scale: float) -> None:
     wrapper = W.DynamicLossScale(po.SGD(params_of("float32"), skip_nonfinite=True))
     before = contents(wrapper)
     with pytest.raises(ValueError, match=r"^scale"):
@@ -256,13 +254,13 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
 
 
 @pytest.mark.parametrize("index", range(len(REFUSED)))
-def test_errors_say_what_is_wrong(index: int) -> None:
+def test_errors_name_the_argument(index: int) -> None:
     action, kind, message = REFUSED[index]
     with pytest.raises(kind, match=message):
         action()
 
 
-def test_a_gradient_that_overlaps_a_parameter_is_refused() -> None:
+def test_gradient_that_overlaps_a_parameter_is_rejected() -> None:
     for case in CASES:
         params = [np.ones(4), np.ones(4), np.ones(4)]
         wrapper = made(case, params)
@@ -272,7 +270,7 @@ def test_a_gradient_that_overlaps_a_parameter_is_refused() -> None:
         assert [p.tolist() for p in params] == [[1.0] * 4] * 3
 
 
-def test_between_the_two_steps_of_sam_nothing_else_is_done() -> None:
+def test_only_second_step_or_restore_follow_first_step() -> None:
     params = params_of("float32")
     wrapper = W.SAM(po.SGD(params))
     outer = W.Lookahead(wrapper)
@@ -323,7 +321,7 @@ def test_between_the_two_steps_of_sam_nothing_else_is_done() -> None:
         (lambda a, b: _core.clip_units([a], [a], [b], False, 1, 1, 1, 0), TypeError, r"out\[0\]"),
     ],
 )
-def test_kernels_refuse_what_does_not_fit(
+def test_kernels_reject_invalid_arguments(
     call: Callable[[Array, Array], Any], kind: type[Exception], message: str
 ) -> None:
     with pytest.raises(kind, match=message):

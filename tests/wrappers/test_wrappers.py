@@ -1,4 +1,4 @@
-"""Wrappers: equal to NumPy around an optimizer, whatever the rule, threads and instruction set."""
+"""Wrappers match NumPy code around an optimizer, for all rules, threads and ISAs."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ def test_equals_numpy_around_every_rule(case: Case, dtype: str) -> None:
             assert wrapper.scale == naive.scale == 32
         if not isinstance(naive, NaiveAccumulation):
             assert wrapper.steps == naive.optimizer.steps == 8
-    assert moved > 0.8 * len(RULES)  # some rules begin with steps that bfloat16 does not show
+    assert moved > 0.8 * len(RULES)  # the first steps of some rules are lost in bfloat16
 
 
 @all_dtypes
-def test_sam_computes_the_second_gradient_at_the_worst_point(dtype: str) -> None:
+def test_sam_computes_the_second_gradient_at_the_perturbed_weights(dtype: str) -> None:
     for case in CASES:
         if not issubclass(case.wrapper, W.SAM):
             continue
@@ -131,8 +131,8 @@ def test_same_bits_for_all_threads_and_instruction_sets(
 
 
 @all_cases
-def test_gradients_come_in_all_forms(case: Case) -> None:
-    """As a list, a mapping, strided, of another library, and from Parameters."""
+def test_gradients_of_all_forms(case: Case) -> None:
+    """Gradients can be lists, mappings, strided, of other libraries, or in Parameters."""
     names = ("0", "1", "2")
     found = []
     for form in ("list", "mapping", "strided", "buffer", "own", "given"):
@@ -220,7 +220,7 @@ def test_a_skipped_step_changes_nothing(case: Case, dtype: str, bad: float) -> N
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_sam_does_not_move_by_a_first_gradient_that_is_not_finite(bad: float) -> None:
+def test_sam_does_not_perturb_for_a_nonfinite_first_gradient(bad: float) -> None:
     params = params_of("float32")
     wrapper = W.SAM(optimizer(params))
     before = copies(params)
@@ -233,7 +233,7 @@ def test_sam_does_not_move_by_a_first_gradient_that_is_not_finite(bad: float) ->
     assert not same_bits(params[0], before[0])
 
 
-def test_sam_stays_where_the_gradient_is_0() -> None:
+def test_sam_does_not_perturb_for_a_gradient_of_0() -> None:
     w = np.array([1.0, -2.0])
     for eps in (1e-12, 0.0):
         wrapper = W.SAM(po.SGD([w]), eps=eps)
@@ -242,7 +242,7 @@ def test_sam_stays_where_the_gradient_is_0() -> None:
         wrapper.second_step([np.zeros(2)])
 
 
-def test_sam_goes_down_where_groups_maximize() -> None:
+def test_sam_perturbs_downwards_if_groups_maximize() -> None:
     up, down = np.ones(2), np.ones(2)
     groups = [{"params": [up], "maximize": True}, {"params": [down]}]
     wrapper = W.SAM(po.SGD(groups), rho=1.0, eps=0.0)
@@ -252,7 +252,7 @@ def test_sam_goes_down_where_groups_maximize() -> None:
 
 
 def test_sam_uses_the_scale_of_gradients() -> None:
-    """Only together with eps does it make a difference."""
+    """The scale has an effect only together with eps."""
     found = []
     for scale in (1.0, 2.0**-8, -1.0):
         w = np.array([1.0, -2.0])
@@ -263,7 +263,7 @@ def test_sam_uses_the_scale_of_gradients() -> None:
     assert same_bits(found[0], found[2])
 
 
-def test_sam_brings_parameters_back_if_the_closure_fails() -> None:
+def test_sam_restores_parameters_if_the_closure_fails() -> None:
     params = params_of("float32")
     wrapper = W.SAM(optimizer(params))
     before = copies(params)
@@ -284,7 +284,7 @@ def test_sam_brings_parameters_back_if_the_closure_fails() -> None:
 
 @all_dtypes
 def test_accumulated_batches_equal_the_whole_batch(dtype: str) -> None:
-    """Windows of uneven micro-batches, the last one not full, against the mean of all samples."""
+    """Windows of micro-batches of different sizes match the mean of all samples."""
     random = np.random.default_rng(0)
     samples = random.integers(-8, 8, (2, 10, 6)).astype(DTYPES[dtype])  # sums of them are exact
     w, expected = np.ones(6, DTYPES[dtype]), np.ones(6, DTYPES[dtype])
@@ -302,7 +302,7 @@ def test_accumulated_batches_equal_the_whole_batch(dtype: str) -> None:
     assert wrapper.steps == 2
 
 
-def test_an_accumulated_step_that_fails_can_be_made_again() -> None:
+def test_failed_accumulated_step_can_be_repeated() -> None:
     w = np.zeros(2)
     rates: Iterator[Any] = iter([1.0, "no number", 1.0])
     wrapper = W.GradientAccumulation(po.SGD([w], lr=1.0), every=2)
@@ -336,7 +336,7 @@ def test_flush_reaches_through_wrappers() -> None:
 
 
 def test_wrappers_compose() -> None:
-    """The order of wrapping is the order of things: against the naive ones, by hand."""
+    """The order of wrappers determines the order of operations."""
     params, expected = params_of("float32"), params_of("float32")
     wrapper = W.EMA(W.Lookahead(W.AGC(optimizer(params)), k=2), decay=0.5)
     looks = CASES[[c.wrapper for c in CASES].index(W.Lookahead)]
@@ -356,7 +356,7 @@ def test_wrappers_compose() -> None:
 
 @kept_cases
 @all_dtypes
-def test_evaluation_brings_the_kept_weights_and_training_back(case: Case, dtype: str) -> None:
+def test_eval_writes_averaged_weights_and_train_restores(case: Case, dtype: str) -> None:
     for rule in RULES:
         params = params_of(dtype)
         wrapper = made(case, params, rule)
@@ -368,13 +368,13 @@ def test_evaluation_brings_the_kept_weights_and_training_back(case: Case, dtype:
             assert entered is wrapper
             assert wrapper.evaluating
             assert all_same(params, expected)
-            wrapper.eval()  # again changes nothing
+            wrapper.eval()  # a second call changes nothing
             assert all_same(params, expected)
             step = partial(drive, wrapper, 7, dtype)
             for action in (step, wrapper.state_dict, wrapper.flush):
                 with pytest.raises(RuntimeError, match=r"eval mode; call train\(\) before"):
                     action()
-            params[0][...] = 3  # what is written meanwhile is lost
+            params[0][...] = 3  # changes in eval mode are lost
         assert not wrapper.evaluating
         assert all_same(params, before)
         wrapper.train()
@@ -406,7 +406,7 @@ def test_other_wrappers_evaluate_as_the_optimizer_does(case: Case) -> None:
     assert all_same(params, before)
 
 
-def test_averages_leave_parameters_before_they_begin() -> None:
+def test_eval_before_the_average_starts_changes_nothing() -> None:
     for wrapper_class in (W.SWA, W.EMA):
         w = np.ones(3)
         wrapper = wrapper_class(po.SGD([w], lr=0.1), start=5)
@@ -417,7 +417,7 @@ def test_averages_leave_parameters_before_they_begin() -> None:
         assert wrapper.count == 0
 
 
-def test_kept_weights_are_read_only() -> None:
+def test_averaged_weights_are_read_only() -> None:
     wrapper = W.Lookahead(po.SGD({"w": np.ones(3)}))
     assert list(wrapper.weights) == ["w"]
     with pytest.raises(ValueError, match="read-only"):
@@ -426,7 +426,7 @@ def test_kept_weights_are_read_only() -> None:
         wrapper.weights["w"] = np.ones(3)  # type: ignore[index]
 
 
-def test_agc_counts_the_scale_of_gradients() -> None:
+def test_agc_clips_scaled_gradients() -> None:
     found = []
     for scale in (1.0, 2.0**-10, -(2.0**5)):
         params = params_of("float64")
@@ -438,8 +438,8 @@ def test_agc_counts_the_scale_of_gradients() -> None:
     assert all(all_same(found[0], other) for other in found)
 
 
-def test_naive_wrappers_do_something() -> None:
-    """What the others are compared with is not what the optimizer does by itself."""
+def test_naive_wrappers_change_the_result() -> None:
+    """The naive wrappers change the result of the plain optimizer."""
     plain = Naive(optimizer(params_of("float32")))
     for t in range(8):
         drive_naive(plain, t, "float32")
@@ -454,7 +454,7 @@ def test_naive_wrappers_do_something() -> None:
 
 
 @pytest.mark.parametrize("rule", ["SGD", "ScheduleFreeSGD"])
-def test_train_brings_everything_back_that_is_wrapped(rule: str) -> None:
+def test_train_restores_all_wrapped_weights(rule: str) -> None:
     params = params_of("float32")
     wrapper = W.SWA(W.Lookahead(optimizer(params, rule), k=3))
     for t in range(4):
@@ -465,7 +465,8 @@ def test_train_brings_everything_back_that_is_wrapped(rule: str) -> None:
         wrapper.train()
         assert all_same(params, before)
         assert not wrapper.evaluating
-    wrapper.optimizer.eval()  # what is wrapped is brought back before the averages come
+    # The inner wrapper returns to train mode before the outer wrapper writes its average.
+    wrapper.optimizer.eval()
     wrapper.eval()
     wrapper.train()
     assert all_same(params, before)
