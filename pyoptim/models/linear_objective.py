@@ -19,14 +19,14 @@ from pyoptim.parameters._types import Array
 class LinearObjective:
     r"""The mean loss of a linear model as a function of its coefficients, with its derivatives.
 
-    ::
+    Solvers minimize this function::
 
         f(W, b) = sum_i w_i loss(W x_i + b + offset_i, y_i) / sum_i w_i + l2 / 2 |W|^2
 
-    It is what solvers minimize: `value_and_grad` reads `x` once, in blocks of rows that stay in the
-    processor's cache between the scores and the gradient. All sums are made in float64 and in a
-    fixed order, so results are bit-identical for every number of threads and instruction set, also
-    if `x` is of float32. `x` is never copied or converted as a whole.
+    `value_and_grad` reads `x` once, in blocks of rows that stay in the processor's cache between
+    the scores and the gradient. All sums are computed in float64 and in a fixed order, also for
+    float32 inputs. So results are bit-identical for every number of threads and instruction set.
+    `x` is never copied or converted as a whole.
 
     Coefficients are one float64 vector of length `size`: the weights of all columns for the first
     output, then for the next output, then the intercepts. `unpack` returns them as ``(W, b)``.
@@ -34,38 +34,38 @@ class LinearObjective:
     Parameters
     ----------
     x : array of shape (rows, columns), float32 or float64; or a sparse matrix
-        Any memory order and strides. Sparse matrices are those of scipy; compressed sparse rows
-        (CSR) with values of float32 or float64 are not copied.
+        Inputs, in any memory order. SciPy's sparse matrices are supported. Matrices in CSR format
+        are not copied.
     y : array
-        The targets of `loss`: of shape (rows,) or (rows, outputs); for "softmax" class labels from
-        0 of shape (rows,), or probabilities of shape (rows, classes).
+        Targets of shape (rows,) or (rows, outputs). For "softmax", class labels from 0 of shape
+        (rows,) or probabilities of shape (rows, classes).
     loss : str or Loss
-        One of `pyoptim.losses`.
+        A loss or the name of a loss in `pyoptim.losses`.
     outputs : int, optional
-        The number of scores of a row. By default the columns of `y`, or, for class labels, one more
-        than the largest label.
+        Number of scores for each row. The default is the number of columns of `y` or, for class
+        labels, the largest label plus 1.
     sample_weight : array of shape (rows,), optional
-        Rows of weight 0 are not read.
+        Weights of the rows. Rows of weight 0 are not read.
     offset : array of shape (rows,) or (rows, outputs), optional
         Constants that are added to the scores.
     fit_intercept : bool
-        Whether there is a constant `b` for each output, which the penalty leaves out.
+        Whether to add an intercept `b` for each output, which is not penalized.
     l2 : float, at least 0
-        The strength of the penalty.
+        Strength of the L2 penalty.
 
     Attributes
     ----------
     size : int
-        The number of coefficients.
+        Number of coefficients.
     shape : (outputs, columns)
-        The shape of W.
+        Shape of W.
 
     Raises
     ------
     TypeError
-        If `x` is not of float32 or float64.
+        If `x` is not float32 or float64.
     ValueError
-        If shapes do not fit, a target or weight is out of range, or all weights are 0.
+        If shapes do not match, a target or weight is out of range, or all weights are 0.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class LinearObjective:
         design, rows, columns = _design(x)
         targets = self.loss.cast_targets(y, np.float64)
         if targets.shape[:1] != (rows,):
-            raise ValueError(f"y: expected {rows} rows as in x, got shape {targets.shape}")
+            raise ValueError(f"y: expected {rows} rows, like x, got shape {targets.shape}")
         if outputs is None:
             if self.loss.labels and targets.ndim == 1:
                 outputs = int(targets.max(initial=0)) + 1
@@ -118,32 +118,32 @@ class LinearObjective:
             self.l2,
         )
         self.size: int = self._objective.size
-        self._curvature = np.empty(0)  # second derivatives at _curvature_at
-        self._curvature_at: Array | None = None
+        self._second_derivatives = np.empty(0)  # of the loss by the scores, at _cached_coef
+        self._cached_coef: Array | None = None
 
     def value(self, coef: npt.ArrayLike) -> float:
-        """Return f at these coefficients."""
+        """Return f at `coef`."""
         return self._objective.value(self._coef(coef), None, None)
 
     def value_and_grad(self, coef: npt.ArrayLike) -> tuple[float, Array]:
-        """Return f and its gradient, a new array of shape (size,)."""
+        """Return f at `coef`, and its gradient in a new array of shape (size,)."""
         grad = np.empty(self.size)
         return self._objective.value(self._coef(coef), grad, None), grad
 
     def hessian_product(self, coef: npt.ArrayLike, v: npt.ArrayLike) -> Array:
         """Return the product of the Hessian at `coef` with a vector.
 
-        Second derivatives are kept for more products at the same coefficients: one float64 for each
-        score.
+        The second derivatives by the scores, one float64 for each score, are cached for further
+        products at the same coefficients.
         """
         out = np.empty(self.size)
-        self._objective.hessian_product(self._curvature_of(coef), self._coef(v, "v"), out)
+        self._objective.hessian_product(self._derivatives_at(coef), self._coef(v, "v"), out)
         return out
 
     def hessian(self, coef: npt.ArrayLike) -> Array:
-        """Return the Hessian at these coefficients, an array of shape (size, size)."""
+        """Return the Hessian at `coef`, an array of shape (size, size)."""
         out = np.empty((self.size, self.size))
-        self._objective.hessian(self._curvature_of(coef), out)
+        self._objective.hessian(self._derivatives_at(coef), out)
         return out
 
     def scores(self, coef: npt.ArrayLike) -> Array:
@@ -165,13 +165,14 @@ class LinearObjective:
             raise ValueError(f"{name}: expected shape ({self.size},), got {values.shape}")
         return values
 
-    def _curvature_of(self, coef: npt.ArrayLike) -> Array:
-        at = self._coef(coef)
-        if self._curvature_at is None or not np.array_equal(self._curvature_at, at):
-            curvature = np.empty(self._rows * self.shape[0])
-            self._objective.value(at, None, curvature)
-            self._curvature, self._curvature_at = curvature, at.copy()
-        return self._curvature
+    def _derivatives_at(self, coef: npt.ArrayLike) -> Array:
+        """Return the second derivatives of the loss by the scores, which are cached."""
+        values = self._coef(coef)
+        if self._cached_coef is None or not np.array_equal(self._cached_coef, values):
+            derivatives = np.empty(self._rows * self.shape[0])
+            self._objective.value(values, None, derivatives)
+            self._second_derivatives, self._cached_coef = derivatives, values.copy()
+        return self._second_derivatives
 
     def __repr__(self) -> str:
         outputs, columns = self.shape
@@ -186,9 +187,22 @@ def column_moments(x: Any, sample_weight: npt.ArrayLike | None = None) -> tuple[
 
     Parameters
     ----------
-    x : array of shape (rows, columns), or sparse matrix
-        As for `LinearObjective`.
+    x : array of shape (rows, columns), float32 or float64; or a sparse matrix
+        Matrix, as in `LinearObjective`.
     sample_weight : array of shape (rows,), optional
+        Weights of the rows.
+
+    Returns
+    -------
+    means, variances : array of shape (columns,)
+        Mean and variance of each column, in float64.
+
+    Raises
+    ------
+    TypeError
+        If `x` is not float32 or float64.
+    ValueError
+        If a shape does not match.
 
     Examples
     --------
@@ -204,7 +218,7 @@ def column_moments(x: Any, sample_weight: npt.ArrayLike | None = None) -> tuple[
 
 
 def _design(x: Any) -> tuple[Any, int, int]:
-    """Return what the native code reads, and the numbers of rows and columns."""
+    """Return a matrix in the format of the native code, and its numbers of rows and columns."""
     if is_sparse(x):
         if x.dtype not in (np.float32, np.float64):
             raise TypeError(f"x: expected float32 or float64, got {dtype_text(x.dtype)}")
@@ -215,7 +229,7 @@ def _design(x: Any) -> tuple[Any, int, int]:
         raise ValueError(f"x: expected shape (rows, columns), got {array.shape}")
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(
-            f"x: expected float32 or float64, got {dtype_text(array.dtype)}; convert it by "
+            f"x: expected float32 or float64, got {dtype_text(array.dtype)}; pass "
             "x.astype(numpy.float32)"
         )
     return array, array.shape[0], array.shape[1]

@@ -1,4 +1,4 @@
-"""The linear engine against arithmetic in NumPy, and the same bits on every processor."""
+"""The linear engine compared with NumPy, bit-identical for all threads and ISAs."""
 
 import pickle
 from collections.abc import Callable
@@ -37,7 +37,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 def problem(loss: str, shape: tuple[int, int], dtype: str, sparse: bool) -> dict[str, Any]:
-    """Return random data for a loss; every fifth row has the weight 0, and NaN if it is dense."""
+    """Return random data for a loss. Every fifth row has weight 0, and NaN in dense inputs."""
     rows = shape[0]
     rng = np.random.default_rng(rows)
     outputs = 3 if loss == "softmax" else 1 + rows % 2
@@ -205,7 +205,7 @@ ERRORS: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "integers": ({"x": X.astype(int)}, TypeError, "x: expected float32 or float64, got int64"),
     "one axis": ({"x": X[0]}, ValueError, r"x: expected shape \(rows, columns\), got \(2,\)"),
     "no rows": ({"x": X[:0], "y": Y[:0]}, ValueError, "at least one row and one column"),
-    "other rows": ({"y": Y[:3]}, ValueError, "y: expected 4 rows as in x"),
+    "other rows": ({"y": Y[:3]}, ValueError, "y: expected 4 rows, like x"),
     "weights": ({"sample_weight": [1, 1, 1, -1]}, ValueError, "sample_weight: .*got -1 at row 3"),
     "no weight": ({"sample_weight": [0] * 4}, ValueError, "sample_weight: .*sum above 0, got 0"),
     "too few weights": ({"sample_weight": [1]}, ValueError, "sample_weight: expected 4"),
