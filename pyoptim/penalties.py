@@ -11,8 +11,8 @@ step, except for weights that would move across 0: they stop at 0 for one step.
 `Penalty.apply` is the proximal operator. Call it after a plain gradient step, with the learning
 rate of the step. This is the proximal gradient method (ISTA). It is correct only if the step is
 ``param - lr * grad``. With momentum, or a learning rate for each element, the threshold ``lr * l1``
-leads to the minimum of a different problem: the fixed point balances l1 against the step of the
-rule, not against the gradient.
+leads to the minimum of a different problem. The fixed point then balances l1 against the step of
+the rule, not against the gradient.
 
 Sources: Andrew and Gao, Scalable Training of L1-Regularized Log-Linear Models, 2007,
 doi:10.1145/1273496.1273501 (projection onto the orthant); Tsuruoka, Tsujii and Ananiadou,
