@@ -177,9 +177,11 @@ def test_reported_loss_includes_the_penalty() -> None:
     model = Linear(12, dtype="float64")
     model.params.flat[...] = 1
     plain = model.evaluate(x, y)["loss"]
-    for keywords in ({"l1": 0.5, "l2": 0.1}, {"penalty": ElasticNet(0.5, 0.1)}):
+    for penalty in ([L1(0.5), L2(0.1)], ElasticNet(0.5, 0.1)):
         opt = po.SGD(model.params, lr=0.0)
-        trainer = Trainer(model, None, opt, epochs=1, batch_size=300, progress=False, **keywords)
+        trainer = Trainer(
+            model, None, opt, epochs=1, batch_size=300, progress=False, penalty=penalty
+        )
         shown = trainer.fit(x, y)["loss"][0]
         assert shown == pytest.approx(plain + 0.5 * 12 + 0.05 * 12)
 
