@@ -82,9 +82,12 @@ class PySolver {
  public:
   PySolver(const std::string& method, std::size_t size, const std::string& line_search,
            const Numbers& numbers, const std::optional<Float64Array>& low,
-           const std::optional<Float64Array>& high)
-      : method_(method), size_(size) {
+           const std::optional<Float64Array>& high, const std::string& rule,
+           const Numbers& hyperparameters)
+      : method_(rule.empty() ? method : rule), size_(size) {
     SolverOptions options;
+    options.rule = rule;
+    options.hyperparameters = hyperparameters;
     options.line_search = line_search_of(line_search);
     for (const auto& [name, value] : numbers) set_number(options, name, value);
     if (low && high) {
@@ -201,9 +204,11 @@ void bind_solvers(py::module_& module) {
            py::arg("args"), py::arg("differences"), py::arg("low"), py::arg("high"));
   py::class_<PySolver>(module, "Solver", "A method of minimization, and its state.")
       .def(py::init<const std::string&, std::size_t, const std::string&, const Numbers&,
-                    const std::optional<Float64Array>&, const std::optional<Float64Array>&>(),
+                    const std::optional<Float64Array>&, const std::optional<Float64Array>&,
+                    const std::string&, const Numbers&>(),
            py::arg("method"), py::arg("size"), py::arg("line_search"), py::arg("options"),
-           py::arg("low"), py::arg("high"))
+           py::arg("low"), py::arg("high"), py::arg("rule") = "",
+           py::arg("hyperparameters") = Numbers())
       .def("run", &PySolver::run, py::arg("objective"), py::arg("x0"), py::arg("callback"))
       .def("state", &PySolver::state)
       .def("load", &PySolver::load, py::arg("state"))

@@ -1,4 +1,7 @@
 // Gradient descent: x <- x - a g, with a step length a that a line search, or a rule, chooses.
+// Backtracking is with respect to the largest of the last values: M. Raydan, The Barzilai and
+// Borwein gradient method for the large scale unconstrained minimization problem, SIAM J. Optim. 7
+// (1997).
 #include <algorithm>
 #include <cmath>
 
@@ -8,6 +11,8 @@
 namespace pyoptim {
 namespace {
 
+constexpr std::size_t recent_values = 10;
+
 class GradientDescent final : public Method {
  public:
   explicit GradientDescent(const SolverOptions& options) : kind_(options.line_search) {}
@@ -16,6 +21,10 @@ class GradientDescent final : public Method {
     point.vectors.scale(point.free_grad(), -1, point.direction);
     const double derivative = -point.grad_norm * point.grad_norm;
     if (derivative == 0) return false;
+    if (kind_ == LineSearch::armijo) {
+      recent_[std::size_t(point.iterations) % recent_values] = point.value;
+      point.reference_value = *std::max_element(recent_.begin(), recent_.end());
+    }
     const double length = search_line(point, derivative, first_step(point), kind_);
     if (length == 0) return false;
     remember(point, length);
@@ -24,16 +33,26 @@ class GradientDescent final : public Method {
   }
 
   [[nodiscard]] bool may_rise() const override {
+    return kind_ == LineSearch::armijo || has_given_length();
+  }
+
+  void save(SolverState& state) const override {
+    state.numbers.emplace_back("length", length_);
+    state.arrays.push_back({"recent", {recent_values}, recent_});
+  }
+  void load(const SolverState& state) override {
+    length_ = state.number("length");
+    recent_ = state.array("recent", recent_values);
+  }
+
+ private:
+  [[nodiscard]] bool has_given_length() const {
     return kind_ == LineSearch::fixed || kind_ == LineSearch::decay;
   }
 
-  void save(SolverState& state) const override { state.numbers.emplace_back("length", length_); }
-  void load(const SolverState& state) override { length_ = state.number("length"); }
-
- private:
   [[nodiscard]] double first_step(const Point& point) const {
     const SolverOptions& options = point.options;
-    if (may_rise())
+    if (has_given_length())
       return (options.lr > 0 ? options.lr : 1e-3) /
              (1 + (kind_ == LineSearch::decay ? options.decay : 0) * double(point.iterations));
     if (length_ > 0) return length_;
@@ -57,6 +76,8 @@ class GradientDescent final : public Method {
 
   LineSearch kind_;
   double length_ = 0;
+  std::vector<double> recent_ =
+      std::vector<double>(recent_values, -std::numeric_limits<double>::infinity());
 };
 
 }  // namespace

@@ -61,9 +61,12 @@ InnerEnd QuadraticModel::solve(Point& point, double radius, double tolerance) {
     if (!(curvature > 3e-16 * d_squares)) {
       if (!unbounded) {
         to_boundary(curvature, rate);
+      } else if (const double size = -curvature; size > 1e-10 * d_squares) {
+        // The model has no minimum along d. A step as if it curved the other way leads on, where
+        // the p so far may be much too short.
+        vectors.add(d, squares / size, p);
       } else if (i == 0) {
         vectors.copy(d, p);
-        decrease_ = squares;
       }
       return InnerEnd::negative_curvature;
     }

@@ -21,7 +21,7 @@ class QuadraticModel {
   void set_point(Point& point);
   /// p goes to point.direction, within `radius`, which may be infinite; the residual is reduced to
   /// `tolerance`. Negative curvature leads to the boundary or, if the radius is infinite, ends the
-  /// iterations with the p so far; at the first one p is -g.
+  /// iterations with a step along the direction that has it.
   InnerEnd solve(Point& point, double radius, double tolerance);
   /// The model's decrease by the last solution.
   [[nodiscard]] double decrease() const { return decrease_; }

@@ -111,8 +111,11 @@ class LBFGS final : public Method {
     state.arrays.push_back(std::move(array));
   }
 
-  /// Without pairs the length of a step is unknown.
-  static double first_step(const Point& point) { return 1 / point.grad_norm; }
+  /// Without pairs the length of a step is unknown: half that of x, but no more than the
+  /// gradient's.
+  static double first_step(const Point& point) {
+    return std::min(1.0, 0.5 * std::max(1.0, point.x_norm) / point.grad_norm);
+  }
 
   /// direction <- -H g, whose product with the gradient is returned.
   double set_direction(Point& point) {

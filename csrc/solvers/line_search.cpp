@@ -32,6 +32,7 @@ class Ray {
       left_ = std::min(left_,
                        std::max<std::int64_t>(1, options.maxfun - point.objective->counts.value));
     slack_ = value_rounding * std::fabs(point.value);
+    reference_ = std::max(point.value, point.reference_value);
   }
 
   [[nodiscard]] const Trial& start() const { return start_; }
@@ -51,7 +52,7 @@ class Ray {
   }
 
   [[nodiscard]] bool decreases(const Trial& trial) const {
-    return trial.value <= start_.value + point_->options.c1 * trial.step * start_.derivative;
+    return trial.value <= reference_ + point_->options.c1 * trial.step * start_.derivative;
   }
   [[nodiscard]] bool is_flat(const Trial& trial) const {
     return std::fabs(trial.derivative) <= point_->options.c2 * -start_.derivative;
@@ -80,6 +81,7 @@ class Ray {
   Trial last_;
   Trial best_{0, infinity, 0};
   double slack_;
+  double reference_;
   std::int64_t left_;
 };
 
@@ -324,6 +326,7 @@ class HagerZhang {
 /// point reached.
 double projected_armijo(Point& point, double derivative, double first_step) {
   const SolverOptions& options = point.options;
+  const double reference = std::max(point.value, point.reference_value);
   double step = first_step;
   for (std::int64_t i = 0; i < options.maxls; ++i) {
     point.move(step);
@@ -334,7 +337,7 @@ double projected_armijo(Point& point, double derivative, double first_step) {
           sum[0] = point.vectors.kernels().arc_decrease(point.x + begin, point.trial_x + begin,
                                                         point.grad + begin, end - begin);
         });
-    if (predicted < 0 && point.trial_value <= point.value + options.c1 * predicted) return step;
+    if (predicted < 0 && point.trial_value <= reference + options.c1 * predicted) return step;
     if (options.maxfun > 0 && point.objective->counts.value >= options.maxfun) return 0;
     const double bend = point.trial_value - point.value - step * derivative;
     double next = -derivative * step * step / (2 * bend);

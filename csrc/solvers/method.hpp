@@ -56,6 +56,8 @@ struct Point {
   double* projected_grad;
   double value = 0;
   double trial_value = 0;
+  /// A value that a line search has to decrease instead, if it is larger than the point's.
+  double reference_value = -std::numeric_limits<double>::infinity();
   double x_norm = 0;
   double grad_norm = 0;
   std::int64_t iterations = 0;
@@ -81,6 +83,7 @@ class Method {
 
 std::unique_ptr<Method> make_lbfgs(std::size_t size, const SolverOptions& options);
 std::unique_ptr<Method> make_gradient_descent(std::size_t size, const SolverOptions& options);
+std::unique_ptr<Method> make_optimizer_steps(std::size_t size, const SolverOptions& options);
 std::unique_ptr<Method> make_newton(std::size_t size, const SolverOptions& options);
 std::unique_ptr<Method> make_newton_cg(std::size_t size, const SolverOptions& options);
 std::unique_ptr<Method> make_trust_region(std::size_t size, const SolverOptions& options);

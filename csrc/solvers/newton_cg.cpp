@@ -22,7 +22,7 @@ class NewtonCG final : public Method {
 
   bool step(Point& point) override {
     model_.set_point(point);
-    const double tolerance = std::min(0.5, std::sqrt(point.grad_norm)) * point.grad_norm;
+    const double tolerance = std::min(0.1, std::sqrt(point.grad_norm)) * point.grad_norm;
     model_.solve(point, std::numeric_limits<double>::infinity(), tolerance);
     double derivative = point.vectors.dot(point.grad, point.direction);
     if (!(derivative < 0)) {

@@ -19,6 +19,7 @@ constexpr MethodEntry entries[] = {
     {"lbfgs", make_lbfgs},
     {"newton", make_newton},
     {"newton_cg", make_newton_cg},
+    {"optimizer", make_optimizer_steps},
     {"trust_region", make_trust_region},
 };
 

@@ -43,9 +43,11 @@ struct SolverOptions {
   double lr = 0;     ///< Step length of fixed and decaying steps; 0: chosen from the gradient.
   double decay = 0;  ///< Step n has the length lr / (1 + decay n).
   double radius = 1;
-  double max_radius = 1000;
-  double eta = 0.15;            ///< Smallest ratio of actual to predicted decrease of a step.
-  std::int64_t max_inner = 0;   ///< Conjugate-gradient iterations; 0: 10 for each variable.
+  double max_radius = 1e10;
+  double eta = 0.15;           ///< Smallest ratio of actual to predicted decrease of a step.
+  std::int64_t max_inner = 0;  ///< Conjugate-gradient iterations; 0: 10 for each variable.
+  std::string rule;            ///< The optimizer of the registry, for the method "optimizer".
+  std::vector<std::pair<std::string, double>> hyperparameters;  ///< Of that optimizer.
   const double* low = nullptr;  ///< Bounds, or nullptr; both or none.
   const double* high = nullptr;
 };

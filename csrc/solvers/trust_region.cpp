@@ -22,7 +22,7 @@ class TrustRegion final : public Method {
     const SolverOptions& options = point.options;
     model_.set_point(point);
     while (true) {
-      const double tolerance = std::min(0.5, std::sqrt(point.grad_norm)) * point.grad_norm;
+      const double tolerance = std::min(0.1, std::sqrt(point.grad_norm)) * point.grad_norm;
       const InnerEnd end = model_.solve(point, radius_, tolerance);
       const double length = point.vectors.norm(point.direction);
       if (!(length > 1e-16 * point.x_norm) || !(model_.decrease() > 0)) return false;

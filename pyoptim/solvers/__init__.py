@@ -15,7 +15,14 @@ Examples
 (True, array([1., 1.]))
 """
 
-from pyoptim.solvers._methods import gradient_descent, lbfgs, newton, newton_cg, trust_region
+from pyoptim.solvers._methods import (
+    gradient_descent,
+    lbfgs,
+    newton,
+    newton_cg,
+    optimizer,
+    trust_region,
+)
 from pyoptim.solvers._minimize import METHODS, minimize
 from pyoptim.solvers._result import OptimizeResult
 
@@ -27,5 +34,6 @@ __all__ = [
     "minimize",
     "newton",
     "newton_cg",
+    "optimizer",
     "trust_region",
 ]

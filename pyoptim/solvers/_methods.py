@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pyoptim.optim._registry import rules
 from pyoptim.solvers._result import OptimizeResult
 from pyoptim.solvers._solve import solve
 
@@ -145,8 +146,8 @@ def gradient_descent(
     """Minimize by gradient descent: x <- x - a g.
 
     A line search chooses a, starting from the length of Barzilai and Borwein. Or a is fixed, or
-    decays: a = lr / (1 + decay n) in iteration n. Fixed and decaying steps may increase the
-    objective; the result is the best point of the run.
+    decays: a = lr / (1 + decay n) in iteration n. With all but the Wolfe searches the objective may
+    increase, with Armijo's not above the last ten values. The result is the best point of the run.
 
     Parameters
     ----------
@@ -169,6 +170,8 @@ def gradient_descent(
     A. Cauchy, Méthode générale pour la résolution des systèmes d'équations simultanées (1847).
     J. Barzilai and J. M. Borwein, Two-point step size gradient methods, IMA J. Numer. Anal. 8
     (1988).
+    M. Raydan, The Barzilai and Borwein gradient method for the large scale unconstrained
+    minimization problem, SIAM J. Optim. 7 (1997).
 
     Examples
     --------
@@ -324,7 +327,8 @@ def newton_cg(
     """Minimize by a truncated Newton method: x <- x - a p, with H p = g by conjugate gradients.
 
     For functions of many variables whose Hessian products are known. The system is solved the more
-    exactly the smaller g is. A direction p with p H p < 0 ends the conjugate gradients.
+    exactly the smaller g is. A direction p with p H p < 0 ends the conjugate gradients, with a step
+    along it.
 
     Parameters
     ----------
@@ -397,7 +401,7 @@ def trust_region(
     state: State | None = None,
     tol: float | None = None,
     radius: float = 1.0,
-    max_radius: float = 1000.0,
+    max_radius: float = 1e10,
     eta: float = 0.15,
     max_inner: int | None = None,
     gtol: float = 1e-5,
@@ -460,6 +464,85 @@ def trust_region(
             "max_radius": max_radius,
             "eta": eta,
             "max_inner": max_inner,
+            "gtol": gtol,
+            "ftol": ftol,
+            "patience": patience,
+            "maxiter": maxiter,
+            "maxfun": maxfun,
+            "num_threads": num_threads,
+        },
+    )
+
+
+def optimizer(
+    fun: Any,
+    x0: npt.ArrayLike | None,
+    args: Any = (),
+    *,
+    rule: str,
+    jac: Any = None,
+    hess: Any = None,
+    hessp: Any = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    callback: Any = None,
+    state: State | None = None,
+    tol: float | None = None,
+    gtol: float = 1e-5,
+    ftol: float = 1e-14,
+    patience: int = 3,
+    maxiter: int = 15000,
+    maxfun: int | None = None,
+    num_threads: int | None = None,
+    **hyperparameters: float,
+) -> OptimizeResult:
+    """Minimize by an elementwise optimizer, with the gradient of the whole objective.
+
+    Use it to compare optimizers on functions, or where steps of L-BFGS are too expensive. The
+    result is the best point of the run.
+
+    Parameters
+    ----------
+    fun, x0, args, jac, callback, state, tol
+        As for `minimize`.
+    rule : str
+        Name of an optimizer of `pyoptim.rules()`, in any case. `minimize` accepts it as `method`.
+    bounds, constraints
+        Not supported.
+    hess, hessp
+        Ignored.
+    gtol, ftol, patience, maxiter, maxfun, num_threads
+        As for `lbfgs`.
+    **hyperparameters : float
+        Hyperparameters of the optimizer, such as `lr`.
+
+    Examples
+    --------
+    >>> import numpy as np, pyoptim as po
+    >>> def fun(x):
+    ...     return np.sum((x - 1) ** 2), 2 * (x - 1)
+    >>> result = po.minimize(fun, np.zeros(3), method="adam", jac=True, options={"lr": 0.1})
+    >>> result.success, result.x.round(3)
+    (True, array([1., 1., 1.]))
+    """
+    names = {known.name.lower(): known.name for known in rules()}
+    if not isinstance(rule, str) or rule.lower() not in names:
+        raise ValueError(f"rule: expected one of {', '.join(names.values())}, got {rule!r}")
+    name = names[rule.lower()]
+    _refuse_bounds(bounds, name)
+    return solve(
+        "optimizer",
+        fun,
+        x0,
+        args,
+        jac=jac,
+        constraints=constraints,
+        callback=callback,
+        state=state,
+        tol=tol,
+        rule=name,
+        hyperparameters=hyperparameters,
+        options={
             "gtol": gtol,
             "ftol": ftol,
             "patience": patience,

@@ -8,7 +8,15 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pyoptim.solvers._methods import gradient_descent, lbfgs, newton, newton_cg, trust_region
+from pyoptim.optim._registry import rules
+from pyoptim.solvers._methods import (
+    gradient_descent,
+    lbfgs,
+    newton,
+    newton_cg,
+    optimizer,
+    trust_region,
+)
 from pyoptim.solvers._result import OptimizeResult
 
 METHODS: dict[str, Callable[..., OptimizeResult]] = {
@@ -23,6 +31,10 @@ METHODS: dict[str, Callable[..., OptimizeResult]] = {
 _ARGUMENTS = frozenset(
     "fun x0 args jac hess hessp bounds constraints callback state tol".split()  # noqa: SIM905
 )
+
+
+def _rule_names() -> list[str]:
+    return [rule.name for rule in rules()]
 
 
 def minimize(
@@ -57,7 +69,8 @@ def minimize(
         More arguments of the functions.
     method : str
         ``"lbfgs"``, ``"gradient_descent"``, ``"newton"``, ``"newton_cg"`` or ``"trust_region"``.
-        See the function of this name in `pyoptim.solvers`.
+        See the function of this name in `pyoptim.solvers`. Or the name of an optimizer, such as
+        ``"adam"``: see `pyoptim.solvers.optimizer`.
     jac : True, callable or str
         True if `fun` returns the gradient as well, a function that returns it, or ``"2-point"`` or
         ``"3-point"`` for finite differences of `fun`.
@@ -94,12 +107,17 @@ def minimize(
     >>> whole.success, whole.x.round(4)
     (True, array([1., 1., 1.]))
     """
+    chosen = dict(options or {})
     solver = METHODS.get(method) if isinstance(method, str) else None
     if solver is None:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
-    chosen = dict(options or {})
+        if not isinstance(method, str) or method.lower() not in map(str.lower, _rule_names()):
+            raise ValueError(
+                f"method: expected one of {', '.join(METHODS)}, or an optimizer of "
+                f"pyoptim.rules(), got {method!r}"
+            )
+        solver, chosen = optimizer, {"rule": method} | chosen
     known = inspect.signature(solver).parameters.keys() - _ARGUMENTS if chosen else set()
-    if unknown := sorted(chosen.keys() - known):
+    if (unknown := sorted(chosen.keys() - known)) and solver is not optimizer:
         raise ValueError(
             f"options: {method} has no option {unknown[0]!r}; expected some of "
             f"{', '.join(sorted(known))}"

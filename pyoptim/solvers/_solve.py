@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyoptim import _core
-from pyoptim._utils.validation import short_repr
+from pyoptim._utils.validation import as_number, short_repr
 from pyoptim.solvers._arguments import as_bounds, as_callback, as_objective, as_options, as_start
 from pyoptim.solvers._result import OptimizeResult, restore
 
@@ -31,6 +31,8 @@ def solve(
     constraints: Any = (),
     tol: float | None = None,
     line_search: str = "strong_wolfe",
+    rule: str = "",
+    hyperparameters: Mapping[str, Any] | None = None,
     options: Mapping[str, Any],
 ) -> OptimizeResult:
     """Minimize by a method, and return the result."""
@@ -55,7 +57,8 @@ def solve(
         raise TypeError(f"line_search: expected a name, got {short_repr(line_search)}")
     low, high = as_bounds(bounds, size)
     objective = as_objective(fun, size, args, jac, hess, hessp, low, high)
-    solver = _core.Solver(method, size, line_search, as_options(chosen), low, high)
+    numbers = [(name, as_number(name, value)) for name, value in (hyperparameters or {}).items()]
+    solver = _core.Solver(method, size, line_search, as_options(chosen), low, high, rule, numbers)
     if state is not None:
         solver.load(dict(state))
     status = solver.run(objective, start, as_callback(callback))
