@@ -1,8 +1,9 @@
-"""Fixtures of all tests, and the check of their names."""
+"""Fixtures of all tests, the mark `fast`, and the check of their names."""
 
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +12,52 @@ from pyoptim import _core
 
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
 
+TESTS = Path(__file__).parent
+# Files, or single tests of files, with the mark `fast`: together they take at most 20 seconds.
+FAST = (
+    "_utils/test_blas.py",
+    "checkpoint/test_checkpoint.py::test_a_policy_keeps_the_right_number_and_the_best",
+    "checkpoint/test_checkpoint.py::test_the_best_are_kept",
+    "checkpoint/test_checkpoint.py::test_the_newest_are_kept",
+    "cli/test_cli_checkpoints.py",
+    "cli/test_cli_model_files.py",
+    "data/test_masked_data.py",
+    "losses/test_weights.py",
+    "models/test_layers.py",
+    "models/test_param_groups.py",
+    "optim/matrix/test_matrix.py::test_empty_matrices",
+    "optim/matrix/test_matrix_settings.py::test_defaults_are_those_of_the_papers",
+    "optim/matrix/test_matrix_settings.py::test_settings_out_of_range",
+    "optim/test_begin.py",
+    "optim/test_points.py",
+    "optim/test_row_grad_errors.py",
+    "parameters/test_parameters.py",
+    "schedules/test_schedules.py",
+    "solvers/test_problems.py",
+    "tabular/test_tabular.py",
+    "test_codebase.py::test_versions_agree",
+    "torch/test_torch_dropin_errors.py",
+    "train/test_interrupts.py",
+    "wrappers/test_wrapper_range.py",
+)
+FAST_FILES = {name.partition("::")[0] for name in FAST}
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip the files without fast tests if only these are asked for."""
+    if config.option.markexpr != "fast" or not collection_path.name.startswith("test_"):
+        return None
+    return True if collection_path.relative_to(TESTS).as_posix() not in FAST_FILES else None
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse names of tests that are others in the next process, as pytest-xdist would."""
+    """Mark fast tests, and reject names of tests that differ between processes of pytest-xdist."""
+    for item in items:
+        if not item.path.is_relative_to(TESTS):
+            continue
+        file = item.path.relative_to(TESTS).as_posix()
+        if file in FAST or f"{file}::{getattr(item, 'originalname', item.name)}" in FAST:
+            item.add_marker("fast")
     changing = [item.nodeid for item in items if ADDRESS.search(item.nodeid)]
     if changing:
         raise pytest.UsageError(

@@ -214,6 +214,17 @@ def test_no_test_imports_a_test_file() -> None:
     assert imported == []
 
 
+def test_every_folder_of_tests_has_fast_tests() -> None:
+    assigned = re.search(r"^FAST = (\(.*?^\))", read(ROOT / "tests" / "conftest.py"), re.M | re.S)
+    assert assigned is not None
+    fast = ast.literal_eval(assigned[1])
+    for name in fast:
+        file, _, test = name.partition("::")
+        assert f"def {test}" in read(ROOT / "tests" / file), name
+    folders = {path.parent for path in files("tests") if re.match(r"test_.*\.py", path.name)}
+    assert folders == {(ROOT / "tests" / name.partition("::")[0]).parent for name in fast}
+
+
 def test_no_fixture_is_defined_twice() -> None:
     """Fixtures of one name may differ, as the folders of commands do; they may not be the same."""
     places: dict[tuple[str, str], list[str]] = {}

@@ -149,7 +149,9 @@ def test_matrix_optimizers_refuse(name: str, by_adamw: bool) -> None:
     assert (bias == 1).all()
 
 
-NEEDS_ALL = r"gradient of params\[0\]: expected an array of all elements, got a RowGrad(, which|; name the)"
+NEEDS_ALL = (
+    r"gradient of params\[0\]: expected an array of all elements, got a RowGrad(, which|; name the)"
+)
 
 
 def test_the_hessian_and_compiled_code_take_whole_arrays() -> None:
