@@ -360,7 +360,7 @@ def take_csr_rows(
 def product(a: Array, b: Array, out: Array) -> None: ...
 
 @final
-class LinearObjective:
+class LinearObjective(Objective):
     def __init__(
         self,
         x: Array | tuple[Array, Array, Array, int],

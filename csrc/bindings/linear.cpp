@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -7,6 +8,7 @@
 #include "bindings/matrices.hpp"
 #include "linear/moments.hpp"
 #include "linear/objective.hpp"
+#include "solvers/objective.hpp"
 
 namespace pyoptim::bindings {
 namespace {
@@ -27,16 +29,38 @@ Design design(const py::object& x) {
   return Design(DenseMatrix{strided_matrix(array, "x", dtype), dtype});
 }
 
-/// A linear objective with the arrays that it reads.
-class Objective {
+/// A linear objective with the arrays that it reads, for Python and for solvers. Calls take turns.
+class LinearFunction final : public Objective {
  public:
-  Objective(const py::object& x, const std::string& loss, const std::vector<double>& parameters,
-            const py::array& targets, const std::optional<py::array>& weights,
-            const std::optional<py::array>& offsets, std::size_t outputs, bool intercept, double l2)
+  LinearFunction(const py::object& x, const std::string& loss,
+                 const std::vector<double>& parameters, const py::array& targets,
+                 const std::optional<py::array>& weights, const std::optional<py::array>& offsets,
+                 std::size_t outputs, bool intercept, double l2)
       : kept_(py::make_tuple(x, targets, weights, offsets)),
         objective_(made(x, loss, parameters, targets, weights, offsets, outputs, intercept, l2)) {}
 
-  [[nodiscard]] std::size_t size() const { return objective_.size(); }
+  [[nodiscard]] std::size_t size() const override { return objective_.size(); }
+
+  double value_and_grad(const double* x, double* grad) override {
+    const std::scoped_lock lock(mutex_);
+    ++counts.value;
+    ++counts.grad;
+    if (curvature_.empty()) return objective_.value(x, grad);
+    at_.assign(x, x + size());
+    return objective_.value(x, grad, curvature_.data());
+  }
+  [[nodiscard]] bool has_hess_vec() const override { return true; }
+  void hess_vec(const double* x, const double* v, double* out) override {
+    const std::scoped_lock lock(mutex_);
+    ++counts.hessian;
+    objective_.hessian_product(curvature_at(x), v, out);
+  }
+  [[nodiscard]] bool has_hessian() const override { return true; }
+  void hessian(const double* x, double* out) override {
+    const std::scoped_lock lock(mutex_);
+    ++counts.hessian;
+    objective_.hessian(curvature_at(x), out);
+  }
 
   double value(const py::array& coef, const std::optional<py::array>& grad,
                const std::optional<py::array>& curvature) {
@@ -48,7 +72,7 @@ class Objective {
     const std::scoped_lock lock(mutex_);
     return objective_.value(at, gradient, second);
   }
-  void hessian_product(const py::array& curvature, const py::array& v, const py::array& out) {
+  void hessian_product_in(const py::array& curvature, const py::array& v, const py::array& out) {
     const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
     const double* const from = numbers(v, "v", objective_.size());
     double* const to = writable(out, "out", objective_.size());
@@ -57,7 +81,7 @@ class Objective {
     const std::scoped_lock lock(mutex_);
     objective_.hessian_product(second, from, to);
   }
-  void hessian(const py::array& curvature, const py::array& out) {
+  void hessian_in(const py::array& curvature, const py::array& out) {
     const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
     double* const to = writable(out, "out", objective_.size() * objective_.size());
     const py::gil_scoped_release released;
@@ -108,9 +132,21 @@ class Objective {
     return const_cast<double*>(data);
   }
 
+  /// The second derivatives at x. Once they are needed, value_and_grad() computes them as well.
+  const double* curvature_at(const double* x) {
+    if (curvature_.empty()) curvature_.resize(objective_.curvature_size());
+    if (at_.size() != size() || !std::equal(at_.begin(), at_.end(), x)) {
+      at_.clear();
+      objective_.value(x, nullptr, curvature_.data());
+      at_.assign(x, x + size());
+    }
+    return curvature_.data();
+  }
+
   py::tuple kept_;
   LinearObjective objective_;
-  std::mutex mutex_;  // one call at a time
+  std::vector<double> curvature_, at_;
+  std::mutex mutex_;
 };
 
 void moments(const py::object& x, const std::optional<py::array>& weights, const py::array& means,
@@ -133,22 +169,23 @@ void moments(const py::object& x, const std::optional<py::array>& weights, const
 }  // namespace
 
 void bind_linear(py::module_& module) {
-  py::class_<Objective>(module, "LinearObjective",
-                        "The mean loss of a linear model as a function of its coefficients.")
+  py::class_<LinearFunction, Objective>(
+      module, "LinearObjective",
+      "The mean loss of a linear model as a function of its coefficients.")
       .def(py::init<const py::object&, const std::string&, const std::vector<double>&,
                     const py::array&, const std::optional<py::array>&,
                     const std::optional<py::array>&, std::size_t, bool, double>(),
            py::arg("x"), py::arg("loss"), py::arg("parameters"), py::arg("targets"),
            py::arg("weights").none(true), py::arg("offsets").none(true), py::arg("outputs"),
            py::arg("intercept"), py::arg("l2"))
-      .def_property_readonly("size", &Objective::size, "The number of coefficients.")
-      .def("value", &Objective::value, py::arg("coef"), py::arg("grad").none(true),
+      .def_property_readonly("size", &LinearFunction::size, "The number of coefficients.")
+      .def("value", &LinearFunction::value, py::arg("coef"), py::arg("grad").none(true),
            py::arg("curvature").none(true),
            "The value; `grad` and `curvature` are written unless they are None.")
-      .def("hessian_product", &Objective::hessian_product, py::arg("curvature"), py::arg("v"),
-           py::arg("out"), "out = H @ v")
-      .def("hessian", &Objective::hessian, py::arg("curvature"), py::arg("out"), "out = H")
-      .def("scores", &Objective::scores, py::arg("coef"), py::arg("out"),
+      .def("hessian_product", &LinearFunction::hessian_product_in, py::arg("curvature"),
+           py::arg("v"), py::arg("out"), "out = H @ v")
+      .def("hessian", &LinearFunction::hessian_in, py::arg("curvature"), py::arg("out"), "out = H")
+      .def("scores", &LinearFunction::scores, py::arg("coef"), py::arg("out"),
            "out = x @ coef + intercept + offset");
   module.def("column_moments", &moments, py::arg("x"), py::arg("weights").none(true),
              py::arg("means"), py::arg("variances"),

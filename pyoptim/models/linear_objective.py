@@ -121,6 +121,11 @@ class LinearObjective:
         self._second_derivatives = np.empty(0)  # of the loss by the scores, at _cached_coef
         self._cached_coef: Array | None = None
 
+    @property
+    def native(self) -> _core.Objective:
+        """The function for native solvers, which call it without Python."""
+        return self._objective
+
     def value(self, coef: npt.ArrayLike) -> float:
         """Return f at `coef`."""
         return self._objective.value(self._coef(coef), None, None)

@@ -109,6 +109,9 @@ def as_objective(
     high: Float64 | None,
 ) -> _core.Objective:
     """Return the native objective of a function, or a native objective as it is."""
+    native = getattr(fun, "native", fun)  # of a LinearObjective
+    if isinstance(native, _core.Objective):
+        fun = native
     if isinstance(fun, _core.Objective):
         if fun.size != size:
             raise ValueError(f"x0: expected {fun.size} elements, got {size}")

@@ -60,9 +60,11 @@ def minimize(
 
     Parameters
     ----------
-    fun : callable
+    fun : callable or LinearObjective
         ``fun(x, *args)`` returns the value at x or, with ``jac=True``, the pair of value and
-        gradient. A value that is infinite or NaN makes the step shorter.
+        gradient. A value that is infinite or NaN makes the step shorter. A
+        `pyoptim.models.LinearObjective` is minimized without Python in the loop, and needs neither
+        `jac` nor `hess`.
     x0 : array-like
         The start, of one axis. It is not changed. A run with `state` needs none.
     args : tuple

@@ -172,6 +172,18 @@ def test_scores_and_unpack() -> None:
     np.testing.assert_allclose(f.scores(coef)[used], expected[used], rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["lbfgs", "newton", "newton_cg", "trust_region"])
+@pytest.mark.parametrize("loss", ["logistic", "softmax", "poisson"])
+def test_solvers_minimize_it_natively(loss: str, method: str) -> None:
+    data = problem(loss, (400, 6), "float64", True)
+    f = objective(data, "CSR", loss=loss, l2=0.01)
+    result = po.minimize(f, np.zeros(f.size), method=method, tol=1e-9)
+    by_python = po.minimize(f.value_and_grad, np.zeros(f.size), jac=True, tol=1e-9)
+    assert result.success, result.message
+    np.testing.assert_allclose(result.x, by_python.x, atol=1e-6)
+    assert np.abs(f.value_and_grad(result.x)[1]).max() < 1e-8
+
+
 def test_rows_of_softmax_may_be_probabilities() -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(40, 3)), rng.integers(0, 4, 40)
