@@ -412,6 +412,11 @@ class PythonObjective(Objective):
         high: Array | None,
     ) -> None: ...
 
+class NativeFunction(Objective):
+    """A compiled function."""
+
+    def __init__(self, size: int, function: int, data: int, owner: Any) -> None: ...
+
 class Problem(Objective):
     """A native test problem."""
 

@@ -77,6 +77,31 @@ class PythonMonitor final : public Monitor {
   std::size_t size_;
 };
 
+/// A function of C or of another compiled language, called without the GIL.
+class NativeFunction final : public Objective {
+ public:
+  using Function = double (*)(std::size_t size, const double* x, double* grad, void* data);
+
+  NativeFunction(std::size_t size, std::uintptr_t function, std::uintptr_t data, py::object owner)
+      : size_(size),
+        function_(reinterpret_cast<Function>(function)),
+        data_(reinterpret_cast<void*>(data)),
+        owner_(std::move(owner)) {}
+
+  [[nodiscard]] std::size_t size() const override { return size_; }
+  double value_and_grad(const double* x, double* grad) override {
+    ++counts.value;
+    ++counts.grad;
+    return function_(size_, x, grad, data_);
+  }
+
+ private:
+  std::size_t size_;
+  Function function_;
+  void* data_;
+  py::object owner_;  // keeps the function alive
+};
+
 /// A solver and the arrays its bounds are in.
 class PySolver {
  public:
@@ -202,6 +227,9 @@ void bind_solvers(py::module_& module) {
                     std::optional<Float64Array>, std::optional<Float64Array>>(),
            py::arg("size"), py::arg("fun"), py::arg("jac"), py::arg("hess"), py::arg("hessp"),
            py::arg("args"), py::arg("differences"), py::arg("low"), py::arg("high"));
+  py::class_<NativeFunction, Objective>(module, "NativeFunction", "A compiled function.")
+      .def(py::init<std::size_t, std::uintptr_t, std::uintptr_t, py::object>(), py::arg("size"),
+           py::arg("function"), py::arg("data"), py::arg("owner"));
   py::class_<PySolver>(module, "Solver", "A method of minimization, and its state.")
       .def(py::init<const std::string&, std::size_t, const std::string&, const Numbers&,
                     const std::optional<Float64Array>&, const std::optional<Float64Array>&,

@@ -24,6 +24,7 @@ from pyoptim.solvers._methods import (
     trust_region,
 )
 from pyoptim.solvers._minimize import METHODS, minimize
+from pyoptim.solvers._native import native_function
 from pyoptim.solvers._result import OptimizeResult
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "gradient_descent",
     "lbfgs",
     "minimize",
+    "native_function",
     "newton",
     "newton_cg",
     "optimizer",

@@ -1,7 +1,9 @@
 """What holds for every method of minimization."""
 
 import copy
+import ctypes
 import pickle
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -501,6 +503,29 @@ def test_arguments_are_passed_on() -> None:
     for method in METHODS:
         result = po.minimize(fun, [0, 0], (3.0, b), method, jac, hess, options={"maxiter": 1000})
         np.testing.assert_allclose(result.x, b, atol=1e-5)
+
+
+def test_compiled_functions_run_like_python() -> None:
+    case = rosenbrock()
+    doubles = ctypes.POINTER(ctypes.c_double)
+
+    @ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_size_t, doubles, doubles, ctypes.c_void_p)
+    def function(size: int, x: Any, grad: Any, data: int) -> float:
+        assert (size, data) == (6, 8)
+        value, gradient = case.fun(np.ctypeslib.as_array(x, (size,)).copy())
+        np.ctypeslib.as_array(grad, (size,))[:] = gradient
+        return value
+
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    whole = case.minimize("lbfgs")
+    for form in (function, address, types.SimpleNamespace(address=address)):
+        native = po.solvers.native_function(form, 6, data=8)
+        assert_same(po.minimize(native, case.x0), whole)
+        with pytest.raises(ValueError, match="x0: expected 6 elements, got 2"):
+            po.minimize(native, [1.0, 2.0])
+    for wrong in (None, 0, True, len, "f"):
+        with pytest.raises(TypeError, match="function: expected a ctypes function"):
+            po.solvers.native_function(wrong, 6)
 
 
 WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
