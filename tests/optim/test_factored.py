@@ -68,7 +68,8 @@ def everything(optimizer: po.Optimizer) -> list[Array]:
 @all_factored
 def test_equals_reference(case: Case, dtype: str, decoupled: bool) -> None:
     params = [numbers(0, shape, dtype) for shape in SHAPES]
-    optimizer = case.make(params, lr=0.5, weight_decay=0.1, decoupled_weight_decay=decoupled)
+    # In the third step the rate of Adafactor is 1 / sqrt(3), which is below lr.
+    optimizer = case.make(params, lr=0.6, weight_decay=0.1, decoupled_weight_decay=decoupled)
     expected = references(optimizer)
     for t in (1, 2, 3):
         before = [param.copy() for param in params]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import over
-from reference import Array, Case, all_dtypes, all_variants, same_bits, some_numbers
+from reference import Array, Case, all_dtypes, all_variants, references, same_bits, some_numbers
 from snapshots import through_pickle
 
 import pyoptim as po
@@ -162,6 +162,22 @@ def test_hessian(name: str, dtype: str, size: int) -> None:
     assert all(map(same_bits, params, kept))
     optimizer.update_hessian({"0": None, "1": kept[1]})
     assert optimizer.state["1"]["hessian"].any()
+
+
+@all_dtypes
+def test_sophia_divides_by_the_larger_of_hessian_and_eps(dtype: str) -> None:
+    param = some_numbers(1, 67, dtype).copy()
+    optimizer = po.Sophia([param], lr=0.5, gamma=0.25, eps=1e-4, clip_threshold=1e6)
+    expected = references(optimizer)
+    for seed in (2, 4):
+        optimizer.update_hessian([some_numbers(seed, 67, dtype)])
+        hessian = optimizer.state["0"]["hessian"]
+        assert 0 < np.count_nonzero(0.25 * hessian > 1e-4) < 67
+        expected[0].state["hessian"] = hessian.copy()
+        grad = some_numbers(seed + 1, 67, dtype)
+        optimizer.step([grad])
+        expected[0].step(grad)
+        assert same_bits(param, expected[0].param)
 
 
 def test_wrong_estimates() -> None:
