@@ -90,6 +90,16 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def mutations(session: nox.Session) -> None:
+    """Check that the tests find small faults: nox -s mutations -- csrc/rules --table table.md."""
+    project = nox.project.load_toml("pyproject.toml")
+    session.install(*project["build-system"]["requires"], *NATIVE_TOOLS)
+    session.install(".[test]")  # for its requirements
+    session.run("pip", "uninstall", "--yes", "pyoptim-native")
+    session.run("python", "tools/mutate.py", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and types of Python and C++; arguments are run-clang-tidy's."""
     session.install("ruff", "mypy", "import-linter", *NATIVE_TOOLS)

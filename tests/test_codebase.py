@@ -1,6 +1,7 @@
 """What holds for the code as a whole: the length of files, where names stand, what is imported."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -212,6 +213,21 @@ def test_no_test_imports_a_test_file() -> None:
         if name.rpartition(".")[2].startswith("test_")
     ]
     assert imported == []
+
+
+def test_the_list_of_mutations_fits_the_code() -> None:
+    spec = importlib.util.spec_from_file_location("mutate", ROOT / "tools" / "mutate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    mutate = importlib.util.module_from_spec(spec)
+    sys.modules["mutate"] = mutate  # for its dataclasses
+    spec.loader.exec_module(mutate)
+    mutations = mutate.read_mutations()
+    assert len(set(mutations)) == len(mutations) >= 40
+    for mutation in mutations:
+        paths = [word for word in mutation.tests.split() if word.startswith("tests/")]
+        assert paths
+        assert all((ROOT / path).exists() for path in paths), mutation
 
 
 def test_every_folder_of_tests_has_fast_tests() -> None:
