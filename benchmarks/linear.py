@@ -63,7 +63,7 @@ def grams(x: Any, y: Any, repeats: int) -> Comparison:
     out = np.empty((x.shape[1], x.shape[1]), np.float32)
     return compare(
         [same("X^T D X", lambda: objective.hessian(coef)),
-         same("X^T X by gemm", lambda: _core.product(x.T, x, out))],
+         same("X^T X by gemm", lambda: _core.matmul(x.T, x, out))],
         Workload("data", (x.shape,)),
         repeats,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pyoptim.parameters._types import Array
 __version__: str
 compiler: str
 serial_below: int
-most_threads: int
+max_threads: int
 
 def instruction_set() -> str: ...
 def instruction_sets() -> list[str]: ...
@@ -146,8 +146,8 @@ class DenseLayer:
         bias: Array,
         bias_grad: Array,
         norm: Norm = Norm.none,
-        gain: Array | None = None,
-        gain_grad: Array | None = None,
+        norm_weight: Array | None = None,
+        norm_weight_grad: Array | None = None,
         running_mean: Array | None = None,
         running_var: Array | None = None,
         dropout: float = 0.0,
@@ -183,13 +183,15 @@ def layer_forward(
     draw: int = 0,
 ) -> None: ...
 def layer_backward(d: Array, grad: Array | None, bias_grad: Array) -> None: ...
-def layer_norm(z: Array, gain: Array, scaled: Array, factors: Array | None, eps: float) -> None: ...
+def layer_norm(
+    z: Array, weight: Array, scaled: Array, factors: Array | None, eps: float
+) -> None: ...
 def layer_norm_backward(
-    d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
+    d: Array, normal: Array, weight: Array, factors: Array, weight_grad: Array
 ) -> None: ...
 def batch_norm(
     z: Array,
-    gain: Array,
+    weight: Array,
     scaled: Array,
     factors: Array,
     eps: float,
@@ -198,12 +200,12 @@ def batch_norm(
     momentum: float,
 ) -> None: ...
 def batch_norm_backward(
-    d: Array, normal: Array, gain: Array, factors: Array, gain_grad: Array
+    d: Array, normal: Array, weight: Array, factors: Array, weight_grad: Array
 ) -> None: ...
 def softmax(scores: Array) -> None: ...
 def pair_scores(
     x: Array,
-    factors: tuple[Array, Array],
+    embeddings: tuple[Array, Array],
     bias: tuple[Array, Array],
     seen: tuple[Array, Array] | None,
     mean: float,
@@ -211,12 +213,12 @@ def pair_scores(
 ) -> None: ...
 def pair_grads(
     x: Array,
-    factors: tuple[Array, Array],
+    embeddings: tuple[Array, Array],
     bias: tuple[Array, Array],
     grad: Array,
     weights: Array | None,
     l2: float,
-    factor_values: tuple[Array, Array],
+    embedding_values: tuple[Array, Array],
     bias_values: tuple[Array, Array],
 ) -> float: ...
 def feature_scores(
@@ -224,7 +226,7 @@ def feature_scores(
     ids: Array,
     values: Array | None,
     weights: Array,
-    factors: Array,
+    embeddings: Array,
     bias: float,
     sums: Array,
     scores: Array,
@@ -234,13 +236,13 @@ def feature_grads(
     ids: Array,
     values: Array | None,
     weights: Array,
-    factors: Array,
+    embeddings: Array,
     sums: Array,
     grad: Array,
     sample_weight: Array | None,
     l2: float,
     weight_values: Array,
-    factor_values: Array,
+    embedding_values: Array,
 ) -> float: ...
 def bag_inputs(
     what: str,
@@ -290,27 +292,27 @@ def mean_loss(
     grad: Array | None,
     hessian: Array | None,
 ) -> float: ...
-def weigh(
+def set_scaled(
     sums: Sequence[Array], grads: Sequence[Array], weight: float, num_threads: int
 ) -> None: ...
-def add_weighed(
+def add_scaled(
     sums: Sequence[Array], grads: Sequence[Array], weight: float, num_threads: int
 ) -> None: ...
-def take(means: Sequence[Array], params: Sequence[Array], num_threads: int) -> None: ...
-def give(means: Sequence[Array], params: Sequence[Array], num_threads: int) -> None: ...
+def load_params(means: Sequence[Array], params: Sequence[Array], num_threads: int) -> None: ...
+def store_params(means: Sequence[Array], params: Sequence[Array], num_threads: int) -> None: ...
 def lerp(
     means: Sequence[Array], params: Sequence[Array], weight: float, num_threads: int
 ) -> None: ...
-def pull(
+def lerp_and_store(
     means: Sequence[Array], params: Sequence[Array], weight: float, num_threads: int
 ) -> None: ...
-def narrow(
+def round_scaled(
     sums: Sequence[Array], out: Sequence[Array], factor: float, num_threads: int
 ) -> None: ...
 def scale(
     out: Sequence[Array], grads: Sequence[Array], factor: float, num_threads: int
 ) -> None: ...
-def ascend(
+def perturb(
     params: Sequence[Array],
     grads: Sequence[Array],
     copies: Sequence[Array],
@@ -333,10 +335,14 @@ def clip_units(
     num_threads: int,
 ) -> None: ...
 def limit_norms(
-    params: Sequence[Array], last_axis: bool, most: float, num_threads: int
+    params: Sequence[Array], last_axis: bool, max_norm: float, num_threads: int
 ) -> None: ...
-def shrink(params: Sequence[Array], threshold: float, factor: float, num_threads: int) -> None: ...
-def keep_orthant(params: Sequence[Array], orthants: Sequence[Array], num_threads: int) -> None: ...
+def soft_threshold(
+    params: Sequence[Array], threshold: float, factor: float, num_threads: int
+) -> None: ...
+def project_orthant(
+    params: Sequence[Array], orthants: Sequence[Array], num_threads: int
+) -> None: ...
 def penalize(
     params: Sequence[Array],
     grads: Sequence[Array],
@@ -346,9 +352,9 @@ def penalize(
     num_threads: int,
 ) -> float: ...
 def xxh64(data: object) -> int: ...
-def take_rows(source: Array, rows: Array | None, out: Array) -> bool: ...
+def gather_rows(source: Array, rows: Array | None, out: Array) -> bool: ...
 def count_csr_values(data: Array, indices: Array, indptr: Array, rows: Array) -> int: ...
-def take_csr_rows(
+def gather_csr_rows(
     data: Array,
     indices: Array,
     indptr: Array,
@@ -357,7 +363,7 @@ def take_csr_rows(
     out_indices: Array,
     out_indptr: Array,
 ) -> None: ...
-def product(a: Array, b: Array, out: Array) -> None: ...
+def matmul(a: Array, b: Array, out: Array) -> None: ...
 
 @final
 class LinearObjective(Objective):
@@ -375,9 +381,9 @@ class LinearObjective(Objective):
     ) -> None: ...
     @property
     def size(self) -> int: ...
-    def value(self, coef: Array, grad: Array | None, curvature: Array | None) -> float: ...
-    def hessian_product(self, curvature: Array, v: Array, out: Array) -> None: ...
-    def hessian(self, curvature: Array, out: Array) -> None: ...
+    def value(self, coef: Array, grad: Array | None, score_hessian: Array | None) -> float: ...
+    def hessian_product(self, score_hessian: Array, v: Array, out: Array) -> None: ...
+    def hessian(self, score_hessian: Array, out: Array) -> None: ...
     def scores(self, coef: Array, out: Array) -> None: ...
 
 def column_moments(
@@ -386,10 +392,8 @@ def column_moments(
     means: Array,
     variances: Array,
 ) -> None: ...
-def sparse_product(data: Array, indices: Array, indptr: Array, w: Array, out: Array) -> None: ...
-def sparse_transposed_product(
-    data: Array, indices: Array, indptr: Array, d: Array, out: Array
-) -> None: ...
+def spmm(data: Array, indices: Array, indptr: Array, w: Array, out: Array) -> None: ...
+def spmm_transposed(data: Array, indices: Array, indptr: Array, d: Array, out: Array) -> None: ...
 
 class Objective:
     """A function that solvers minimize."""

@@ -34,7 +34,7 @@ def set_num_threads(count: int | None) -> None:
     if count is None:
         _core.set_num_threads(0)
         return
-    _core.set_num_threads(as_count("count", count, maximum=_core.most_threads))
+    _core.set_num_threads(as_count("count", count, maximum=_core.max_threads))
 
 
 def get_num_threads() -> int:

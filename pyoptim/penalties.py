@@ -164,7 +164,7 @@ class ElasticNet(Penalty):
             weights = _as_list(params)
             pairs = zip(self._orthants, weights, strict=False)
             orthants = [o.astype(w.dtype, copy=False) for o, w in pairs]  # master weights are wider
-            _core.keep_orthant(weights, orthants, 0)
+            _core.project_orthant(weights, orthants, 0)
 
     def keep_average(self, averages: Arrays, params: Arrays) -> None:
         """Set averages to 0 where the parameters are exactly 0, if `l1` is above 0."""
@@ -175,7 +175,7 @@ class ElasticNet(Penalty):
     def apply(self, params: Arrays, lr: float) -> None:
         """Apply the proximal operator of ``lr`` times the penalty, in place."""
         rate = as_not_negative("lr", lr)
-        _core.shrink(_as_list(params), rate * self.l1, 1 / (1 + rate * self.l2), 0)
+        _core.soft_threshold(_as_list(params), rate * self.l1, 1 / (1 + rate * self.l2), 0)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_orthants": []}

@@ -32,13 +32,13 @@ auto pass_of(Isa isa) {
 }
 
 std::size_t array_count(const std::vector<Traffic>& passes) {
-  std::size_t most = 0;
-  for (const Traffic& pass : passes) most = std::max(most, pass.reads);
-  return most;
+  std::size_t max = 0;
+  for (const Traffic& pass : passes) max = std::max(max, pass.reads);
+  return max;
 }
 
-/// From one array to the next: evenly apart modulo 4096, and 64 KiB further each, as suits the loop
-/// best.
+/// The offset from one array to the next: evenly spread modulo 4096, plus 64 KiB, which is fastest
+/// for the loop.
 std::size_t stride(std::size_t size, DType dtype, std::size_t arrays) {
   const std::size_t bytes = size * item_size(state_dtype(dtype));
   return (bytes + alignment - 1) / alignment * alignment + (std::size_t{1} << 16) +
@@ -54,10 +54,10 @@ const char* name_of(DType dtype) {
 
 std::vector<int> thread_counts(std::size_t elements) {
   std::vector<int> counts{1};
-  const int most = thread_count();
-  if (elements < serial_below || most == 1) return counts;
-  for (int count = 2; count < most; count *= 2) counts.push_back(count);
-  counts.push_back(most);
+  const int max = thread_count();
+  if (elements < serial_below || max == 1) return counts;
+  for (int count = 2; count < max; count *= 2) counts.push_back(count);
+  counts.push_back(max);
   return counts;
 }
 
@@ -112,7 +112,7 @@ double BandwidthLoop::bytes() const {
   const std::size_t item = item_size(dtype_), state = item_size(state_dtype(dtype_));
   std::size_t bytes = 0;
   for (const auto [reads, writes] : passes_) {
-    // Of the arrays that are read two are parameters and gradients, of those written one.
+    // Two of the arrays that are read, and one of those written, have the dtype of parameters.
     bytes += reads > 1 ? 2 * item + (reads - 2) * state : reads * item;
     bytes += writes > 0 ? item + (writes - 1) * state : 0;
   }

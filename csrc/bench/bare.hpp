@@ -1,4 +1,4 @@
-// A step without an engine: what the kernels alone cost.
+// A step without the engine, which takes the time of the kernels alone.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 namespace pyoptim::bench {
 
-/// Calls the kernel of an elementwise rule for each span, of float32, with the rule's defaults.
+/// Calls the kernel of an elementwise rule for each float32 span, with the default weight decay.
 class BareKernels {
  public:
   BareKernels(const RuleInfo& rule, std::vector<double> hyper, double lr, std::vector<Span> spans)
@@ -18,15 +18,15 @@ class BareKernels {
         spans_(std::move(spans)),
         step_{0, lr, scalars_, rule.defaults.weight_decay} {
     rule.initial_scalars(hyper_.data(), lr, scalars_);
-    if (rule.defaults.decoupled_weight_decay && !rule.decays_itself)
-      shaping_.keep = 1 - lr * rule.defaults.weight_decay;
+    if (rule.defaults.decoupled_weight_decay && !rule.fused_weight_decay)
+      preprocess_.keep = 1 - lr * rule.defaults.weight_decay;
   }
   BareKernels(const BareKernels&) = delete;
   BareKernels& operator=(const BareKernels&) = delete;
 
   void step() {
     ++step_.count;
-    for (const Span& span : spans_) update_(hyper_.data(), step_, shaping_, &span, 1, nullptr);
+    for (const Span& span : spans_) update_(hyper_.data(), step_, preprocess_, &span, 1, nullptr);
   }
 
  private:
@@ -35,7 +35,7 @@ class BareKernels {
   std::vector<Span> spans_;
   double scalars_[max_scalars] = {};
   Step step_;
-  Shaping shaping_;
+  Preprocess preprocess_;
 };
 
 }  // namespace pyoptim::bench

@@ -1,5 +1,4 @@
-// What the benchmarks share: arrays to work on, the bandwidth loop, and measuring one thing beside
-// another.
+// Helpers of the benchmarks: arrays, the bandwidth loop, and side-by-side measurement.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -20,28 +19,28 @@ namespace pyoptim::bench {
 void add_rules();
 void add_small();
 void add_kernels();
-void add_products();
+void add_gemm();
 
 inline constexpr DType all_dtypes[] = {DType::float32, DType::float64, DType::bfloat16};
 const char* name_of(DType dtype);
 
-/// Elements: two sizes for the caches, one at their border, one in memory. Squares, so that rules
-/// for matrices have such.
+/// Numbers of elements: two that fit caches, one at their limit, one in memory. All are squares,
+/// for matrices.
 inline constexpr int exponents[] = {12, 16, 20, 24};
 
-/// 1, 2, 4 ... and as many as there are; 1 for what is too small for more.
+/// 1, 2, 4 ... up to the number of processors; only 1 for small work.
 std::vector<int> thread_counts(std::size_t elements);
 
-/// Writes normally distributed numbers, which repeat.
+/// Fills an array with repeated normally distributed numbers.
 void fill(void* data, DType dtype, std::size_t size);
 
-/// A plain loop, compiled for the same instruction set, that reads and writes as much as a step.
+/// A plain loop for the same instruction set that reads and writes as much as a step.
 class BandwidthLoop {
  public:
   BandwidthLoop(Isa isa, DType dtype, std::vector<Traffic> passes, std::size_t size, int threads);
 
   void run();
-  /// The bytes that it moves.
+  /// The bytes that one run reads and writes.
   [[nodiscard]] double bytes() const;
 
  private:
@@ -64,18 +63,18 @@ double seconds(const Work& work, benchmark::IterationCount times) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// Measures `work`, in turns with `beside`, and returns the median of the rounds' times of `beside`
-/// over those of `work`. Rounds of short work are of many calls.
-template <class Work, class Beside>
-double in_turns(benchmark::State& state, const Work& work, const Beside& beside) {
+/// Measures `work` and `reference` in turns. Returns the median ratio of the time of `reference` to
+/// that of `work`. A round repeats short work.
+template <class Work, class Reference>
+double in_turns(benchmark::State& state, const Work& work, const Reference& reference) {
   constexpr double round = 50e-6;
   benchmark::IterationCount batch = 1;
   while (seconds(work, batch) < round) batch *= 2;
-  beside();
+  reference();
   std::vector<double> ratios;
   while (state.KeepRunningBatch(batch)) {
     const double time = seconds(work, batch);
-    ratios.push_back(seconds(beside, batch) / time);
+    ratios.push_back(seconds(reference, batch) / time);
     state.SetIterationTime(time);
   }
   const auto middle = ratios.begin() + std::ptrdiff_t(ratios.size() / 2);
@@ -83,8 +82,8 @@ double in_turns(benchmark::State& state, const Work& work, const Beside& beside)
   return *middle;
 }
 
-/// The same beside the bandwidth loop: bytes/s of both, time an element, and the ratio: 1 is the
-/// bandwidth loop's speed.
+/// Compares work with the bandwidth loop: the bytes per second of both, the time per element, and
+/// the ratio, where 1 is the speed of the loop.
 template <class Work>
 void compare_with_bandwidth(benchmark::State& state, BandwidthLoop& loop, std::size_t elements,
                             const Work& work) {
@@ -99,7 +98,7 @@ void compare_with_bandwidth(benchmark::State& state, BandwidthLoop& loop, std::s
   state.counters["bandwidth_ratio"] = ratio;
 }
 
-/// Registers a benchmark whose time is that of the work alone.
+/// Registers a benchmark that reports the time of the work alone.
 template <class Function>
 void add(const std::string& name, const Function& function) {
   benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime();

@@ -1,5 +1,5 @@
-// What a step through the C interface costs beyond the kernels: AdamW over four arrays of 100
-// floats, in turns with bare calls of the kernel, as the median of many repeats.
+// The overhead of a step through the C interface: AdamW over four arrays of 100 floats, in turns
+// with bare calls of the kernel, as the median of many repeats.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -34,7 +34,7 @@ double median(std::vector<double> values) {
   return values[repeats / 2];
 }
 
-/// The arrays stand apart, as those of a program do.
+/// The arrays are apart in memory, as in a program.
 float* array(std::vector<float>& all, std::size_t index) { return all.data() + index * apart; }
 
 }  // namespace
@@ -47,7 +47,7 @@ int main() {
   std::vector<double> hyper;
   for (std::size_t i = 0; i < rule->field_count; ++i) hyper.push_back(rule->fields[i].initial);
 
-  // Bare calls: one for each array, and one for all of them.
+  // Bare calls: one for each array, or one for all.
   Model bare, together;
   std::vector<float> states(4 * arrays * size);
   std::vector<pyoptim::Span> each, all;
@@ -59,26 +59,26 @@ int main() {
                    {state + 2 * size, state + 3 * size},
                    size});
   }
-  const pyoptim::Shaping shaping{.keep = 1 - 1e-3 * 1e-2};
+  const pyoptim::Preprocess preprocess{.keep = 1 - 1e-3 * 1e-2};
   const pyoptim::Update update = rule->update[int(pyoptim::DType::float32)][0];
   std::int64_t count = 0;
   const auto step_each = [&] {
     ++count;
     for (const pyoptim::Span& span : each)
-      update(hyper.data(), {count, 1e-3, nullptr}, shaping, &span, 1, nullptr);
+      update(hyper.data(), {count, 1e-3, nullptr}, preprocess, &span, 1, nullptr);
   };
   std::int64_t count_of_all = 0;
   const auto step_all = [&] {
-    update(hyper.data(), {++count_of_all, 1e-3, nullptr}, shaping, all.data(), arrays, nullptr);
+    update(hyper.data(), {++count_of_all, 1e-3, nullptr}, preprocess, all.data(), arrays, nullptr);
   };
 
-  Model given;
+  Model model;
   pyoptim_optimizer* opt = nullptr;
   std::vector<const void*> grads;
   pyoptim_create("AdamW", nullptr, 0, &opt);
   for (std::size_t i = 0; i < arrays; ++i) {
-    pyoptim_add_buffer(opt, nullptr, PYOPTIM_FLOAT32, array(given.param, i), 1, &size);
-    grads.push_back(array(given.grad, i));
+    pyoptim_add_buffer(opt, nullptr, PYOPTIM_FLOAT32, array(model.param, i), 1, &size);
+    grads.push_back(array(model.grad, i));
   }
   if (pyoptim_build(opt) != PYOPTIM_OK) {
     std::fprintf(stderr, "%s\n", pyoptim_last_error());
@@ -93,7 +93,7 @@ int main() {
     of_c.push_back(nanoseconds(step_c));
   }
   pyoptim_destroy(opt);
-  if (given.param != bare.param || given.param != together.param) {
+  if (model.param != bare.param || model.param != together.param) {
     std::fprintf(stderr, "the steps differ\n");
     return 1;
   }

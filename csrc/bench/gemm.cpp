@@ -1,4 +1,4 @@
-// Products of dense matrices: of a small network's batches, and of squares.
+// Matrix multiplication: the batches of a small network, and square matrices.
 #include "linalg/gemm.hpp"
 #include "bench/bench.hpp"
 #include "core/dispatch.hpp"
@@ -27,9 +27,9 @@ void run(benchmark::State& state, const Shape& shape, DType dtype, int threads) 
   while (state.KeepRunningBatch(1))
     state.SetIterationTime(seconds(
         [&] {
-          multiply({a.data(), rows, terms, std::ptrdiff_t(terms), 1},
-                   {b.data(), terms, columns, std::ptrdiff_t(columns), 1}, c.data(),
-                   std::ptrdiff_t(columns), dtype);
+          gemm({a.data(), rows, terms, std::ptrdiff_t(terms), 1},
+               {b.data(), terms, columns, std::ptrdiff_t(columns), 1}, c.data(),
+               std::ptrdiff_t(columns), dtype);
         },
         1));
   set_thread_count(0);
@@ -39,12 +39,12 @@ void run(benchmark::State& state, const Shape& shape, DType dtype, int threads) 
 
 }  // namespace
 
-void add_products() {
+void add_gemm() {
   for (const Shape& shape : shapes)
     for (const DType dtype : {DType::float32, DType::float64})
       for (const Isa isa : available_isas())
         for (const int threads : thread_counts(shape.rows * shape.terms * shape.columns / 16))
-          add("product/" + std::string(name_of(dtype)) + "/" + std::to_string(shape.rows) + "x" +
+          add("gemm/" + std::string(name_of(dtype)) + "/" + std::to_string(shape.rows) + "x" +
                   std::to_string(shape.terms) + "x" + std::to_string(shape.columns) + "/" +
                   isa_name(isa) + "/threads:" + std::to_string(threads),
               [=](benchmark::State& state) {

@@ -1,4 +1,4 @@
-// The kernels beside rules: norms, losses and layers, on one thread, beside their bandwidth loops.
+// The kernels of norms, losses and layers, on one thread, compared with bandwidth loops.
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -17,7 +17,7 @@ namespace {
 constexpr std::size_t columns = 64;
 constexpr DType float_dtypes[] = {DType::float32, DType::float64};
 
-/// Arrays of one size, side by side; there is room for elements of 8 bytes.
+/// Arrays of the same size, with room for elements of 8 bytes.
 class Arrays {
  public:
   Arrays(DType dtype, std::size_t size, std::size_t count) : memory_(lay_out(size, count)) {
@@ -38,8 +38,8 @@ class Arrays {
   Arena memory_;
 };
 
-/// Registers, for sizes in cache and in memory, what `make` makes of (isa, dtype, size): arrays
-/// bound to a function without arguments.
+/// Registers benchmarks for sizes in cache and in memory. make(isa, size) returns a function
+/// without arguments.
 template <class Make>
 void add_sizes(const std::string& name, DType dtype, Traffic traffic, const Make& make) {
   for (const int exponent : exponents)
@@ -87,7 +87,7 @@ void add_losses() {
                   batch.scores = (*arrays)[0];
                   batch.targets = of_rows ? nullptr : (*arrays)[1];
                   batch.labels = labels->data();
-                  batch.slope = (*arrays)[2];
+                  batch.grad = (*arrays)[2];
                   batch.scale = 1;
                   batch.rows = size / columns;
                   batch.columns = columns;

@@ -10,7 +10,7 @@ int main(int argc, char** argv) try {
   pyoptim::bench::add_rules();
   pyoptim::bench::add_small();
   pyoptim::bench::add_kernels();
-  pyoptim::bench::add_products();
+  pyoptim::bench::add_gemm();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

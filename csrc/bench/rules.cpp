@@ -1,4 +1,4 @@
-// A step of every variant of every rule over one array, beside its bandwidth loop.
+// A step of every variant of every rule over one array, compared with its bandwidth loop.
 #include "bench/bench.hpp"
 #include "bench/variants.hpp"
 #include "core/dispatch.hpp"

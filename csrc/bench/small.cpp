@@ -1,4 +1,4 @@
-// What the engine adds to its kernels: a step over 4 arrays of 100, beside a call of the rule's
+// The overhead of the engine: a step over 4 arrays of 100, compared with a call of the rule's
 // kernel for each of them.
 #include <cmath>
 
@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t count = 4, size = 100;
 
-/// Four parameters with their gradients and states, of float32.
+/// Four float32 parameters with their gradients and states.
 struct Arrays {
   std::vector<test::Array> all;
   std::vector<Span> spans;
@@ -25,10 +25,10 @@ struct Arrays {
     for (std::size_t i = 0; i < count * each; ++i)
       all.push_back(test::random_array(DType::float32, size, i));
     for (std::size_t i = 0; i < count; ++i) {
-      test::Array* const own = &all[i * each];
-      Span span{own[0].at(0), own[1].at(0), {}, size};
+      test::Array* const arrays = &all[i * each];
+      Span span{arrays[0].at(0), arrays[1].at(0), {}, size};
       for (std::size_t k = 0; k < rule.state_count; ++k) {
-        test::Array& values = own[2 + k];
+        test::Array& values = arrays[2 + k];
         for (std::size_t j = 0; j < size; ++j) values.set(j, std::fabs(values[j]));
         span.state[k] = values.at(0);
       }
@@ -47,7 +47,7 @@ void run(benchmark::State& state, const Variant& variant, const RuleInfo& rule) 
     grads.push_back(span.grad);
   }
   Optimizer optimizer(rule.name, {group}, {});
-  const FloatEnvironment environment;  // for the bare calls; the engine has its own
+  const FloatEnvironment environment;  // for the bare calls; the engine sets its own
   const double ratio = in_turns(
       state, [&] { optimizer.step(grads.data()); }, [&] { kernels.step(); });
   state.counters["times_kernels"] = 1 / ratio;

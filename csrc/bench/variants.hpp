@@ -1,4 +1,4 @@
-// The variants of all rules, as the engine's table has them.
+// The variants of all rules.
 #pragma once
 
 #include <sstream>
@@ -29,7 +29,7 @@ inline std::vector<Variant> variants() {
         chosen << (chosen.str().empty() ? "(" : ",") << rule->fields[i].name << '=' << hyper[i];
     if (!chosen.str().empty()) chosen << ')';
     Settings settings = test::settings_of(*rule, hyper);
-    settings.emplace_back("lr", 1e-6);  // parameters stay what they are, however many steps
+    settings.emplace_back("lr", 1e-6);  // so small that parameters stay almost constant
     all.push_back({rule->name + chosen.str(), rule, settings, hyper});
   }
   return all;

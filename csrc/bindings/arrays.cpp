@@ -11,8 +11,8 @@ namespace {
 
 constexpr int numpy_float32 = 11, numpy_float64 = 12;  // NPY_FLOAT, NPY_DOUBLE
 
-/// Whether the type's number is that of ml_dtypes.bfloat16, in either byte order. Types that
-/// others registered have numbers of their own.
+/// Whether the type's number is that of ml_dtypes.bfloat16, in either byte order. Types registered
+/// by other packages have other numbers.
 bool is_bfloat16(const py::dtype& dtype) {
   constexpr int first_registered = 256;  // NPY_USERDEF
   if (dtype.itemsize() != 2 || dtype.num() < first_registered) return false;
@@ -21,11 +21,11 @@ bool is_bfloat16(const py::dtype& dtype) {
   return dtype.num() == number.get_stored();
 }
 
-/// A view by the buffer protocol, or nothing if the object does not offer it.
+/// A view by the buffer protocol, or an empty object if there is none.
 py::object memory_view(py::handle object) {
   if (PyObject_CheckBuffer(object.ptr()) == 0 || py::isinstance<py::bytes>(object)) return {};
   auto view = py::reinterpret_steal<py::object>(PyMemoryView_FromObject(object.ptr()));
-  if (!view) PyErr_Clear();  // JAX has it for some types only
+  if (!view) PyErr_Clear();  // JAX offers it for some dtypes only
   return view;
 }
 
@@ -56,7 +56,7 @@ bool is_same_memory(const py::array& array, const py::array& contiguous) {
   if (array.data() != contiguous.data() || array.nbytes() != contiguous.nbytes() ||
       (array.flags() & py::array::c_style) == 0)
     return false;
-  // Equal types mostly are one object.
+  // Equal types are usually one object.
   const auto* const type = py::detail::array_proxy(array.ptr())->descr;
   return type == py::detail::array_proxy(contiguous.ptr())->descr ||
          array.dtype().equal(contiguous.dtype());
@@ -76,7 +76,8 @@ py::array as_array(py::handle object, const std::string& name, bool in_place) {
   }
   py::array array;
   if (py::isinstance(object, numpy.attr("generic")))
-    array = read_only(numpy.attr("asarray")(object));  // a NumPy number: it has no memory to share
+    array =
+        read_only(numpy.attr("asarray")(object));  // a NumPy scalar, which has no memory to share
   else if (const py::object view = memory_view(object); view)
     array = numpy.attr("asarray")(view);
   else if (py::hasattr(object, "__dlpack__"))

@@ -13,9 +13,10 @@ void bind_config(py::module_& module) {
   module.attr("__version__") = PYOPTIM_VERSION;
   module.attr("compiler") = __VERSION__;
   module.attr("serial_below") = serial_below;
-  module.attr("most_threads") = most_threads;
+  module.attr("max_threads") = max_threads;
   module.def(
-      "instruction_set", [] { return isa_name(active_isa()); }, "The instruction set in use.");
+      "instruction_set", [] { return isa_name(active_isa()); },
+      "Returns the instruction set in use.");
   module.def(
       "instruction_sets",
       [] {
@@ -23,18 +24,19 @@ void bind_config(py::module_& module) {
         for (const Isa isa : available_isas()) names.emplace_back(isa_name(isa));
         return names;
       },
-      "The instruction sets this processor can run, best last.");
+      "Returns the instruction sets that this processor can run, best last.");
   module.def("set_instruction_set", &use_isa, py::arg("name"),
-             "Chooses the instruction set of optimizers made from now on.");
-  module.def("num_threads", &thread_count, "The default number of threads.");
+             "Sets the instruction set of optimizers and models created from now on.");
+  module.def("num_threads", &thread_count, "Returns the default number of threads.");
   module.def("thread_limit", &thread_limit,
-             "The largest number of threads that OMP_NUM_THREADS can set.");
+             "Returns the largest number of threads that OMP_NUM_THREADS can set.");
   module.def("set_num_threads", &set_thread_count, py::arg("count"),
              "Sets the default number of threads; 0 is the automatic choice.");
-  module.def("usable_processors", &usable_processors,
-             "The processors that affinity and cgroup quota leave to this process.");
+  module.def(
+      "usable_processors", &usable_processors,
+      "Returns the number of processors that affinity and cgroup quota leave to this process.");
   module.def("in_forked_child", &in_forked_child,
-             "Whether this process was forked, and therefore stays serial.");
+             "Returns whether this process was forked and therefore stays serial.");
 }
 
 }  // namespace pyoptim::bindings

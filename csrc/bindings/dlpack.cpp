@@ -13,10 +13,10 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// What there is to know of a source that DLPack does not describe.
+/// Properties of an object that DLPack does not describe.
 struct Source {
   py::object object;
-  bool constant = false;  // it must not be written
+  bool constant = false;  // read-only
   bool copied = false;
 };
 
@@ -33,8 +33,8 @@ DType dtype_of(const dlpack::DataType& type, const std::string& name) {
 }
 
 std::vector<py::ssize_t> shape_of(const dlpack::Tensor& tensor, const std::string& name) {
-  constexpr int most_axes = 64;  // NumPy's
-  if (tensor.dimensions < 0 || tensor.dimensions > most_axes ||
+  constexpr int max_axes = 64;  // of NumPy
+  if (tensor.dimensions < 0 || tensor.dimensions > max_axes ||
       (tensor.dimensions > 0 && tensor.shape == nullptr))
     throw py::value_error(name + ": expected a shape of at most 64 axes, got a DLPack tensor of " +
                           std::to_string(tensor.dimensions) +
@@ -56,23 +56,23 @@ std::vector<py::ssize_t> strides_of(const dlpack::Tensor& tensor, py::ssize_t it
   return strides;
 }
 
-/// ValueError if a tensor of PyTorch has less memory than its elements take: storage can be freed,
-/// or made smaller, under it.
+/// Throws ValueError if a tensor of PyTorch has less memory than its elements need. Its storage can
+/// be freed or shrunk.
 void check_storage(const py::object& torch, const dlpack::Tensor& tensor, py::ssize_t item,
                    const std::string& name) {
   auto elements = torch.attr("storage_offset")().cast<std::int64_t>() + 1;
   for (int i = 0; i < tensor.dimensions; ++i)
     elements += (tensor.shape[i] - 1) * (tensor.strides != nullptr ? tensor.strides[i] : 0);
-  const auto there = torch.attr("untyped_storage")().attr("nbytes")().cast<std::int64_t>();
-  if (elements * item > there)
+  const auto storage_size = torch.attr("untyped_storage")().attr("nbytes")().cast<std::int64_t>();
+  if (elements * item > storage_size)
     throw py::value_error(name + ": expected a tensor with memory of its own, got one that needs " +
                           std::to_string(elements * item) + " bytes of a storage of " +
-                          std::to_string(there));
+                          std::to_string(storage_size));
 }
 
 bool is_of_torch(const py::object& object) { return py::hasattr(object, "untyped_storage"); }
 
-/// An array over memory that is given back when the array is gone.
+/// An array over memory that is released with the array.
 template <class Managed>
 py::array take(py::capsule capsule, const char* used_name, const std::string& name,
                const Source& source) {
@@ -92,16 +92,16 @@ py::array take(py::capsule capsule, const char* used_name, const std::string& na
   if (empty) return py::array(numpy, shape);
 
   void* const data = static_cast<std::byte*>(tensor.data) + tensor.byte_offset;
-  PyCapsule_SetName(capsule.ptr(), used_name);  // from here on the memory is ours to give back
+  PyCapsule_SetName(capsule.ptr(), used_name);  // marks the memory as taken
   const py::capsule owner(managed, [](void* memory) {
-    auto* const mine = static_cast<Managed*>(memory);
-    if (mine->deleter != nullptr) mine->deleter(mine);
+    auto* const managed = static_cast<Managed*>(memory);
+    if (managed->deleter != nullptr) managed->deleter(managed);
   });
   py::array array(numpy, shape, strides, data, owner);
   return source.constant || source.copied ? read_only(array) : array;
 }
 
-/// Calls __dlpack__; what it cannot export is a TypeError.
+/// Calls __dlpack__. Throws TypeError for an object that it cannot export.
 py::object capsule_of(const py::object& object, const std::string& name) {
   try {
     try {
@@ -109,7 +109,7 @@ py::object capsule_of(const py::object& object, const std::string& name) {
                                            py::make_tuple(dlpack::known_major, 0));
     } catch (py::error_already_set& error) {
       if (!error.matches(PyExc_TypeError)) throw;
-      return object.attr("__dlpack__")();  // a producer from before version 1
+      return object.attr("__dlpack__")();  // a producer older than version 1
     }
   } catch (py::error_already_set& error) {
     if (!error.matches(PyExc_BufferError) && !error.matches(PyExc_RuntimeError)) throw;
@@ -121,14 +121,14 @@ py::object capsule_of(const py::object& object, const std::string& name) {
   }
 }
 
-/// What holds for tensors of PyTorch and arrays of JAX beyond DLPack.
+/// The properties of PyTorch's tensors and JAX's arrays.
 Source source_of(py::handle object, const std::string& name, bool in_place) {
   Source source{py::reinterpret_borrow<py::object>(object)};
-  // JAX takes its arrays for constant, but does not say so in DLPack.
+  // JAX treats its arrays as constant, but does not report it through DLPack.
   source.constant =
       py::str(py::type::of(object).attr("__module__")).cast<std::string>().starts_with("jax");
-  // Outside of autograd. What detach() gives keeps the tensor, too, where Python's garbage
-  // collector does not see it.
+  // Without autograd. The result of detach() would also keep the tensor alive, invisibly to
+  // Python's garbage collector.
   if (is_of_torch(source.object)) source.object = object.attr("data");
   if (is_of_torch(source.object) && source.object.attr("is_neg")().cast<bool>()) {
     // Its memory has the negative of each element.

@@ -1,4 +1,5 @@
-// The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1, and functions for C.
+// The DLPack exchange structures (dmlc.github.io/dlpack), versions 0 and 1, and the exchange
+// functions for C.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -8,8 +9,8 @@
 
 namespace pyoptim::bindings {
 
-/// The memory that an object gives by __dlpack__, as an array. A copy is read-only, and an error if
-/// the memory is to be updated `in_place`.
+/// The memory that an object exports by __dlpack__, as an array. A copy is read-only, and an error
+/// with `in_place`.
 pybind11::array from_dlpack(pybind11::handle object, const std::string& name, bool in_place);
 
 namespace dlpack {
@@ -50,7 +51,8 @@ struct ManagedVersioned {
   Tensor tensor;
 };
 
-/// What a type has as __dlpack_c_exchange_api__, in a capsule of the name below, since version 1.3.
+/// The value of a type's __dlpack_c_exchange_api__, a capsule with the name below, since version
+/// 1.3.
 struct ExchangeApi {
   std::uint32_t major;
   std::uint32_t minor;
@@ -58,7 +60,7 @@ struct ExchangeApi {
   void* allocate;
   void* managed_from_object;
   void* managed_to_object;
-  /// Describes what the object owns; other than 0: an error of Python. May be nullptr.
+  /// Describes the memory of an object. Returns nonzero with a Python error set. May be nullptr.
   int (*describe)(void* object, Tensor* out);
   void* current_stream;
 };

@@ -13,18 +13,18 @@ namespace {
 
 using Pair = std::pair<py::array, py::array>;
 
-/// A matrix of so many rows and columns.
+/// A matrix with the given shape.
 Matrix fitting(const py::array& array, const char* name, std::size_t rows, std::size_t columns,
                DType dtype, bool only_read = false) {
-  const Matrix made = matrix(array, name, only_read);
-  if (made.rows != rows || made.columns != columns || made.dtype != dtype)
+  const Matrix result = matrix(array, name, only_read);
+  if (result.rows != rows || result.columns != columns || result.dtype != dtype)
     throw py::value_error(std::string(name) + ": expected " + std::to_string(rows) + " rows of " +
                           std::to_string(columns) + " of the tables' dtype, got shape " +
                           shape_text(array));
-  return made;
+  return result;
 }
 
-/// Contiguous numbers of one type, as many as there are.
+/// A contiguous array of one number type.
 template <class Number>
 const Number* numbers(const py::array& array, const char* name) {
   if (!py::isinstance<py::array_t<Number>>(array) || !is_plain(array))
@@ -43,31 +43,31 @@ RowPenalty row_penalty(double l2, const std::optional<py::array>& weights, std::
       throw py::value_error("sample_weight: expected " + std::to_string(rows) + ", got " +
                             std::to_string(weights->size()));
   }
-  penalty.share = share_of_rows(penalty.weights, rows);
+  penalty.scale = mean_scale(penalty.weights, rows);
   return penalty;
 }
 
 // ---- Pairs ------------------------------------------------------------------------------------
 
-/// The tables of a factorized matrix, found to fit each other.
+/// The tables of a factorized matrix, checked to fit each other.
 struct CheckedPairs {
   PairTables tables{};
   DType dtype = DType::float32;
   std::size_t rows = 0;  // of the batch
   const std::int64_t* pairs = nullptr;
 
-  CheckedPairs(const py::array& x, const Pair& factors, const Pair& bias,
+  CheckedPairs(const py::array& x, const Pair& embeddings, const Pair& bias,
                const std::optional<Pair>& seen) {
     pairs = numbers<std::int64_t>(x, "x");
     if (x.ndim() != 2 || x.shape(1) != 2)
       throw py::value_error("x: expected shape (rows, 2), got " + shape_text(x));
     rows = std::size_t(x.shape(0));
     for (int side = 0; side < 2; ++side) {
-      const Matrix table = matrix(side == 0 ? factors.first : factors.second, "factors");
+      const Matrix table = matrix(side == 0 ? embeddings.first : embeddings.second, "embeddings");
       if (side == 0) tables.rank = table.columns, dtype = table.dtype;
-      tables.factors[side] = fitting(side == 0 ? factors.first : factors.second, "factors",
-                                     table.rows, tables.rank, dtype)
-                                 .data;
+      tables.embeddings[side] = fitting(side == 0 ? embeddings.first : embeddings.second,
+                                        "embeddings", table.rows, tables.rank, dtype)
+                                    .data;
       tables.bias[side] =
           fitting(side == 0 ? bias.first : bias.second, "bias", table.rows, 1, dtype).data;
       if (seen)
@@ -78,35 +78,35 @@ struct CheckedPairs {
   }
 };
 
-void bound_pair_scores(const py::array& x, const Pair& factors, const Pair& bias,
+void bound_pair_scores(const py::array& x, const Pair& embeddings, const Pair& bias,
                        const std::optional<Pair>& seen, double mean, const py::array& scores) {
-  CheckedPairs checked(x, factors, bias, seen);
+  CheckedPairs checked(x, embeddings, bias, seen);
   checked.tables.mean = mean;
   void* const to = fitting(scores, "scores", checked.rows, 1, checked.dtype).data;
   const py::gil_scoped_release released;
   pair_scores(checked.dtype, checked.tables, checked.pairs, to, checked.rows);
 }
 
-double bound_pair_slopes(const py::array& x, const Pair& factors, const Pair& bias,
-                         const py::array& slope, const std::optional<py::array>& weights, double l2,
-                         const Pair& factor_values, const Pair& bias_values) {
-  const CheckedPairs checked(x, factors, bias, std::nullopt);
+double bound_pair_grads(const py::array& x, const Pair& embeddings, const Pair& bias,
+                        const py::array& grad, const std::optional<py::array>& weights, double l2,
+                        const Pair& embedding_values, const Pair& bias_values) {
+  const CheckedPairs checked(x, embeddings, bias, std::nullopt);
   const std::size_t rows = checked.rows, rank = checked.tables.rank;
   const DType dtype = checked.dtype;
-  const void* const d = fitting(slope, "grad", rows, 1, dtype, true).data;
+  const void* const d = fitting(grad, "grad", rows, 1, dtype, true).data;
   const RowPenalty penalty = row_penalty(l2, weights, rows);
-  const RowValues to{{fitting(factor_values.first, "factor_values", rows, rank, dtype).data,
-                      fitting(factor_values.second, "factor_values", rows, rank, dtype).data},
+  const RowValues to{{fitting(embedding_values.first, "embedding_values", rows, rank, dtype).data,
+                      fitting(embedding_values.second, "embedding_values", rows, rank, dtype).data},
                      {fitting(bias_values.first, "bias_values", rows, 1, dtype).data,
                       fitting(bias_values.second, "bias_values", rows, 1, dtype).data}};
   const py::gil_scoped_release released;
-  return pair_slopes(dtype, checked.tables, checked.pairs, d, penalty, to, rows);
+  return pair_grads(dtype, checked.tables, checked.pairs, d, penalty, to, rows);
 }
 
 // ---- Entries ----------------------------------------------------------------------------------
 
-/// Entries of `rows` rows, which all are numbers of `count` rows of a table. Without offsets every
-/// row has as many.
+/// The entries of `rows` batch rows, which refer to a table of `count` rows. Without offsets every
+/// batch row has the same number of entries.
 Entries checked_entries(const std::optional<py::array>& offsets, const py::array& ids,
                         const std::optional<py::array>& values, std::size_t rows, DType dtype,
                         std::size_t count, const std::string& what) {
@@ -132,7 +132,7 @@ Entries checked_entries(const std::optional<py::array>& offsets, const py::array
   return entries;
 }
 
-/// The tables of a factorization machine with the entries of a batch.
+/// The tables of a factorization machine, and the entries of a batch.
 struct CheckedFeatures {
   FeatureTables tables{};
   Entries entries{};
@@ -140,8 +140,8 @@ struct CheckedFeatures {
 
   CheckedFeatures(const std::optional<py::array>& offsets, const py::array& ids,
                   const std::optional<py::array>& values, const py::array& weights,
-                  const py::array& factors, std::size_t rows) {
-    const Matrix table = matrix(factors, "factors");
+                  const py::array& embeddings, std::size_t rows) {
+    const Matrix table = matrix(embeddings, "embeddings");
     dtype = table.dtype;
     tables = {fitting(weights, "weights", table.rows, 1, dtype).data, table.data, 0, table.columns};
     entries = checked_entries(offsets, ids, values, rows, dtype, table.rows, "features");
@@ -150,10 +150,10 @@ struct CheckedFeatures {
 
 void bound_feature_scores(const std::optional<py::array>& offsets, const py::array& ids,
                           const std::optional<py::array>& values, const py::array& weights,
-                          const py::array& factors, double bias, const py::array& sums,
+                          const py::array& embeddings, double bias, const py::array& sums,
                           const py::array& scores) {
   const Matrix to = matrix(scores, "scores");
-  CheckedFeatures checked(offsets, ids, values, weights, factors, to.rows);
+  CheckedFeatures checked(offsets, ids, values, weights, embeddings, to.rows);
   checked.tables.bias = bias;
   fitting(scores, "scores", to.rows, 1, checked.dtype);
   void* const row_sums = fitting(sums, "sums", to.rows, checked.tables.rank, checked.dtype).data;
@@ -161,37 +161,39 @@ void bound_feature_scores(const std::optional<py::array>& offsets, const py::arr
   feature_scores(checked.dtype, checked.tables, checked.entries, row_sums, to.data);
 }
 
-double bound_feature_slopes(const std::optional<py::array>& offsets, const py::array& ids,
-                            const std::optional<py::array>& values, const py::array& weights,
-                            const py::array& factors, const py::array& sums, const py::array& slope,
-                            const std::optional<py::array>& sample_weight, double l2,
-                            const py::array& weight_values, const py::array& factor_values) {
-  const Matrix d = matrix(slope, "grad", true);
-  const CheckedFeatures checked(offsets, ids, values, weights, factors, d.rows);
+double bound_feature_grads(const std::optional<py::array>& offsets, const py::array& ids,
+                           const std::optional<py::array>& values, const py::array& weights,
+                           const py::array& embeddings, const py::array& sums,
+                           const py::array& grad, const std::optional<py::array>& sample_weight,
+                           double l2, const py::array& weight_values,
+                           const py::array& embedding_values) {
+  const Matrix d = matrix(grad, "grad", true);
+  const CheckedFeatures checked(offsets, ids, values, weights, embeddings, d.rows);
   const DType dtype = checked.dtype;
   const std::size_t rank = checked.tables.rank;
   const auto size = std::size_t(ids.size());
-  fitting(slope, "grad", d.rows, 1, dtype, true);
+  fitting(grad, "grad", d.rows, 1, dtype, true);
   const void* const row_sums = fitting(sums, "sums", d.rows, rank, dtype, true).data;
   const RowPenalty penalty = row_penalty(l2, sample_weight, d.rows);
-  const RowValues to{{fitting(factor_values, "factor_values", size, rank, dtype).data, nullptr},
-                     {fitting(weight_values, "weight_values", size, 1, dtype).data, nullptr}};
+  const RowValues to{
+      {fitting(embedding_values, "embedding_values", size, rank, dtype).data, nullptr},
+      {fitting(weight_values, "weight_values", size, 1, dtype).data, nullptr}};
   const py::gil_scoped_release released;
-  return feature_slopes(dtype, checked.tables, checked.entries, row_sums, d.data, penalty, to);
+  return feature_grads(dtype, checked.tables, checked.entries, row_sums, d.data, penalty, to);
 }
 
-/// The columns of inputs, or of slopes by them, that belong to a table, and their entries.
+/// The columns of a table in the inputs, or in the gradient by the inputs, and their entries.
 struct CheckedBags {
   Matrix table, inputs;
   BagShape shape{};
   Entries entries{};
   void* first;  // of the columns
 
-  CheckedBags(const std::string& what, const py::array& given, bool mean,
+  CheckedBags(const std::string& what, const py::array& table_array, bool mean,
               const std::optional<py::array>& offsets, const py::array& ids,
               const std::optional<py::array>& values, const py::array& columns, std::size_t at,
               bool only_read)
-      : table(matrix(given, "table")), inputs(matrix(columns, "inputs", only_read)) {
+      : table(matrix(table_array, "table")), inputs(matrix(columns, "inputs", only_read)) {
     if (inputs.dtype != table.dtype || at > inputs.columns || table.columns > inputs.columns - at)
       throw py::value_error("inputs: expected columns for those of the table, of its dtype");
     shape = {table.columns, inputs.columns, mean};
@@ -209,21 +211,21 @@ void bound_bag_inputs(const std::string& what, const py::array& table, bool mean
   bag_inputs(bags.table.dtype, bags.table.data, bags.entries, bags.shape, bags.first);
 }
 
-double bound_bag_slopes(const std::string& what, const py::array& table, bool mean,
-                        const std::optional<py::array>& offsets, const py::array& ids,
-                        const std::optional<py::array>& weights, const py::array& slope,
-                        std::size_t at, const std::optional<py::array>& sample_weight, double l2,
-                        const py::array& values) {
-  const CheckedBags bags(what, table, mean, offsets, ids, weights, slope, at, true);
+double bound_bag_grads(const std::string& what, const py::array& table, bool mean,
+                       const std::optional<py::array>& offsets, const py::array& ids,
+                       const std::optional<py::array>& weights, const py::array& grad,
+                       std::size_t at, const std::optional<py::array>& sample_weight, double l2,
+                       const py::array& values) {
+  const CheckedBags bags(what, table, mean, offsets, ids, weights, grad, at, true);
   const DType dtype = bags.table.dtype;
   const RowPenalty penalty = row_penalty(l2, sample_weight, bags.inputs.rows);
   void* const to =
       fitting(values, "values", std::size_t(ids.size()), bags.table.columns, dtype).data;
   const py::gil_scoped_release released;
-  return bag_slopes(dtype, bags.table.data, bags.entries, bags.shape, bags.first, penalty, to);
+  return bag_grads(dtype, bags.table.data, bags.entries, bags.shape, bags.first, penalty, to);
 }
 
-/// Codes of fields become numbers of features: those of field j come after those of all before.
+/// Replaces the codes of fields by feature numbers: those of field j follow those of field j - 1.
 void feature_numbers(const py::array& codes, const std::vector<std::int64_t>& sizes,
                      const py::array& features) {
   const std::int64_t* const from = numbers<std::int64_t>(codes, "x");
@@ -242,42 +244,43 @@ void feature_numbers(const py::array& codes, const std::vector<std::int64_t>& si
   }
 }
 
-double sum(const py::array& slope) {
-  const Matrix d = matrix(slope, "grad", true);
-  return sum_of_slopes(d.dtype, d.data, d.rows * d.columns);
+double sum(const py::array& grad) {
+  const Matrix d = matrix(grad, "grad", true);
+  return sum_of_grads(d.dtype, d.data, d.rows * d.columns);
 }
 
 }  // namespace
 
-void bind_factors(py::module_& module) {
-  module.def("pair_scores", &bound_pair_scores, py::arg("x"), py::arg("factors"), py::arg("bias"),
-             py::arg("seen").none(true), py::arg("mean"), py::arg("scores"),
-             "mean + biases + product of factors, which is left out where one is not seen.");
-  module.def("pair_grads", &bound_pair_slopes, py::arg("x"), py::arg("factors"), py::arg("bias"),
+void bind_embedding(py::module_& module) {
+  module.def(
+      "pair_scores", &bound_pair_scores, py::arg("x"), py::arg("embeddings"), py::arg("bias"),
+      py::arg("seen").none(true), py::arg("mean"), py::arg("scores"),
+      "scores = mean + biases + dot product of embeddings, without the product for unseen ones.");
+  module.def("pair_grads", &bound_pair_grads, py::arg("x"), py::arg("embeddings"), py::arg("bias"),
              py::arg("grad"), py::arg("weights").none(true), py::arg("l2"),
-             py::arg("factor_values"), py::arg("bias_values"),
-             "Writes gradients for each pair, and returns the penalty that is in them.");
+             py::arg("embedding_values"), py::arg("bias_values"),
+             "Writes the gradients of each pair, and returns the penalty that they include.");
   module.def("feature_scores", &bound_feature_scores, py::arg("offsets").none(true), py::arg("ids"),
-             py::arg("values").none(true), py::arg("weights"), py::arg("factors"), py::arg("bias"),
-             py::arg("sums"), py::arg("scores"),
-             "The scores of a factorization machine, and what their gradients need.");
-  module.def("feature_grads", &bound_feature_slopes, py::arg("offsets").none(true), py::arg("ids"),
-             py::arg("values").none(true), py::arg("weights"), py::arg("factors"), py::arg("sums"),
-             py::arg("grad"), py::arg("sample_weight").none(true), py::arg("l2"),
-             py::arg("weight_values"), py::arg("factor_values"),
-             "Writes gradients for each entry, and returns the penalty that is in them.");
+             py::arg("values").none(true), py::arg("weights"), py::arg("embeddings"),
+             py::arg("bias"), py::arg("sums"), py::arg("scores"),
+             "Writes the scores of a factorization machine, and the sums that its gradients need.");
+  module.def("feature_grads", &bound_feature_grads, py::arg("offsets").none(true), py::arg("ids"),
+             py::arg("values").none(true), py::arg("weights"), py::arg("embeddings"),
+             py::arg("sums"), py::arg("grad"), py::arg("sample_weight").none(true), py::arg("l2"),
+             py::arg("weight_values"), py::arg("embedding_values"),
+             "Writes the gradients of each entry, and returns the penalty that they include.");
   module.def("bag_inputs", &bound_bag_inputs, py::arg("what"), py::arg("table"), py::arg("mean"),
              py::arg("offsets").none(true), py::arg("ids"), py::arg("weights").none(true),
              py::arg("inputs"), py::arg("at"),
-             "Writes sums or means of a table's rows to columns of inputs.");
-  module.def("bag_grads", &bound_bag_slopes, py::arg("what"), py::arg("table"), py::arg("mean"),
+             "Writes the sums or means of table rows to columns of inputs.");
+  module.def("bag_grads", &bound_bag_grads, py::arg("what"), py::arg("table"), py::arg("mean"),
              py::arg("offsets").none(true), py::arg("ids"), py::arg("weights").none(true),
              py::arg("grad"), py::arg("at"), py::arg("sample_weight").none(true), py::arg("l2"),
              py::arg("values"),
-             "Writes gradients for each entry, and returns the penalty that is in them.");
+             "Writes the gradients of each entry, and returns the penalty that they include.");
   module.def("feature_numbers", &feature_numbers, py::arg("codes"), py::arg("sizes"),
-             py::arg("features"), "Codes of fields become numbers of features.");
-  module.def("grad_sum", &sum, py::arg("grad"), "The sum of all gradients, in a fixed order.");
+             py::arg("features"), "Converts the codes of fields to feature numbers.");
+  module.def("grad_sum", &sum, py::arg("grad"), "Returns the sum of an array, in a fixed order.");
 }
 
 }  // namespace pyoptim::bindings

@@ -1,4 +1,4 @@
-// The engine's exceptions as Python's, for both modules.
+// Translation of the engine's exceptions to Python, for both modules.
 #pragma once
 
 #include <Python.h>
@@ -8,11 +8,11 @@
 
 namespace pyoptim::bindings {
 
-/// Raises in Python what is being handled in C++.
+/// Raises the current C++ exception in Python.
 inline void raise_in_python() noexcept {
   const CaughtError error = caught_error();
   char message[4096];
-  show(error.message, message, sizeof message);  // it may quote names of the caller's
+  show(error.message, message, sizeof message);  // because it may quote names of the caller
   switch (error.kind) {
     case ErrorKind::index:
       return PyErr_SetString(PyExc_IndexError, message);

@@ -6,7 +6,7 @@
 
 namespace pyoptim::bindings {
 
-void bind_extras(py::module_& module) {
+void bind_fused_options(py::module_& module) {
   module.def("holds", &holds, py::arg("dict"), py::arg("values"), py::arg("inner"));
 
   py::native_enum<StateFormat>(module, "StateFormat", "enum.Enum")

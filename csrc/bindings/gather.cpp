@@ -10,7 +10,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// The numbers of an array that take_rows() converts, in the machine's order of bytes.
+/// The number type of a dtype that gather_rows() converts, in the machine's byte order.
 std::optional<Number> number_of(const py::dtype& dtype) {
   if (!is_native(dtype)) return std::nullopt;
   const auto size = dtype.itemsize();
@@ -30,7 +30,7 @@ std::optional<Number> number_of(const py::dtype& dtype) {
   }
 }
 
-/// Whether the elements of each row follow each other.
+/// Whether each row is contiguous.
 bool has_plain_rows(const py::array& array) {
   py::ssize_t bytes = array.itemsize();
   for (py::ssize_t axis = array.ndim() - 1; axis > 0; --axis) {
@@ -69,12 +69,12 @@ bool take(const py::array& source, const std::optional<py::array>& rows, const p
   const auto from_number = number_of(source.dtype()), to_number = number_of(out.dtype());
   if (!alike && (!from_number || !to_number)) return false;
   const py::gil_scoped_release released;
-  if (!alike) return take_rows(table, numbers, count, *from_number, *to_number, to);
-  take_rows(table, numbers, count, to);
+  if (!alike) return gather_rows(table, numbers, count, *from_number, *to_number, to);
+  gather_rows(table, numbers, count, to);
   return true;
 }
 
-/// Arrays of a table in compressed rows, checked to belong together.
+/// The arrays of a CSR table, checked against each other.
 CsrTable csr_table(const py::array& data, const py::array& indices, const py::array& indptr) {
   const std::int64_t* const starts = row_numbers(indptr);
   if (!is_plain(data) || !is_plain(indices) || data.ndim() != 1 || indices.ndim() != 1 ||
@@ -95,9 +95,9 @@ std::size_t count(const py::array& data, const py::array& indices, const py::arr
                       std::size_t(rows.size()));
 }
 
-void take_csr(const py::array& data, const py::array& indices, const py::array& indptr,
-              const py::array& rows, const py::array& out_data, const py::array& out_indices,
-              const py::array& out_indptr) {
+void gather_csr(const py::array& data, const py::array& indices, const py::array& indptr,
+                const py::array& rows, const py::array& out_data, const py::array& out_indices,
+                const py::array& out_indptr) {
   const CsrTable table = csr_table(data, indices, indptr);
   const std::int64_t* const numbers = row_numbers(rows);
   const auto chosen = std::size_t(rows.size());
@@ -113,20 +113,20 @@ void take_csr(const py::array& data, const py::array& indices, const py::array& 
   void* const to_indices = const_cast<void*>(out_indices.data());
   auto* const to_starts = static_cast<std::int64_t*>(const_cast<void*>(out_indptr.data()));
   const py::gil_scoped_release released;
-  take_csr_rows(table, numbers, chosen, to_data, to_indices, to_starts);
+  gather_csr_rows(table, numbers, chosen, to_data, to_indices, to_starts);
 }
 
 }  // namespace
 
-void bind_take(py::module_& module) {
-  module.def("take_rows", &take, py::arg("source"), py::arg("rows"), py::arg("out"),
-             "out = source[rows], converted; rows None means all. Other threads of Python run\n"
-             "meanwhile. Returns False, and does nothing, for types or strides it does not know.");
+void bind_gather(py::module_& module) {
+  module.def("gather_rows", &take, py::arg("source"), py::arg("rows"), py::arg("out"),
+             "out = source[rows], converted; all rows if rows is None. Releases the GIL.\n"
+             "Returns False, and does nothing, for unsupported dtypes or strides.");
   module.def("count_csr_values", &count, py::arg("data"), py::arg("indices"), py::arg("indptr"),
-             py::arg("rows"), "How many values these rows have.");
-  module.def("take_csr_rows", &take_csr, py::arg("data"), py::arg("indices"), py::arg("indptr"),
+             py::arg("rows"), "Returns the number of values of these rows.");
+  module.def("gather_csr_rows", &gather_csr, py::arg("data"), py::arg("indices"), py::arg("indptr"),
              py::arg("rows"), py::arg("out_data"), py::arg("out_indices"), py::arg("out_indptr"),
-             "Writes some of the rows; other threads of Python run meanwhile.");
+             "Copies some of the rows. Releases the GIL.");
 }
 
 }  // namespace pyoptim::bindings

@@ -7,7 +7,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// The bytes from the first element in memory to behind the last.
+/// The first byte of a matrix, and the byte after its last one.
 std::pair<const char*, const char*> extent(const StridedMatrix& m, std::size_t item) {
   const char* low = static_cast<const char*>(m.data);
   const char* high = low;
@@ -18,7 +18,7 @@ std::pair<const char*, const char*> extent(const StridedMatrix& m, std::size_t i
   return {low, high + item};
 }
 
-void product(const py::array& a, const py::array& b, const py::array& out) {
+void matmul(const py::array& a, const py::array& b, const py::array& out) {
   const Matrix into = matrix(out, "out");
   const StridedMatrix left = strided_matrix(a, "a", into.dtype),
                       right = strided_matrix(b, "b", into.dtype);
@@ -33,15 +33,16 @@ void product(const py::array& a, const py::array& b, const py::array& out) {
     if (low < end && begin < high) throw py::value_error("out: overlaps a or b in memory");
   }
   const py::gil_scoped_release released;
-  multiply(left, right, into.data, std::ptrdiff_t(into.columns), into.dtype);
+  gemm(left, right, into.data, std::ptrdiff_t(into.columns), into.dtype);
 }
 
 }  // namespace
 
-void bind_products(py::module_& module) {
-  module.def("product", &product, py::arg("a"), py::arg("b"), py::arg("out"),
-             "out = a @ b, of which a and b may be strided: the same bits on every processor, and\n"
-             "for every number of threads.");
+void bind_gemm(py::module_& module) {
+  module.def(
+      "matmul", &matmul, py::arg("a"), py::arg("b"), py::arg("out"),
+      "out = a @ b, where a and b may be strided. The bits are the same on every processor and\n"
+      "for every number of threads.");
 }
 
 }  // namespace pyoptim::bindings

@@ -13,7 +13,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// A dense array, or the tuple (data, indices, indptr, columns) of a matrix in compressed rows.
+/// A dense array, or the tuple (data, indices, indptr, columns) of a CSR matrix.
 Design design(const py::object& x) {
   if (py::isinstance<py::tuple>(x)) {
     const auto parts = x.cast<py::tuple>();
@@ -36,8 +36,8 @@ class LinearFunction final : public Objective {
                  const std::vector<double>& parameters, const py::array& targets,
                  const std::optional<py::array>& weights, const std::optional<py::array>& offsets,
                  std::size_t outputs, bool intercept, double l2)
-      : kept_(py::make_tuple(x, targets, weights, offsets)),
-        objective_(made(x, loss, parameters, targets, weights, offsets, outputs, intercept, l2)) {}
+      : arrays_(py::make_tuple(x, targets, weights, offsets)),
+        objective_(make(x, loss, parameters, targets, weights, offsets, outputs, intercept, l2)) {}
 
   [[nodiscard]] std::size_t size() const override { return objective_.size(); }
 
@@ -45,35 +45,38 @@ class LinearFunction final : public Objective {
     const std::scoped_lock lock(mutex_);
     ++counts.value;
     ++counts.grad;
-    if (curvature_.empty()) return objective_.value(x, grad);
+    if (score_hessian_.empty()) return objective_.value(x, grad);
     at_.assign(x, x + size());
-    return objective_.value(x, grad, curvature_.data());
+    return objective_.value(x, grad, score_hessian_.data());
   }
   [[nodiscard]] bool has_hess_vec() const override { return true; }
   void hess_vec(const double* x, const double* v, double* out) override {
     const std::scoped_lock lock(mutex_);
     ++counts.hessian;
-    objective_.hessian_product(curvature_at(x), v, out);
+    objective_.hessian_product(score_hessian_at(x), v, out);
   }
   [[nodiscard]] bool has_hessian() const override { return true; }
   void hessian(const double* x, double* out) override {
     const std::scoped_lock lock(mutex_);
     ++counts.hessian;
-    objective_.hessian(curvature_at(x), out);
+    objective_.hessian(score_hessian_at(x), out);
   }
 
   double value(const py::array& coef, const std::optional<py::array>& grad,
-               const std::optional<py::array>& curvature) {
+               const std::optional<py::array>& score_hessian) {
     const double* const at = numbers(coef, "coef", objective_.size());
     double* const gradient = grad ? writable(*grad, "grad", objective_.size()) : nullptr;
     double* const second =
-        curvature ? writable(*curvature, "curvature", objective_.curvature_size()) : nullptr;
+        score_hessian ? writable(*score_hessian, "score_hessian", objective_.score_hessian_size())
+                      : nullptr;
     const py::gil_scoped_release released;
     const std::scoped_lock lock(mutex_);
     return objective_.value(at, gradient, second);
   }
-  void hessian_product_in(const py::array& curvature, const py::array& v, const py::array& out) {
-    const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
+  void hessian_product_in(const py::array& score_hessian, const py::array& v,
+                          const py::array& out) {
+    const double* const second =
+        numbers(score_hessian, "score_hessian", objective_.score_hessian_size());
     const double* const from = numbers(v, "v", objective_.size());
     double* const to = writable(out, "out", objective_.size());
     if (from == to) throw py::value_error("out: overlaps v in memory");
@@ -81,8 +84,9 @@ class LinearFunction final : public Objective {
     const std::scoped_lock lock(mutex_);
     objective_.hessian_product(second, from, to);
   }
-  void hessian_in(const py::array& curvature, const py::array& out) {
-    const double* const second = numbers(curvature, "curvature", objective_.curvature_size());
+  void hessian_in(const py::array& score_hessian, const py::array& out) {
+    const double* const second =
+        numbers(score_hessian, "score_hessian", objective_.score_hessian_size());
     double* const to = writable(out, "out", objective_.size() * objective_.size());
     const py::gil_scoped_release released;
     const std::scoped_lock lock(mutex_);
@@ -90,14 +94,14 @@ class LinearFunction final : public Objective {
   }
   void scores(const py::array& coef, const py::array& out) {
     const double* const at = numbers(coef, "coef", objective_.size());
-    double* const to = writable(out, "out", objective_.curvature_size());
+    double* const to = writable(out, "out", objective_.score_hessian_size());
     const py::gil_scoped_release released;
     const std::scoped_lock lock(mutex_);
     objective_.scores(at, to);
   }
 
  private:
-  static LinearObjective made(const py::object& x, const std::string& loss,
+  static LinearObjective make(const py::object& x, const std::string& loss,
                               const std::vector<double>& parameters, const py::array& targets,
                               const std::optional<py::array>& weights,
                               const std::optional<py::array>& offsets, std::size_t outputs,
@@ -133,19 +137,19 @@ class LinearFunction final : public Objective {
   }
 
   /// The second derivatives at x. Once they are needed, value_and_grad() computes them as well.
-  const double* curvature_at(const double* x) {
-    if (curvature_.empty()) curvature_.resize(objective_.curvature_size());
+  const double* score_hessian_at(const double* x) {
+    if (score_hessian_.empty()) score_hessian_.resize(objective_.score_hessian_size());
     if (at_.size() != size() || !std::equal(at_.begin(), at_.end(), x)) {
       at_.clear();
-      objective_.value(x, nullptr, curvature_.data());
+      objective_.value(x, nullptr, score_hessian_.data());
       at_.assign(x, x + size());
     }
-    return curvature_.data();
+    return score_hessian_.data();
   }
 
-  py::tuple kept_;
+  py::tuple arrays_;
   LinearObjective objective_;
-  std::vector<double> curvature_, at_;
+  std::vector<double> score_hessian_, at_;
   std::mutex mutex_;
 };
 
@@ -180,11 +184,12 @@ void bind_linear(py::module_& module) {
            py::arg("intercept"), py::arg("l2"))
       .def_property_readonly("size", &LinearFunction::size, "The number of coefficients.")
       .def("value", &LinearFunction::value, py::arg("coef"), py::arg("grad").none(true),
-           py::arg("curvature").none(true),
-           "The value; `grad` and `curvature` are written unless they are None.")
-      .def("hessian_product", &LinearFunction::hessian_product_in, py::arg("curvature"),
+           py::arg("score_hessian").none(true),
+           "The value; `grad` and `score_hessian` are written unless they are None.")
+      .def("hessian_product", &LinearFunction::hessian_product_in, py::arg("score_hessian"),
            py::arg("v"), py::arg("out"), "out = H @ v")
-      .def("hessian", &LinearFunction::hessian_in, py::arg("curvature"), py::arg("out"), "out = H")
+      .def("hessian", &LinearFunction::hessian_in, py::arg("score_hessian"), py::arg("out"),
+           "out = H")
       .def("scores", &LinearFunction::scores, py::arg("coef"), py::arg("out"),
            "out = x @ coef + intercept + offset");
   module.def("column_moments", &moments, py::arg("x"), py::arg("weights").none(true),

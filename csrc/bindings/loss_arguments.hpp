@@ -1,4 +1,4 @@
-// Losses by name, with the labels and weights of rows.
+// Losses by name, and the labels and weights of rows.
 #pragma once
 
 #include <cstddef>
@@ -9,14 +9,14 @@
 
 namespace pyoptim::bindings {
 
-/// The loss of this name; ValueError if there is none.
+/// The loss of this name. Throws ValueError if there is none.
 inline const LossInfo& loss_of(const std::string& name) {
   const LossInfo* const info = find_loss(name);
   if (info == nullptr) throw py::value_error("there is no loss '" + name + "'");
   return *info;
 }
 
-/// A plain array of one number for each row.
+/// A contiguous array with one number for each row.
 template <class Number>
 const Number* per_row(const py::array& array, const char* name, const char* kind,
                       std::size_t rows) {

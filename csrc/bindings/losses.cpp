@@ -15,7 +15,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// As the scores, so that there is no doubt which target belongs to which score.
+/// Targets with the shape of the scores, so that they belong to each other without doubt.
 const void* per_score(const py::array& targets, const py::array& scores, DType dtype) {
   check_shape(targets, scores, "targets");
   if (dtype_of(targets, "targets") != dtype || !is_plain(targets))
@@ -25,7 +25,7 @@ const void* per_score(const py::array& targets, const py::array& scores, DType d
 
 double loss(const std::string& name, const std::vector<double>& parameters, const py::array& scores,
             const py::array& targets, const std::optional<py::array>& weights,
-            const std::optional<py::array>& slope, const std::optional<py::array>& curvature) {
+            const std::optional<py::array>& grad, const std::optional<py::array>& hessian) {
   LossCall call{.loss = &loss_of(name), .parameters = parameters.data(), .scores = {}};
   check_parameters(*call.loss, parameters);
   call.scores = matrix(scores, "scores", true);
@@ -36,16 +36,16 @@ double loss(const std::string& name, const std::vector<double>& parameters, cons
   else
     call.targets = per_score(targets, scores, call.scores.dtype);
   if (weights) call.weights = per_row<double>(*weights, "sample_weight", "float64 weights", rows);
-  if (slope) call.slope = alike(*slope, "grad", scores).data;
-  if (curvature) call.curvature = alike(*curvature, "hessian", scores).data;
-  if (curvature && !slope)
+  if (grad) call.grad = alike(*grad, "grad", scores).data;
+  if (hessian) call.hessian = alike(*hessian, "hessian", scores).data;
+  if (hessian && !grad)
     throw py::value_error("hessian: expected grad as well, got None; pass an array for grad");
   const py::gil_scoped_release released;
   return mean_loss(call);
 }
 
-/// Refuses weights and targets that the mean of a loss would refuse, before there are scores of so
-/// many columns. Messages count rows from `first` on.
+/// Checks weights and targets before the scores exist, which will have so many columns. Messages
+/// number rows from `first`.
 void check_targets(const std::string& name, const py::array& targets,
                    const std::optional<py::array>& weights, std::size_t columns,
                    std::size_t first) {
@@ -57,9 +57,9 @@ void check_targets(const std::string& name, const py::array& targets,
   if (labels) {
     call.labels = per_row<std::int64_t>(targets, "targets", "int64 labels", rows);
   } else {
-    const std::size_t found =
+    const std::size_t index =
         targets.ndim() == 2 ? std::size_t(targets.shape(1)) : std::size_t(targets.ndim() == 1);
-    if (found != columns || dtype == DType::bfloat16 || !is_plain(targets))
+    if (index != columns || dtype == DType::bfloat16 || !is_plain(targets))
       throw py::value_error("targets: expected " + std::to_string(columns) +
                             (columns == 1 ? " value" : " values") + " a row, got shape " +
                             shape_text(targets));
@@ -105,18 +105,19 @@ void bind_losses(py::module_& module) {
       .value("logistic", Link::logistic)
       .value("softmax", Link::softmax)
       .finalize();
-  module.def("losses", &losses, "The losses, as plain dicts.");
+  module.def("losses", &losses, "Returns the losses as plain dicts.");
   module.def("check_loss", &check, py::arg("loss"), py::arg("parameters"),
              "Raises ValueError if a parameter is out of range.");
   module.def("check_targets", &check_targets, py::arg("loss"), py::arg("targets"),
              py::arg("weights").none(true), py::arg("columns"), py::arg("first"),
              "Raises ValueError if a weight or a target is out of range, for scores of so many\n"
-             "columns. Rows are counted from `first` on; those of weight 0 are not looked at.");
-  module.def("mean_loss", &loss, py::arg("loss"), py::arg("parameters"), py::arg("scores"),
-             py::arg("targets"), py::arg("weights").none(true), py::arg("grad").none(true),
-             py::arg("hessian").none(true),
-             "The weighted mean of a loss. Its derivatives by the scores go to `grad`, which may\n"
-             "be `scores`, and `hessian`.");
+             "columns. Messages number rows from `first`. Rows of weight 0 are not checked.");
+  module.def(
+      "mean_loss", &loss, py::arg("loss"), py::arg("parameters"), py::arg("scores"),
+      py::arg("targets"), py::arg("weights").none(true), py::arg("grad").none(true),
+      py::arg("hessian").none(true),
+      "Returns the weighted mean of a loss, and writes its derivatives by the scores to `grad`,\n"
+      "which may be `scores`, and `hessian`.");
 }
 
 }  // namespace pyoptim::bindings

@@ -16,27 +16,27 @@ Matrix matrix(const py::array& array, const std::string& name, bool only_read) {
 Matrix alike(const py::array& array, const std::string& name, const py::array& like,
              bool only_read) {
   check_shape(array, like, name);
-  const Matrix made = matrix(array, name, only_read);
-  if (dtype_of(like, name) != made.dtype) throw py::type_error(name + ": wrong dtype");
-  return made;
+  const Matrix result = matrix(array, name, only_read);
+  if (dtype_of(like, name) != result.dtype) throw py::type_error(name + ": wrong dtype");
+  return result;
 }
 
 Matrix per_column(const py::array& array, const std::string& name, const Matrix& like) {
-  const Matrix made = matrix(array, name);
-  if (made.rows * made.columns != like.columns || made.dtype != like.dtype)
+  const Matrix result = matrix(array, name);
+  if (result.rows * result.columns != like.columns || result.dtype != like.dtype)
     throw py::value_error(name + ": expected " + std::to_string(like.columns) +
                           " values of the scores' dtype");
-  return made;
+  return result;
 }
 
 CsrMatrix csr_matrix(const py::array& data, const py::array& indices, const py::array& indptr,
                      std::size_t columns) {
   const Matrix values = matrix(data, "data", true);
   const auto is_of = [](const py::array& array, std::initializer_list<int> bytes) {
-    bool found = false;
-    for (const int size : bytes) found |= array.itemsize() == size;
-    return found && array.ndim() == 1 && array.dtype().kind() == 'i' && is_native(array.dtype()) &&
-           is_plain(array);
+    bool overlaps = false;
+    for (const int size : bytes) overlaps |= array.itemsize() == size;
+    return overlaps && array.ndim() == 1 && array.dtype().kind() == 'i' &&
+           is_native(array.dtype()) && is_plain(array);
   };
   if (!is_of(indices, {4, 8}) || !is_of(indptr, {8}) || indptr.size() < 1 || data.ndim() != 1 ||
       indices.size() != data.size())

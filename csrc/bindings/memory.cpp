@@ -9,7 +9,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// Zeroed byte arrays in one allocation, placed to be walked side by side.
+/// Zeroed byte arrays in one allocation, with addresses for loops that use them together.
 std::vector<py::array> allocate(const std::vector<std::size_t>& sizes) {
   Layout layout;
   std::vector<std::size_t> offsets;
@@ -29,11 +29,11 @@ std::vector<py::array> allocate(const std::vector<std::size_t>& sizes) {
 
 void bind_memory(py::module_& module) {
   module.def("is_array", &is_array, py::arg("object"),
-             "Whether the object is memory that could be a parameter or a gradient.");
+             "Returns whether the object can be a parameter or a gradient.");
   module.def("bare_view", &bare_view, py::arg("array"),
-             "A NumPy array over the same memory, which does not keep it alive.");
+             "Returns a NumPy array over the same memory, which does not keep the memory alive.");
   module.def("allocate", &allocate, py::arg("sizes"),
-             "Zeroed arrays of so many bytes each, in one allocation of the library.");
+             "Returns zeroed arrays with the given sizes in bytes, in one allocation.");
 }
 
 }  // namespace pyoptim::bindings

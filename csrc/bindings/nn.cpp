@@ -23,13 +23,13 @@ void forward(Activation activation, const py::array& z, const py::array& bias, c
   layer_forward(activation, before, offsets.data, out.data, added, {rate, seed, draw});
 }
 
-void backward(const py::array& d, const std::optional<py::array>& slope,
+void backward(const py::array& d, const std::optional<py::array>& grad,
               const py::array& bias_grad) {
-  const Matrix slopes = matrix(d, "d");
-  void* const by_z = slope ? alike(*slope, "grad", d).data : nullptr;
-  const Matrix sums = per_column(bias_grad, "bias_grad", slopes);
+  const Matrix grads = matrix(d, "d");
+  void* const by_z = grad ? alike(*grad, "grad", d).data : nullptr;
+  const Matrix sums = per_column(bias_grad, "bias_grad", grads);
   const py::gil_scoped_release released;
-  layer_backward(slopes, by_z, sums.data);
+  layer_backward(grads, by_z, sums.data);
 }
 
 void probabilities(const py::array& scores) {
@@ -41,7 +41,7 @@ void probabilities(const py::array& scores) {
 
 }  // namespace
 
-void bind_layers(py::module_& module) {
+void bind_nn(py::module_& module) {
   py::native_enum<Activation>(module, "Activation", "enum.Enum")
       .value("identity", Activation::identity)
       .value("relu", Activation::relu)
@@ -55,12 +55,13 @@ void bind_layers(py::module_& module) {
       "layer_forward", &forward, py::arg("activation"), py::arg("z"), py::arg("bias"), py::arg("a"),
       py::arg("skip").none(true) = py::none(), py::arg("rate") = 0.0, py::arg("seed") = 0,
       py::arg("draw") = 0,
-      "a = dropout(activation(z + bias)) + skip; a may be z, else z becomes the derivative of a\n"
-      "by z. Dropout has a probability `rate`, and depends on seed and draw.");
+      "a = dropout(activation(z + bias)) + skip. If a is not z, z becomes the derivative of a\n"
+      "by z. `rate` is the probability of dropout, which depends on seed and draw.");
   module.def("layer_backward", &backward, py::arg("d"), py::arg("grad").none(true),
-             py::arg("bias_grad"), "grad *= d, and its column sums to bias_grad; None means 1.");
+             py::arg("bias_grad"),
+             "grad *= d, bias_grad = its column sums. None for grad means 1.");
   module.def("softmax", &probabilities, py::arg("scores"),
-             "Rows of scores become rows of probabilities, in place.");
+             "Converts rows of scores to probabilities in place.");
 }
 
 }  // namespace pyoptim::bindings

@@ -16,14 +16,14 @@ namespace {
 
 using OptionalArray = std::optional<py::array>;
 
-/// A layer, and the arrays whose memory it uses.
+/// A layer, and the arrays that own its memory.
 struct LayerArrays {
   DenseLayer layer;
   DType dtype;
   std::vector<py::array> arrays;
 };
 
-/// A weight or its gradient, which may be of bfloat16.
+/// A weight or its gradient, which may be bfloat16.
 Matrix weight_matrix(const py::array& array, const std::string& name) {
   check_updatable(array, name);
   if (array.ndim() != 2)
@@ -34,56 +34,59 @@ Matrix weight_matrix(const py::array& array, const std::string& name) {
 
 LayerArrays make_layer(Activation activation, const py::array& weight, const py::array& weight_grad,
                        const py::array& bias, const py::array& bias_grad, Norm norm,
-                       const OptionalArray& gain, const OptionalArray& gain_grad,
+                       const OptionalArray& norm_weight, const OptionalArray& norm_weight_grad,
                        const OptionalArray& running_mean, const OptionalArray& running_var,
                        double dropout, bool residual) {
-  LayerArrays made{{}, dtype_of(bias, "bias"), {weight, weight_grad, bias, bias_grad}};
-  DenseLayer& layer = made.layer;
+  LayerArrays arrays{{}, dtype_of(bias, "bias"), {weight, weight_grad, bias, bias_grad}};
+  DenseLayer& layer = arrays.layer;
   layer = {.activation = activation, .norm = norm, .dropout = dropout, .residual = residual};
   layer.weight = weight_matrix(weight, "weight");
   check_shape(weight_grad, weight, "weight_grad");
   check_dtype(weight_grad, weight, "weight_grad");
   layer.weight_grad = weight_matrix(weight_grad, "weight_grad").data;
   const bool narrow = layer.weight.dtype == DType::bfloat16;
-  if (narrow ? made.dtype != DType::float32 : made.dtype != layer.weight.dtype)
+  if (narrow ? arrays.dtype != DType::float32 : arrays.dtype != layer.weight.dtype)
     throw py::type_error("bias: expected the dtype of the weight, or float32 beside bfloat16");
-  const Matrix like{nullptr, 0, layer.weight.columns, made.dtype};
+  const Matrix like{nullptr, 0, layer.weight.columns, arrays.dtype};
   const auto vector = [&](const OptionalArray& array, const char* name) {
     if (!array) throw py::value_error(std::string(name) + ": expected an array, got None");
-    made.arrays.push_back(*array);
+    arrays.arrays.push_back(*array);
     return per_column(*array, name, like).data;
   };
   layer.bias = vector(bias, "bias");
   layer.bias_grad = vector(bias_grad, "bias_grad");
-  if (norm == Norm::none) return made;
-  layer.gain = vector(gain, "gain");
-  layer.gain_grad = vector(gain_grad, "gain_grad");
-  if (norm == Norm::layer) return made;
+  if (norm == Norm::none) return arrays;
+  layer.norm_weight = vector(norm_weight, "norm_weight");
+  layer.norm_weight_grad = vector(norm_weight_grad, "norm_weight_grad");
+  if (norm == Norm::layer) return arrays;
   layer.running_mean = vector(running_mean, "running_mean");
   layer.running_variance = vector(running_var, "running_var");
-  return made;
+  return arrays;
 }
 
-/// A network, and the arrays whose memory it uses.
+/// A network, and the arrays that own its memory.
 class BoundNetwork {
  public:
   explicit BoundNetwork(std::vector<LayerArrays> layers)
       : layers_(std::move(layers)), network_(specifications(layers_), dtype(layers_)) {}
 
-  /// Whether loss_and_grad() takes a batch as it is: plain arrays of the right types and shapes.
+  /// Whether loss_and_grad() can use a batch without conversion: plain arrays of the right dtypes
+  /// and shapes.
   [[nodiscard]] bool takes(const py::object& x, const py::object& targets, bool labels) const {
     if (!is_numpy_array(x) || !is_numpy_array(targets)) return false;
     const auto rows = py::reinterpret_borrow<py::array>(x);
-    const auto given = py::reinterpret_borrow<py::array>(targets);
+    const auto target_array = py::reinterpret_borrow<py::array>(targets);
     if (rows.ndim() != 2 || std::size_t(rows.shape(1)) != network_.inputs() || !is_plain(rows) ||
-        !is_of(rows, network_.dtype()) || !is_plain(given) || given.ndim() < 1 ||
-        given.shape(0) != rows.shape(0))
+        !is_of(rows, network_.dtype()) || !is_plain(target_array) || target_array.ndim() < 1 ||
+        target_array.shape(0) != rows.shape(0))
       return false;
-    if (labels && given.ndim() == 1) return py::isinstance<py::array_t<std::int64_t>>(given);
-    const bool fits = given.ndim() == 1
-                          ? network_.outputs() == 1
-                          : given.ndim() == 2 && std::size_t(given.shape(1)) == network_.outputs();
-    return fits && is_of(given, network_.dtype());
+    if (labels && target_array.ndim() == 1)
+      return py::isinstance<py::array_t<std::int64_t>>(target_array);
+    const bool fits =
+        target_array.ndim() == 1
+            ? network_.outputs() == 1
+            : target_array.ndim() == 2 && std::size_t(target_array.shape(1)) == network_.outputs();
+    return fits && is_of(target_array, network_.dtype());
   }
 
   double loss_and_grad(const py::object& x, const py::array& targets, const OptionalArray& weights,
@@ -136,8 +139,8 @@ class BoundNetwork {
     return layers[0].dtype;
   }
   static bool is_of(const py::array& array, DType dtype) {
-    const py::dtype given = array.dtype();
-    return given.num() == numpy_dtype(dtype).num() && is_native(given);
+    const py::dtype array_dtype = array.dtype();
+    return array_dtype.num() == numpy_dtype(dtype).num() && is_native(array_dtype);
   }
   static bool is_dense(const py::object& x) { return py::isinstance<py::array>(x); }
   static std::string shape(std::size_t rows, std::size_t columns) {
@@ -182,7 +185,7 @@ class BoundNetwork {
 
 }  // namespace
 
-void bind_network(py::module_& module) {
+void bind_nn_network(py::module_& module) {
   py::native_enum<Norm>(module, "Norm", "enum.Enum")
       .value("none", Norm::none)
       .value("layer", Norm::layer)
@@ -192,14 +195,15 @@ void bind_network(py::module_& module) {
                           "dropout(activation(norm(x @ weight) + bias)), plus x if residual.")
       .def(py::init(&make_layer), py::arg("activation"), py::arg("weight"), py::arg("weight_grad"),
            py::arg("bias"), py::arg("bias_grad"), py::arg("norm") = Norm::none,
-           py::arg("gain").none(true) = py::none(), py::arg("gain_grad").none(true) = py::none(),
+           py::arg("norm_weight").none(true) = py::none(),
+           py::arg("norm_weight_grad").none(true) = py::none(),
            py::arg("running_mean").none(true) = py::none(),
            py::arg("running_var").none(true) = py::none(), py::arg("dropout") = 0.0,
            py::arg("residual") = false);
-  py::class_<BoundNetwork>(module, "Network", "Dense layers, one after the other.")
+  py::class_<BoundNetwork>(module, "Network", "A sequence of dense layers.")
       .def(py::init<std::vector<LayerArrays>>(), py::arg("layers"))
       .def("takes", &BoundNetwork::takes, py::arg("x"), py::arg("targets"), py::arg("labels"),
-           "Whether loss_and_grad takes a batch without a conversion.")
+           "Return whether loss_and_grad accepts a batch without a conversion.")
       .def("loss_and_grad", &BoundNetwork::loss_and_grad, py::arg("x"), py::arg("targets"),
            py::arg("weights").none(true), py::arg("loss"), py::arg("parameters"),
            py::arg("seed") = 0, py::arg("draw") = 0, py::arg("to_inputs") = false,
@@ -207,7 +211,7 @@ void bind_network(py::module_& module) {
            "if `to_inputs`, over x. A tuple (data, indices, indptr) is a matrix in compressed\n"
            "rows.")
       .def("scores", &BoundNetwork::scores, py::arg("x"), py::arg("out"),
-           "Write the outputs outside of training to `out`.")
+           "Write the outputs in evaluation to `out`.")
       .def("estimate_statistics", &BoundNetwork::estimate_statistics, py::arg("x"),
            py::arg("momentum"),
            "Move the running statistics of batch norm towards those of a batch.");

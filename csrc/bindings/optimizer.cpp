@@ -23,17 +23,17 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// Name, parameter, and the gradient that is its own, the RowSlot that has it, or None.
+/// The name, the parameter, and its bound gradient: an array, a RowSlot or None.
 using NamedArrays = std::vector<std::tuple<std::string, py::object, py::object>>;
 
-/// An engine's optimizer with the arrays it updates. One thread at a time works on it.
+/// The engine's optimizer with the arrays that it updates. One thread at a time uses it.
 class BoundOptimizer {
-  /// Runs work() alone: long work without the GIL, short work with it unless another thread is
-  /// at this optimizer. `more` elements may be worked on than those of all parameters.
+  /// Runs work() exclusively. Long work runs without the GIL, short work with it unless another
+  /// thread uses this optimizer. `more` elements may be processed besides those of all parameters.
   template <class Work>
   auto locked(const Work& work, std::size_t more = 0) {
     std::unique_lock<std::mutex> lock(mutex_, std::try_to_lock);
-    // Whoever holds it is of the process that took it last; after a fork that may be another one.
+    // The lock belongs to the process that took it last, which may be another one after a fork.
     if (!lock && process_ != getpid())
       throw std::runtime_error(
           "this process was forked while another thread stepped the optimizer; make a new one");
@@ -60,7 +60,7 @@ class BoundOptimizer {
         if (is_row_slot(own_grad)) slots_.emplace_back(params_.size(), own_grad);
         const bool dense = !own_grad.is_none() && !is_row_slot(own_grad);
         const void* const grad = dense ? as_array(own_grad, "gradient of " + name).data() : nullptr;
-        // The engine only reads the pointer here; the array was found writable above.
+        // The engine only reads through this pointer, and the array was checked to be writable.
         spec.tensors.push_back({name,
                                 const_cast<void*>(array.data()),
                                 std::size_t(array.size()),
@@ -69,7 +69,7 @@ class BoundOptimizer {
                                 {array.shape(), array.shape() + array.ndim()}});
         elements_ += std::size_t(array.size());
         params_.push_back(bare_view(array));
-        given_.push_back(array);
+        user_arrays_.push_back(array);
         if (!py::isinstance<py::array>(object) && py::hasattr(object, "data_ptr"))
           tensors_.push_back({params_.size() - 1, object, storage_bytes(object)});
         names_.push_back(name);
@@ -77,7 +77,7 @@ class BoundOptimizer {
       }
     }
     engine_ = std::make_unique<Optimizer>(rule, specs, options);
-    if (!slots_.empty() && !engine_->takes_rows())
+    if (!slots_.empty() && !engine_->supports_row_grad())
       refuse_row_grad(grad_name(slots_.front().first), *engine_);
     if (own_grads.size() == params_.size()) {
       for (std::size_t i = 0; i < own_grads.size(); ++i) {
@@ -88,8 +88,9 @@ class BoundOptimizer {
     }
   }
 
-  /// The gradients as arrays that a step can read where they lie, None where there is none. For
-  /// None the bound ones, or None if there are none, or some of rows.
+  /// The gradients as arrays that a step can read without a copy, or None for a missing gradient.
+  /// `None` stands for the bound gradients. The result is None if there are none, or if some are
+  /// row-sparse.
   [[nodiscard]] py::object checked_grads(py::handle grads) const {
     check_memory();
     if (grads.is_none()) check_bound_memory();
@@ -101,18 +102,20 @@ class BoundOptimizer {
       if (arrays.pointers[i] == nullptr)
         checked.append(py::none());
       else
-        checked.append(plain_grad(PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i)), i));
+        checked.append(plain_grad(PyTuple_GET_ITEM(arrays.sequence.ptr(), py::ssize_t(i)), i));
     return checked;
   }
 
-  /// The gradients of a step as contiguous arrays, None where there is none; strided ones copied.
-  /// Where they may be of some rows, those are RowGrads with arrays of this kind.
-  [[nodiscard]] py::list readable_grads(py::handle grads, bool takes_rows) const {
+  /// The gradients of a step as contiguous arrays, or None for a missing gradient. Strided
+  /// gradients are copied. With `supports_row_grad`, row-sparse gradients are RowGrads with such
+  /// arrays.
+  [[nodiscard]] py::list readable_grads(py::handle grads, bool supports_row_grad) const {
     check_memory();
-    if (grads.is_none() && !slots_.empty() && !takes_rows)
+    if (grads.is_none() && !slots_.empty() && !supports_row_grad)
       refuse_row_grad(grad_name(slots_.front().first));
-    const Arrays arrays = grads.is_none() ? bound_arrays() : arrays_of(grads, "grads", takes_rows);
-    const py::object owner = py::make_tuple(arrays.given, arrays.held);
+    const Arrays arrays =
+        grads.is_none() ? bound_arrays() : arrays_of(grads, "grads", supports_row_grad);
+    const py::object owner = py::make_tuple(arrays.sequence, arrays.held);
     py::list readable;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i)
       if (arrays.pointers[i] == nullptr)
@@ -130,7 +133,7 @@ class BoundOptimizer {
 
   void update_hessian(py::handle estimates) {
     const RuleInfo& rule = engine_->rule(0);
-    if (rule.observe[0] == nullptr)
+    if (rule.update_hessian[0] == nullptr)
       throw py::type_error(std::string(rule.name) + " uses no estimates of the Hessian");
     check_memory();
     const Arrays arrays = arrays_of(estimates, "hessian");
@@ -143,7 +146,7 @@ class BoundOptimizer {
   }
   [[nodiscard]] bool evaluating() const { return engine_->evaluating(); }
 
-  /// A step that leaves averages and copies of the parameters `postponed` to update_copies().
+  /// A step that leaves the EMA and the copies of `postponed` parameters to update_copies().
   StepInfo step_and_postpone(py::handle grads, std::vector<std::size_t> postponed) {
     const struct Reset {
       Optimizer& engine;
@@ -170,12 +173,12 @@ class BoundOptimizer {
     return step_by_rows(arrays, grad_scale);
   }
 
-  /// A step with gradients by their addresses, None where there is none. The caller answers for
-  /// what lies there: as many elements as the parameter's, of its type, one after the other.
+  /// A step with gradients by address, or None for a missing gradient. The caller guarantees that
+  /// each address has as many contiguous elements as the parameter, of its dtype.
   StepInfo step_at(const std::vector<std::optional<std::uintptr_t>>& addresses, double grad_scale) {
     check_count(addresses.size());
     check_memory();
-    static constexpr char nothing = 0;  // an empty gradient has no memory, but is one
+    static constexpr char nothing = 0;  // an empty gradient has no memory, but counts as a gradient
     std::vector<const void*> pointers(addresses.size());
     for (std::size_t i = 0; i < addresses.size(); ++i) {
       if (!addresses[i]) continue;
@@ -207,32 +210,32 @@ class BoundOptimizer {
 
   [[nodiscard]] std::vector<py::array> params() const {
     check_memory();
-    return given_;
+    return user_arrays_;
   }
   [[nodiscard]] std::vector<std::string> names() const { return names_; }
 
-  /// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
+  /// The state of a parameter by name, as read-only views, followed by its step count and scalars.
   py::dict state(std::size_t index) {
     locked([&] { engine_->begin(index); });
     return state_views(*engine_, index, shape(index));
   }
 
-  /// The same to be written: numbers are arrays without axes, too, which keep `self` alive.
+  /// The same as writable views. Numbers are arrays without axes, which keep `self` alive.
   py::dict state_memory(std::size_t index, const py::object& self) {
     locked([&] { engine_->begin(index); });
     return writable_state(*engine_, index, shape(index), self);
   }
 
-  /// Step count and copies of all states, by parameter, as they were at one moment.
+  /// The step count and consistent copies of the states of all parameters.
   std::pair<std::int64_t, std::vector<py::dict>> snapshot() {
     std::vector<Shape> shapes;
     for (std::size_t i = 0; i < params_.size(); ++i) shapes.push_back(shape(i));
     StateCopies copies(*engine_, shapes);
-    locked([&] { copies.take(*engine_); });
-    return copies.taken(*engine_);
+    locked([&] { copies.capture(*engine_); });
+    return copies.captured(*engine_);
   }
 
-  /// Overwrites settings, what state() gives for each parameter, and the steps: all of it or none.
+  /// Overwrites hyperparameters, states and steps: all of them or none.
   void load(const std::vector<Settings>& settings, const py::list& states, std::int64_t steps) {
     std::vector<LoadedState> loaded;
     for (std::size_t i = 0; i < params_.size(); ++i) loaded.emplace_back(*engine_, i, states[i]);
@@ -243,28 +246,29 @@ class BoundOptimizer {
     });
   }
 
-  /// For Python's garbage collector. It breaks cycles elsewhere: the engine has these addresses.
+  /// For Python's garbage collector. Cycles are broken elsewhere, because the engine has these
+  /// addresses.
   int visit(visitproc visit, void* arg) const {
-    for (const py::array& array : given_) Py_VISIT(array.ptr());
+    for (const py::array& array : user_arrays_) Py_VISIT(array.ptr());
     for (const py::array& array : bound_) Py_VISIT(array.ptr());
     for (const auto& [index, tensor, bytes] : tensors_) Py_VISIT(tensor.ptr());
     for (const auto& [index, slot] : slots_) Py_VISIT(slot.ptr());
     return 0;
   }
 
-  /// What a group keeps for each element.
+  /// The names of the states of a group.
   [[nodiscard]] std::vector<std::string> state_names(std::size_t group) const {
     const RuleInfo& rule = engine_->rule(group);
     return {rule.states, rule.states + rule.state_count};
   }
 
-  /// A tensor of PyTorch may be given other memory: by share_memory_(), or by setting its data. An
-  /// array may be resized, made read-only, or given another dtype or strides.
+  /// A tensor of PyTorch can get other memory by share_memory_() or a new `data`. An array can be
+  /// resized, made read-only, or get another dtype or strides.
   void check_memory() const {
-    for (std::size_t i = 0; i < given_.size(); ++i) {
-      const py::array& given = given_[i];
-      if (!is_same_memory(given, params_[i])) refuse_memory(given, params_[i], names_[i]);
-      if (!given.writeable()) check_updatable(given, names_[i]);
+    for (std::size_t i = 0; i < user_arrays_.size(); ++i) {
+      const py::array& array = user_arrays_[i];
+      if (!is_same_memory(array, params_[i])) refuse_memory(array, params_[i], names_[i]);
+      if (!array.writeable()) check_updatable(array, names_[i]);
     }
     for (const auto& [index, tensor, bytes] : tensors_)
       if (params_[index].size() > 0 &&
@@ -277,18 +281,18 @@ class BoundOptimizer {
   }
 
  private:
-  /// Storage may be made smaller under a tensor, even where it stays at its address.
+  /// The storage of a tensor can be shrunk, even if it stays at its address.
   struct TorchTensor {
     std::size_t index;
     py::object tensor;
-    std::size_t bytes;  // of its storage, at first; 0 if it does not say
+    std::size_t bytes;  // the initial size of its storage; 0 if unknown
   };
   static std::size_t storage_bytes(const py::object& tensor) {
     if (!py::hasattr(tensor, "untyped_storage")) return 0;
     return tensor.attr("untyped_storage")().attr("nbytes")().cast<std::size_t>();
   }
 
-  /// The gradients that belong to the parameters, as they are now.
+  /// The bound gradients of the parameters.
   [[nodiscard]] Arrays bound_arrays() const {
     check_bound();
     check_bound_memory();
@@ -300,30 +304,30 @@ class BoundOptimizer {
     return arrays;
   }
 
-  /// `takes_rows`: whether gradients may be of some rows.
-  [[nodiscard]] Arrays arrays_of(py::handle given, const char* what,
-                                 bool takes_rows = false) const {
-    if (is_array(given) || is_row_grad(given)) {
+  /// With `supports_row_grad`, gradients may be row-sparse.
+  [[nodiscard]] Arrays arrays_of(py::handle grads, const char* what,
+                                 bool supports_row_grad = false) const {
+    if (is_array(grads) || is_row_grad(grads)) {
       if (params_.size() != 1)
         throw py::type_error(std::string(what) + ": expected a list of " +
                              std::to_string(params_.size()) + " arrays, got one " +
-                             (is_array(given) ? "array" : "RowGrad"));
-      return arrays_of(py::make_tuple(given), what, takes_rows);
+                             (is_array(grads) ? "array" : "RowGrad"));
+      return arrays_of(py::make_tuple(grads), what, supports_row_grad);
     }
     Arrays arrays;
-    arrays.given = py::reinterpret_steal<py::tuple>(PySequence_Tuple(given.ptr()));
-    if (!arrays.given) {
+    arrays.sequence = py::reinterpret_steal<py::tuple>(PySequence_Tuple(grads.ptr()));
+    if (!arrays.sequence) {
       PyErr_Clear();
       throw py::type_error(std::string(what) +
                            ": expected a list of arrays, one for each parameter");
     }
-    check_count(arrays.given.size());
-    arrays.pointers.resize(arrays.given.size());
-    const bool zeroes = engine_->options().extras.zero_grads;
+    check_count(arrays.sequence.size());
+    arrays.pointers.resize(arrays.sequence.size());
+    const bool zeroes = engine_->options().fused.zero_grads;
     for (std::size_t i = 0; i < arrays.pointers.size(); ++i) {
-      const py::handle object = PyTuple_GET_ITEM(arrays.given.ptr(), py::ssize_t(i));
+      const py::handle object = PyTuple_GET_ITEM(arrays.sequence.ptr(), py::ssize_t(i));
       if (object.is_none()) continue;
-      if (takes_rows && is_row_grad(object)) {
+      if (supports_row_grad && is_row_grad(object)) {
         arrays.by_rows.emplace_back(i, checked_row_grad(object, i));
         continue;
       }
@@ -374,10 +378,9 @@ class BoundOptimizer {
                           "; set them back, or make a new optimizer");
   }
 
-  /// Gradients may have been changed as parameters may be; read-only ones can be read, too, but not
-  /// set to 0.
+  /// Gradients may have changed like parameters. Read-only gradients can be read, but not set to 0.
   void check_bound_memory() const {
-    const bool zeroes = engine_->options().extras.zero_grads;
+    const bool zeroes = engine_->options().fused.zero_grads;
     for (std::size_t i = 0; i < bound_.size(); ++i) {
       const py::array& grad = bound_[i];
       if (!is_same_memory(grad, bound_views_[i]))
@@ -395,7 +398,7 @@ class BoundOptimizer {
   py::array checked_grad(py::handle object, std::size_t index) const {
     const py::array& param = params_[index];
     if (is_numpy_array(object)) {
-      // The common case, without a word of text made: an array of the parameter's kind.
+      // The common case, without creating any text: an array of the parameter's kind.
       const auto grad = py::reinterpret_borrow<py::array>(object);
       if (grad.dtype().ptr() == param.dtype().ptr() && is_plain(grad) &&
           grad.ndim() == param.ndim() &&
@@ -412,7 +415,7 @@ class BoundOptimizer {
     return grad;
   }
 
-  /// The same, refused where a step would have to copy it.
+  /// The same, but throws if a step would have to copy it.
   py::array plain_grad(py::handle object, std::size_t index) const {
     py::array grad = checked_grad(object, index);
     if (!is_plain(grad))
@@ -422,7 +425,7 @@ class BoundOptimizer {
 
   RowGrad checked_row_grad(py::handle object, std::size_t index) const {
     const std::string name = grad_name(index);
-    if (!engine_->takes_rows()) refuse_row_grad(name, *engine_);
+    if (!engine_->supports_row_grad()) refuse_row_grad(name, *engine_);
     RowGrad grad(object, params_[index], name);
     check_overlap(grad.values(), name);
     return grad;
@@ -434,14 +437,14 @@ class BoundOptimizer {
   }
 
   std::unique_ptr<Optimizer> engine_;
-  std::vector<py::array> given_;
-  std::vector<py::array> params_;     // of our own: nobody changes their shape and type
-  std::vector<TorchTensor> tensors_;  // parameters that are PyTorch's
+  std::vector<py::array> user_arrays_;
+  std::vector<py::array> params_;     // our own views, whose shape and dtype nobody changes
+  std::vector<TorchTensor> tensors_;  // parameters of PyTorch
   std::vector<std::string> names_;
   std::vector<py::array> bound_;
-  std::vector<py::array> bound_views_;  // of our own
+  std::vector<py::array> bound_views_;  // our own views
   std::vector<const void*> bound_pointers_;
-  std::vector<std::pair<std::size_t, py::object>> slots_;  // where a gradient of rows is found
+  std::vector<std::pair<std::size_t, py::object>> slots_;  // the slots of row-sparse gradients
   std::size_t elements_ = 0;
   std::mutex mutex_;
   std::atomic<pid_t> process_ = getpid();
@@ -451,7 +454,7 @@ class BoundOptimizer {
 
 void bind_optimizer(py::module_& module) {
   py::class_<BoundOptimizer>(
-      module, "Optimizer", "An optimizer over arrays, without its face.",
+      module, "Optimizer", "The engine's optimizer over arrays.",
       py::custom_type_setup([](PyHeapTypeObject* type) {
         type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
         type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) {
@@ -489,7 +492,7 @@ void bind_optimizer(py::module_& module) {
       .def("step", &BoundOptimizer::step, py::arg("grads"), py::arg("grad_scale"))
       .def("step_and_postpone", &BoundOptimizer::step_and_postpone, py::arg("grads"),
            py::arg("postponed"),
-           "Makes a step that leaves averages and copies of some parameters to update_copies().")
+           "Makes a step that leaves the EMA and copies of some parameters to update_copies().")
       .def("update_copies", &BoundOptimizer::update_copies, py::arg("params"))
       .def("step_at", &BoundOptimizer::step_at, py::arg("addresses"), py::arg("grad_scale"))
       .def("update_hessian", &BoundOptimizer::update_hessian, py::arg("estimates"))

@@ -12,23 +12,23 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// "SGD, Adagrad, ...": the optimizers whose steps may touch some rows only.
-std::string takers() {
+/// "SGD, Adagrad, ...": the optimizers that support row-sparse gradients.
+std::string supporting_rules() {
   std::string names;
   std::string_view before;
   for (const RuleInfo* const rule : all_rules(active_isa())) {
-    if (!rule->takes_rows || rule->name == before) continue;
+    if (!rule->supports_row_grad || rule->name == before) continue;
     names += (names.empty() ? "" : ", ") + std::string(rule->name);
     before = rule->name;
   }
   return names;
 }
 
-/// The numbers, which are of any stride, as int64.
+/// The row numbers as int64, from an array of any stride.
 template <class T>
-std::vector<std::int64_t> checked_rows(const py::array& given, py::ssize_t limit,
+std::vector<std::int64_t> checked_rows(const py::array& numbers, py::ssize_t limit,
                                        const std::string& name) {
-  const auto row = py::reinterpret_borrow<py::array_t<T>>(given).template unchecked<1>();
+  const auto row = py::reinterpret_borrow<py::array_t<T>>(numbers).template unchecked<1>();
   std::vector<std::int64_t> rows(std::size_t(row.shape(0)));
   for (py::ssize_t i = 0; i < row.shape(0); ++i) {
     if (row(i) < 0 || std::uint64_t(row(i)) >= std::uint64_t(limit))
@@ -42,22 +42,22 @@ std::vector<std::int64_t> checked_rows(const py::array& given, py::ssize_t limit
 
 std::vector<std::int64_t> checked_rows(py::handle object, py::ssize_t limit,
                                        const std::string& name) {
-  py::array given = as_array(object, name);
-  const char kind = given.dtype().kind();
-  if ((kind != 'i' && kind != 'u') || given.ndim() != 1)
+  py::array numbers = as_array(object, name);
+  const char kind = numbers.dtype().kind();
+  if ((kind != 'i' && kind != 'u') || numbers.ndim() != 1)
     throw py::type_error(name + ": expected a 1-D array of integers, got " +
-                         dtype_text(given.dtype()) + " of shape " + shape_text(given));
+                         dtype_text(numbers.dtype()) + " of shape " + shape_text(numbers));
   const py::dtype wide =
       kind == 'i' ? py::dtype::of<std::int64_t>() : py::dtype::of<std::uint64_t>();
   constexpr int aligned = py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-  if (given.dtype().ptr() != wide.ptr() || (given.flags() & aligned) == 0)
-    given = py::module_::import("numpy").attr("array")(given, wide, py::arg("subok") = false);
-  // What is too large for int64 is to be named as it is.
-  return kind == 'i' ? checked_rows<std::int64_t>(given, limit, name)
-                     : checked_rows<std::uint64_t>(given, limit, name);
+  if (numbers.dtype().ptr() != wide.ptr() || (numbers.flags() & aligned) == 0)
+    numbers = py::module_::import("numpy").attr("array")(numbers, wide, py::arg("subok") = false);
+  // uint64, so that a number beyond int64 appears unchanged in the error message.
+  return kind == 'i' ? checked_rows<std::int64_t>(numbers, limit, name)
+                     : checked_rows<std::uint64_t>(numbers, limit, name);
 }
 
-/// One row of values for each number, of the parameter's rows' shape.
+/// Checks the shape: one row of values, shaped like a row of the parameter, for each row number.
 void check_values(const py::array& values, py::ssize_t rows, const py::array& param,
                   const std::string& name) {
   bool fits = values.ndim() == param.ndim() && values.shape(0) == rows;
@@ -89,16 +89,16 @@ void refuse_row_grad(const std::string& name) {
   throw py::type_error(name +
                        ": expected an array of all elements, got a RowGrad, which only step() of "
                        "an optimizer itself takes: of " +
-                       takers());
+                       supporting_rules());
 }
 
 void refuse_row_grad(const std::string& name, const Optimizer& optimizer) {
   const std::string rule = optimizer.rule_name();
-  if (optimizer.rule(0).takes_rows)
+  if (optimizer.rule(0).supports_row_grad)
     throw py::type_error(name + ": " + rule +
                          " takes no RowGrad together with state_dtype, ema_decay, bfloat16_copy, "
                          "master_weights, modifier or zero_grads");
-  throw py::type_error(name + ": " + rule + " takes no RowGrad; " + takers() + " do");
+  throw py::type_error(name + ": " + rule + " takes no RowGrad; " + supporting_rules() + " do");
 }
 
 RowGrad::RowGrad(py::handle object, const py::array& param, const std::string& name) {
@@ -114,7 +114,7 @@ RowGrad::RowGrad(py::handle object, const py::array& param, const std::string& n
 }
 
 Gradient RowGrad::gradient() const {
-  static constexpr std::int64_t nothing = 0;  // no rows have no memory, but are a gradient of rows
+  static constexpr std::int64_t nothing = 0;  // no rows still are a row-sparse gradient
   return {values_.data(), rows_.empty() ? &nothing : rows_.data(), rows_.size()};
 }
 

@@ -1,4 +1,4 @@
-// Gradients of some rows of a parameter, as pyoptim.RowGrad brings them from Python.
+// Row-sparse gradients from Python (pyoptim.RowGrad).
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -17,23 +17,25 @@ namespace pyoptim::bindings {
 /// Whether the object is a pyoptim.RowGrad.
 bool is_row_grad(py::handle object);
 
-/// Whether it is a pyoptim.row_grad.RowSlot, whose `grad` is the RowGrad of the moment.
+/// Whether the object is a RowSlot, whose `grad` is the current RowGrad.
 bool is_row_slot(py::handle object);
 
-/// TypeError, as only steps of some optimizers take one: for what is none of them, or for this.
+/// Throws TypeError, because only step() of some optimizers accepts a RowGrad. With `optimizer`,
+/// the message is about that optimizer.
 [[noreturn]] void refuse_row_grad(const std::string& name);
 [[noreturn]] void refuse_row_grad(const std::string& name, const Optimizer& optimizer);
 
-/// A pyoptim.RowGrad as the engine reads it. Row numbers are a checked copy: nobody changes it
-/// while a step runs without the GIL.
+/// A RowGrad for the engine. Row numbers are a checked copy, which nobody can change while a step
+/// runs without the GIL.
 class RowGrad {
  public:
-  /// TypeError, ValueError or IndexError unless it fits the parameter. `name` is the gradient's.
+  /// Throws TypeError, ValueError or IndexError unless it fits the parameter. `name` is the name of
+  /// the gradient in messages.
   RowGrad(py::handle object, const py::array& param, const std::string& name);
 
   [[nodiscard]] const py::array& values() const { return values_; }
   [[nodiscard]] Gradient gradient() const;
-  /// A pyoptim.RowGrad of the checked rows, as int64, and the values.
+  /// A pyoptim.RowGrad with the checked rows, as int64, and the values.
   [[nodiscard]] py::object object() const;
 
  private:
@@ -41,14 +43,15 @@ class RowGrad {
   py::array values_;                // C-contiguous
 };
 
-/// What the engine reads of a step's gradients, and who keeps it.
+/// The gradients of a step for the engine, and the objects that keep them alive.
 struct Arrays {
-  py::tuple given;  // our own: the caller's list may change while a step runs without the GIL
-  std::vector<py::array> held;  // what is not the caller's own array
+  py::tuple
+      sequence;  // our own, because the caller may change a list while a step runs without the GIL
+  std::vector<py::array> held;  // copies of arrays
   std::vector<const void*> pointers;
-  std::vector<std::pair<std::size_t, RowGrad>> by_rows;  // of these parameters
+  std::vector<std::pair<std::size_t, RowGrad>> by_rows;  // by parameter
 
-  /// All of them, those by rows too.
+  /// All gradients, including row-sparse ones.
   [[nodiscard]] std::vector<Gradient> gradients() const;
   [[nodiscard]] std::size_t elements_of_rows() const;
 };

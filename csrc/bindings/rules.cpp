@@ -22,14 +22,14 @@ py::tuple field_list(const FieldInfo* fields, std::size_t count) {
 
 namespace {
 
-/// How many arrays each pass reads and writes.
+/// The number of arrays that each pass reads and writes.
 py::tuple passes(const RuleInfo& rule) {
   py::list passes;
   for (const auto [reads, writes] : passes_of(rule)) passes.append(py::make_tuple(reads, writes));
   return py::tuple(passes);
 }
 
-/// Every public name once, with the states of each of its variants.
+/// Each public name once, with the states of each variant.
 py::list rules() {
   py::list all;
   std::string_view before;
@@ -42,16 +42,16 @@ py::list rules() {
       entry["lr"] = rule.defaults.lr;
       entry["weight_decay"] = rule.defaults.weight_decay;
       entry["decoupled_weight_decay"] = rule.defaults.decoupled_weight_decay;
-      entry["fused_weight_decay"] = rule.decays_itself;
-      entry["norm_scope"] = rule.sum_count == 0 ? "" : rule.sums_of_all ? "all" : "array";
+      entry["fused_weight_decay"] = rule.fused_weight_decay;
+      entry["norm_scope"] = rule.sum_count == 0 ? "" : rule.global_sums ? "all" : "array";
       entry["passes"] = passes(rule);
       entry["factored"] = rule.factored != nullptr;
       entry["copied_state"] =
           rule.copied_state < rule.state_count ? rule.states[rule.copied_state] : "";
       entry["mean_state"] = rule.mean_state < rule.state_count ? rule.states[rule.mean_state] : "";
-      entry["has_eval_mode"] = rule.evaluation[0] != nullptr;
-      entry["takes_hessian"] = rule.observe[0] != nullptr;
-      entry["supports_row_grad"] = rule.takes_rows;
+      entry["has_eval_mode"] = rule.eval_params[0] != nullptr;
+      entry["takes_hessian"] = rule.update_hessian[0] != nullptr;
+      entry["supports_row_grad"] = rule.supports_row_grad;
       entry["first_lr"] = rule.first_lr < rule.field_count ? rule.fields[rule.first_lr].name : "";
       entry["gradient_range"] = py::make_tuple(rule.gradient_range.low, rule.gradient_range.high);
       entry["fields"] = field_list(rule.fields, rule.field_count);
@@ -69,7 +69,7 @@ py::list rules() {
 }  // namespace
 
 void bind_rules(py::module_& module) {
-  module.def("rules", &rules, "The optimizers, as plain dicts.");
+  module.def("rules", &rules, "Returns the rules as plain dicts.");
 }
 
 }  // namespace pyoptim::bindings

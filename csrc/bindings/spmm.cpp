@@ -4,13 +4,13 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// ValueError unless a dense matrix has this shape, and the dtype of the sparse one.
+/// Throws ValueError unless a dense matrix has this shape and the dtype of the sparse one.
 Matrix dense(const py::array& array, const std::string& name, std::size_t rows, DType dtype,
              bool only_read) {
-  const Matrix made = matrix(array, name, only_read);
-  if (made.rows != rows || made.dtype != dtype)
+  const Matrix result = matrix(array, name, only_read);
+  if (result.rows != rows || result.dtype != dtype)
     throw py::value_error(name + ": expected " + std::to_string(rows) + " rows of the dtype of x");
-  return made;
+  return result;
 }
 
 void product(const py::array& data, const py::array& indices, const py::array& indptr,
@@ -21,7 +21,7 @@ void product(const py::array& data, const py::array& indices, const py::array& i
   if (into.columns != factor.columns || factor.dtype != x.dtype)
     throw py::value_error("w: expected as many columns as out, and the dtype of x");
   const py::gil_scoped_release released;
-  sparse_product(x, factor, into.data);
+  spmm(x, factor, into.data);
 }
 
 void transposed_product(const py::array& data, const py::array& indices, const py::array& indptr,
@@ -32,17 +32,16 @@ void transposed_product(const py::array& data, const py::array& indices, const p
   if (into.columns != factor.columns || into.dtype != x.dtype)
     throw py::value_error("out: expected as many columns as d, and the dtype of x");
   const py::gil_scoped_release released;
-  sparse_transposed_product(x, factor, into.data);
+  spmm_transposed(x, factor, into.data);
 }
 
 }  // namespace
 
-void bind_sparse(py::module_& module) {
-  module.def("sparse_product", &product, py::arg("data"), py::arg("indices"), py::arg("indptr"),
-             py::arg("w"), py::arg("out"), "out = x @ w, x being a matrix in compressed rows.");
-  module.def("sparse_transposed_product", &transposed_product, py::arg("data"), py::arg("indices"),
-             py::arg("indptr"), py::arg("d"), py::arg("out"),
-             "out = x.T @ d, x being a matrix in compressed rows.");
+void bind_spmm(py::module_& module) {
+  module.def("spmm", &product, py::arg("data"), py::arg("indices"), py::arg("indptr"), py::arg("w"),
+             py::arg("out"), "out = x @ w for a CSR matrix x.");
+  module.def("spmm_transposed", &transposed_product, py::arg("data"), py::arg("indices"),
+             py::arg("indptr"), py::arg("d"), py::arg("out"), "out = x.T @ d for a CSR matrix x.");
 }
 
 }  // namespace pyoptim::bindings

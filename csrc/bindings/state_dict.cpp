@@ -9,7 +9,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// Views of the arrays that are kept for a parameter; they keep the memory alive.
+/// Views of the stored arrays of a parameter. They keep the memory alive.
 py::dict array_views(const Optimizer& engine, std::size_t index, const Shape& param) {
   auto owner = std::make_unique<std::shared_ptr<Arena>>(engine.memory());
   const py::capsule base(owner.release(),
@@ -89,7 +89,7 @@ StateCopies::StateCopies(const Optimizer& engine, const std::vector<Shape>& para
   }
 }
 
-void StateCopies::take(Optimizer& engine) {
+void StateCopies::capture(Optimizer& engine) {
   for (std::size_t i = 0; i < tensors_.size(); ++i) engine.begin(i);
   for (const auto& [to, from, bytes] : copies_)
     if (bytes > 0) std::memcpy(to, from, bytes);
@@ -97,7 +97,8 @@ void StateCopies::take(Optimizer& engine) {
   steps_ = engine.steps();
 }
 
-std::pair<std::int64_t, std::vector<py::dict>> StateCopies::taken(const Optimizer& engine) const {
+std::pair<std::int64_t, std::vector<py::dict>> StateCopies::captured(
+    const Optimizer& engine) const {
   for (std::size_t i = 0; i < tensors_.size(); ++i) {
     const RuleInfo& rule = engine.rule(tensors_[i].group);
     states_[i]["step"] = tensors_[i].steps;
@@ -114,10 +115,10 @@ bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner
     if (count >= values.size() || PyTuple_GET_ITEM(values.ptr(), Py_ssize_t(count)) != value)
       return false;
     if (PyDict_Check(value) == 0) continue;
-    PyObject* kept = nullptr;
-    for (Py_ssize_t i = 0; PyDict_Next(value, &i, nullptr, &kept) != 0; ++inner_count)
+    PyObject* item = nullptr;
+    for (Py_ssize_t i = 0; PyDict_Next(value, &i, nullptr, &item) != 0; ++inner_count)
       if (inner_count >= inner.size() ||
-          PyTuple_GET_ITEM(inner.ptr(), Py_ssize_t(inner_count)) != kept)
+          PyTuple_GET_ITEM(inner.ptr(), Py_ssize_t(inner_count)) != item)
         return false;
   }
   return count == values.size() && inner_count == inner.size();

@@ -1,4 +1,4 @@
-// What an engine keeps for its parameters, as arrays.
+// The states of parameters as arrays.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -15,37 +15,38 @@ namespace pyoptim::bindings {
 namespace py = pybind11;
 using Shape = std::vector<py::ssize_t>;
 
-/// The shape of what is kept for a parameter of shape `param`.
+/// The shape of a stored array for a parameter of shape `param`.
 Shape shape_of(const StoredArray& stored, const Shape& param);
 
-/// All that is kept for a parameter by name, as read-only views; then its step count and scalars.
+/// The state of a parameter by name, as read-only views, followed by its step count and scalars.
 py::dict state_views(Optimizer& engine, std::size_t index, const Shape& param);
 
-/// The same to be written: numbers are arrays without axes, too, which keep `owner` alive.
+/// The same as writable views. Numbers are arrays without axes, which keep `owner` alive.
 py::dict writable_state(Optimizer& engine, std::size_t index, const Shape& param,
                         const py::object& owner);
 
-/// A state as state_views() gives it, checked, so that nothing can fail where it is written.
+/// A state from state_views(), completely checked, so that writing it cannot fail.
 class LoadedState {
  public:
-  /// TypeError or ValueError unless the arrays have the states' dtype and size.
+  /// Throws TypeError or ValueError unless the arrays have the dtypes and sizes of the states.
   LoadedState(const Optimizer& engine, std::size_t index, const py::dict& state);
   void write(Optimizer& engine, std::size_t index) const;
 
  private:
   std::vector<StoredArray> stored_;
-  std::vector<py::array> arrays_;  // of these
+  std::vector<py::array> arrays_;  // of the states
   std::int64_t steps_;
   double scalars_[max_scalars] = {};
 };
 
-/// Copies of all states, made at one moment into memory that was there before.
+/// Consistent copies of all states, in memory that was allocated before.
 class StateCopies {
  public:
   StateCopies(const Optimizer& engine, const std::vector<Shape>& params);
-  void take(Optimizer& engine);
-  /// The steps made until then, and the states by parameter.
-  [[nodiscard]] std::pair<std::int64_t, std::vector<py::dict>> taken(const Optimizer& engine) const;
+  void capture(Optimizer& engine);
+  /// The step count at that time, and the states by parameter.
+  [[nodiscard]] std::pair<std::int64_t, std::vector<py::dict>> captured(
+      const Optimizer& engine) const;
 
  private:
   struct Copy {
@@ -59,8 +60,8 @@ class StateCopies {
   std::int64_t steps_ = 0;
 };
 
-/// Whether a dict holds these, in this order: `values`, and of those that are dicts, one after the
-/// other, `inner`. They are to be the same objects, which are not touched.
+/// Whether a dict has exactly these `values` in order, and its inner dicts, one after the other,
+/// exactly the values `inner`. Objects are compared by identity and not touched.
 bool holds(const py::dict& dict, const py::tuple& values, const py::tuple& inner);
 
 }  // namespace pyoptim::bindings

@@ -18,7 +18,7 @@ std::string text(const StepInfo& info) {
          ", skipped=" + (info.skipped ? "True" : "False") + ")";
 }
 
-/// What is pickled, and compared: a norm that is NaN equals itself.
+/// For pickling and comparison, where a NaN norm equals itself.
 py::tuple fields(const StepInfo& info) {
   const bool number = info.measured && !std::isnan(info.grad_norm);
   return py::make_tuple(info.step, number ? grad_norm(info) : py::none(), info.skipped,
@@ -39,13 +39,13 @@ StepInfo from_fields(const py::tuple& state) {
 
 void bind_step_info(py::module_& module) {
   py::class_<StepInfo>(module, "StepInfo", "What a step did.")
-      .def_readonly("step", &StepInfo::step, "Steps made so far, this one included.")
+      .def_readonly("step", &StepInfo::step, "Number of steps so far, including this one.")
       .def_property_readonly(
           "grad_norm", &grad_norm,
           "Euclidean norm of all gradients, after grad_scale and before clipping; None unless\n"
           "clip_norm or skip_nonfinite made it needed.")
       .def_readonly("skipped", &StepInfo::skipped,
-                    "Whether a gradient was not finite, and nothing was changed.")
+                    "Whether a gradient was not finite, so that nothing was changed.")
       .def("__repr__", &text)
       .def("__hash__", [](const StepInfo& info) { return py::hash(fields(info)); })
       .def("__eq__",

@@ -1,4 +1,5 @@
-// What a Stepper of pyoptim/cython_optim.pyx does without the GIL. Text is made only for errors.
+// The functions of a Stepper (pyoptim/cython_optim.pyx) that run without the GIL. Text is created
+// for errors only.
 #pragma once
 
 #include <algorithm>
@@ -16,15 +17,16 @@
 
 namespace pyoptim::bindings {
 
-/// What schedules give for one step: settings of groups, by the group's number.
+/// The scheduled hyperparameters of one step, with the number of their group.
 using StepSettings = std::vector<std::pair<std::size_t, Settings>>;
 
-/// An engine's optimizer with the gradients of its steps and the settings of the coming ones.
+/// The engine's optimizer, with the gradients of its steps and the hyperparameters of the next
+/// ones.
 class Driver {
  public:
-  /// `grads` has an entry a tensor, or none at all; `rows` the lengths of the tensors' first axes,
-  /// 0 where there is none. `scheduled` are the settings that are schedules, by group, which are
-  /// evaluated for `ahead` steps at a time.
+  /// `grads` has an entry for each tensor, or is empty. `rows` are the lengths of the tensors'
+  /// first axes; 0 without axes. `scheduled` are the scheduled hyperparameters of each group,
+  /// which are evaluated for `ahead` steps at a time.
   Driver(Optimizer* engine, std::vector<const void*> grads, std::vector<std::size_t> rows,
          std::vector<std::pair<std::size_t, std::string>> scheduled, std::size_t ahead)
       : engine_(engine),
@@ -38,19 +40,19 @@ class Driver {
   [[nodiscard]] std::int64_t steps() const { return engine_->steps(); }
   [[nodiscard]] std::size_t count() const { return engine_->tensor_count(); }
 
-  /// For how many steps schedules are evaluated at a time.
+  /// The number of steps that schedules are evaluated for at a time.
   [[nodiscard]] std::size_t ahead() const { return ahead_; }
-  /// Whether the next step waits for what schedules give: there may be others if settings were set
-  /// elsewhere.
+  /// Whether schedules have to be evaluated before the next step. Hyperparameters set elsewhere
+  /// may change them.
   [[nodiscard]] bool needs_settings() const {
     if (engine_->settings_revision() != revision_) return true;
     const std::int64_t next = steps() - first_;
     return !scheduled_.empty() && (ahead_ == 1 || next < 0 || next >= std::int64_t(coming_.size()));
   }
-  /// Whether the schedules are being asked: they must not step in turn.
+  /// Whether schedules are being evaluated. They must not make a step themselves.
   [[nodiscard]] bool is_asking() const { return is_asking_; }
   void set_asking(bool is_asking) { is_asking_ = is_asking; }
-  /// Takes which settings are schedules, and their values in the next steps.
+  /// Sets the scheduled hyperparameters and their values in the next steps.
   void take_settings(std::vector<std::pair<std::size_t, std::string>> scheduled,
                      std::vector<StepSettings> coming) {
     revision_ = engine_->settings_revision();
@@ -59,7 +61,7 @@ class Driver {
     coming_ = std::move(coming);
   }
 
-  /// One step on the gradients given at first.
+  /// Makes a step with the gradients of the constructor.
   void step(double grad_scale) {
     if (grads_.empty() && count() > 0)
       throw std::invalid_argument(
@@ -69,20 +71,20 @@ class Driver {
     last_ = engine_->step(grads_.data(), grad_scale);
   }
 
-  /// One step on others: nullptr skips its tensor.
+  /// Makes a step with other gradients; nullptr skips the tensor.
   void step_on(const void* const* grads, double grad_scale) {
-    check_given("gradients", grads);
+    check_pointer("gradients", grads);
     for (std::size_t i = 0; i < count(); ++i) check_overlap(i, grads[i], engine_->tensor(i).size);
     prepare();
     last_ = engine_->step(grads, grad_scale);
   }
 
-  /// The same; a gradient with `rows` is of these `counts` rows only.
+  /// The same with row-sparse gradients: one with `rows` has `counts` rows.
   void step_rows(const void* const* grads, const std::int64_t* const* rows,
                  const std::size_t* counts, double grad_scale) {
-    check_given("gradients", grads);
-    check_given("rows", rows);
-    check_given("counts", counts);
+    check_pointer("gradients", grads);
+    check_pointer("rows", rows);
+    check_pointer("counts", counts);
     std::vector<Gradient> all(count());
     for (std::size_t i = 0; i < count(); ++i) {
       all[i].values = grads[i];
@@ -101,9 +103,9 @@ class Driver {
 
   void update_hessian(const void* const* estimates) {
     const RuleInfo& rule = engine_->rule(0);
-    if (rule.observe[0] == nullptr)
+    if (rule.update_hessian[0] == nullptr)
       throw std::invalid_argument(std::string(rule.name) + " uses no estimates of the Hessian");
-    check_given("estimates", estimates);
+    check_pointer("estimates", estimates);
     for (std::size_t i = 0; i < count(); ++i)
       check_overlap(i, estimates[i], engine_->tensor(i).size);
     engine_->update_hessian(estimates);
@@ -113,12 +115,12 @@ class Driver {
 
   [[nodiscard]] double get(std::size_t group, const char* name) const {
     check_group(group);
-    check_given("name", name);
+    check_pointer("name", name);
     return engine_->get(group, name);
   }
   void set(std::size_t group, const char* name, double value) {
     check_group(group);
-    check_given("name", name);
+    check_pointer("name", name);
     for (const auto& [of, scheduled] : scheduled_)
       if (of == group && scheduled == name)
         throw std::invalid_argument(std::string(name) + " of group " + std::to_string(group) +
@@ -129,7 +131,7 @@ class Driver {
   }
 
   [[nodiscard]] void* param(std::size_t index, std::size_t* size) const {
-    check_given("size", size);
+    check_pointer("size", size);
     return *size = tensor(index).size, tensor(index).param;
   }
 
@@ -140,10 +142,10 @@ class Driver {
     return engine_->tensor(index);
   }
 
-  /// The memory of a state, or of a number kept beside states, and how many elements it has.
+  /// The memory of a state or scalar, and its number of elements.
   [[nodiscard]] const void* state(std::size_t index, const char* name, std::size_t* size) const {
-    check_given("name", name);
-    check_given("size", size);
+    check_pointer("name", name);
+    check_pointer("size", size);
     const Tensor& of = tensor(index);
     engine_->begin(index);
     const RuleInfo& rule = engine_->rule(of.group);
@@ -169,7 +171,7 @@ class Driver {
     revision_ = engine_->settings_revision();
   }
 
-  static void check_given(const char* what, const void* pointer) {
+  static void check_pointer(const char* what, const void* pointer) {
     if (pointer == nullptr) throw std::invalid_argument(std::string(what) + ": got NULL");
   }
 
@@ -208,9 +210,9 @@ class Driver {
   std::vector<std::pair<std::size_t, std::string>> scheduled_;
   std::size_t ahead_;
   std::vector<StepSettings> coming_;
-  std::uint64_t revision_;  // of the settings, when it was last told which are schedules
+  std::uint64_t revision_;  // of the hyperparameters when the scheduled ones were set
   bool is_asking_ = false;
-  std::int64_t first_ = 0;  // the number of the step that coming_ begins with
+  std::int64_t first_ = 0;  // the step of the first element of coming_
   StepInfo last_;
 };
 

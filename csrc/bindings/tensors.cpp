@@ -12,18 +12,18 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// Looks at tensors by the functions that their type has for C. None of its libraries is linked.
+/// Inspects tensors through the C functions of their type, without linking their libraries.
 class Look {
  public:
   explicit Look(const py::capsule& api) {
-    const auto* found = api.get_pointer<const dlpack::ExchangeApi>();
-    while (found != nullptr && found->major != 1) found = found->previous;
-    if (found == nullptr || found->describe == nullptr)
+    const auto* api_table = api.get_pointer<const dlpack::ExchangeApi>();
+    while (api_table != nullptr && api_table->major != 1) api_table = api_table->previous;
+    if (api_table == nullptr || api_table->describe == nullptr)
       throw py::value_error("expected an exchange API of DLPack 1 that describes tensors");
-    describe_ = found->describe;
+    describe_ = api_table->describe;
   }
 
-  /// What there is to say of an object; nothing if it has no memory of its own, as if sparse.
+  /// The description of an object; empty if it has no dense memory of its own.
   [[nodiscard]] std::optional<dlpack::Tensor> operator()(py::handle object) const {
     dlpack::Tensor tensor{};
     if (describe_(object.ptr(), &tensor) == 0) return tensor;
@@ -35,7 +35,7 @@ class Look {
   int (*describe_)(void*, dlpack::Tensor*) = nullptr;
 };
 
-/// A method's name, which is looked up by its address.
+/// An interned method name, which is looked up by address.
 py::str interned(const char* name) {
   return py::reinterpret_steal<py::str>(PyUnicode_InternFromString(name));
 }
@@ -47,7 +47,7 @@ py::object call(py::handle object, const py::str& method) {
   return result;
 }
 
-/// Asks tensors for their storage, which can be freed or made smaller under them.
+/// Gets the storage of tensors, which can be freed or shrunk.
 class Storages {
  public:
   [[nodiscard]] bool is_resizable(py::handle tensor) const {
@@ -71,7 +71,7 @@ std::uintptr_t address(const dlpack::Tensor& tensor) {
   return reinterpret_cast<std::uintptr_t>(tensor.data) + tensor.byte_offset;
 }
 
-/// Where and how a tensor's elements lie.
+/// The address and strides of a tensor's elements.
 class Layout {
  public:
   explicit Layout(const dlpack::Tensor& tensor)
@@ -87,7 +87,7 @@ class Layout {
     extent_ = is_empty() ? 0 : last + 1;
   }
 
-  /// Whether another one's elements lie in the same order, of the same type.
+  /// Whether another tensor has the same dtype and order of elements.
   [[nodiscard]] bool same_order(const dlpack::Tensor& other) const {
     return other.device.type == device_.type && other.dtype.code == dtype_.code &&
            other.dtype.bits == dtype_.bits && other.dtype.lanes == dtype_.lanes &&
@@ -100,7 +100,7 @@ class Layout {
   [[nodiscard]] bool is_empty() const {
     return std::find(shape_.begin(), shape_.end(), 0) != shape_.end();
   }
-  /// The bytes of storage that elements in this order need from this element of it on.
+  /// The bytes of storage that elements in this order need, starting at this element.
   [[nodiscard]] std::size_t bytes_from(std::size_t offset) const {
     return is_empty() ? 0 : (offset + extent_) * item_;
   }
@@ -117,8 +117,8 @@ class Layout {
 
 using Addresses = std::vector<std::optional<std::uintptr_t>>;
 
-/// How PyTorch's parameters lay. They are given again to each question and not kept: what holds
-/// Python's objects here is not seen by its garbage collector.
+/// The memory layouts of PyTorch's parameters. The tensors are passed to each call and not stored,
+/// because Python's garbage collector could not see them here.
 class Layouts {
  public:
   Layouts(const py::list& tensors, py::type kind, const py::capsule& api)
@@ -132,7 +132,7 @@ class Layouts {
     }
   }
 
-  /// Whether they lie where they did, and as they did, and their storage was not made smaller.
+  /// Whether address, layout and storage size are unchanged.
   [[nodiscard]] bool hold(const py::list& tensors) const {
     if (tensors.size() != layouts_.size()) return false;
     for (std::size_t i = 0; i < layouts_.size(); ++i) {
@@ -143,7 +143,7 @@ class Layouts {
     return true;
   }
 
-  /// The gradients, and their addresses if all that are not None lie as their parameters do.
+  /// The gradients, and their addresses if all of them have the layout of their parameters.
   [[nodiscard]] std::pair<py::list, std::optional<Addresses>> gradients(
       const py::list& tensors) const {
     if (tensors.size() != layouts_.size()) throw py::value_error("expected the same tensors");
@@ -169,7 +169,7 @@ class Layouts {
     const auto seen = look_(grad);
     if (!seen || !param.same_order(*seen)) return std::nullopt;
     if (address(*seen) == 0 && !param.is_empty()) return std::nullopt;  // zeros without memory
-    // A view whose elements are to be negated looks the same otherwise.
+    // A view with negated elements would look the same.
     if (call(grad, is_neg_).ptr() != Py_False) return std::nullopt;
     if (!param.is_empty() && storages_.bytes(grad) < param.bytes_from(storages_.offset(grad)))
       return std::nullopt;
@@ -179,7 +179,8 @@ class Layouts {
   Look look_;
   Storages storages_;
   std::vector<Layout> layouts_;
-  std::vector<std::size_t> needed_;  // bytes of each one's storage; 0 if it cannot be resized
+  std::vector<std::size_t>
+      needed_;  // the storage of each parameter in bytes; 0 if it cannot be resized
   py::object kind_;
   py::str grad_ = interned("grad"), is_neg_ = interned("is_neg");
 };
@@ -200,8 +201,8 @@ bool same_items(const py::list& lists, const py::list& others) {
 
 void bind_tensors(py::module_& module) {
   module.def("same_items", &same_items, py::arg("lists"), py::arg("others"),
-             "Whether lists of lists hold the same objects, which are not touched.");
-  py::class_<Layouts>(module, "Layouts", "How PyTorch's parameters lay in memory.")
+             "Returns whether lists of lists have the same objects, which are not touched.");
+  py::class_<Layouts>(module, "Layouts", "The memory layouts of PyTorch's parameters.")
       .def(py::init<const py::list&, py::type, const py::capsule&>(), py::arg("tensors"),
            py::arg("kind"), py::arg("api"))
       .def("hold", &Layouts::hold, py::arg("tensors"))

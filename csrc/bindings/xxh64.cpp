@@ -5,7 +5,7 @@
 namespace pyoptim::bindings {
 namespace {
 
-/// The bytes of an object with the buffer protocol, for as long as this lives.
+/// The bytes of an object with the buffer protocol, for the lifetime of this view.
 class Bytes {
  public:
   explicit Bytes(const py::object& object) {
@@ -30,9 +30,9 @@ std::uint64_t checksum(const py::object& data) {
 
 }  // namespace
 
-void bind_checksum(py::module_& module) {
+void bind_xxh64(py::module_& module) {
   module.def("xxh64", &checksum, py::arg("data"),
-             "The XXH64 checksum of contiguous bytes; other threads of Python run meanwhile.");
+             "Returns the XXH64 checksum of contiguous bytes. Releases the GIL.");
 }
 
 }  // namespace pyoptim::bindings

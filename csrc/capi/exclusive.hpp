@@ -1,4 +1,4 @@
-// A mutex that refuses the thread that has it already, which would wait for itself.
+// A mutex that rejects a thread that holds it already, which would wait for itself.
 #pragma once
 
 #include <atomic>
@@ -10,12 +10,12 @@ namespace pyoptim::capi {
 
 class Exclusive {
  public:
-  /// `message` is what the refused thread is told: a literal.
+  /// `message` is a literal for the exception.
   explicit Exclusive(const char* message) : message_(message) {}
   Exclusive(const Exclusive&) = delete;
   Exclusive& operator=(const Exclusive&) = delete;
 
-  /// Throws std::runtime_error in the thread that has it.
+  /// Throws std::runtime_error if the calling thread holds the mutex.
   void lock() {
     const std::thread::id self = std::this_thread::get_id();
     if (owner_.load(std::memory_order_relaxed) == self) throw std::runtime_error(message_);

@@ -20,14 +20,14 @@ class Function : public schedules::Schedule {
   Function(const Function&) = delete;
   Function& operator=(const Function&) = delete;
   ~Function() override {
-    causes_.clear();  // while the code that they are of is there
+    causes_.clear();  // released while the code that they need is loaded
     if (release_ != nullptr) release_(context_);
   }
-  /// Takes over the context.
+  /// Takes ownership of the context.
   void release_by(void (*release)(void*)) { release_ = release; }
 
-  /// Called once for each step, however often its value is asked for. A value that is not finite
-  /// is an error and not kept.
+  /// Calls the function once for each step, however often its value is needed. A value that is not
+  /// finite is an error and is not cached.
   double operator()(std::int64_t step) const override {
     const std::lock_guard lock(mutex_);
     if (step == last_step_) return last_value_;
@@ -56,7 +56,7 @@ class Function : public schedules::Schedule {
                               std::to_string(status) + " at step " + std::to_string(step),
                           {}};
     FunctionError error{status, pyoptim_last_error(), last_failed().cause};
-    std::erase_if(causes_, [](const auto& kept) { return kept.second->is_taken(); });
+    std::erase_if(causes_, [](const auto& entry) { return entry.second->is_taken(); });
     if (auto cause = error.cause.lock()) causes_[std::this_thread::get_id()] = std::move(cause);
     throw error;
   }
@@ -67,16 +67,17 @@ class Function : public schedules::Schedule {
   mutable Exclusive mutex_{"the schedule is being asked already: its function must not ask it"};
   mutable std::int64_t last_step_ = -1;
   mutable double last_value_ = 0;
-  mutable std::map<std::thread::id, std::shared_ptr<Cause>> causes_;  // of the last failures
+  mutable std::map<std::thread::id, std::shared_ptr<Cause>>
+      causes_;  // of the last failure in each thread
 };
 
 }  // namespace
 
 schedules::SchedulePointer schedule_of(pyoptim_function function, void* context,
                                        void (*release)(void* context)) {
-  const auto made = std::make_shared<Function>(function, context);
-  made->release_by(release);
-  return made;
+  const auto result = std::make_shared<Function>(function, context);
+  result->release_by(release);
+  return result;
 }
 
 }  // namespace pyoptim::capi

@@ -1,4 +1,4 @@
-// Schedules that are functions of the caller's.
+// Schedules that are C functions.
 #pragma once
 
 #include "pyoptim/pyoptim.h"
@@ -6,8 +6,8 @@
 
 namespace pyoptim::capi {
 
-/// Throws FunctionError where the function fails. `release`, if not nullptr, is called with the
-/// context in the end.
+/// Throws FunctionError if the function fails. `release`, if not nullptr, is called with the
+/// context at the end.
 schedules::SchedulePointer schedule_of(pyoptim_function function, void* context,
                                        void (*release)(void* context));
 

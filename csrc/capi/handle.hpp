@@ -1,4 +1,4 @@
-// What stands behind the handles of pyoptim.h, and how errors become codes.
+// The objects behind the handles of pyoptim.h.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct pyoptim_schedule {
 
 namespace pyoptim::capi {
 
-/// An array or a number that is kept for a buffer.
+/// An array or a number of a buffer's state.
 struct State {
   std::string name;
   void* data;
@@ -35,7 +35,7 @@ struct State {
   pyoptim_type type;
 };
 
-/// A setting of a group that changes with the step.
+/// A hyperparameter of a group that follows a schedule.
 struct Scheduled {
   std::size_t group;
   std::string name;
@@ -44,19 +44,19 @@ struct Scheduled {
 
 }  // namespace pyoptim::capi
 
-/// First a description that is added to; from pyoptim_build on the engine's optimizer.
+/// An optimizer. It starts as a description, and has the engine's optimizer after pyoptim_build.
 struct pyoptim_optimizer {
-  /// One call at a time.
+  /// Allows one call at a time.
   pyoptim::capi::Exclusive mutex{
       "the optimizer is in a call already: its own schedule must not use it"};
   std::string rule;
-  pyoptim::Settings settings;  // of all groups
-  pyoptim::Options options = {.extras = {.stochastic = true}};
+  pyoptim::Settings settings;  // for all groups
+  pyoptim::Options options = {.fused = {.stochastic = true}};
   std::vector<pyoptim::GroupSpec> groups;
   std::unordered_set<std::string> names;  // of the buffers
-  std::vector<const void*> bound;         // gradients, by buffer
+  std::vector<const void*> bound;         // the gradient of each buffer
   std::unique_ptr<pyoptim::Optimizer> engine;
-  std::vector<pyoptim::Gradient> by_rows;                 // of the step that is being made
+  std::vector<pyoptim::Gradient> by_rows;                 // of the current step
   std::vector<std::vector<std::size_t>> shapes;           // of the buffers
   std::vector<std::vector<pyoptim::capi::State>> states;  // by buffer
   std::vector<pyoptim::capi::Scheduled> scheduled;
@@ -64,57 +64,58 @@ struct pyoptim_optimizer {
 
 namespace pyoptim::capi {
 
-/// A text argument, which must be there.
-inline std::string_view text(const char* given, const char* what) {
-  if (given == nullptr) throw std::invalid_argument(std::string(what) + " is NULL");
-  return given;
+/// A required text argument.
+inline std::string_view text(const char* value, const char* what) {
+  if (value == nullptr) throw std::invalid_argument(std::string(what) + " is NULL");
+  return value;
 }
 
-/// What a pointer leads to; it must lead somewhere.
+/// A required pointer.
 template <class T>
 T& at(T* pointer, const char* what) {
   if (pointer == nullptr) throw std::invalid_argument(std::string(what) + " is NULL");
   return *pointer;
 }
 
-/// Element `index` of a list of so many.
+/// Throws unless index < size.
 inline void check_index(std::size_t index, std::size_t size, const char* what) {
   if (index >= size)
     throw std::invalid_argument("there is no " + std::string(what) + " " + std::to_string(index) +
                                 "; there are " + std::to_string(size));
 }
 
-/// Adds a setting that is not there yet.
-inline void add_setting(Settings& settings, const char* given, double value) {
-  std::string name(text(given, "the name of a setting"));
+/// Adds a hyperparameter that is not in the list yet.
+inline void add_setting(Settings& settings, const char* key, double value) {
+  std::string name(text(key, "the name of a setting"));
   for (const auto& setting : settings)
     if (setting.first == name) throw std::invalid_argument(name + " is given twice");
   settings.emplace_back(std::move(name), value);
 }
 
-/// Throws unless it can be a number of steps.
+/// Throws unless `steps` is a valid number of steps.
 inline void check_steps(const char* what, std::int64_t steps) {
-  if (steps < 0 || steps > most_steps)
+  if (steps < 0 || steps > max_steps)
     throw std::invalid_argument(std::string(what) + " must be at least 0 and at most 2^53, got " +
                                 std::to_string(steps));
 }
 
-/// Throws unless so many items can be where the pointer leads to.
+/// Throws unless the pointer can be to `count` items.
 template <class T>
-void check_list(const T* given, std::size_t count, const char* what) {
+void check_list(const T* list, std::size_t count, const char* what) {
   // The size of a pointer is meant if T is one. NOLINTNEXTLINE(bugprone-sizeof-expression)
-  if (count > 0) check_addresses(what, &at(given, what), count, sizeof(T));
+  if (count > 0) check_addresses(what, &at(list, what), count, sizeof(T));
 }
 
-inline Settings settings_of(const pyoptim_setting* given, std::size_t count) {
-  check_list(given, count, "settings");
+inline Settings settings_of(const pyoptim_setting* list, std::size_t count) {
+  check_list(list, count, "settings");
   Settings settings;
-  for (std::size_t i = 0; i < count; ++i) add_setting(settings, given[i].name, given[i].value);
+  for (std::size_t i = 0; i < count; ++i) add_setting(settings, list[i].name, list[i].value);
   return settings;
 }
 
-/// Throws unless a struct of the caller's has the members that the library fills. Programs compiled
-/// with an older header will have shorter ones: then this compares with the size of that time.
+/// Throws unless the caller's struct is large enough for the members that the library fills.
+/// Programs compiled with an older header pass a smaller struct. Then the check has to use the size
+/// of that version.
 template <class T>
 void check_struct(const T* to) {
   const std::size_t size = at(to, "the struct to be filled").struct_size;
@@ -130,7 +131,7 @@ void fill(T* to, T value) {
   *to = value;
 }
 
-/// Runs work(optimizer) alone, and returns what became of it.
+/// Locks the optimizer, runs work(optimizer), and returns the status.
 template <class Work>
 pyoptim_status locked(pyoptim_optimizer* optimizer, const Work& work) noexcept {
   return guarded([&] {
@@ -160,10 +161,10 @@ pyoptim_status described(pyoptim_optimizer* optimizer, const Work& work) noexcep
   });
 }
 
-/// Sets all that schedules say of the next step.
+/// Sets all scheduled hyperparameters for the next step.
 void follow_schedules(pyoptim_optimizer& handle);
 
-/// Everything that is kept for a buffer, with the names and order of a state dict.
+/// The state of a buffer, with the names and in the order of a state dict.
 std::vector<State> states_of(Optimizer& engine, std::size_t buffer,
                              const std::vector<std::size_t>& shape);
 

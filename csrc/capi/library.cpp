@@ -11,7 +11,7 @@ using namespace pyoptim::capi;
 
 namespace {
 
-constexpr int32_t oldest_abi = 1;  // that is served; rises where something is taken away
+constexpr int32_t oldest_abi = 1;  // the oldest supported version; rises when something is removed
 
 }
 
@@ -33,9 +33,9 @@ pyoptim_status pyoptim_check_abi(int32_t compiled_with) {
 
 pyoptim_status pyoptim_set_num_threads(int32_t count) {
   return guarded([&] {
-    if (count < 0 || count > most_threads)
+    if (count < 0 || count > max_threads)
       throw std::invalid_argument("the number of threads must be from 0 to " +
-                                  std::to_string(most_threads) + ", got " + std::to_string(count));
+                                  std::to_string(max_threads) + ", got " + std::to_string(count));
     set_thread_count(count);
   });
 }

@@ -1,4 +1,4 @@
-// An optimizer from its description to the point where it can step.
+// Creation of an optimizer: its description, and pyoptim_build.
 #include <limits>
 #include <optional>
 #include <string>
@@ -21,13 +21,13 @@ std::optional<DType> parameter_type(pyoptim_type type) {
   }
 }
 
-/// The number of elements, which must have addresses.
+/// The number of elements. Throws if they exceed the address space.
 std::size_t size_of(const std::string& name, const std::vector<std::size_t>& shape,
                     std::size_t item) {
   std::size_t size = 1;
-  constexpr std::size_t most = std::numeric_limits<std::ptrdiff_t>::max();
+  constexpr std::size_t max = std::numeric_limits<std::ptrdiff_t>::max();
   for (const std::size_t length : shape)
-    if (__builtin_mul_overflow(size, length, &size) || size > most / item)
+    if (__builtin_mul_overflow(size, length, &size) || size > max / item)
       throw std::invalid_argument(name + ": the shape has too many elements");
   return size;
 }
@@ -48,14 +48,14 @@ using namespace pyoptim;
 using namespace pyoptim::capi;
 
 pyoptim_status pyoptim_create(const char* rule, const pyoptim_setting* settings, size_t count,
-                              pyoptim_optimizer** made) {
+                              pyoptim_optimizer** optimizer) {
   return guarded([&] {
-    at(made, "made") = nullptr;
+    at(optimizer, "made") = nullptr;
     auto handle = std::make_unique<pyoptim_optimizer>();
     handle->rule = text(rule, "the rule");
     handle->settings = settings_of(settings, count);
     const Optimizer trial(handle->rule, {{handle->settings, {}}}, {});
-    *made = handle.release();
+    *optimizer = handle.release();
   });
 }
 
@@ -88,7 +88,7 @@ pyoptim_status pyoptim_add_buffer(pyoptim_optimizer* optimizer, const char* name
     check_addresses(spec.name, data, spec.size, item_size(*dtype));
     if (reinterpret_cast<std::uintptr_t>(data) % item_size(*dtype) != 0)
       throw std::invalid_argument(spec.name + ": data is not aligned to its type");
-    std::vector<std::size_t> kept = spec.shape;
+    std::vector<std::size_t> shape = spec.shape;
     std::string added = spec.name;
     if (handle.names.contains(added))
       throw std::invalid_argument("there is a buffer '" + added + "' already");
@@ -99,7 +99,7 @@ pyoptim_status pyoptim_add_buffer(pyoptim_optimizer* optimizer, const char* name
     handle.names.insert(std::move(added));
     handle.groups.back().tensors.push_back(std::move(spec));
     handle.bound.push_back(nullptr);
-    handle.shapes.push_back(std::move(kept));
+    handle.shapes.push_back(std::move(shape));
   });
 }
 

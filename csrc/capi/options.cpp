@@ -1,4 +1,4 @@
-// Options by name: what is the same for all groups.
+// Options of an optimizer by name.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -22,20 +22,20 @@ bool flag(const char* name, double value) {
   return value == 1;
 }
 
-/// A whole number of 64 bits, or of a double: there two of them may be the same from 2^53 on.
-constexpr std::uint64_t most_double = (std::uint64_t{1} << 53) - 1;
+/// The largest whole number below which all have a double of their own.
+constexpr std::uint64_t max_double = (std::uint64_t{1} << 53) - 1;
 
-void check_count(const char* name, std::uint64_t most, bool is_right, const std::string& got) {
+void check_count(const char* name, std::uint64_t max, bool is_right, const std::string& got) {
   if (!is_right)
     throw std::invalid_argument(std::string(name) + " must be a whole number from 0 to " +
-                                std::to_string(most) + ", got " + got);
+                                std::to_string(max) + ", got " + got);
 }
 
-std::uint64_t count_of(const char* name, double value, std::uint64_t most) {
-  const bool has_larger = most > most_double && value > double(most_double);
-  most = std::min(most, most_double);
+std::uint64_t count_of(const char* name, double value, std::uint64_t max) {
+  const bool has_larger = max > max_double && value > double(max_double);
+  max = std::min(max, max_double);
   check_count(
-      name, most, value >= 0 && value <= double(most) && value == std::floor(value),
+      name, max, value >= 0 && value <= double(max) && value == std::floor(value),
       pyoptim::text(value) + (has_larger ? "; larger ones go to pyoptim_set_option_count" : ""));
   return static_cast<std::uint64_t>(value);
 }
@@ -50,41 +50,41 @@ constexpr NumberOption number_options[] = {
     {"clip_value", [](Options& o, const char* n, double x) { o.clip_value = number(n, x); }},
     {"skip_nonfinite", [](Options& o, const char* n, double x) { o.skip_nonfinite = flag(n, x); }},
     {"stochastic_rounding",
-     [](Options& o, const char* n, double x) { o.extras.stochastic = flag(n, x); }},
-    {"ema_decay", [](Options& o, const char* n, double x) { o.extras.ema_decay = number(n, x); }},
+     [](Options& o, const char* n, double x) { o.fused.stochastic = flag(n, x); }},
+    {"ema_decay", [](Options& o, const char* n, double x) { o.fused.ema_decay = number(n, x); }},
     {"bfloat16_copy",
-     [](Options& o, const char* n, double x) { o.extras.bfloat16_copy = flag(n, x); }},
-    {"zero_grads", [](Options& o, const char* n, double x) { o.extras.zero_grads = flag(n, x); }},
+     [](Options& o, const char* n, double x) { o.fused.bfloat16_copy = flag(n, x); }},
+    {"zero_grads", [](Options& o, const char* n, double x) { o.fused.zero_grads = flag(n, x); }},
 };
 
 struct CountOption {
   const char* name;
-  std::uint64_t most;
+  std::uint64_t max;
   void (*set)(Options&, std::uint64_t value);
 };
 
 constexpr CountOption count_options[] = {
-    {"num_threads", most_threads, [](Options& o, std::uint64_t x) { o.threads = int(x); }},
-    {"seed", ~std::uint64_t{0}, [](Options& o, std::uint64_t x) { o.extras.seed = x; }},
+    {"num_threads", max_threads, [](Options& o, std::uint64_t x) { o.threads = int(x); }},
+    {"seed", ~std::uint64_t{0}, [](Options& o, std::uint64_t x) { o.fused.seed = x; }},
 };
 
 struct WordOption {
   const char* name;
-  const char* word;  // nullptr: none of the words
+  const char* word;  // nullptr: the default
   void (*set)(Options&);
 };
 
 constexpr WordOption word_options[] = {
-    {"state_dtype", nullptr, [](Options& o) { o.extras.format = StateFormat::full; }},
-    {"state_dtype", "float32", [](Options& o) { o.extras.format = StateFormat::full; }},
-    {"state_dtype", "bfloat16", [](Options& o) { o.extras.format = StateFormat::bfloat16; }},
-    {"state_dtype", "float8", [](Options& o) { o.extras.format = StateFormat::float8; }},
-    {"master_weights", nullptr, [](Options& o) { o.extras.master = Master::none; }},
-    {"master_weights", "float32", [](Options& o) { o.extras.master = Master::full; }},
-    {"master_weights", "split", [](Options& o) { o.extras.master = Master::low_half; }},
-    {"modifier", nullptr, [](Options& o) { o.extras.modifier = Modifier::none; }},
-    {"modifier", "cautious", [](Options& o) { o.extras.modifier = Modifier::cautious; }},
-    {"modifier", "grams", [](Options& o) { o.extras.modifier = Modifier::grams; }},
+    {"state_dtype", nullptr, [](Options& o) { o.fused.format = StateFormat::full; }},
+    {"state_dtype", "float32", [](Options& o) { o.fused.format = StateFormat::full; }},
+    {"state_dtype", "bfloat16", [](Options& o) { o.fused.format = StateFormat::bfloat16; }},
+    {"state_dtype", "float8", [](Options& o) { o.fused.format = StateFormat::float8; }},
+    {"master_weights", nullptr, [](Options& o) { o.fused.master = Master::none; }},
+    {"master_weights", "float32", [](Options& o) { o.fused.master = Master::full; }},
+    {"master_weights", "split", [](Options& o) { o.fused.master = Master::low_half; }},
+    {"modifier", nullptr, [](Options& o) { o.fused.modifier = Modifier::none; }},
+    {"modifier", "cautious", [](Options& o) { o.fused.modifier = Modifier::cautious; }},
+    {"modifier", "grams", [](Options& o) { o.fused.modifier = Modifier::grams; }},
 };
 
 [[noreturn]] void refuse_option(std::string_view name, const char* kind, const std::string& known) {
@@ -92,7 +92,7 @@ constexpr WordOption word_options[] = {
                               "; there are " + known);
 }
 
-/// Takes over the options if an optimizer can have them.
+/// Sets the options if an optimizer accepts them.
 void take(pyoptim_optimizer& handle, const Options& options) {
   const Optimizer trial(handle.rule, {{handle.settings, {}}}, options);
   handle.options = options;
@@ -118,7 +118,7 @@ pyoptim_status pyoptim_set_option(pyoptim_optimizer* optimizer, const char* name
       known += ", " + std::string(option.name);
       if (text(name, "the name") != option.name) continue;
       Options options = handle.options;
-      option.set(options, count_of(name, value, option.most));
+      option.set(options, count_of(name, value, option.max));
       return take(handle, options);
     }
     refuse_option(name, "number", known);
@@ -132,7 +132,7 @@ pyoptim_status pyoptim_set_option_count(pyoptim_optimizer* optimizer, const char
     for (const CountOption& option : count_options) {
       known += (known.empty() ? "" : ", ") + std::string(option.name);
       if (text(name, "the name") != option.name) continue;
-      check_count(name, option.most, value <= option.most, std::to_string(value));
+      check_count(name, option.max, value <= option.max, std::to_string(value));
       Options options = handle.options;
       option.set(options, value);
       return take(handle, options);

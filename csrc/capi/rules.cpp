@@ -1,4 +1,4 @@
-// The list of rules, every public name once.
+// The list of rules, each public name once.
 #include <string_view>
 #include <vector>
 
@@ -38,11 +38,11 @@ size_t pyoptim_rule_count(void) {
 pyoptim_status pyoptim_get_rule(size_t index, pyoptim_rule* rule) {
   return guarded([&] {
     check_index(index, named_rules().size(), "rule");
-    const RuleInfo& found = *named_rules()[index];
-    fill(rule,
-         {0, found.name, found.doc, found.defaults.lr, found.defaults.weight_decay,
-          found.defaults.decoupled_weight_decay ? 1 : 0, found.evaluation[0] != nullptr ? 1 : 0,
-          found.observe[0] != nullptr ? 1 : 0, found.takes_rows ? 1 : 0, found.field_count});
+    const RuleInfo& info = *named_rules()[index];
+    fill(rule, {0, info.name, info.doc, info.defaults.lr, info.defaults.weight_decay,
+                info.defaults.decoupled_weight_decay ? 1 : 0,
+                info.eval_params[0] != nullptr ? 1 : 0, info.update_hessian[0] != nullptr ? 1 : 0,
+                info.supports_row_grad ? 1 : 0, info.field_count});
   });
 }
 
@@ -50,9 +50,9 @@ pyoptim_status pyoptim_get_field(size_t rule, size_t index, pyoptim_field* field
   return guarded([&] {
     check_index(rule, named_rules().size(), "rule");
     check_index(index, named_rules()[rule]->field_count, "field");
-    const FieldInfo& found = named_rules()[rule]->fields[index];
-    fill(field, {0, found.name, found.doc, found.initial, found.range.low, found.range.high,
-                 found.range.open_low ? 1 : 0, found.range.open_high ? 1 : 0,
-                 found.range.flag ? 1 : 0, 0});
+    const FieldInfo& info = named_rules()[rule]->fields[index];
+    fill(field,
+         {0, info.name, info.doc, info.initial, info.range.low, info.range.high,
+          info.range.open_low ? 1 : 0, info.range.open_high ? 1 : 0, info.range.flag ? 1 : 0, 0});
   });
 }

@@ -9,24 +9,24 @@
 namespace pyoptim::capi {
 namespace {
 
-schedules::Argument argument_of(const pyoptim_argument& given) {
+schedules::Argument argument_of(const pyoptim_argument& source) {
   using Kind = schedules::Argument::Kind;
   schedules::Argument argument;
-  argument.name = text(given.name, "the name of an argument");
-  if (given.schedules != nullptr) {
+  argument.name = text(source.name, "the name of an argument");
+  if (source.schedules != nullptr) {
     argument.kind = Kind::schedules;
-    check_list(given.schedules, given.count, given.name);
-    for (std::size_t i = 0; i < given.count; ++i)
-      argument.schedules.push_back(at(given.schedules[i], given.name).value);
-  } else if (given.numbers != nullptr) {
+    check_list(source.schedules, source.count, source.name);
+    for (std::size_t i = 0; i < source.count; ++i)
+      argument.schedules.push_back(at(source.schedules[i], source.name).value);
+  } else if (source.numbers != nullptr) {
     argument.kind = Kind::numbers;
-    check_list(given.numbers, given.count, given.name);
-    argument.numbers.assign(given.numbers, given.numbers + given.count);
-  } else if (given.word != nullptr) {
+    check_list(source.numbers, source.count, source.name);
+    argument.numbers.assign(source.numbers, source.numbers + source.count);
+  } else if (source.word != nullptr) {
     argument.kind = Kind::word;
-    argument.word = given.word;
+    argument.word = source.word;
   } else {
-    argument.number = given.number;
+    argument.number = source.number;
   }
   return argument;
 }
@@ -38,25 +38,25 @@ using namespace pyoptim;
 using namespace pyoptim::capi;
 
 pyoptim_status pyoptim_schedule_create(const char* name, const pyoptim_argument* arguments,
-                                       size_t count, pyoptim_schedule** made) {
+                                       size_t count, pyoptim_schedule** schedule) {
   return guarded([&] {
-    at(made, "made") = nullptr;
+    at(schedule, "made") = nullptr;
     check_list(arguments, count, "arguments");
-    std::vector<schedules::Argument> given;
-    for (std::size_t i = 0; i < count; ++i) given.push_back(argument_of(arguments[i]));
-    *made =
-        new pyoptim_schedule{schedules::make_schedule(text(name, "the name"), std::move(given))};
+    std::vector<schedules::Argument> converted;
+    for (std::size_t i = 0; i < count; ++i) converted.push_back(argument_of(arguments[i]));
+    *schedule = new pyoptim_schedule{
+        schedules::make_schedule(text(name, "the name"), std::move(converted))};
   });
 }
 
 pyoptim_status pyoptim_schedule_of(pyoptim_function function, void* context,
-                                   void (*release)(void* context), pyoptim_schedule** made) {
+                                   void (*release)(void* context), pyoptim_schedule** schedule) {
   return guarded([&] {
-    at(made, "made") = nullptr;
+    at(schedule, "made") = nullptr;
     if (function == nullptr) throw std::invalid_argument("the function is NULL");
     auto handle = std::make_unique<pyoptim_schedule>();
     handle->value = schedule_of(function, context, release);
-    *made = handle.release();
+    *schedule = handle.release();
   });
 }
 

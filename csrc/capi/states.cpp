@@ -1,4 +1,4 @@
-// Settings of groups, and the arrays and numbers that are kept for buffers.
+// Hyperparameters of groups, and the states of buffers.
 #include <algorithm>
 #include <iterator>
 #include <string>
@@ -76,9 +76,9 @@ pyoptim_status pyoptim_get_state(pyoptim_optimizer* optimizer, size_t buffer, si
     check_index(buffer, handle.states.size(), "buffer");
     check_index(index, handle.states[buffer].size(), "state");
     engine.begin(buffer);
-    const State& found = handle.states[buffer][index];
-    fill(state, {0, found.name.c_str(), found.data, found.bytes, found.size, found.shape.size(),
-                 found.shape.data(), found.type, 0});
+    const State& info = handle.states[buffer][index];
+    fill(state, {0, info.name.c_str(), info.data, info.bytes, info.size, info.shape.size(),
+                 info.shape.data(), info.type, 0});
   });
 }
 
@@ -113,9 +113,9 @@ pyoptim_status pyoptim_set_all(pyoptim_optimizer* optimizer, size_t group,
                                const pyoptim_setting* settings, size_t count) {
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     check_index(group, engine.group_count(), "group");
-    const Settings given = settings_of(settings, count);
-    engine.set(group, given);
-    for (const auto& [name, value] : given) end_schedule(handle, group, name);
+    const Settings values = settings_of(settings, count);
+    engine.set(group, values);
+    for (const auto& [name, value] : values) end_schedule(handle, group, name);
   });
 }
 
@@ -134,7 +134,7 @@ pyoptim_status pyoptim_set_schedules(pyoptim_optimizer* optimizer, size_t group,
     check_index(group, engine.group_count(), "group");
     check_list(settings, count, "settings");
     Settings values;
-    std::vector<Scheduled> made;
+    std::vector<Scheduled> schedules;
     for (std::size_t i = 0; i < count; ++i) {
       const pyoptim_argument& setting = settings[i];
       double value = setting.number;
@@ -143,14 +143,14 @@ pyoptim_status pyoptim_set_schedules(pyoptim_optimizer* optimizer, size_t group,
       if (setting.schedules != nullptr) {
         std::string name(text(setting.name, "the name of a setting"));
         check_has_schedule(engine.rule(group), name);
-        made.push_back({group, std::move(name), schedule_of(setting).value});
-        value = (*made.back().value)(engine.steps());
+        schedules.push_back({group, std::move(name), schedule_of(setting).value});
+        value = (*schedules.back().value)(engine.steps());
       }
       add_setting(values, setting.name, value);
     }
-    handle.scheduled.reserve(handle.scheduled.size() + made.size());
+    handle.scheduled.reserve(handle.scheduled.size() + schedules.size());
     engine.set(group, values);
     for (const auto& setting : values) end_schedule(handle, group, setting.first);
-    std::move(made.begin(), made.end(), std::back_inserter(handle.scheduled));
+    std::move(schedules.begin(), schedules.end(), std::back_inserter(handle.scheduled));
   });
 }

@@ -32,7 +32,7 @@ FunctionCall::~FunctionCall() { running = outer_; }
 
 pyoptim_status failed(pyoptim_status status, const char* message,
                       std::weak_ptr<Cause> cause) noexcept {
-  char text[sizeof last_message];  // the message may be the last one itself
+  char text[sizeof last_message];  // because the message may be the last message itself
   show(message, text, sizeof text);
   std::memcpy(last_message, text, sizeof text);
   Failed& last = last_failed();
@@ -82,19 +82,19 @@ pyoptim_status pyoptim_fail_with(pyoptim_status status, const char* message, con
     if (release != nullptr && cause != nullptr) release(cause);
     return pyoptim_fail(status, message);
   }
-  const pyoptim_status given = pyoptim_fail(status, message);
+  const pyoptim_status result = pyoptim_fail(status, message);
   guarded([&] {
-    std::shared_ptr<Cause> made;
+    std::shared_ptr<Cause> new_cause;
     try {
-      made = std::make_shared<Cause>(kind, cause, release);
+      new_cause = std::make_shared<Cause>(kind, cause, release);
     } catch (...) {
       if (release != nullptr) release(cause);
       throw;
     }
-    last_failed().cause = made;
-    running->cause = std::move(made);
+    last_failed().cause = new_cause;
+    running->cause = std::move(new_cause);
   });
-  return given;
+  return result;
 }
 
 void* pyoptim_take_cause(const char* kind) {

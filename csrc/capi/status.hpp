@@ -1,4 +1,4 @@
-// Errors at the border to C: an exception becomes a code, and a message of the thread.
+// Errors at the ABI boundary. An exception becomes a status and a message of the thread.
 #pragma once
 
 #include <atomic>
@@ -10,7 +10,7 @@
 
 namespace pyoptim::capi {
 
-/// What a function of the caller's failed of, in the caller's language: see pyoptim_fail_with.
+/// The cause of a failed C function, in the caller's language. See pyoptim_fail_with.
 class Cause {
  public:
   Cause(const char* kind, void* value, void (*release)(void*))
@@ -19,7 +19,8 @@ class Cause {
   Cause& operator=(const Cause&) = delete;
   ~Cause();
 
-  /// Gives it to the caller, once; nullptr if it is of another kind, or was given.
+  /// Transfers ownership to the caller, once. Returns nullptr if the kind differs or the cause was
+  /// taken.
   void* take(const char* kind);
   [[nodiscard]] bool is_taken() const { return value_ == nullptr; }
 
@@ -29,15 +30,15 @@ class Cause {
   void (*release_)(void*);
 };
 
-/// The last call that failed in this thread. Its cause belongs to the schedule with the function
-/// that failed, so that it is released before the program unloads the code of either.
+/// The last failed call in this thread. The cause belongs to the schedule of the failed function,
+/// so that it is released before the program unloads the code of either.
 struct Failed {
-  std::uint64_t count = 0;  // of all calls that failed so far
+  std::uint64_t count = 0;  // the number of failed calls so far
   std::weak_ptr<Cause> cause = {};
 };
 Failed& last_failed();
 
-/// Where a function of the caller's is called: who has the cause while it runs.
+/// Marks the call of a C function, which may set a cause while it runs.
 class FunctionCall {
  public:
   FunctionCall();
@@ -45,7 +46,7 @@ class FunctionCall {
   FunctionCall(const FunctionCall&) = delete;
   FunctionCall& operator=(const FunctionCall&) = delete;
 
-  /// Whether a call of the interface failed in this thread since, be it pyoptim_fail.
+  /// Whether a call of the interface failed in this thread since then, including pyoptim_fail.
   [[nodiscard]] bool has_failed() const { return last_failed().count != count_; }
 
   std::shared_ptr<Cause> cause;
@@ -55,21 +56,21 @@ class FunctionCall {
   FunctionCall* outer_;
 };
 
-/// A function of the caller's failed, with this status.
+/// A C function failed with this status.
 struct FunctionError {
   pyoptim_status status;
   std::string message;
   std::weak_ptr<Cause> cause;
 };
 
-/// Keeps the message for pyoptim_last_error(), as it is shown; cut off where it is very long.
+/// Stores the message for pyoptim_last_error() in printable form. Very long messages are cut.
 pyoptim_status failed(pyoptim_status status, const char* message,
                       std::weak_ptr<Cause> cause = {}) noexcept;
 
-/// The same of the exception that is being handled.
+/// The same for the exception that is being handled.
 pyoptim_status failed_by_exception() noexcept;
 
-/// Runs work() and returns what became of it.
+/// Runs work() and returns the status.
 template <class Work>
 pyoptim_status guarded(const Work& work) noexcept {
   try {

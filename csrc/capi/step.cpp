@@ -1,4 +1,4 @@
-// The step, and what else reads gradients or moves parameters.
+// The step, and other functions that read gradients or change parameters.
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -8,7 +8,7 @@
 namespace pyoptim::capi {
 namespace {
 
-/// Throws unless an array of so many elements can be read as what goes with a buffer.
+/// Throws unless an array of a buffer's size is readable.
 void check_array(const Optimizer& engine, const Tensor& tensor, const void* values,
                  std::size_t size, std::size_t index) {
   const std::size_t item = item_size(tensor.dtype);
@@ -22,10 +22,10 @@ void check_array(const Optimizer& engine, const Tensor& tensor, const void* valu
                                 " overlaps a parameter or a state in memory");
 }
 
-/// Throws unless what was put back as the steps of each buffer can be such.
+/// Throws unless the loaded step counters of all buffers are valid.
 void check_loaded(const Optimizer& engine) {
   for (std::size_t i = 0; i < engine.tensor_count(); ++i)
-    if (const std::int64_t steps = engine.tensor(i).steps; steps < 0 || steps > most_steps)
+    if (const std::int64_t steps = engine.tensor(i).steps; steps < 0 || steps > max_steps)
       check_steps(("the state 'step' of buffer " + std::to_string(i)).c_str(), steps);
 }
 
@@ -35,7 +35,7 @@ void check_arrays(const Optimizer& engine, const void* const* values) {
       check_array(engine, engine.tensor(i), values[i], engine.tensor(i).size, i);
 }
 
-/// Throws unless the rows of a gradient are there.
+/// Throws unless the rows of a gradient are readable.
 void check_rows(const pyoptim_optimizer& handle, const pyoptim_gradient& grad, std::size_t index) {
   const std::string name = "gradient " + std::to_string(index);
   const std::vector<std::size_t>& shape = handle.shapes[index];
@@ -57,7 +57,7 @@ void check_gradients_of_rows(pyoptim_optimizer& handle, const pyoptim_gradient* 
     const pyoptim_gradient& grad = grads[i];
     std::size_t size = engine.tensor(i).size;
     if (grad.rows != nullptr) {
-      if (!engine.takes_rows())
+      if (!engine.supports_row_grad())
         throw std::invalid_argument(std::string(engine.rule_name()) +
                                     " takes no gradients of rows with these options");
       check_rows(handle, grad, i);
@@ -75,11 +75,11 @@ const void* const* bound_gradients(const pyoptim_optimizer& handle) {
   return bound.data();
 }
 
-void tell(const StepInfo& made, pyoptim_step_info* info) {
+void write_info(const StepInfo& result, pyoptim_step_info* info) {
   if (info == nullptr) return;
-  info->step = made.step;
-  info->grad_norm = made.measured ? made.grad_norm : std::numeric_limits<double>::quiet_NaN();
-  info->skipped = made.skipped ? 1 : 0;
+  info->step = result.step;
+  info->grad_norm = result.measured ? result.grad_norm : std::numeric_limits<double>::quiet_NaN();
+  info->skipped = result.skipped ? 1 : 0;
 }
 
 }  // namespace
@@ -102,11 +102,11 @@ pyoptim_status pyoptim_step(pyoptim_optimizer* optimizer, const void* const* gra
                             double grad_scale, pyoptim_step_info* info) {
   return built(optimizer, [&](pyoptim_optimizer& handle, Optimizer& engine) {
     if (info != nullptr) check_struct(info);
-    const void* const* const given = grads == nullptr ? bound_gradients(handle) : grads;
+    const void* const* const gradients = grads == nullptr ? bound_gradients(handle) : grads;
     check_loaded(engine);
-    check_arrays(engine, given);
+    check_arrays(engine, gradients);
     follow_schedules(handle);
-    tell(engine.step(given, grad_scale), info);
+    write_info(engine.step(gradients, grad_scale), info);
   });
 }
 
@@ -118,13 +118,13 @@ pyoptim_status pyoptim_step_rows(pyoptim_optimizer* optimizer, const pyoptim_gra
     check_loaded(engine);
     check_gradients_of_rows(handle, grads);
     follow_schedules(handle);
-    tell(engine.step(handle.by_rows.data(), grad_scale), info);
+    write_info(engine.step(handle.by_rows.data(), grad_scale), info);
   });
 }
 
 pyoptim_status pyoptim_update_hessian(pyoptim_optimizer* optimizer, const void* const* estimates) {
   return built(optimizer, [&](pyoptim_optimizer& /*handle*/, Optimizer& engine) {
-    if (engine.rule(0).observe[0] == nullptr)
+    if (engine.rule(0).update_hessian[0] == nullptr)
       throw std::invalid_argument(std::string(engine.rule_name()) +
                                   " uses no estimates of the Hessian");
     if (engine.tensor_count() > 0) at(estimates, "estimates");
@@ -135,7 +135,7 @@ pyoptim_status pyoptim_update_hessian(pyoptim_optimizer* optimizer, const void* 
 
 pyoptim_status pyoptim_eval(pyoptim_optimizer* optimizer) {
   return built(optimizer, [](pyoptim_optimizer& /*handle*/, Optimizer& engine) {
-    if (engine.rule(0).evaluation[0] != nullptr) engine.set_evaluating(true);
+    if (engine.rule(0).eval_params[0] != nullptr) engine.set_evaluating(true);
   });
 }
 

@@ -42,8 +42,8 @@ Arena::Arena(std::size_t bytes) : bytes_(bytes) {
 
 void Arena::Free::operator()(std::byte* memory) const { std::free(memory); }
 
-/// Of start, start + unit, ... below start + period: the one farthest from every neighbour, counted
-/// around the period.
+/// The candidate among start, start + unit, ... below start + period that is farthest from all
+/// neighbours, modulo the period.
 std::size_t Layout::farthest(std::size_t start, std::size_t period, std::size_t unit) const {
   std::size_t best = start, best_gap = 0;
   for (std::size_t candidate = start; candidate < start + period; candidate += unit) {

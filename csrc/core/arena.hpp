@@ -10,8 +10,8 @@
 
 namespace pyoptim {
 
-/// One zeroed allocation, aligned to 64 bytes and, from 4 MiB on, laid on huge pages. It is first
-/// touched by the threads that will use it.
+/// One zeroed allocation, aligned to 64 bytes. From 4 MiB on it uses huge pages. The threads that
+/// will use the memory touch it first.
 class PYOPTIM_API Arena {
  public:
   explicit Arena(std::size_t bytes);
@@ -27,14 +27,15 @@ class PYOPTIM_API Arena {
   std::unique_ptr<std::byte, Free> memory_;
 };
 
-/// Where to put buffers that one loop walks side by side. A load that follows a store to the same
-/// address modulo 4096 waits for it, and streams that agree modulo larger powers of two share cache
-/// sets and memory banks: large buffers start at offsets that differ in both senses.
+/// Chooses offsets for buffers that one loop reads and writes together. A load that follows a store
+/// to the same address modulo 4096 is delayed, and streams with equal addresses modulo larger
+/// powers of two compete for cache sets and memory banks. Large buffers get offsets that avoid
+/// both.
 class PYOPTIM_API Layout {
  public:
-  /// Tells of a buffer that lies elsewhere and is walked beside those placed next.
-  void beside(std::uintptr_t address) { taken_.push_back(address); }
-  /// Forgets the neighbours: what is placed next belongs to another loop.
+  /// Adds a buffer outside of the arena that the loop uses together with the next ones.
+  void add_neighbour(std::uintptr_t address) { taken_.push_back(address); }
+  /// Starts another loop, which uses none of the buffers placed so far.
   void next_loop() { taken_.clear(); }
   /// Reserves `bytes` and returns their offset in an arena.
   std::size_t place(std::size_t bytes);

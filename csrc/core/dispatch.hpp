@@ -1,4 +1,4 @@
-// The choice of the instruction set that kernels run on.
+// Selection of the instruction set (ISA) of the kernels.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +27,7 @@ PYOPTIM_API Isa active_isa();
 /// std::runtime_error if `name` is not the name of an available one.
 PYOPTIM_API void use_isa(std::string_view name);
 
-/// A topic's table of kernels, once for each instruction set. PYOPTIM_PER_ISA defines one.
+/// The table of kernels of one topic, for each instruction set. PYOPTIM_PER_ISA defines one.
 template <class Table>
 class PerIsa {
  public:

@@ -1,5 +1,5 @@
-// The element types of parameters. Kernels of every instruction set include this file, so it has no
-// inline functions.
+// The dtypes of parameters. Kernels of every instruction set include this file, so it has no inline
+// functions.
 #pragma once
 
 #include <cstddef>

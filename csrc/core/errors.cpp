@@ -5,7 +5,8 @@
 
 namespace pyoptim {
 
-IndexError::~IndexError() = default;  // here, so that one library has its type
+IndexError::~IndexError() =
+    default;  // defined here, so that only this library has its type information
 
 CaughtError caught_error() noexcept {
   try {
@@ -16,7 +17,7 @@ CaughtError caught_error() noexcept {
     return {ErrorKind::argument, error.what()};
   } catch (const std::bad_alloc&) {
     return {ErrorKind::memory, "out of memory"};
-  } catch (const std::length_error&) {  // a container that would be larger than all memory
+  } catch (const std::length_error&) {  // a container larger than the address space
     return {ErrorKind::memory, "out of memory"};
   } catch (const std::system_error& error) {
     return {ErrorKind::mistake, error.what()};

@@ -1,4 +1,4 @@
-// What the engine throws, and what every interface makes of it.
+// The exceptions of the engine, for all interfaces.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,10 @@ class PYOPTIM_API IndexError : public std::out_of_range {
   ~IndexError() override;
 };
 
-/// The engine throws IndexError, std::invalid_argument for another argument, std::runtime_error for
-/// a call that is not possible now, and std::bad_alloc. Everything else is a mistake of ours: what
-/// the standard library throws by itself, such as its std::out_of_range, was meant for us.
+/// The kinds of exceptions. The engine throws IndexError, std::invalid_argument for all other
+/// arguments, std::runtime_error for a call that is not possible in the current state, and
+/// std::bad_alloc. Anything else is a bug of the engine, including exceptions of the standard
+/// library such as std::out_of_range.
 enum class ErrorKind : std::uint8_t { index, argument, state, memory, mistake };
 
 struct CaughtError {
@@ -27,7 +28,7 @@ struct CaughtError {
   const char* message;
 };
 
-/// Describes the exception that is being handled, for as long as it is.
+/// Describes the exception that is being handled. The message lives as long as the exception.
 PYOPTIM_API CaughtError caught_error() noexcept;
 
 }  // namespace pyoptim

@@ -1,4 +1,4 @@
 #pragma once
 
-/// Marks what the Python, Cython and native faces may link to; everything else is hidden.
+/// Marks symbols that the Python, Cython and native interfaces link to. All others are hidden.
 #define PYOPTIM_API __attribute__((visibility("default")))

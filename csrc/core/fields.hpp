@@ -5,7 +5,7 @@
 
 namespace pyoptim {
 
-/// A hyper-parameter of a rule, or a parameter of a loss.
+/// A hyperparameter of a rule, or a parameter of a loss.
 struct FieldInfo {
   const char* name;
   const char* doc;

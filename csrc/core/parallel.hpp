@@ -1,4 +1,4 @@
-// The one way parallel regions are opened, for files compiled with OpenMP.
+// Parallel loops, for files compiled with OpenMP.
 #pragma once
 
 #include <omp.h>
@@ -13,8 +13,7 @@
 
 namespace pyoptim {
 
-/// Calls work(begin, end), or work(thread, begin, end), with what it takes; `thread` is the number
-/// of the thread in its team, below that of the team's threads.
+/// Calls work(begin, end) or work(thread, begin, end), depending on its parameters.
 template <class Work>
 void call_with_piece(const Work& work, int thread, std::size_t begin, std::size_t end) {
   if constexpr (std::is_invocable_v<const Work&, int, std::size_t, std::size_t>)
@@ -23,19 +22,20 @@ void call_with_piece(const Work& work, int thread, std::size_t begin, std::size_
     work(begin, end);
 }
 
-/// Calls work(begin, end), or work(thread, begin, end), on pieces that together are [0, total), on
-/// up to `threads` threads at once, each in a FloatEnvironment. Pieces are cut at multiples of
-/// `grain` and are of `most` at most, a multiple of it. Threads take pieces from one queue, in
-/// order: that uses memory better than a stretch for each, and does not wait for a thread that got
-/// no processor. Where memory has several nodes, every thread has a queue of its own first, the
-/// same each time, so that it finds memory where it left it.
+/// Calls work(begin, end), or work(thread, begin, end), on pieces that cover [0, total), on up to
+/// `threads` threads, each in a FloatEnvironment. `thread` is the number of the thread in its team.
+/// Pieces begin at multiples of `grain` and have at most `max_piece` elements, which is a multiple
+/// of `grain` too. All threads take pieces from one queue, in order. That uses memory better than
+/// one stretch for each thread, and does not wait for a thread without a processor. On machines
+/// with several memory nodes, each thread first takes pieces from its own queue, so that it finds
+/// memory where it left it.
 ///
-/// Nothing is allocated, here and below. Nor may the work: what it throws ends the process. It
-/// takes its memory before, a part for each thread.
+/// Nothing is allocated, here and below. `work` must not throw, so it has to allocate its memory
+/// before.
 template <class Work>
-void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t most,
+void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t max_piece,
                   const Work& work) {
-  if (threads > 1) threads = startable_threads(std::min(threads, most_threads));
+  if (threads > 1) threads = startable_threads(std::min(threads, max_threads));
   if (threads <= 1) {
     const FloatEnvironment environment;
     if (total > 0) call_with_piece(work, 0, 0, total);
@@ -46,16 +46,17 @@ void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t
     std::size_t end;
   };
   const int count = memory_nodes() > 1 ? threads : 1;
-  alignas(Queue) std::byte memory[most_threads * sizeof(Queue)];
+  alignas(Queue) std::byte memory[max_threads * sizeof(Queue)];
   auto* const queues = reinterpret_cast<Queue*>(memory);
   const std::size_t grains = (total + grain - 1) / grain;
   const auto cut = [&](int i) {
     return std::min(grains * std::size_t(i) / std::size_t(count) * grain, total);
   };
   for (int i = 0; i < count; ++i) new (&queues[i]) Queue{cut(i), cut(i + 1)};
-  // A few pieces a thread, or one if there is little to do.
-  const std::size_t pieces = std::size_t(threads) * (total >= std::size_t(threads) * most ? 4 : 1);
-  const std::size_t piece = std::min((grains + pieces - 1) / pieces * grain, most);
+  // A few pieces for each thread, or one if there is little to do.
+  const std::size_t pieces =
+      std::size_t(threads) * (total >= std::size_t(threads) * max_piece ? 4 : 1);
+  const std::size_t piece = std::min((grains + pieces - 1) / pieces * grain, max_piece);
 #pragma omp parallel num_threads(threads)
   {
     const FloatEnvironment environment;
@@ -71,16 +72,15 @@ void parallel_for(int threads, std::size_t total, std::size_t grain, std::size_t
   }
 }
 
-/// Several passes over each of several waves of work, in one team: work(pass, wave, piece, thread)
-/// for all of the wave's pieces, and between two passes between(pass, wave) on one thread. The next
-/// wave starts when its first pass finds a thread, so that what a wave touches is still in cache in
-/// its later ones.
+/// Calls work(pass, wave, piece, thread) for all pieces of several passes over several waves, in
+/// one team. Between two passes of a wave, one thread calls between(pass, wave). A thread starts
+/// the next wave as soon as it can, and the data of a wave is still in cache in its later passes.
 template <class Pieces, class Work, class Between>
 void parallel_waves(int threads, std::size_t waves, std::size_t passes, const Pieces& pieces,
                     const Work& work, const Between& between) {
-  constexpr std::size_t most_passes = 4;
-  if (threads > 1 && passes <= most_passes)
-    threads = startable_threads(std::min(threads, most_threads));
+  constexpr std::size_t max_passes = 4;
+  if (threads > 1 && passes <= max_passes)
+    threads = startable_threads(std::min(threads, max_threads));
   else
     threads = 1;
   if (threads <= 1) {
@@ -92,8 +92,8 @@ void parallel_waves(int threads, std::size_t waves, std::size_t passes, const Pi
       }
     return;
   }
-  // Threads are in one wave or in the one before it, as they wait for each other in every wave.
-  std::atomic<std::size_t> queues[2][most_passes] = {};
+  // All threads are in the same wave or in two consecutive ones, because each wave has a barrier.
+  std::atomic<std::size_t> queues[2][max_passes] = {};
 #pragma omp parallel num_threads(threads)
   {
     const FloatEnvironment environment;

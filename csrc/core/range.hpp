@@ -1,4 +1,4 @@
-// The allowed values of hyper-parameters and targets. Kernels of every instruction set include this
+// The allowed values of hyperparameters and targets. Kernels of every instruction set include this
 // file.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Matrices in blocks of rows: what threads take at a time, and what sums are first made over.
+// Matrices in blocks of rows, which are the unit of work of threads and of partial sums.
 #pragma once
 
 #include <algorithm>
@@ -14,11 +14,11 @@ namespace pyoptim {
 
 inline constexpr std::size_t block_elements = 8192;
 
-// A layer's work lies between matrix products whose own threads are still about: waking ours for
-// less than this costs more than it saves, and much more on a busy machine.
+// The smallest matrix that is worth several threads. Layers run between matrix multiplications
+// whose threads still spin, so waking other threads is expensive here.
 inline constexpr std::size_t threads_from = std::size_t{1} << 18;
 
-/// A block of rows of a matrix, and where it lies in any matrix of the same shape.
+/// A block of rows, and its byte offset in every matrix of the same shape.
 struct Block {
   std::size_t index;
   std::size_t first_row;
@@ -52,13 +52,13 @@ class Blocks {
   std::size_t rows_, row_bytes_, height_;
 };
 
-/// The elements that threads are counted for: none if a matrix is too small for several.
+/// The number of elements that the number of threads is computed from; 0 for small matrices.
 inline std::size_t elements_for_threads(const Matrix& matrix) {
   const std::size_t elements = matrix.rows * matrix.columns;
   return elements < threads_from ? 0 : elements;
 }
 
-/// Calls work(block) for every block of rows, on several threads if there is enough to do.
+/// Calls work(block) for every block of rows, on several threads if the matrix is large.
 template <class Work>
 void over_blocks(const Matrix& matrix, const Work& work) {
   const Blocks blocks(matrix);
@@ -68,9 +68,9 @@ void over_blocks(const Matrix& matrix, const Work& work) {
   });
 }
 
-/// Sums over the columns of a matrix, several of them: first over each block, then over all blocks,
-/// in order. The memory stays with the calling thread, so that no step allocates; one object at a
-/// time uses it.
+/// Sums over the columns of a matrix. They are computed for each block and then added in order. The
+/// memory belongs to the calling thread, so that steps do not allocate. Only one object may use it
+/// at a time.
 class ColumnSums {
  public:
   ColumnSums(const Matrix& matrix, std::size_t kinds)
@@ -79,17 +79,18 @@ class ColumnSums {
         each_(Blocks(matrix).count() * matrix.columns),
         data_(zeros(kinds * std::max(each_, columns_))) {}
 
-  /// Takes the memory for sums over such a matrix, so that they cannot fail later on this thread.
+  /// Allocates the memory for the sums of such a matrix, so that the constructor cannot fail later
+  /// on this thread.
   static void reserve(const Matrix& matrix, std::size_t kinds) {
-    kept().reserve(kinds * std::max(Blocks(matrix).count(), std::size_t{1}) * matrix.columns);
+    buffer().reserve(kinds * std::max(Blocks(matrix).count(), std::size_t{1}) * matrix.columns);
   }
 
-  /// Where a block adds up its sums of one kind.
+  /// The sums of one kind of a block.
   [[nodiscard]] double* of(std::size_t kind, const Block& block) const {
     return data_ + kind * each_ + block.index * columns_;
   }
 
-  /// Adds up the blocks' sums of one kind, once; 0 if there are none.
+  /// Adds the sums of all blocks, once; 0 if there are no blocks.
   double* total(std::size_t kind) {
     double* const sums = data_ + kind * each_;
     for (std::size_t i = columns_; i < each_; i += columns_)
@@ -97,7 +98,7 @@ class ColumnSums {
     return sums;
   }
 
-  /// Writes such totals to values of the matrix' dtype.
+  /// Rounds totals to the dtype of the matrix.
   void store(const double* sums, void* values) const {
     for (std::size_t j = 0; j < columns_; ++j) {
       if (dtype_ == DType::float64)
@@ -108,13 +109,13 @@ class ColumnSums {
   }
 
  private:
-  static std::vector<double>& kept() {
+  static std::vector<double>& buffer() {
     thread_local std::vector<double> memory;
     return memory;
   }
   static double* zeros(std::size_t count) {
-    kept().assign(count, 0.0);
-    return kept().data();
+    buffer().assign(count, 0.0);
+    return buffer().data();
   }
 
   std::size_t columns_;

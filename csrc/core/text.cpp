@@ -12,19 +12,18 @@ namespace {
 
 template <class F>
 std::string shortest(F number) {
-  if (number != number) return "nan";  // whatever its sign
+  if (number != number) return "nan";  // ignores the sign
   char buffer[32];                     // the longest double has 24 characters
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, number);
   return error == std::errc() ? std::string(buffer, end) : "a number";
 }
 
-struct Codes {
+struct CodePoints {
   std::uint32_t first, last;
 };
 
-/// The characters that Unicode 17 calls controls (Cc), formats (Cf) and separators (Zl, Zp, Zs, but
-/// not the blank), in order.
-constexpr Codes invisible[] = {
+/// The characters of Unicode 17's categories Cc, Cf, Zl, Zp and Zs, except the blank, in order.
+constexpr CodePoints invisible[] = {
     {0x00, 0x1F},       {0x7F, 0xA0},       {0xAD, 0xAD},       {0x600, 0x605},
     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x890, 0x891},
     {0x8E2, 0x8E2},     {0x1680, 0x1680},   {0x180E, 0x180E},   {0x2000, 0x200F},
@@ -33,13 +32,13 @@ constexpr Codes invisible[] = {
     {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0001, 0xE0001}, {0xE0020, 0xE007F}};
 
 bool is_invisible(std::uint32_t code) {
-  const auto* const found =
-      std::lower_bound(std::begin(invisible), std::end(invisible), code,
-                       [](const Codes& codes, std::uint32_t code) { return codes.last < code; });
-  return found != std::end(invisible) && found->first <= code;
+  const auto* const position = std::lower_bound(
+      std::begin(invisible), std::end(invisible), code,
+      [](const CodePoints& codes, std::uint32_t code) { return codes.last < code; });
+  return position != std::end(invisible) && position->first <= code;
 }
 
-/// The character that UTF-8 begins with, and its bytes; 0 of them if it is none.
+/// The first character of UTF-8 text and its number of bytes, which is 0 if the text is invalid.
 struct Character {
   std::uint32_t code;
   std::size_t bytes;
@@ -58,13 +57,14 @@ Character first_of(std::string_view text) {
     if ((byte(i) & 0xC0U) != 0x80U) return {lead, 0};
     code = code << 6 | (byte(i) & 0x3FU);
   }
-  constexpr std::uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr std::uint32_t min_code[] = {0, 0, 0x80, 0x800, 0x10000};
   const bool is_surrogate = code >= 0xD800 && code <= 0xDFFF;
-  if (code < least[bytes] || code > 0x10FFFF || is_surrogate) return {lead, 0};
+  if (code < min_code[bytes] || code > 0x10FFFF || is_surrogate) return {lead, 0};
   return {code, bytes};
 }
 
-/// A character as Python writes it in a string: \n, \x1b, \u202e, \U000e0001.
+/// Escapes a character as Python does in a string:
+/// , \x1b, \u202e, \U000e0001.
 std::size_t escape(std::uint32_t code, char* to) {
   const char letter = code == '\n' ? 'n' : code == '\r' ? 'r' : code == '\t' ? 't' : '\0';
   *to++ = '\\';
@@ -75,7 +75,7 @@ std::size_t escape(std::uint32_t code, char* to) {
   return std::size_t(digits) + 2;
 }
 
-/// Calls write(bytes, count) for each character as it is shown, until it returns false.
+/// Calls write(bytes, count) for each character in printable form, until it returns false.
 template <class Write>
 void each_shown(std::string_view text, const Write& write) {
   while (!text.empty()) {
@@ -97,7 +97,7 @@ std::string index_text(std::int64_t index) {
   return std::to_string(index) + (index == INT64_MAX ? " or more" : "");
 }
 
-std::optional<double> take_number(std::string_view& text) {
+std::optional<double> parse_number(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
   double number = 0;
   const char* const begin = text.data();

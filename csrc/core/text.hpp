@@ -1,4 +1,4 @@
-// Numbers as text and back, and text as it is shown. Nothing depends on a locale, C's or C++'s.
+// Conversion of numbers to text and back, and text in printable form. Nothing depends on a locale.
 #pragma once
 
 #include <cstddef>
@@ -15,17 +15,17 @@ namespace pyoptim {
 PYOPTIM_API std::string text(double number);
 PYOPTIM_API std::string text(float number);
 
-/// A label or an index as errors show it. The largest one stands for all larger ones, too: numbers
-/// that int64 cannot hold are cut to it.
+/// A label or an index for error messages. INT64_MAX is shown as "or more", because larger numbers
+/// are clamped to it.
 PYOPTIM_API std::string index_text(std::int64_t index);
 
-/// The number that a text begins with, past blanks, and cuts it off; nothing if there is none.
-std::optional<double> take_number(std::string_view& text);
+/// Parses a number at the start of the text, after blanks, and removes it from the text.
+std::optional<double> parse_number(std::string_view& text);
 
-/// Writes text as it is shown to `to`, and a NUL behind it: control characters, C1 ones among them,
-/// marks of direction, other invisible characters and bytes that are no UTF-8 are escaped as in a
-/// string of Python, so that no terminal obeys them. Text that is too long for `size` bytes is cut
-/// between characters. Allocates nothing. Text that was shown already stays as it is.
+/// Writes text in printable form to `to`, followed by a NUL. Control characters, direction marks,
+/// other invisible characters and bytes that are not UTF-8 are escaped as in a Python string, so
+/// that they cannot control a terminal. Text that is longer than `size` bytes is cut between
+/// characters. Allocates nothing. Printable text is unchanged.
 PYOPTIM_API void show(std::string_view text, char* to, std::size_t size) noexcept;
 PYOPTIM_API std::string shown(std::string_view text);
 

@@ -31,62 +31,64 @@ namespace {
 std::atomic<int> set_count = 0;
 std::atomic<bool> forked = false;
 
-/// Processors that so much time a period amounts to, rounded up; 0 if there is no limit.
+/// The number of processors that a CPU quota per period corresponds to, rounded up; 0 without a
+/// limit.
 int whole_processors(std::optional<double> quota, std::optional<double> period) {
   return quota && period && *quota > 0 && *period > 0 ? int(std::ceil(*quota / *period)) : 0;
 }
 
-/// The number that a file begins with, and the one after it.
+/// The first two numbers of a file.
 std::pair<std::optional<double>, std::optional<double>> numbers_in(const std::string& path) {
   std::string line;
   std::ifstream file(path);
   std::getline(file, line);
   std::string_view rest = line;
-  const auto first = take_number(rest), second = take_number(rest);
+  const auto first = parse_number(rest), second = parse_number(rest);
   return {first, second};
 }
 
-/// The processors that the quota of this process's control group, or of one above it, amounts to;
-/// 0 if there is none.
+/// The smallest CPU quota of this process's control group and the groups above it, in processors; 0
+/// if there is none.
 int quota_processors() {
   std::string group;
   for (std::ifstream lines("/proc/self/cgroup"); std::getline(lines, group);)
     if (group.starts_with("0::")) break;
   std::string path = group.starts_with("0::") ? group.substr(3) : "";
-  int least = 0;
+  int min_quota = 0;
   while (true) {
     // "max 100000" or "150000 100000"
     const auto [quota, period] = numbers_in("/sys/fs/cgroup" + path + "/cpu.max");
     const int here = whole_processors(quota, period);
-    if (here > 0 && (least == 0 || here < least)) least = here;
+    if (here > 0 && (min_quota == 0 || here < min_quota)) min_quota = here;
     if (path.empty()) break;
     path.resize(path.find_last_of('/'));
   }
-  if (least > 0) return least;
+  if (min_quota > 0) return min_quota;
   return whole_processors(numbers_in("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").first,
                           numbers_in("/sys/fs/cgroup/cpu/cpu.cfs_period_us").first);
 }
 
 BusyWatch busy_watch;
 
-// OpenMP reads its variable when it is loaded, and so do we: os.environ may change later.
+// OpenMP reads the variable when it is loaded. It is read at the same time here, because os.environ
+// may change later.
 const bool set_outside = sets_thread_count(std::getenv("OMP_NUM_THREADS"));
 
-/// The threads of this process, or 0 if the system does not tell.
+/// The number of threads of this process; 0 if the system does not report it.
 std::size_t threads_of_process() {
   struct stat tasks {};
   return stat("/proc/self/task", &tasks) == 0 ? std::size_t(tasks.st_nlink) : 0;
 }
 
-/// A thread of a trial, which ends when the trial's lock is free.
+/// The function of a trial thread, which ends when the lock is free.
 void* wait_for(void* lock) {
   pthread_mutex_lock(static_cast<pthread_mutex_t*>(lock));
   pthread_mutex_unlock(static_cast<pthread_mutex_t*>(lock));
   return nullptr;
 }
 
-/// Whether so many threads can be there beside the calling one, with the memory that OpenMP takes
-/// for them. All of them are there at once, and are gone afterwards.
+/// Whether `count` threads with the stacks of OpenMP can be started besides the calling one. They
+/// are started together, and end again.
 bool can_start(std::size_t count) {
   constexpr std::size_t memory_of_each = 4096;
   const std::unique_ptr<pthread_t[]> threads(new (std::nothrow) pthread_t[count]);
@@ -102,7 +104,7 @@ bool can_start(std::size_t count) {
   pthread_mutex_unlock(&lock);
   for (std::size_t i = 0; i < started; ++i) pthread_join(threads[i], nullptr);
   pthread_mutex_destroy(&lock);
-  // A thread that was joined counts for a little longer where the system limits their number.
+  // A joined thread may still count against the limit of the system for a moment.
   for (int i = 0; i < 100 && threads_of_process() > before; ++i)
     std::this_thread::sleep_for(std::chrono::microseconds(100));
   return started == count && has_memory;
@@ -125,14 +127,14 @@ int usable_processors() {
 
 int memory_nodes() {
   static const int nodes = [] {
-    // "0", "0-3" or "0,2": nodes are counted by their highest number.
+    // "0", "0-3" or "0,2": the highest number gives the number of nodes.
     std::string online;
     std::ifstream file("/sys/devices/system/node/online");
     std::getline(file, online);
     const std::size_t last = online.find_last_of(",-");
     std::string_view highest = online;
     highest.remove_prefix(last == std::string::npos ? 0 : last + 1);
-    return 1 + int(take_number(highest).value_or(0));
+    return 1 + int(parse_number(highest).value_or(0));
   }();
   return nodes;
 }
@@ -157,14 +159,14 @@ bool sets_thread_count(const char* value) {
 
 int thread_limit() {
   constexpr int for_each_processor = 8, at_least = 64;
-  const int limit = std::clamp(for_each_processor * omp_get_num_procs(), at_least, most_threads);
+  const int limit = std::clamp(for_each_processor * omp_get_num_procs(), at_least, max_threads);
   return std::max(1, std::min(limit, omp_get_thread_limit()));
 }
 
 int thread_count() {
   const int count = set_count.load(std::memory_order_relaxed);
-  if (count > 0) return std::min(count, most_threads);
-  // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all speak through the same setting. One
+  if (count > 0) return std::min(count, max_threads);
+  // OMP_NUM_THREADS, omp_set_num_threads and threadpoolctl all change the same setting. A value
   // that does not fit into an int is negative here.
   const int wanted = omp_get_max_threads(), limit = thread_limit();
   const int within = wanted < 1 ? limit : std::min(wanted, limit);
@@ -181,18 +183,18 @@ int threads_for(std::size_t elements, int wanted) {
 }
 
 int startable_threads(int wanted) {
-  // OpenMP keeps the threads of a region for the next one of the same calling thread, and ends
-  // those that it does not need there.
+  // OpenMP keeps the threads of a region for the next region of the same calling thread, and ends
+  // those that the next region does not need.
   thread_local int running = 1;
   if (wanted > running && !can_start(std::size_t(wanted - running))) return 1;
   return running = wanted;
 }
 
 void BusyWatch::report(std::size_t elements, double seconds, double now) {
-  // No processor is this slow at any rule.
-  constexpr double least = 200e-6, each = 4e-9;
+  // No processor needs longer than this for any rule.
+  constexpr double min_quota = 200e-6, each = 4e-9;
   constexpr double first_pause = 0.05, longest_pause = 1.6;
-  if (seconds <= least + each * double(elements)) {
+  if (seconds <= min_quota + each * double(elements)) {
     pause_.store(0, std::memory_order_relaxed);
     return;
   }

@@ -45,7 +45,7 @@ Convert converter(Number from, Number to) {
   throw IndexError("there is no row " + std::to_string(row) + " of " + std::to_string(rows));
 }
 
-/// Calls copy(where a row is, which one of those taken it is) for all of them, if they all are.
+/// Calls copy(source row, index of the output row) for all rows, if all exist.
 template <class Copy>
 void over_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
                const Copy& copy) {
@@ -60,15 +60,15 @@ void over_rows(const RowTable& table, const std::int64_t* rows, std::size_t coun
 
 }  // namespace
 
-void take_rows(const RowTable& table, const std::int64_t* rows, std::size_t count, void* out) {
+void gather_rows(const RowTable& table, const std::int64_t* rows, std::size_t count, void* out) {
   const std::size_t bytes = table.row_bytes;
   over_rows(table, rows, count, [=](const std::byte* row, std::size_t i) {
     std::memcpy(static_cast<std::byte*>(out) + i * bytes, row, bytes);
   });
 }
 
-bool take_rows(const RowTable& table, const std::int64_t* rows, std::size_t count, Number from,
-               Number to, void* out) {
+bool gather_rows(const RowTable& table, const std::int64_t* rows, std::size_t count, Number from,
+                 Number to, void* out) {
   const Convert function = converter(from, to);
   if (function == nullptr) return false;
   const std::size_t size = table.row_bytes / bytes_of(from), bytes = size * bytes_of(to);
@@ -91,8 +91,8 @@ std::size_t count_values(const CsrTable& table, const std::int64_t* rows, std::s
   return values;
 }
 
-void take_csr_rows(const CsrTable& table, const std::int64_t* rows, std::size_t count, void* values,
-                   void* indices, std::int64_t* starts) {
+void gather_csr_rows(const CsrTable& table, const std::int64_t* rows, std::size_t count,
+                     void* values, void* indices, std::int64_t* starts) {
   std::size_t place = 0;
   starts[0] = 0;
   const auto copy = [&](const void* from, std::size_t start, std::size_t size, std::size_t bytes,

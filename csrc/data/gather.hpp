@@ -1,4 +1,4 @@
-// Rows of tables on their way to a model: those of a mini-batch, gathered and converted.
+// Gathers the rows of a mini-batch from tables, and converts them.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@
 
 namespace pyoptim {
 
-/// The numbers that tables may have; bools are uint8.
+/// The number types of tables. Booleans are uint8.
 enum class Number : std::uint8_t {
   int8,
   int16,
@@ -22,25 +22,25 @@ enum class Number : std::uint8_t {
   float64
 };
 
-/// Rows of equally many bytes each, in memory of any alignment.
+/// A table with rows of `width` bytes, at any alignment.
 struct RowTable {
   const void* data;
-  std::ptrdiff_t stride;  ///< Bytes from one row to the next.
+  std::ptrdiff_t stride;  ///< The bytes from one row to the next.
   std::size_t rows;
   std::size_t row_bytes;
 };
 
-/// Row i of `out` becomes row rows[i] of the table, or row i without `rows`. IndexError if
-/// there is none. The threads of a caller are its own affair: this takes one.
-PYOPTIM_API void take_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
-                           void* out);
+/// out[i] <- row rows[i] of the table, or row i if `rows` is nullptr. Throws IndexError if there is
+/// no such row. Uses the calling thread only.
+PYOPTIM_API void gather_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
+                             void* out);
 
-/// The same, with numbers converted as C++ does. Returns false if `to` is none of float32, float64
-/// and int64.
-PYOPTIM_API bool take_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
-                           Number from, Number to, void* out);
+/// The same with numbers converted as in C++. Returns false unless `to` is float32, float64 or
+/// int64.
+PYOPTIM_API bool gather_rows(const RowTable& table, const std::int64_t* rows, std::size_t count,
+                             Number from, Number to, void* out);
 
-/// A table in compressed rows: row i has the values and indices from starts[i] to starts[i + 1].
+/// A sparse table (CSR): row i has the values and indices starts[i] to starts[i + 1].
 struct CsrTable {
   const void* values;
   const void* indices;
@@ -51,13 +51,13 @@ struct CsrTable {
   std::size_t index_bytes;
 };
 
-/// How many values these rows have. IndexError if there is no such row, or its values would
-/// lie outside of the table.
+/// The number of values of these rows. Throws IndexError if a row does not exist or is out of
+/// bounds.
 PYOPTIM_API std::size_t count_values(const CsrTable& table, const std::int64_t* rows,
                                      std::size_t count);
 
-/// Writes these rows after each other; count_values() must have seen them.
-PYOPTIM_API void take_csr_rows(const CsrTable& table, const std::int64_t* rows, std::size_t count,
-                               void* values, void* indices, std::int64_t* starts);
+/// Writes these rows one after the other. Call count_values() first, which checks them.
+PYOPTIM_API void gather_csr_rows(const CsrTable& table, const std::int64_t* rows, std::size_t count,
+                                 void* values, void* indices, std::int64_t* starts);
 
 }  // namespace pyoptim

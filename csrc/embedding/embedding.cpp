@@ -26,8 +26,8 @@ Pointer* advanced(Pointer* pointer, std::size_t elements, DType dtype) {
   return pointer == nullptr ? nullptr : static_cast<Byte*>(pointer) + elements * item_size(dtype);
 }
 
-/// Calls work(block) for blocks of rows of about so many elements each, and returns the sum of what
-/// it returns.
+/// Calls work(block) for blocks of rows with about `elements_of_row` elements each, and returns the
+/// sum of the results.
 template <class Work>
 double over_blocks(std::size_t rows, std::size_t elements_of_row, DType dtype, const Work& work) {
   const Matrix matrix{nullptr, rows, std::max<std::size_t>(1, elements_of_row), dtype};
@@ -41,20 +41,20 @@ double over_blocks(std::size_t rows, std::size_t elements_of_row, DType dtype, c
 }
 
 RowPenalty from_row(const RowPenalty& penalty, std::size_t row) {
-  return {penalty.l2, penalty.share, penalty.weights == nullptr ? nullptr : penalty.weights + row};
+  return {penalty.l2, penalty.scale, penalty.weights == nullptr ? nullptr : penalty.weights + row};
 }
 
-/// Where the values of the entries from this one on go.
+/// The outputs from entry number `entry` on.
 RowValues from_entry(const RowValues& to, std::size_t entry, std::size_t rank, DType dtype) {
   RowValues values{};
   for (int side = 0; side < 2; ++side) {
-    values.factors[side] = advanced(to.factors[side], entry * rank, dtype);
+    values.embeddings[side] = advanced(to.embeddings[side], entry * rank, dtype);
     values.bias[side] = advanced(to.bias[side], entry, dtype);
   }
   return values;
 }
 
-/// The number that a block's entries are counted from: offsets count from the batch's first one.
+/// The number of a block's first entry. Offsets count from the first entry of the batch.
 std::size_t first_entry(const Entries& entries, const Block& block) {
   return entries.offsets == nullptr ? block.first_row * entries.each : 0;
 }
@@ -69,7 +69,7 @@ Entries of_block(const Entries& entries, const Block& block, DType dtype) {
   return part;
 }
 
-/// The elements that a row of the batch takes on the average, with so many for an entry.
+/// The average number of elements of a batch row, with `columns` for each entry.
 std::size_t elements_of_row(const Entries& entries, std::size_t columns) {
   if (entries.offsets == nullptr) return entries.each * columns;
   const auto size = std::size_t(entries.offsets[entries.rows]);
@@ -92,7 +92,7 @@ void check_numbers(const std::int64_t* numbers, std::size_t size, std::size_t st
                               index_text(numbers[i * stride]) + at);
 }
 
-double share_of_rows(const double* weights, std::size_t rows) {
+double mean_scale(const double* weights, std::size_t rows) {
   const double sum =
       weights == nullptr ? double(rows) : std::accumulate(weights, weights + rows, 0.0);
   return sum > 0 ? 1 / sum : 0;
@@ -107,14 +107,14 @@ void pair_scores(DType dtype, const PairTables& tables, const std::int64_t* pair
   });
 }
 
-double pair_slopes(DType dtype, const PairTables& tables, const std::int64_t* pairs,
-                   const void* slope, const RowPenalty& penalty, const RowValues& to,
-                   std::size_t rows) {
+double pair_grads(DType dtype, const PairTables& tables, const std::int64_t* pairs,
+                  const void* grad, const RowPenalty& penalty, const RowValues& to,
+                  std::size_t rows) {
   return over_blocks(rows, 2 * tables.rank, dtype, [&](const Block& block) {
     const std::size_t first = block.first_row;
-    return kernels(dtype).pair_slopes(tables, pairs + 2 * first, advanced(slope, first, dtype),
-                                      from_row(penalty, first),
-                                      from_entry(to, first, tables.rank, dtype), block.rows);
+    return kernels(dtype).pair_grads(tables, pairs + 2 * first, advanced(grad, first, dtype),
+                                     from_row(penalty, first),
+                                     from_entry(to, first, tables.rank, dtype), block.rows);
   });
 }
 
@@ -128,16 +128,16 @@ void feature_scores(DType dtype, const FeatureTables& tables, const Entries& ent
   });
 }
 
-double feature_slopes(DType dtype, const FeatureTables& tables, const Entries& entries,
-                      const void* sums, const void* slope, const RowPenalty& penalty,
-                      const RowValues& to) {
+double feature_grads(DType dtype, const FeatureTables& tables, const Entries& entries,
+                     const void* sums, const void* grad, const RowPenalty& penalty,
+                     const RowValues& to) {
   const std::size_t rank = tables.rank;
   return over_blocks(entries.rows, elements_of_row(entries, rank), dtype, [&](const Block& block) {
     const std::size_t first = block.first_row;
-    return kernels(dtype).feature_slopes(tables, of_block(entries, block, dtype),
-                                         advanced(sums, first * rank, dtype),
-                                         advanced(slope, first, dtype), from_row(penalty, first),
-                                         from_entry(to, first_entry(entries, block), rank, dtype));
+    return kernels(dtype).feature_grads(tables, of_block(entries, block, dtype),
+                                        advanced(sums, first * rank, dtype),
+                                        advanced(grad, first, dtype), from_row(penalty, first),
+                                        from_entry(to, first_entry(entries, block), rank, dtype));
   });
 }
 
@@ -151,20 +151,20 @@ void bag_inputs(DType dtype, const void* table, const Entries& entries, const Ba
               });
 }
 
-double bag_slopes(DType dtype, const void* table, const Entries& entries, const BagShape& shape,
-                  const void* slope, const RowPenalty& penalty, void* values) {
+double bag_grads(DType dtype, const void* table, const Entries& entries, const BagShape& shape,
+                 const void* grad, const RowPenalty& penalty, void* values) {
   return over_blocks(entries.rows, elements_of_row(entries, shape.columns), dtype,
                      [&](const Block& block) {
                        const std::size_t first = block.first_row;
-                       return kernels(dtype).bag_slopes(
+                       return kernels(dtype).bag_grads(
                            table, of_block(entries, block, dtype), shape,
-                           advanced(slope, first * shape.stride, dtype), from_row(penalty, first),
+                           advanced(grad, first * shape.stride, dtype), from_row(penalty, first),
                            advanced(values, first_entry(entries, block) * shape.columns, dtype));
                      });
 }
 
-double sum_of_slopes(DType dtype, const void* slope, std::size_t size) {
-  return kernels(dtype).sum(slope, size);
+double sum_of_grads(DType dtype, const void* grad, std::size_t size) {
+  return kernels(dtype).sum(grad, size);
 }
 
 }  // namespace pyoptim

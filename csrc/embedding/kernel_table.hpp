@@ -18,18 +18,18 @@ struct Entries {
   std::size_t rows;
 };
 
-/// The penalty of table rows that a batch uses: l2/2 times their squares, times `share`, and times
-/// the weight of the batch row. Its gradient is part of the gradients of the kernels.
+/// The penalty of table rows that a batch uses: l2/2 times their squares, times `scale` and the
+/// weight of the batch row. Its gradient is part of the gradients of the kernels.
 struct RowPenalty {
   double l2;
-  double share;
+  double scale;
   const double* weights;  ///< One for each row of the batch; nullptr if all are 1.
 };
 
 /// A factorized matrix, of float32 or float64. The arrays come in pairs: for the rows and for the
 /// columns of the matrix. A bias table has one column, an embedding table has `rank`.
 struct PairTables {
-  const void* factors[2];
+  const void* embeddings[2];
   const void* bias[2];
   const void* seen[2];  ///< Nonzero where an embedding is used; nullptr if all are.
   double mean;
@@ -38,14 +38,14 @@ struct PairTables {
 
 /// The outputs for gradients of entries: of their embeddings and biases.
 struct RowValues {
-  void* factors[2];
+  void* embeddings[2];
   void* bias[2];
 };
 
 /// A factorization machine: a weight and an embedding of `rank` numbers for each feature.
 struct FeatureTables {
   const void* weights;
-  const void* factors;
+  const void* embeddings;
   double bias;
   std::size_t rank;
 };
@@ -62,17 +62,17 @@ struct BagShape {
 /// return a number return the sum of the penalty.
 struct EmbeddingKernels {
   void (*pair_scores)(const PairTables&, const std::int64_t* pairs, void* scores, std::size_t rows);
-  double (*pair_slopes)(const PairTables&, const std::int64_t* pairs, const void* slope,
-                        const RowPenalty&, const RowValues&, std::size_t rows);
+  double (*pair_grads)(const PairTables&, const std::int64_t* pairs, const void* grad,
+                       const RowPenalty&, const RowValues&, std::size_t rows);
   /// `sums` are the sums of each row's embeddings times values.
   void (*feature_scores)(const FeatureTables&, const Entries&, void* sums, void* scores);
-  double (*feature_slopes)(const FeatureTables&, const Entries&, const void* sums,
-                           const void* slope, const RowPenalty&, const RowValues&);
+  double (*feature_grads)(const FeatureTables&, const Entries&, const void* sums, const void* grad,
+                          const RowPenalty&, const RowValues&);
   void (*bag_inputs)(const void* table, const Entries&, const BagShape&, void* inputs);
-  double (*bag_slopes)(const void* table, const Entries&, const BagShape&, const void* slope,
-                       const RowPenalty&, void* values);
+  double (*bag_grads)(const void* table, const Entries&, const BagShape&, const void* grad,
+                      const RowPenalty&, void* values);
   /// The sum of an array, in 16 lanes of double.
-  double (*sum)(const void* slope, std::size_t size);
+  double (*sum)(const void* grad, std::size_t size);
 };
 using EmbeddingTable = EmbeddingKernels[2];  ///< For float32 and float64.
 

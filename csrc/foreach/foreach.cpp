@@ -15,9 +15,9 @@ PYOPTIM_PER_ISA(ForeachTable, foreach_table);
 namespace {
 
 constexpr std::size_t grain = 1024;         // elements; a multiple of every SIMD width
-constexpr std::size_t most = 1 << 18;       // what a thread takes at a time
-constexpr double smallest_gradient = 1e-6;  // what a unit's gradient norm is bounded by below
-constexpr double shrink = 0x1p-600;         // brings squares of any double within range
+constexpr std::size_t max_piece = 1 << 18;  // the largest piece that a thread takes at a time
+constexpr double smallest_gradient = 1e-6;  // lower bound of a unit's gradient norm
+constexpr double shrink = 0x1p-600;         // scales squares of any double into range
 
 const ForeachKernels& kernels(DType dtype) { return foreach_table.current()[int(dtype)]; }
 
@@ -29,9 +29,9 @@ Pointer moved(Pointer pointer, std::size_t bytes) {
 }
 
 /// The elements [begin, end).
-ForeachSpan cut(const Vector& vector, std::size_t begin, std::size_t end) {
-  const std::size_t item = item_size(vector.dtype), wide = item_size(state_dtype(vector.dtype));
-  const ForeachSpan& part = vector.part;
+ForeachSpan cut(const ForeachTensor& tensor, std::size_t begin, std::size_t end) {
+  const std::size_t item = item_size(tensor.dtype), wide = item_size(state_dtype(tensor.dtype));
+  const ForeachSpan& part = tensor.part;
   return {moved(part.param, begin * item), moved(part.grad, begin * item),
           moved(part.wide, begin * wide), moved(part.copy, begin * item), end - begin};
 }
@@ -40,9 +40,10 @@ ForeachSpan cut(const Vector& vector, std::size_t begin, std::size_t end) {
 template <class Work>
 void over_pieces(std::size_t count, std::size_t elements, int threads, const Work& work) {
   const Team team(elements, threads);
-  parallel_for(team.threads(), count, 1, most / sum_block, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) work(i);
-  });
+  parallel_for(team.threads(), count, 1, max_piece / sum_block,
+               [&](std::size_t begin, std::size_t end) {
+                 for (std::size_t i = begin; i < end; ++i) work(i);
+               });
 }
 
 template <class T>
@@ -58,8 +59,8 @@ double shrunk_square_sum(const ForeachSpan& part, bool adaptive, double eta) {
   return sum;
 }
 
-/// The squares' sum again, of gradients that overflowed it and shrunk to where it does not.
-double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
+/// The sum of squares of shrunk gradients, for sums that overflowed.
+double shrunk_square_sum(const ForeachTensor& block, bool adaptive, double eta) {
   switch (block.dtype) {
     case DType::float32:
       return shrunk_square_sum<float>(block.part, adaptive, eta);
@@ -73,57 +74,58 @@ double shrunk_square_sum(const Vector& block, bool adaptive, double eta) {
 
 }  // namespace
 
-void update_vectors(ForeachUpdate ForeachKernels::*operation, const std::vector<Vector>& vectors,
-                    double a, double b, int threads) {
+void foreach_update(ForeachUpdate ForeachKernels::*operation,
+                    const std::vector<ForeachTensor>& tensors, double a, double b, int threads) {
   std::vector<std::size_t> ends;
-  ends.reserve(vectors.size());
+  ends.reserve(tensors.size());
   std::size_t total = 0;
-  for (const Vector& vector : vectors) ends.push_back(total += vector.part.size);
+  for (const ForeachTensor& tensor : tensors) ends.push_back(total += tensor.part.size);
   const Team team(total, threads);
-  parallel_for(team.threads(), total, grain, most, [&](std::size_t begin, std::size_t end) {
+  parallel_for(team.threads(), total, grain, max_piece, [&](std::size_t begin, std::size_t end) {
     auto i = std::size_t(std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin());
     while (begin < end) {
-      const std::size_t start = ends[i] - vectors[i].part.size, stop = std::min(ends[i], end);
+      const std::size_t start = ends[i] - tensors[i].part.size, stop = std::min(ends[i], end);
       if (begin < stop)
-        (kernels(vectors[i].dtype).*operation)(cut(vectors[i], begin - start, stop - start), a, b);
+        (kernels(tensors[i].dtype).*operation)(cut(tensors[i], begin - start, stop - start), a, b);
       begin = stop;
       ++i;
     }
   });
 }
 
-double penalize(const std::vector<Vector>& vectors, const std::vector<void*>& grads, double l1,
-                double l2, int threads) {
+double penalize(const std::vector<ForeachTensor>& tensors, const std::vector<void*>& grads,
+                double l1, double l2, int threads) {
   struct Piece {
-    Vector vector;
+    ForeachTensor tensor;
     void* grad;
   };
   std::vector<Piece> pieces;
   std::size_t total = 0;
-  for (std::size_t i = 0; i < vectors.size(); ++i) {
-    const auto& [part, dtype] = vectors[i];
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [part, dtype] = tensors[i];
     for (std::size_t at = 0; at < part.size; at += sum_block)
-      pieces.push_back({{cut(vectors[i], at, std::min(at + sum_block, part.size)), dtype},
+      pieces.push_back({{cut(tensors[i], at, std::min(at + sum_block, part.size)), dtype},
                         moved(grads[i], at * item_size(dtype))});
     total += part.size;
   }
   std::vector<double> sums(pieces.size());
   over_pieces(pieces.size(), total, threads, [&](std::size_t i) {
-    const auto& [vector, grad] = pieces[i];
-    sums[i] = kernels(vector.dtype).penalize(vector.part, grad, l1, l2);
+    const auto& [tensor, grad] = pieces[i];
+    sums[i] = kernels(tensor.dtype).penalize(tensor.part, grad, l1, l2);
   });
   double sum = 0;
   for (const double part : sums) sum += part;
   return sum;
 }
 
-double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double eta, int threads) {
-  std::vector<Vector> blocks;
+double gradient_norm(const std::vector<ForeachTensor>& tensors, bool adaptive, double eta,
+                     int threads) {
+  std::vector<ForeachTensor> blocks;
   std::size_t total = 0;
-  for (const Vector& vector : vectors) {
-    for (std::size_t at = 0; at < vector.part.size; at += sum_block)
-      blocks.push_back({cut(vector, at, std::min(at + sum_block, vector.part.size)), vector.dtype});
-    total += vector.part.size;
+  for (const ForeachTensor& tensor : tensors) {
+    for (std::size_t at = 0; at < tensor.part.size; at += sum_block)
+      blocks.push_back({cut(tensor, at, std::min(at + sum_block, tensor.part.size)), tensor.dtype});
+    total += tensor.part.size;
   }
   const auto root_of_sum = [&](const auto& measure) {
     std::vector<double> sums(blocks.size());
@@ -134,22 +136,22 @@ double gradient_norm(const std::vector<Vector>& vectors, bool adaptive, double e
     for (const double part : sums) sum += part;
     return std::sqrt(sum);
   };
-  const double norm = root_of_sum([&](const Vector& block) {
+  const double norm = root_of_sum([&](const ForeachTensor& block) {
     const ForeachSpan& part = block.part;
     return adaptive
                ? kernels(block.dtype).adaptive_square_sum(part.param, part.grad, eta, part.size)
                : kernels(block.dtype).square_sum(part.grad, part.size);
   });
   if (!std::isinf(norm)) return norm;
-  const double rest =
-      root_of_sum([&](const Vector& block) { return shrunk_square_sum(block, adaptive, eta); });
+  const double rest = root_of_sum(
+      [&](const ForeachTensor& block) { return shrunk_square_sum(block, adaptive, eta); });
   return rest == 0 ? norm : rest / shrink;
 }
 
 namespace {
 
-/// The norms of all units of a matrix, and the pieces of work they are computed in. Sums are cut
-/// into blocks: of a row where rows are units, of rows where columns are.
+/// The norms of all units of a matrix, and the pieces of work that compute them. Sums are over
+/// blocks: parts of a row if rows are units, groups of rows if columns are.
 class UnitNorms {
  public:
   UnitNorms(const Units& units, const void* values) : units_(&units), values_(values) {
@@ -175,12 +177,12 @@ class UnitNorms {
   void measure(std::size_t piece) {
     over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left, std::size_t right) {
       if (units_->by_columns) {
-        kernels(units_->vector.dtype)
+        kernels(units_->tensor.dtype)
             .column_square_sums(at(top * units_->columns), &sums_[top / tall_ * units_->columns],
                                 bottom - top, units_->columns);
         return;
       }
-      const auto square_sum = kernels(units_->vector.dtype).square_sum;
+      const auto square_sum = kernels(units_->tensor.dtype).square_sum;
       for (std::size_t i = top; i < bottom; ++i)
         sums_[i * blocks_across_ + left / wide_] =
             square_sum(at(i * units_->columns + left), right - left);
@@ -197,12 +199,13 @@ class UnitNorms {
 
  private:
   [[nodiscard]] const void* at(std::size_t element) const {
-    return moved(values_, element * item_size(units_->vector.dtype));
+    return moved(values_, element * item_size(units_->tensor.dtype));
   }
 
-  /// Of a unit whose squares overflow.
+  /// For a unit whose squares overflow.
   [[nodiscard]] double large_norm(std::size_t unit) const {
-    if (units_->vector.dtype != DType::float64) return HUGE_VAL;  // its squares cannot
+    if (units_->tensor.dtype != DType::float64)
+      return HUGE_VAL;  // squares of other dtypes do not overflow
     const std::size_t count = units_->by_columns ? units_->rows : units_->columns;
     const std::size_t stride = units_->by_columns ? units_->columns : 1;
     const double* const x =
@@ -221,7 +224,7 @@ class UnitNorms {
   std::vector<double> sums_;
 };
 
-/// What each unit's gradient is to be multiplied by.
+/// The factor of each unit's gradient.
 std::vector<double> unit_factors(const Units& units, const UnitNorms& params,
                                  const UnitNorms& grads, double clip, double eps, double scale) {
   std::vector<double> factors(units.by_columns ? units.columns : units.rows);
@@ -233,24 +236,24 @@ std::vector<double> unit_factors(const Units& units, const UnitNorms& params,
   return factors;
 }
 
-/// The pieces of several matrices as one list of work.
+/// The pieces of several matrices in one list of work.
 class UnitPieces {
  public:
   explicit UnitPieces(const std::vector<Units>& units) : units_(units) {}
 
   void add(const UnitNorms& norms) {
     for (std::size_t i = 0; i < norms.pieces(); ++i) pieces_.emplace_back(matrices_, i);
-    total_ += units_[matrices_++].vector.part.size;
+    total_ += units_[matrices_++].tensor.part.size;
   }
 
-  /// Calls work(index of the matrix, its piece) for all pieces.
+  /// Calls work(index of the matrix, piece) for all pieces.
   template <class Work>
   void over(int threads, const Work& work) const {
     over_pieces(pieces_.size(), total_, threads,
                 [&](std::size_t i) { work(pieces_[i].first, pieces_[i].second); });
   }
 
-  /// Multiplies each unit's part of `grad` by its factor into `copy`.
+  /// copy <- grad times the factor of its unit.
   void scale(const std::vector<UnitNorms>& norms, const std::vector<std::vector<double>>& factors,
              int threads) const {
     over(threads, [&](std::size_t index, std::size_t piece) {
@@ -258,14 +261,14 @@ class UnitPieces {
       const std::size_t columns = matrix.columns;
       norms[index].over(piece, [&](std::size_t top, std::size_t bottom, std::size_t left,
                                    std::size_t right) {
-        const ForeachKernels& kernel = kernels(matrix.vector.dtype);
+        const ForeachKernels& kernel = kernels(matrix.tensor.dtype);
         if (matrix.by_columns) {
-          const ForeachSpan part = cut(matrix.vector, top * columns, bottom * columns);
+          const ForeachSpan part = cut(matrix.tensor, top * columns, bottom * columns);
           kernel.scale_columns(part.grad, part.copy, factors[index].data(), bottom - top, columns);
           return;
         }
         for (std::size_t row = top; row < bottom; ++row)
-          kernel.scale(cut(matrix.vector, row * columns + left, row * columns + right),
+          kernel.scale(cut(matrix.tensor, row * columns + left, row * columns + right),
                        factors[index][row], 0);
       });
     });
@@ -273,7 +276,8 @@ class UnitPieces {
 
  private:
   const std::vector<Units>& units_;
-  std::vector<std::pair<std::size_t, std::size_t>> pieces_;  // of which matrix, and which of its
+  std::vector<std::pair<std::size_t, std::size_t>>
+      pieces_;  // the index of the matrix, and the piece
   std::size_t matrices_ = 0, total_ = 0;
 };
 
@@ -284,8 +288,8 @@ void clip_units(const std::vector<Units>& units, double clip, double eps, double
   std::vector<UnitNorms> params, grads;
   UnitPieces pieces(units);
   for (const Units& matrix : units) {
-    params.emplace_back(matrix, matrix.vector.part.param);
-    grads.emplace_back(matrix, matrix.vector.part.grad);
+    params.emplace_back(matrix, matrix.tensor.part.param);
+    grads.emplace_back(matrix, matrix.tensor.part.grad);
     pieces.add(params.back());
   }
   pieces.over(threads, [&](std::size_t index, std::size_t piece) {
@@ -301,13 +305,13 @@ void clip_units(const std::vector<Units>& units, double clip, double eps, double
   pieces.scale(params, factors, threads);
 }
 
-void limit_norms(const std::vector<Units>& units, double most, int threads) {
+void limit_norms(const std::vector<Units>& units, double max_piece, int threads) {
   std::vector<Units> in_place = units;
   std::vector<UnitNorms> norms;
   UnitPieces pieces(in_place);
   for (Units& matrix : in_place) {
-    matrix.vector.part.grad = matrix.vector.part.copy = matrix.vector.part.param;
-    norms.emplace_back(matrix, matrix.vector.part.param);
+    matrix.tensor.part.grad = matrix.tensor.part.copy = matrix.tensor.part.param;
+    norms.emplace_back(matrix, matrix.tensor.part.param);
     pieces.add(norms.back());
   }
   pieces.over(threads, [&](std::size_t index, std::size_t piece) { norms[index].measure(piece); });
@@ -318,7 +322,7 @@ void limit_norms(const std::vector<Units>& units, double most, int threads) {
       factors.emplace_back(in_place[i].by_columns ? in_place[i].columns : in_place[i].rows);
       for (std::size_t unit = 0; unit < factors[i].size(); ++unit) {
         const double norm = norms[i].norm(unit);
-        factors[i][unit] = norm > most ? most / norm : 1;
+        factors[i][unit] = norm > max_piece ? max_piece / norm : 1;
       }
     }
   }

@@ -22,18 +22,18 @@ struct ForeachSpan {
 using ForeachUpdate = void (*)(const ForeachSpan&, double a, double b);
 
 struct ForeachKernels {
-  ForeachUpdate weigh;            ///< wide <- a grad
-  ForeachUpdate add_weighed;      ///< wide <- wide + a grad
-  ForeachUpdate take;             ///< wide <- param
-  ForeachUpdate give;             ///< param <- wide
-  ForeachUpdate lerp;             ///< wide <- wide + a (param - wide)
-  ForeachUpdate pull;             ///< the same, then param <- wide
-  ForeachUpdate narrow;           ///< copy <- a wide
-  ForeachUpdate scale;            ///< copy <- a grad
-  ForeachUpdate ascend;           ///< copy <- param, param <- param + a grad
-  ForeachUpdate ascend_adaptive;  ///< the same with a (|param| + b)^2 in place of a
-  ForeachUpdate shrink;           ///< param <- sign(param) max(|param| - a, 0) b
-  ForeachUpdate keep_orthant;     ///< param <- 0 unless it has the sign of copy
+  ForeachUpdate set_scaled;        ///< wide <- a grad
+  ForeachUpdate add_scaled;        ///< wide <- wide + a grad
+  ForeachUpdate load_params;       ///< wide <- param
+  ForeachUpdate store_params;      ///< param <- wide
+  ForeachUpdate lerp;              ///< wide <- wide + a (param - wide)
+  ForeachUpdate lerp_and_store;    ///< the same, then param <- wide
+  ForeachUpdate round_scaled;      ///< copy <- a wide
+  ForeachUpdate scale;             ///< copy <- a grad
+  ForeachUpdate perturb;           ///< copy <- param, param <- param + a grad
+  ForeachUpdate perturb_adaptive;  ///< the same with a (|param| + b)^2 in place of a
+  ForeachUpdate soft_threshold;    ///< param <- sign(param) max(|param| - a, 0) b
+  ForeachUpdate project_orthant;   ///< param <- 0 unless it has the sign of copy
   /// Returns the sum of a |param| + b/2 param^2 and adds its smallest subgradient to `sum`, which
   /// has the dtype of the parameter. The sign that param has, or will get if it is 0, is written to
   /// `copy`.

@@ -1,4 +1,4 @@
-// The loops of wrappers. Compiled once for each instruction set.
+// The loops of elementwise operations and norms. Compiled once for each instruction set.
 #include "foreach/kernel_table.hpp"
 
 #include <cstddef>
@@ -20,7 +20,7 @@ void each_element(const ForeachSpan& part, const Change& change) {
   for (std::size_t i = 0; i < part.size; ++i) change(i, param, grad, wide, copy);
 }
 
-/// Whether F has a number but for rounding: not beyond its normal numbers.
+/// Whether a number is in the range of F's normal numbers, or 0.
 template <class F>
 bool fits(double x) {
   const double size = magnitude(x);
@@ -28,8 +28,8 @@ bool fits(double x) {
          (size >= double(__FLT_MIN__) && size <= double(__FLT_MAX__));
 }
 
-/// Calls work(numbers ...) with numbers of the type that elements are computed in, or, if it cannot
-/// hold them, with doubles: then elements are computed in double.
+/// Calls work(numbers ...) with numbers of the dtype of arithmetic, or with doubles if it cannot
+/// hold them. Elements are then computed in double.
 template <class T, class Work, class... Doubles>
 void with_numbers(const Work& work, Doubles... numbers) {
   using F = Arithmetic<T>;
@@ -40,7 +40,7 @@ void with_numbers(const Work& work, Doubles... numbers) {
 }
 
 template <class T>
-void weigh(const ForeachSpan& part, double weight, double /*unused*/) {
+void set_scaled(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
@@ -51,7 +51,7 @@ void weigh(const ForeachSpan& part, double weight, double /*unused*/) {
 }
 
 template <class T>
-void add_weighed(const ForeachSpan& part, double weight, double /*unused*/) {
+void add_scaled(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* g, F* sum, T* /*copy*/) {
@@ -62,34 +62,34 @@ void add_weighed(const ForeachSpan& part, double weight, double /*unused*/) {
 }
 
 template <class T>
-void take(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
+void load_params(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
     wide[i] = load(p[i]);
   });
 }
 
 template <class T>
-void give(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
+void store_params(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   each_element<T>(part, [](std::size_t i, T* p, const T* /*g*/, auto* wide, T* /*copy*/) {
     store(p[i], wide[i]);
   });
 }
 
-template <class T, bool Pull>
+template <class T, bool Store>
 void lerp(const ForeachSpan& part, double weight, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto w) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* mean, T* /*copy*/) {
       const F moved = F(mean[i] + w * (load(p[i]) - mean[i]));
       mean[i] = moved;
-      if constexpr (Pull) store(p[i], moved);
+      if constexpr (Store) store(p[i], moved);
     });
   };
   with_numbers<T>(run, weight);
 }
 
 template <class T>
-void narrow(const ForeachSpan& part, double factor, double /*unused*/) {
+void round_scaled(const ForeachSpan& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto f) {
     each_element<T>(part, [=](std::size_t i, T* /*p*/, const T* /*g*/, F* wide, T* copy) {
@@ -111,44 +111,44 @@ void scale(const ForeachSpan& part, double factor, double /*unused*/) {
 }
 
 template <class T>
-void ascend(const ForeachSpan& part, double factor, double /*unused*/) {
+void perturb(const ForeachSpan& part, double factor, double /*unused*/) {
   using F = Arithmetic<T>;
   const auto run = [&](auto f) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
-      const T kept = p[i];
-      copy[i] = kept;
-      store(p[i], F(load(kept) + f * load(g[i])));
+      const T before = p[i];
+      copy[i] = before;
+      store(p[i], F(load(before) + f * load(g[i])));
     });
   };
   with_numbers<T>(run, factor);
 }
 
-/// In double, as float32 may not hold the square of a size.
+/// In double, because float32 may not hold the square of a magnitude.
 template <class T>
-void ascend_adaptive(const ForeachSpan& part, double factor, double eta) {
+void perturb_adaptive(const ForeachSpan& part, double factor, double eta) {
   using F = Arithmetic<T>;
   each_element<T>(part, [=](std::size_t i, T* p, const T* g, F* /*wide*/, T* copy) {
-    const T kept = p[i];
-    const double param = load(kept), size = magnitude(param) + eta;
-    copy[i] = kept;
+    const T before = p[i];
+    const double param = load(before), size = magnitude(param) + eta;
+    copy[i] = before;
     store(p[i], F(param + factor * size * load(g[i]) * size));
   });
 }
 
 template <class T>
-void shrink(const ForeachSpan& part, double threshold, double factor) {
+void soft_threshold(const ForeachSpan& part, double threshold, double factor) {
   using F = Arithmetic<T>;
-  const auto run = [&](auto least, auto f) {
+  const auto run = [&](auto limit, auto f) {
     each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, F* /*wide*/, T* /*copy*/) {
       const F param = load(p[i]), size = magnitude(param);
-      store(p[i], size <= least ? F(0) : F(f * (param - least * sign(param))));
+      store(p[i], size <= limit ? F(0) : F(f * (param - limit * sign(param))));
     });
   };
   with_numbers<T>(run, threshold, factor);
 }
 
 template <class T>
-void keep_orthant(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
+void project_orthant(const ForeachSpan& part, double /*unused*/, double /*unused*/) {
   using F = Arithmetic<T>;
   each_element<T>(part, [=](std::size_t i, T* p, const T* /*g*/, auto* /*wide*/, T* orthant) {
     const F param = load(p[i]);
@@ -167,7 +167,8 @@ double penalize(const ForeachSpan& part, void* sum, double l1, double l2) {
     using W = decltype(lasso);
     sum_of_all = sum_in_lanes(part.size, [=](std::size_t i) {
       const F p = load(param[i]), g = load(grad[i]);
-      // At 0 every slope from -l1 to l1 is one: that which leaves the least.
+      // At 0 every number from -l1 to l1 is a subgradient. The one that minimizes the total is
+      // used.
       const W at_zero = magnitude(g) <= lasso ? W(0) : g - lasso * sign(g);
       const W total = p == 0 ? at_zero : g + (lasso * sign(p) + ridge * p);
       store(grad[i], F(total));
@@ -231,7 +232,7 @@ double square_sum(const void* values, std::size_t size) {
   });
 }
 
-/// The largest magnitude; NaN where there is one.
+/// The largest magnitude; NaN if a value is NaN.
 template <class T>
 double max_magnitude(const void* values, std::size_t size) {
   const T* const x = static_cast<const T*>(values);
@@ -245,18 +246,18 @@ double max_magnitude(const void* values, std::size_t size) {
 
 template <class T>
 constexpr ForeachKernels table = {
-    .weigh = weigh<T>,
-    .add_weighed = add_weighed<T>,
-    .take = take<T>,
-    .give = give<T>,
+    .set_scaled = set_scaled<T>,
+    .add_scaled = add_scaled<T>,
+    .load_params = load_params<T>,
+    .store_params = store_params<T>,
     .lerp = lerp<T, false>,
-    .pull = lerp<T, true>,
-    .narrow = narrow<T>,
+    .lerp_and_store = lerp<T, true>,
+    .round_scaled = round_scaled<T>,
     .scale = scale<T>,
-    .ascend = ascend<T>,
-    .ascend_adaptive = ascend_adaptive<T>,
-    .shrink = shrink<T>,
-    .keep_orthant = keep_orthant<T>,
+    .perturb = perturb<T>,
+    .perturb_adaptive = perturb_adaptive<T>,
+    .soft_threshold = soft_threshold<T>,
+    .project_orthant = project_orthant<T>,
     .penalize = penalize<T>,
     .square_sum = square_sum<T>,
     .max_magnitude = max_magnitude<T>,

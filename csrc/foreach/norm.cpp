@@ -83,16 +83,16 @@ double euclidean_norm(const std::vector<ArrayView>& arrays, Isa isa, int threads
   // Squares overflowed or underflowed, or a value is not finite: scale the maximum close to 1.
   const double max = blocks.max_magnitude();
   if (!std::isfinite(max) || max == 0) return max;
-  const double shrink = std::ldexp(1.0, -std::clamp(std::ilogb(max), -1000, 1000));
+  const double soft_threshold = std::ldexp(1.0, -std::clamp(std::ilogb(max), -1000, 1000));
   const std::vector<double> squares = blocks.measured([&](const ArrayView& block) {
     double sum = 0;
     for (std::size_t i = 0; i < block.size && block.dtype == DType::float64; ++i) {
-      const double value = static_cast<const double*>(block.data)[i] * shrink;
+      const double value = static_cast<const double*>(block.data)[i] * soft_threshold;
       sum += value * value;
     }
     return sum;
   });
-  return square_root(sum_in_order(squares)) / shrink;
+  return square_root(sum_in_order(squares)) / soft_threshold;
 }
 
 }  // namespace pyoptim

@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "core/dispatch.hpp"
-#include "core/kept_memory.hpp"
 #include "core/parallel.hpp"
+#include "core/scratch_buffer.hpp"
 #include "core/threads.hpp"
 #include "linalg/kernel_table.hpp"
 
@@ -16,32 +16,32 @@ PYOPTIM_PER_ISA(GemmTable, gemm_table);
 
 namespace {
 
-// What is worked on at a time: with gemm_depth terms, half of a second cache each.
+// The sizes of the blocks. With gemm_depth terms, each takes half of the second-level cache.
 constexpr std::size_t packed_columns = 480;  // of b, a multiple of every tile's columns
-constexpr std::size_t most_rows = 256;       // of a
-constexpr std::size_t sum_rows = 1024;       // for each packing of b
-constexpr std::size_t skew = 16;             // between rows that would meet in a cache otherwise
-// Products of fewer rows or columns are cut into a piece for each thread, as updates are: what a
-// thread writes as a gradient it finds in its cache when it updates the parameters.
+constexpr std::size_t max_rows = 256;        // of a
+constexpr std::size_t sum_rows = 1024;       // for each packed part of b
+constexpr std::size_t skew = 16;             // between rows that would share cache sets otherwise
+// Matrices with fewer rows or columns are divided into one piece for each thread, as updates are.
+// So a thread finds a gradient that it wrote in its cache when it updates the parameters.
 constexpr std::size_t large = 4096;
 
 template <class F>
-class Product {
+class Gemm {
  public:
-  Product(const StridedMatrix& a, const StridedMatrix& b, F* c, std::ptrdiff_t c_stride)
+  Gemm(const StridedMatrix& a, const StridedMatrix& b, F* c, std::ptrdiff_t c_stride)
       : kernels_(gemm_table.current()[sizeof(F) == sizeof(double) ? 1 : 0]),
         a_(a),
         b_(b),
         c_(c),
         c_stride_(c_stride) {
-    // Rows that are apart by a multiple of a page's quarter meet in the same sets of a cache.
+    // Rows that differ by a multiple of 1024 bytes share cache sets.
     constexpr std::ptrdiff_t bad = 1024 / sizeof(F);
     copies_a_ = a.column_stride == 1 && a.row_stride % bad == 0 && a.rows > 2;
     const bool far_apart = b.row_stride % bad == 0 || b.row_stride >= 2048;
     packs_b_ = b.column_stride != 1 || (far_apart && a.rows >= 8 * kernels_.tile_rows);
   }
 
-  /// Takes all memory that run() needs, with as many threads as it can have.
+  /// Allocates the memory of run(), for the largest number of threads.
   void reserve() {
     const auto threads = std::size_t(threads_for(cost(), 0));
     allocate(threads, false);
@@ -57,7 +57,7 @@ class Product {
       run_by_halves(team.threads());
       return;
     }
-    // Pieces of rows, or of columns where there are too few rows for all threads.
+    // Pieces of rows, or of columns if there are too few rows for all threads.
     const bool by_rows = a_.rows >= threads * 2 * kernels_.tile_rows || a_.rows >= b_.columns ||
                          b_.columns <= kernels_.tile_columns;
     const std::size_t total = by_rows ? a_.rows : b_.columns;
@@ -72,7 +72,7 @@ class Product {
   }
 
  private:
-  /// In elements of an update: one takes as long as 16 multiplications.
+  /// The cost in elements of an update, each of which takes as long as 16 multiplications.
   [[nodiscard]] std::size_t cost() const { return a_.rows * a_.columns * b_.columns / 16; }
   [[nodiscard]] bool runs_by_halves(std::size_t threads) const {
     return threads > 1 && blocks() > 1 && 2 * a_.rows <= a_.columns;
@@ -92,7 +92,7 @@ class Product {
     std::size_t end;
     [[nodiscard]] std::size_t size() const { return end - begin; }
   };
-  /// A part of a matrix of sums: its first element, and how far apart its rows are.
+  /// A part of a matrix of sums: its first element, and the stride of its rows.
   struct Sums {
     F* data;
     std::ptrdiff_t stride;
@@ -104,7 +104,7 @@ class Product {
   /// The parts of a thread's memory.
   enum class Part : std::uint8_t { copied_a, packed_b, sums, count };
 
-  /// Takes all memory that the product needs, before a thread is woken.
+  /// Allocates all memory before threads are started.
   void allocate(std::size_t threads, bool by_halves) {
     constexpr std::size_t line = 64 / sizeof(F);
     of_thread_ = 0;
@@ -112,21 +112,22 @@ class Product {
       place_[std::size_t(part)] = of_thread_;
       if (needed) of_thread_ += (size + line - 1) / line * line + line;
     };
-    place(Part::copied_a, copies_a_, most_rows * (gemm_depth + skew));
+    place(Part::copied_a, copies_a_, max_rows * (gemm_depth + skew));
     place(Part::packed_b, packs_b_, gemm_depth * (packed_columns + skew));
     place(Part::sums, !by_halves && second_half().size() > 1,
           std::min(sum_rows, a_.rows) * std::min(packed_columns, b_.columns));
     const std::size_t common = by_halves ? a_.rows * b_.columns : 0;
-    thread_local KeptMemory kept;
-    memory_ = reinterpret_cast<F*>(kept.take((threads * of_thread_ + common) * sizeof(F)));
+    thread_local ScratchBuffer scratch_buffer;
+    memory_ =
+        reinterpret_cast<F*>(scratch_buffer.allocate((threads * of_thread_ + common) * sizeof(F)));
     common_ = memory_ + threads * of_thread_;
   }
   [[nodiscard]] F* scratch(int thread, Part part) const {
     return memory_ + std::size_t(thread) * of_thread_ + place_[std::size_t(part)];
   }
 
-  /// Sums are made of blocks of terms of the same size, as far as they can be; those of the first
-  /// half of the blocks are added up in order, so are those of the second, and then both.
+  /// Sums are over blocks of terms of nearly equal size. The blocks of the first half are added in
+  /// order, those of the second half too, and then both halves.
   [[nodiscard]] std::size_t blocks() const {
     return std::max<std::size_t>(1, (a_.columns + gemm_depth - 1) / gemm_depth);
   }
@@ -134,8 +135,8 @@ class Product {
   [[nodiscard]] Interval first_half() const { return {0, (blocks() + 1) / 2}; }
   [[nodiscard]] Interval second_half() const { return {(blocks() + 1) / 2, blocks()}; }
 
-  /// A product of few rows with a matrix of more: one half of the threads takes the first half of
-  /// the matrix, the others take the second, the same each time, and it stays in their caches.
+  /// The product of few rows with a larger matrix. Half of the threads take the first half of the
+  /// matrix and the others the second half, always the same, so that it stays in their caches.
   void run_by_halves(int threads) {
     const std::size_t groups = std::min(std::size_t(threads) / 2, a_.rows);
     const Interval columns{0, b_.columns};
@@ -172,8 +173,8 @@ class Product {
     add(second, rows.size(), columns.size(), c);
   }
 
-  /// One copy of the code for both callers: where two NaN meet, the first operand's sign stays, and
-  /// compilers choose anew in each copy which one that is.
+  /// Not inlined, so that both callers run the same code: if both operands are NaN, the sign of the
+  /// first one is kept, and compilers choose the first operand anew in each copy.
   [[gnu::noinline]] static void add(const Sums& sums, std::size_t rows, std::size_t columns,
                                     const Sums& to) {
     for (std::size_t i = 0; i < rows; ++i) {
@@ -183,7 +184,7 @@ class Product {
     }
   }
 
-  /// The sums of some blocks, of which the first replaces what there was, unless it adds, too.
+  /// The sums of some blocks of terms. The first block overwrites the output, unless `adds`.
   void add_up(const Interval& rows, const Interval& columns, const Interval& of_blocks,
               const Sums& sums, bool adds, int thread) const {
     for (std::size_t j = columns.begin; j < columns.end; j += packed_columns) {
@@ -204,8 +205,8 @@ class Product {
       b_step = std::ptrdiff_t(columns.size() + skew);
       b = packed_b(b, terms, columns.size(), b_step, thread);
     }
-    for (std::size_t row = rows.begin; row < rows.end; row += most_rows) {
-      const std::size_t height = std::min(most_rows, rows.end - row);
+    for (std::size_t row = rows.begin; row < rows.end; row += max_rows) {
+      const std::size_t height = std::min(max_rows, rows.end - row);
       const F* a = a_at(row, k);
       std::ptrdiff_t a_row = a_.row_stride;
       if (copies_a_) {
@@ -229,7 +230,7 @@ class Product {
   const F* packed_b(const F* b, std::size_t depth, std::size_t columns, std::ptrdiff_t stride,
                     int thread) const {
     F* const copy = scratch(thread, Part::packed_b);
-    constexpr std::size_t square = 16;  // so that a line of the cache is used whole either way
+    constexpr std::size_t square = 16;  // so that every loaded cache line is used completely
     for (std::size_t k = 0; k < depth; k += square)
       for (std::size_t j = 0; j < columns; j += square)
         copy_square(b + std::ptrdiff_t(k) * b_.row_stride + std::ptrdiff_t(j) * b_.column_stride,
@@ -251,28 +252,28 @@ class Product {
   std::ptrdiff_t c_stride_;
   bool copies_a_, packs_b_;
   F* memory_ = nullptr;
-  F* common_ = nullptr;  // second sums of all rows
+  F* common_ = nullptr;  // the second half of the sums of all rows
   std::size_t of_thread_ = 0;
   std::size_t place_[std::size_t(Part::count)] = {};
 };
 
 }  // namespace
 
-void multiply(const StridedMatrix& a, const StridedMatrix& b, void* c, std::ptrdiff_t c_stride,
-              DType dtype) {
+void gemm(const StridedMatrix& a, const StridedMatrix& b, void* c, std::ptrdiff_t c_stride,
+          DType dtype) {
   if (a.rows == 0 || b.columns == 0) return;
   if (dtype == DType::float64)
-    Product<double>(a, b, static_cast<double*>(c), c_stride).run();
+    Gemm<double>(a, b, static_cast<double*>(c), c_stride).run();
   else
-    Product<float>(a, b, static_cast<float*>(c), c_stride).run();
+    Gemm<float>(a, b, static_cast<float*>(c), c_stride).run();
 }
 
-void reserve_multiply(const StridedMatrix& a, const StridedMatrix& b, DType dtype) {
+void reserve_gemm(const StridedMatrix& a, const StridedMatrix& b, DType dtype) {
   if (a.rows == 0 || b.columns == 0) return;
   if (dtype == DType::float64)
-    Product<double>(a, b, nullptr, 0).reserve();
+    Gemm<double>(a, b, nullptr, 0).reserve();
   else
-    Product<float>(a, b, nullptr, 0).reserve();
+    Gemm<float>(a, b, nullptr, 0).reserve();
 }
 
 }  // namespace pyoptim

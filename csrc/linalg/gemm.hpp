@@ -1,4 +1,4 @@
-// Products of dense matrices: threads, blocks that fit caches, sums in a fixed order.
+// Multiplication of dense matrices, with threads, cache blocking and sums in a fixed order.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace pyoptim {
 
 extern const PerIsa<GemmTable> gemm_table;
 
-/// A matrix of float32 or float64 whose elements lie any number of elements apart.
+/// A matrix of float32 or float64 with arbitrary strides, which count elements.
 struct StridedMatrix {
   const void* data;
   std::size_t rows;
@@ -21,14 +21,14 @@ struct StridedMatrix {
   std::ptrdiff_t column_stride;
 };
 
-/// c <- a b, with c's rows `c_stride` elements apart; nothing of c may be in a or b. Every sum is
-/// made over blocks of at most gemm_depth terms, in order, then over the blocks: the same bits
-/// for every number of threads, on every instruction set, and whatever the strides.
-PYOPTIM_API void multiply(const StridedMatrix& a, const StridedMatrix& b, void* c,
-                          std::ptrdiff_t c_stride, DType dtype);
+/// c <- a b, where the rows of c are `c_stride` elements apart and c does not overlap a or b. Every
+/// sum is over blocks of at most gemm_depth terms, in order, and then over the blocks. The bits are
+/// the same for every number of threads, instruction set and stride.
+PYOPTIM_API void gemm(const StridedMatrix& a, const StridedMatrix& b, void* c,
+                      std::ptrdiff_t c_stride, DType dtype);
 
-/// Takes the memory that multiply() needs for such matrices, so that it cannot fail later on this
+/// Allocates the memory that gemm() needs for such matrices, so that it cannot fail later on this
 /// thread.
-PYOPTIM_API void reserve_multiply(const StridedMatrix& a, const StridedMatrix& b, DType dtype);
+PYOPTIM_API void reserve_gemm(const StridedMatrix& a, const StridedMatrix& b, DType dtype);
 
 }  // namespace pyoptim

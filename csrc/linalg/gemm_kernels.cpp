@@ -1,6 +1,6 @@
-// Products of dense matrices, tile by tile: the sums of a tile are in registers. A sum is made in
-// the order of its terms, by multiplications and additions that are not fused, so that all
-// instruction sets give the same bits. Compiled once for each of them.
+// Multiplication of dense matrices, tile by tile, with the sums of a tile in registers. Sums are in
+// the order of their terms, without fused multiply-add, so that all instruction sets give the same
+// bits. Compiled once for each instruction set.
 #include <cstddef>
 #include <utility>
 
@@ -15,7 +15,7 @@ struct VectorOf {
   using type [[gnu::vector_size(Bytes)]] = F;
 };
 
-// As many sums as there are registers for, beside the factors.
+// As many sums as registers allow, besides the operands.
 #if defined(__AVX512F__)
 constexpr std::size_t tile_rows = 8, tile_vectors = 3;
 #else
@@ -29,8 +29,8 @@ constexpr std::size_t tile_columns = (register_bytes / sizeof(F)) * tile_vectors
 template <class Vector, class F>
 [[gnu::always_inline]] inline Vector times(const F& x, const Vector& v) {
 #if defined(__AVX512F__)
-  // A number that is spread over a register by an instruction of its own, as compilers do where it
-  // is used more than once, takes the place of an addition: a quarter of the time.
+  // Compilers spread a number that is used more than once over a register by an instruction of its
+  // own. That takes the slot of an addition, and a quarter of the time.
   if constexpr (sizeof(Vector) == 64) {
     Vector product;
     if constexpr (sizeof(F) == sizeof(float))
@@ -43,7 +43,7 @@ template <class Vector, class F>
   return x * v;
 }
 
-/// Where a tile is: `depth` terms of each sum; c <- sums, or c + sums.
+/// The operands of a tile: `depth` terms of each sum; c <- sums, or c + sums.
 template <class F>
 struct Tile {
   const F* a;
@@ -56,8 +56,8 @@ struct Tile {
   bool adds;
 };
 
-/// A tile of rows by vectors. All loops but that over the terms are written out, so that every sum
-/// finds a register.
+/// Multiplies a tile of rows by vectors. All loops except the one over terms are unrolled, so that
+/// every sum is in a register.
 template <class F, std::size_t Bytes, std::size_t... V, std::size_t... S>
 [[gnu::noinline]] void multiply_tile(const Tile<F> tile, std::index_sequence<V...> /*vectors*/,
                                      std::index_sequence<S...> /*sums*/) {
@@ -82,7 +82,7 @@ template <class F, std::size_t Bytes, std::size_t... V, std::size_t... S>
   (__builtin_memcpy(at(S), &sum[S], sizeof(Vector)), ...);
 }
 
-/// All rows, in tiles of so many and then of half as many each time.
+/// All rows, in tiles of `Rows` rows, then half as many, and so on.
 template <class F, std::size_t Bytes, std::size_t Vectors, std::size_t Rows = tile_rows>
 void multiply_rows(Tile<F> tile, std::size_t rows) {
   for (; rows >= Rows; rows -= Rows) {
@@ -95,8 +95,8 @@ void multiply_rows(Tile<F> tile, std::size_t rows) {
     if (rows > 0) multiply_rows<F, Bytes, Vectors, Rows / 2>(tile, rows);
 }
 
-/// Fewer columns than a vector has, in the shortest vector that has as many: b's are copied with
-/// zeros beside them, and c's are brought back.
+/// Fewer columns than a vector has, with the shortest vector that is long enough. The columns of b
+/// are copied and padded with zeros, and those of c are copied back.
 template <class F, std::size_t Bytes>
 void multiply_narrow(const Tile<F>& tile, std::size_t rows, std::size_t columns) {
   constexpr std::size_t width = Bytes / sizeof(F);
@@ -115,11 +115,11 @@ void multiply_narrow(const Tile<F>& tile, std::size_t rows, std::size_t columns)
         for (std::size_t j = 0; j < columns; ++j)
           work(sums[r * width + j], c[std::ptrdiff_t(r) * tile.c_row + j]);
     };
-    if (tile.adds) each([](F& sum, const F& kept) { sum = kept; });
+    if (tile.adds) each([](F& sum, const F& value) { sum = value; });
     multiply_rows<F, Bytes, 1>({tile.a + std::ptrdiff_t(i) * tile.a_row, tile.a_row, tile.a_step,
                                 terms, width, sums, width, tile.depth, tile.adds},
                                height);
-    each([](const F& sum, F& kept) { kept = sum; });
+    each([](const F& sum, F& value) { value = sum; });
   }
 }
 

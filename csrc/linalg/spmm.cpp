@@ -15,13 +15,13 @@ PYOPTIM_PER_ISA(SpmmTable, spmm_table);
 
 namespace {
 
-constexpr std::size_t most_rows = 4096;  // that a thread takes at a time
+constexpr std::size_t max_rows = 4096;  // that a thread takes at a time
 
 const SpmmKernels& kernels(DType dtype) {
   return spmm_table.current()[dtype == DType::float64 ? 1 : 0];
 }
 
-/// Nothing outside of the arrays is read, whatever stands in them.
+/// Checks that no index is out of bounds.
 template <class Index>
 void check(const CsrMatrix& x) {
   bool right = x.starts[0] >= 0 && x.starts[x.rows] <= std::int64_t(x.size);
@@ -36,7 +36,7 @@ void check(const CsrMatrix& x) {
                                 std::to_string(std::int64_t(x.columns) - 1));
 }
 
-/// Multiplications that threads are counted for: none if there is too little to do for several.
+/// The number of multiplications that the number of threads is computed from; 0 if there are few.
 std::size_t for_threads(std::size_t multiplications) {
   return multiplications < threads_from ? 0 : multiplications;
 }
@@ -45,8 +45,7 @@ const std::byte* at(const void* data, std::int64_t index, std::size_t item) {
   return static_cast<const std::byte*>(data) + std::size_t(index) * item;
 }
 
-/// The entries of a matrix by columns, those of a column by rows. Kept from call to call, so that
-/// they are not allocated anew.
+/// The entries of a matrix sorted by column, then by row. Reused from call to call.
 template <class F>
 struct ByColumns {
   std::vector<std::int64_t> starts, rows;
@@ -57,7 +56,7 @@ struct ByColumns {
     const auto* const index = static_cast<const Index*>(x.indices);
     const F* const value = static_cast<const F*>(x.values);
     const std::int64_t first = x.starts[0], last = x.starts[x.rows];
-    // Two places ahead: where a column is filled, its start moves to the next one's.
+    // Starts are two places ahead: filling a column moves its start to the next column's.
     starts.assign(x.columns + 2, 0);
     for (std::int64_t k = first; k < last; ++k) ++starts[std::size_t(index[k]) + 2];
     for (std::size_t j = 2; j < starts.size(); ++j) starts[j] += starts[j - 1];
@@ -73,12 +72,12 @@ struct ByColumns {
 };
 
 template <class F, class Index>
-void product(const CsrMatrix& x, const Matrix& w, void* out) {
+void multiply(const CsrMatrix& x, const Matrix& w, void* out) {
   check<Index>(x);
   const auto sum = kernels(x.dtype).weighted_sum[sizeof(Index) == 8 ? 1 : 0];
   const auto entries = std::size_t(x.starts[x.rows] - x.starts[0]);
   const Team team(for_threads(entries * w.columns), 0);
-  parallel_for(team.threads(), x.rows, 1, most_rows, [&](std::size_t begin, std::size_t end) {
+  parallel_for(team.threads(), x.rows, 1, max_rows, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::int64_t start = x.starts[i];
       sum(w.data, at(x.indices, start, sizeof(Index)), at(x.values, start, sizeof(F)),
@@ -87,32 +86,32 @@ void product(const CsrMatrix& x, const Matrix& w, void* out) {
   });
 }
 
-/// The entries that the calling thread keeps.
+/// The entries of the calling thread.
 template <class F>
-ByColumns<F>& kept_entries() {
-  thread_local ByColumns<F> kept;
-  return kept;
+ByColumns<F>& cached_entries() {
+  thread_local ByColumns<F> cached;
+  return cached;
 }
 
 template <class F, class Index>
 void reserve(const CsrMatrix& x) {
   check<Index>(x);
-  ByColumns<F>& kept = kept_entries<F>();
+  ByColumns<F>& cached = cached_entries<F>();
   const auto entries = std::size_t(x.starts[x.rows] - x.starts[0]);
-  kept.starts.reserve(x.columns + 2);
-  kept.rows.reserve(entries);
-  kept.values.reserve(entries);
+  cached.starts.reserve(x.columns + 2);
+  cached.rows.reserve(entries);
+  cached.values.reserve(entries);
 }
 
 template <class F, class Index>
-void transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
+void multiply_transposed(const CsrMatrix& x, const Matrix& d, void* out) {
   check<Index>(x);
-  ByColumns<F>& kept = kept_entries<F>();
-  const ByColumns<F>& entries = kept;
-  kept.template sort<Index>(x);
+  ByColumns<F>& cached = cached_entries<F>();
+  const ByColumns<F>& entries = cached;
+  cached.template sort<Index>(x);
   const auto sum = kernels(x.dtype).weighted_sum[1];
   const Team team(for_threads((entries.rows.size() + x.columns) * d.columns), 0);
-  parallel_for(team.threads(), x.columns, 1, most_rows, [&](std::size_t begin, std::size_t end) {
+  parallel_for(team.threads(), x.columns, 1, max_rows, [&](std::size_t begin, std::size_t end) {
     for (std::size_t j = begin; j < end; ++j) {
       const std::int64_t start = entries.starts[j];
       sum(d.data, entries.rows.data() + start, entries.values.data() + start,
@@ -124,23 +123,23 @@ void transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
 
 }  // namespace
 
-void sparse_product(const CsrMatrix& x, const Matrix& w, void* out) {
+void spmm(const CsrMatrix& x, const Matrix& w, void* out) {
   if (x.dtype == DType::float64)
-    x.wide ? product<double, std::int64_t>(x, w, out) : product<double, std::int32_t>(x, w, out);
+    x.wide ? multiply<double, std::int64_t>(x, w, out) : multiply<double, std::int32_t>(x, w, out);
   else
-    x.wide ? product<float, std::int64_t>(x, w, out) : product<float, std::int32_t>(x, w, out);
+    x.wide ? multiply<float, std::int64_t>(x, w, out) : multiply<float, std::int32_t>(x, w, out);
 }
 
-void sparse_transposed_product(const CsrMatrix& x, const Matrix& d, void* out) {
+void spmm_transposed(const CsrMatrix& x, const Matrix& d, void* out) {
   if (x.dtype == DType::float64)
-    x.wide ? transposed_product<double, std::int64_t>(x, d, out)
-           : transposed_product<double, std::int32_t>(x, d, out);
+    x.wide ? multiply_transposed<double, std::int64_t>(x, d, out)
+           : multiply_transposed<double, std::int32_t>(x, d, out);
   else
-    x.wide ? transposed_product<float, std::int64_t>(x, d, out)
-           : transposed_product<float, std::int32_t>(x, d, out);
+    x.wide ? multiply_transposed<float, std::int64_t>(x, d, out)
+           : multiply_transposed<float, std::int32_t>(x, d, out);
 }
 
-void reserve_sparse_transposed_product(const CsrMatrix& x) {
+void reserve_spmm_transposed(const CsrMatrix& x) {
   if (x.dtype == DType::float64)
     x.wide ? reserve<double, std::int64_t>(x) : reserve<double, std::int32_t>(x);
   else

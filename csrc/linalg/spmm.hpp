@@ -1,5 +1,5 @@
-// Products of a matrix in compressed rows with dense ones: threads, sums in double and in a fixed
-// order, the same bits for every number of threads and instruction set.
+// Multiplication of a sparse matrix (CSR) with dense ones. Sums are in double and in a fixed order:
+// the same bits for every number of threads and instruction set.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace pyoptim {
 
-/// A matrix of which row i has `values` in the columns `indices`, both from starts[i] to
-/// starts[i + 1]. Columns may come in any order, and several times: then they are added.
+/// A sparse matrix. Row i has the entries starts[i] to starts[i + 1] of `values`, in the columns
+/// `indices`. Columns may be in any order. Duplicates are summed.
 struct CsrMatrix {
   const void* values;
   const void* indices;  ///< int64 if `wide`, else int32
@@ -23,14 +23,14 @@ struct CsrMatrix {
   bool wide;
 };
 
-/// out <- x w. std::invalid_argument if x is no matrix of so many columns.
-PYOPTIM_API void sparse_product(const CsrMatrix& x, const Matrix& w, void* out);
+/// out <- x w. Throws std::invalid_argument if an index or start of x is invalid.
+PYOPTIM_API void spmm(const CsrMatrix& x, const Matrix& w, void* out);
 
-/// out <- x^T d. std::invalid_argument if x is no matrix of so many columns.
-PYOPTIM_API void sparse_transposed_product(const CsrMatrix& x, const Matrix& d, void* out);
+/// out <- x^T d. Throws std::invalid_argument if an index or start of x is invalid.
+PYOPTIM_API void spmm_transposed(const CsrMatrix& x, const Matrix& d, void* out);
 
-/// Takes the memory that sparse_transposed_product() needs for x, so that it cannot fail later on
-/// this thread. std::invalid_argument as there.
-PYOPTIM_API void reserve_sparse_transposed_product(const CsrMatrix& x);
+/// Allocates the memory that spmm_transposed() needs for x, so that it cannot fail later on this
+/// thread. Throws the same exceptions.
+PYOPTIM_API void reserve_spmm_transposed(const CsrMatrix& x);
 
 }  // namespace pyoptim

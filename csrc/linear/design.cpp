@@ -11,18 +11,18 @@ PYOPTIM_PER_ISA(LinearTable, linear_table);
 namespace {
 
 constexpr std::size_t tile_elements = 8192;
-constexpr std::size_t most_tile_rows = 512;
+constexpr std::size_t max_tile_rows = 512;
 constexpr std::size_t row_group = 8;  // rows that kernels work on at once
-constexpr std::size_t most_chunks = 64;
-constexpr std::size_t least_chunk_elements = std::size_t{1} << 15;
+constexpr std::size_t max_chunks = 64;
+constexpr std::size_t min_chunk_elements = std::size_t{1} << 15;
 
 std::size_t ceil_div(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
 
-/// Rows of so many elements on average.
+/// The rows of a tile, for rows with so many elements on average.
 std::size_t rows_of_tile(std::size_t rows, std::size_t elements) {
   const std::size_t row = std::max<std::size_t>(1, elements / std::max<std::size_t>(1, rows));
   const std::size_t wanted = tile_elements / row / row_group * row_group;
-  return std::clamp(wanted, row_group, most_tile_rows);
+  return std::clamp(wanted, row_group, max_tile_rows);
 }
 
 template <class Index>
@@ -36,7 +36,7 @@ void check_indices(const CsrMatrix& x) {
 
 template <class T>
 void copy_rows(const StridedMatrix& x, const Design::Interval& rows, T* to) {
-  // Squares, so that each line of the cache is used whole whichever axis is contiguous.
+  // In squares, so that every loaded cache line is used completely, whichever axis is contiguous.
   constexpr std::size_t square = 16;
   const T* const from = static_cast<const T*>(x.data);
   for (std::size_t i = rows.begin; i < rows.end; i += square)
@@ -64,9 +64,9 @@ Design::Design(const CsrMatrix& x)
       elements_(std::size_t(x.starts[x.rows] - x.starts[0])),
       tile_rows_(rows_of_tile(rows_, elements_)),
       dtype_(x.dtype) {
-  bool right = x.starts[0] >= 0 && x.starts[x.rows] <= std::int64_t(x.size);
-  for (std::size_t i = 0; i < x.rows; ++i) right &= x.starts[i] <= x.starts[i + 1];
-  if (!right)
+  bool valid = x.starts[0] >= 0 && x.starts[x.rows] <= std::int64_t(x.size);
+  for (std::size_t i = 0; i < x.rows; ++i) valid &= x.starts[i] <= x.starts[i + 1];
+  if (!valid)
     throw std::invalid_argument(
         "x: expected an indptr that does not decrease, from 0 to the number of entries");
   x.wide ? check_indices<std::int64_t>(x) : check_indices<std::int32_t>(x);
@@ -74,13 +74,14 @@ Design::Design(const CsrMatrix& x)
 
 std::size_t Design::chunks(std::size_t doubles) const {
   const std::size_t tiles = std::max<std::size_t>(1, ceil_div(rows_, tile_rows_));
-  const std::size_t by_work = std::max<std::size_t>(1, elements_ / least_chunk_elements);
-  // What all chunks need is little beside the data, but at least two can work at once.
+  const std::size_t by_work = std::max<std::size_t>(1, elements_ / min_chunk_elements);
+  // The memory of all chunks is small compared with the data, but at least two chunks can run at
+  // once.
   const std::size_t item = item_size(dtype_) + (sparse() == nullptr ? 0 : sizeof(std::int32_t));
   const std::size_t memory = elements_ * item / 64 + (std::size_t{1} << 20);
   const std::size_t by_memory =
       std::max<std::size_t>(2, memory / (sizeof(double) * std::max<std::size_t>(1, doubles)));
-  return std::min({tiles, by_work, by_memory, most_chunks});
+  return std::min({tiles, by_work, by_memory, max_chunks});
 }
 
 Design::Interval Design::chunk(std::size_t index, std::size_t count) const {

@@ -1,5 +1,5 @@
-// The rows of a linear model's data: where they are, how they are cut for threads, and their
-// products with vectors.
+// The design matrix of a linear model: its data, its division among threads, and its products with
+// vectors.
 #pragma once
 
 #include <algorithm>
@@ -22,27 +22,29 @@ struct DenseMatrix {
   DType dtype;
 };
 
-/// A design matrix: one row a sample, one column a feature. Tiles are groups of rows whose values
-/// stay in the nearest caches between two kernels; chunks are consecutive tiles for one thread.
-/// Both are the same for every number of threads, so all sums over rows are, too.
+/// A design matrix, with one row for each sample and one column for each feature. Tiles are groups
+/// of rows whose values stay in the first-level caches between two kernels. Chunks are consecutive
+/// tiles for one thread. Both are the same for every number of threads, so all sums over rows are
+/// too.
 class PYOPTIM_API Design {
  public:
   explicit Design(const DenseMatrix& x);
-  /// std::invalid_argument if the starts or indices of x are out of range.
+  /// Throws std::invalid_argument if the starts or indices of x are out of range.
   explicit Design(const CsrMatrix& x);
 
   [[nodiscard]] std::size_t rows() const { return rows_; }
   [[nodiscard]] std::size_t columns() const { return columns_; }
   [[nodiscard]] DType dtype() const { return dtype_; }
-  /// Elements that a pass reads: all of a dense matrix, or the entries of a sparse one.
+  /// The number of elements that a pass reads: all of a dense matrix, or the entries of a sparse
+  /// one.
   [[nodiscard]] std::size_t elements() const { return elements_; }
   [[nodiscard]] const CsrMatrix* sparse() const { return std::get_if<CsrMatrix>(&x_); }
 
   [[nodiscard]] std::size_t tile_rows() const { return tile_rows_; }
-  /// The number of chunks, if each of them needs so many doubles of memory.
+  /// The number of chunks if each of them needs so many doubles of memory.
   [[nodiscard]] std::size_t chunks(std::size_t doubles) const;
 
-  /// Rows from `begin` on, before `end`.
+  /// Rows from `begin` up to, but not including, `end`.
   struct Interval {
     std::size_t begin;
     std::size_t end;
@@ -51,7 +53,7 @@ class PYOPTIM_API Design {
   /// The rows of a chunk.
   [[nodiscard]] Interval chunk(std::size_t index, std::size_t count) const;
 
-  /// The bytes that a tile needs to copy rows to; 0 if they are used where they are.
+  /// The bytes that a tile needs to copy rows; 0 if rows are used in place.
   [[nodiscard]] std::size_t copy_bytes(std::size_t rows) const;
   /// A dense tile, copied to `memory` unless its rows are contiguous already.
   [[nodiscard]] DenseRows dense_rows(const Interval& rows, void* memory) const;
@@ -65,7 +67,7 @@ class PYOPTIM_API Design {
   DType dtype_;
 };
 
-/// The rows of a tile, for several products with them.
+/// The rows of a tile, for several products.
 class DesignTile {
  public:
   DesignTile(const Design& design, const LinearKernels& kernels, const Design::Interval& rows,
@@ -79,7 +81,7 @@ class DesignTile {
     }
   }
 
-  /// scores <- scores + x coef, of the rows from `begin` on, before `end`.
+  /// scores <- scores + x coef, for the given rows of the tile
   void scores(const Design::Interval& rows, const double* coef, const PerRow& scores) const {
     if (kind_ < 0)
       kernels_.scores(part(dense_, rows), coef, part(scores, rows));

@@ -11,7 +11,7 @@ namespace {
 using Interval = Design::Interval;
 
 constexpr std::size_t panel_columns = 240;  // a multiple of every tile's columns
-constexpr std::size_t most_chunks = 16;
+constexpr std::size_t max_chunks = 16;
 
 std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
@@ -39,13 +39,13 @@ Gram::Gram(const Design& design, bool intercept)
       size_(columns_ * columns_ + (intercept ? columns_ + 1 : 0)),
       panels_(design.sparse() == nullptr ? (columns_ + panel_columns - 1) / panel_columns : 1),
       total_(size_) {
-  // Partial sums of a chunk are little beside the data, or there is one chunk only.
+  // The partial sums of all chunks are small compared with the data, or there is only one chunk.
   const std::size_t memory =
       design.elements() * item_size(design.dtype()) / 16 + (std::size_t{1} << 24);
   const std::size_t blocks = (design.rows() + gemm_depth - 1) / gemm_depth;
   chunks_ = std::clamp<std::size_t>(memory / (size_ * sizeof(double)), 1,
-                                    std::min(most_chunks, std::max<std::size_t>(1, blocks)));
-  partials_.take(chunks_ == 1 ? 0 : chunks_ * size_ * sizeof(double));
+                                    std::min(max_chunks, std::max<std::size_t>(1, blocks)));
+  partials_.allocate(chunks_ == 1 ? 0 : chunks_ * size_ * sizeof(double));
   const std::size_t item = item_size(design.dtype());
   const std::size_t panel = std::min(panel_columns, columns_);
   std::size_t end = 0;
@@ -61,7 +61,7 @@ Gram::Gram(const Design& design, bool intercept)
   scratch_bytes_ = end;
   const std::size_t work = design.elements() * std::min<std::size_t>(columns_, 64);
   threads_ = int(std::min<std::size_t>(std::size_t(threads_for(work, 0)), chunks_ * panels_));
-  scratch_.take(scratch_bytes_ * std::size_t(threads_));
+  scratch_.allocate(scratch_bytes_ * std::size_t(threads_));
 }
 
 Gram::Scratch Gram::scratch(int thread) const {
@@ -70,7 +70,7 @@ Gram::Scratch Gram::scratch(int thread) const {
           memory + at_[3]};
 }
 
-/// Adds the columns of a panel, with all columns up to its last one, of up to 256 rows.
+/// Adds the columns of a panel, multiplied with all columns up to its last one, for up to 256 rows.
 void Gram::add_dense(const Interval& rows, std::size_t panel, const Scratch& memory,
                      double* sums) const {
   const bool is_double = design_.dtype() == DType::float64;
@@ -130,7 +130,7 @@ void Gram::run(const std::function<double(std::size_t row)>& weight) {
                    const std::size_t last =
                        std::min(blocks * (chunk + 1) / chunks_ * gemm_depth, design_.rows());
                    for (std::size_t row = blocks * chunk / chunks_ * gemm_depth; row < last;) {
-                     // A run of rows that count, of one block.
+                     // A run of rows with nonzero weights, within one block.
                      const std::size_t limit = std::min((row / gemm_depth + 1) * gemm_depth, last);
                      std::size_t stop = row;
                      for (double w = 0; stop < limit && (w = weight(stop)) != 0; ++stop)

@@ -5,25 +5,25 @@
 #include <functional>
 #include <vector>
 
-#include "core/kept_memory.hpp"
+#include "core/scratch_buffer.hpp"
 #include "linear/design.hpp"
 
 namespace pyoptim {
 
-/// The weighted Gram matrix of the columns of X, and of a column of ones behind them if there is an
-/// intercept. Products of 256 rows are made in the type of X and added up in double, in the order
-/// of the rows: the same bits for every number of threads and instruction set.
+/// The weighted Gram matrix of the columns of X, followed by a column of ones if there is an
+/// intercept. Products of 256 rows are in the dtype of X and are added in double, in the order of
+/// the rows. The bits are the same for every number of threads and instruction set.
 class PYOPTIM_API Gram {
  public:
   Gram(const Design& design, bool intercept);
 
-  /// Computes it for the weights that `weight` returns. Rows of weight 0 are not read.
+  /// Computes the matrix for the weights that `weight` returns. Rows of weight 0 are not read.
   void run(const std::function<double(std::size_t row)>& weight);
 
   /// The element of two columns, i <= j.
   [[nodiscard]] double of(std::size_t i, std::size_t j) const { return total_[i * columns_ + j]; }
-  /// The element of a column and the column of ones; of the latter with itself if i is the number
-  /// of columns.
+  /// The element of column i and the column of ones. If i is the number of columns, the element of
+  /// the column of ones with itself.
   [[nodiscard]] double of_intercept(std::size_t i) const { return total_[columns_ * columns_ + i]; }
 
  private:
@@ -37,8 +37,8 @@ class PYOPTIM_API Gram {
   std::size_t columns_, size_, panels_, chunks_;
   int threads_;
   std::size_t scratch_bytes_ = 0;
-  std::size_t at_[4] = {};  // where the parts of a thread's memory begin
-  KeptMemory scratch_, partials_;
+  std::size_t at_[4] = {};  // the offsets of the parts of a thread's memory
+  ScratchBuffer scratch_, partials_;
   std::vector<double> total_;
 };
 

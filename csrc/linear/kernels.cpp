@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t width = register_bytes / sizeof(double);
 constexpr std::size_t parts = lanes / width;  // vectors that hold 16 sums
 #if defined(__AVX512F__)
-constexpr std::size_t registers = 16;  // for sums: half of those that there are
+constexpr std::size_t registers = 16;  // for sums: half of all registers
 #else
 constexpr std::size_t registers = 8;
 #endif
@@ -23,7 +23,7 @@ using Vector = Register<double>::type;
   __builtin_memcpy(&vector, from, sizeof(vector));
   return vector;
 }
-/// GCC 12 would convert each pair of floats by itself.
+/// GCC 12 would convert each pair of floats separately.
 [[gnu::always_inline]] inline Vector widen(const float* from) {
   Vector vector;
 #if defined(__AVX__)
@@ -37,7 +37,7 @@ using Vector = Register<double>::type;
   return vector;
 }
 
-/// The first `size` numbers, and zeros.
+/// The first `size` numbers, padded with zeros.
 template <class T>
 [[gnu::always_inline]] inline Vector widen(const T* from, std::size_t size) {
   T values[width];
@@ -46,7 +46,7 @@ template <class T>
   return widen(values);
 }
 
-/// One tree of additions: elements `half` apart are added first, then those half as far apart.
+/// Adds the elements as a tree: first elements `half` apart, then half as far apart, and so on.
 [[gnu::always_inline]] inline double folded(const Vector& sums) {
   double value[width];
   __builtin_memcpy(value, &sums, sizeof(value));
@@ -64,7 +64,7 @@ template <std::size_t Half, std::size_t... J>
          __builtin_shuffle(a, b, Lanes{(long long)(J / Half * 2 * Half + J % Half + Half)...});
 }
 
-/// The same tree for as many vectors as a vector has elements: sum i becomes element i.
+/// The same tree for as many vectors as a vector has elements. Sum i becomes element i.
 template <std::size_t Half = width / 2>
 [[gnu::always_inline]] inline Vector fold_all(const Vector* sums) {
   constexpr std::make_index_sequence<width> all{};
@@ -155,8 +155,8 @@ void transposed(const DenseRows& x, const PerRow& factors, double* sums) {
   for (; i < x.rows; ++i) transposed_of_rows<T, 1>(x, i, factors, sums);
 }
 
-/// Entries are added in 4 lanes, entry k of a row in lane k modulo 4: that is as many additions as
-/// are under way at once.
+/// Entry k of a row is added in lane k modulo 4. Four lanes keep as many additions in flight as the
+/// processor can.
 template <class T, class Index>
 void sparse_scores(const SparseRows& x, const double* coef, const PerRow& scores) {
   const T* const values = static_cast<const T*>(x.values);

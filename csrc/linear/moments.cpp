@@ -13,7 +13,7 @@ namespace {
 
 using Interval = Design::Interval;
 
-/// out <- the sums of what `work` adds for each tile, over chunks in their order.
+/// out <- the sums that `work` adds for each tile, over chunks in order.
 template <class Work>
 void sum_tiles(const Design& design, double* out, const Work& work) {
   const std::size_t columns = design.columns(), chunks = design.chunks(columns);
@@ -48,7 +48,7 @@ void column_moments(const Design& design, const double* weights, double* means, 
   for (std::size_t i = 0; i < design.rows(); ++i) sum += weights == nullptr ? 1 : weights[i];
   if (!(sum > 0 && sum < HUGE_VAL))
     throw std::invalid_argument("sample_weight: expected a finite sum above 0, got " + text(sum));
-  // Calls add(run, factors) for runs of rows that count.
+  // Calls add(run, factors) for runs of rows with nonzero weights.
   const auto over_runs = [&](const Interval& rows, double* factors, const auto& add) {
     for (std::size_t i = rows.begin; i < rows.end;) {
       std::size_t end = i;
@@ -79,7 +79,7 @@ void column_moments(const Design& design, const double* weights, double* means, 
               });
             });
   for (std::size_t j = 0; j < columns; ++j) {
-    // What zeros of sparse rows add: the square of their distance.
+    // The zeros of sparse rows add the square of their distance.
     if (design.sparse() != nullptr) variances[j] += sum * means[j] * means[j];
     variances[j] = std::max(variances[j] / sum, 0.0);
   }

@@ -18,7 +18,7 @@ using Interval = Design::Interval;
 
 std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// out <- the sum of the partial sums of all chunks, in their order.
+/// out <- the sum of the partial sums of all chunks, in order.
 void add_up(const double* partials, std::size_t chunks, std::size_t size, int threads,
             double* out) {
   parallel_for(size < serial_below ? 1 : threads, size, 64, std::size_t{1} << 14,
@@ -35,7 +35,7 @@ void add_up(const double* partials, std::size_t chunks, std::size_t size, int th
 
 /// The memory of one thread.
 struct LinearObjective::Scratch {
-  double* scores;     ///< of a tile; the derivatives by them take their place
+  double* scores;     ///< of a tile, replaced by the derivatives by them
   double* weights;    ///< of a tile, one for each score
   double* more;       ///< as many numbers as scores
   std::byte* copied;  ///< rows of a tile
@@ -47,7 +47,7 @@ LinearObjective::LinearObjective(const Design& design, LinearProblem problem)
       columns_(design.columns()),
       size_(problem_.outputs * (columns_ + (problem_.intercept ? 1 : 0))),
       chunks_(design.chunks(size_)),
-      most_threads_(thread_count()) {
+      max_threads_(thread_count()) {
   check();
   const bool of_rows = problem_.loss->of_rows;
   double sum = 0;
@@ -58,9 +58,9 @@ LinearObjective::LinearObjective(const Design& design, LinearProblem problem)
   const std::size_t scores = whole_lines(design_.tile_rows() * problem_.outputs * sizeof(double));
   copy_bytes_ = whole_lines(design_.copy_bytes(design_.tile_rows()));
   scratch_bytes_ = 3 * scores + copy_bytes_;
-  scratch_.take(scratch_bytes_ * std::size_t(most_threads_));
-  partials_.take(chunks_ * (1 + size_) * sizeof(double));
-  sums_.take((1 + size_) * sizeof(double));
+  scratch_.allocate(scratch_bytes_ * std::size_t(max_threads_));
+  partials_.allocate(chunks_ * (1 + size_) * sizeof(double));
+  sums_.allocate((1 + size_) * sizeof(double));
 }
 
 void LinearObjective::check() const {
@@ -76,8 +76,8 @@ void LinearObjective::check() const {
   call.targets = problem_.targets;
   call.labels = problem_.labels;
   call.weights = problem_.weights;
-  if (const std::string found = find_problem(call); !found.empty())
-    throw std::invalid_argument(found);
+  if (const std::string problem = find_problem(call); !problem.empty())
+    throw std::invalid_argument(problem);
 }
 
 LinearObjective::Scratch LinearObjective::scratch(int thread) const {
@@ -91,15 +91,15 @@ LinearObjective::Scratch LinearObjective::scratch(int thread) const {
 
 int LinearObjective::threads() const {
   const std::size_t work = design_.elements() * problem_.outputs;
-  return std::min({threads_for(work, 0), most_threads_, int(chunks_)});
+  return std::min({threads_for(work, 0), max_threads_, int(chunks_)});
 }
 
-/// Calls work(tile, rows, scratch, sums) for all tiles; out <- the `partial_size` sums that they
-/// add to, which are 0 at first.
+/// Calls work(tile, rows, scratch, sums) for all tiles. `out` is the sum of the `partial_size`
+/// sums, which start at 0.
 template <class Work>
 void LinearObjective::over_tiles(std::size_t partial_size, double* out, const Work& work) {
   const LinearKernels& kernels = linear_table.current()[design_.dtype() == DType::float64 ? 1 : 0];
-  double* const partials = chunks_ == 1 ? out : reinterpret_cast<double*>(partials_.take(0));
+  double* const partials = chunks_ == 1 ? out : reinterpret_cast<double*>(partials_.allocate(0));
   const int count = threads();
   parallel_for(count, chunks_, 1, 1, [&](int thread, std::size_t begin, std::size_t end) {
     const Scratch memory = scratch(thread);
@@ -116,8 +116,8 @@ void LinearObjective::over_tiles(std::size_t partial_size, double* out, const Wo
   if (chunks_ > 1) add_up(partials, chunks_, partial_size, count, out);
 }
 
-/// Calls work for each run of rows in a tile whose weights are not 0, counted from the tile's
-/// first.
+/// Calls work for each run of rows in a tile with nonzero weights. Rows count from the first of the
+/// tile.
 template <class Work>
 void LinearObjective::counted_runs(const Interval& rows, const Work& work) const {
   if (problem_.weights == nullptr) {
@@ -162,9 +162,10 @@ void LinearObjective::transpose_tile(const DesignTile& tile, const Interval& row
   });
 }
 
-/// The weighted sum of the losses of a tile. Its scores become their gradient, if that is wanted.
+/// The weighted sum of the losses of a tile. With `gradient`, scores are replaced by their
+/// gradient.
 double LinearObjective::evaluate_tile(const Interval& rows, const Scratch& scratch, bool gradient,
-                                      double* curvature) const {
+                                      double* score_hessian) const {
   const std::size_t outputs = problem_.outputs, first = rows.begin * outputs;
   const bool of_rows = problem_.loss->of_rows;
   const double* weights = problem_.weights == nullptr ? nullptr : problem_.weights + rows.begin;
@@ -173,8 +174,8 @@ double LinearObjective::evaluate_tile(const Interval& rows, const Scratch& scrat
       std::fill_n(scratch.weights + i * outputs, outputs, weights[i]);
     weights = scratch.weights;
   }
-  double* const second = curvature == nullptr ? nullptr : curvature + first;
-  if (second != nullptr && of_rows) {  // of softmax: the probabilities
+  double* const second = score_hessian == nullptr ? nullptr : score_hessian + first;
+  if (second != nullptr && of_rows) {  // the probabilities of softmax
     std::copy_n(scratch.scores, rows.size() * outputs, second);
     layer_table.current()[1].softmax(second, rows.size(), outputs);
   }
@@ -183,23 +184,23 @@ double LinearObjective::evaluate_tile(const Interval& rows, const Scratch& scrat
       .targets = problem_.targets == nullptr ? nullptr : problem_.targets + first,
       .labels = problem_.labels == nullptr ? nullptr : problem_.labels + rows.begin,
       .weights = weights,
-      .slope = gradient ? scratch.scores : nullptr,
-      .curvature = gradient && !of_rows ? second : nullptr,
+      .grad = gradient ? scratch.scores : nullptr,
+      .hessian = gradient && !of_rows ? second : nullptr,
       .scale = scale_,
       .rows = rows.size(),
       .columns = outputs};
   return problem_.loss->evaluate[1](problem_.parameters.data(), batch);
 }
 
-double LinearObjective::value(const double* coef, double* gradient, double* curvature) {
-  const bool derive = gradient != nullptr || curvature != nullptr;
+double LinearObjective::value(const double* coef, double* gradient, double* score_hessian) {
+  const bool derive = gradient != nullptr || score_hessian != nullptr;
   const std::size_t sums = gradient == nullptr ? 1 : 1 + size_;
   double* const out = reinterpret_cast<double*>(sums_.data());
   over_tiles(
       sums, out,
       [&](const DesignTile& tile, const Interval& rows, const Scratch& memory, double* partial) {
         score_tile(tile, rows, coef, true, memory.scores);
-        partial[0] += evaluate_tile(rows, memory, derive, curvature);
+        partial[0] += evaluate_tile(rows, memory, derive, score_hessian);
         if (gradient != nullptr) transpose_tile(tile, rows, memory.scores, partial + 1);
       });
   if (gradient != nullptr) std::copy_n(out + 1, size_, gradient);
@@ -220,7 +221,7 @@ double LinearObjective::penalty(const double* coef, double* gradient) const {
   return problem_.l2 / 2 * sum;
 }
 
-/// A row's part in the mean. A row of target probabilities counts as often as they say.
+/// The weight of a row in the mean. A row of target probabilities counts as much as their sum.
 double LinearObjective::row_factor(std::size_t row) const {
   double total = 1;
   if (problem_.loss->of_rows && problem_.targets != nullptr) {
@@ -232,10 +233,10 @@ double LinearObjective::row_factor(std::size_t row) const {
 }
 
 /// scores <- the second derivatives of the mean loss times scores.
-void LinearObjective::multiply_curvature(const Interval& rows, const double* curvature,
-                                         double* scores) const {
+void LinearObjective::scale_by_hessian(const Interval& rows, const double* score_hessian,
+                                       double* scores) const {
   const std::size_t outputs = problem_.outputs;
-  const double* const second = curvature + rows.begin * outputs;
+  const double* const second = score_hessian + rows.begin * outputs;
   if (!problem_.loss->of_rows) {
     for (std::size_t i = 0; i < rows.size() * outputs; ++i)
       scores[i] = second[i] == 0 ? 0 : second[i] * scores[i];
@@ -252,13 +253,13 @@ void LinearObjective::multiply_curvature(const Interval& rows, const double* cur
   }
 }
 
-void LinearObjective::hessian_product(const double* curvature, const double* v, double* out) {
+void LinearObjective::hessian_product(const double* score_hessian, const double* v, double* out) {
   double* const sums = reinterpret_cast<double*>(sums_.data());
   over_tiles(
       size_, sums,
       [&](const DesignTile& tile, const Interval& rows, const Scratch& memory, double* partial) {
         score_tile(tile, rows, v, false, memory.scores);
-        multiply_curvature(rows, curvature, memory.scores);
+        scale_by_hessian(rows, score_hessian, memory.scores);
         transpose_tile(tile, rows, memory.scores, partial);
       });
   const std::size_t coefs = problem_.outputs * columns_;
@@ -273,7 +274,7 @@ void LinearObjective::scores(const double* coef, double* scores) {
              });
 }
 
-void LinearObjective::hessian(const double* curvature, double* out) {
+void LinearObjective::hessian(const double* score_hessian, double* out) {
   const std::size_t outputs = problem_.outputs, coefs = outputs * columns_;
   std::fill_n(out, size_ * size_, 0.0);
   const auto at = [&](std::size_t row, std::size_t column) -> double& {
@@ -283,7 +284,7 @@ void LinearObjective::hessian(const double* curvature, double* out) {
   for (std::size_t k = 0; k < outputs; ++k)
     for (std::size_t l = k; l < (problem_.loss->of_rows ? outputs : k + 1); ++l) {
       gram.run([&](std::size_t row) {
-        const double* const second = curvature + row * outputs;
+        const double* const second = score_hessian + row * outputs;
         if (weight(row) == 0) return 0.0;
         if (!problem_.loss->of_rows) return second[k];
         return row_factor(row) * second[k] * ((k == l ? 1 : 0) - second[l]);

@@ -6,13 +6,13 @@
 #include <vector>
 
 #include "core/export.hpp"
-#include "core/kept_memory.hpp"
+#include "core/scratch_buffer.hpp"
 #include "linear/design.hpp"
 #include "losses/mean_loss.hpp"
 
 namespace pyoptim {
 
-/// What a linear model is fitted to. Arrays belong to the caller, who keeps them.
+/// The data and loss of a linear model. The caller owns the arrays and keeps them.
 struct LinearProblem {
   const LossInfo* loss;
   std::vector<double> parameters;        ///< of the loss
@@ -27,28 +27,28 @@ struct LinearProblem {
 
 /// f(coef) = sum_i w_i loss(x_i coef + b + offset_i, y_i) / sum_i w_i + l2 / 2 |coef|^2
 ///
-/// Coefficients are in double: those of all columns for the first output, then for the next; then
-/// the intercepts. A call reads the data once. Rows of weight 0 are not read. Sums are in a fixed
-/// order, the same bits for every number of threads and instruction set. Calls do not allocate; one
-/// call at a time uses an object.
+/// Coefficients are in double: those of all columns for the first output, then for the next output,
+/// and so on, and finally the intercepts. A call reads the data once. Rows of weight 0 are not
+/// read. Sums are in a fixed order, so the bits are the same for every number of threads and
+/// instruction set. Calls do not allocate. An object allows one call at a time.
 class PYOPTIM_API LinearObjective {
  public:
-  /// std::invalid_argument if a target or a weight is out of range, or all weights are 0.
+  /// Throws std::invalid_argument if a target or a weight is out of range, or all weights are 0.
   LinearObjective(const Design& design, LinearProblem problem);
 
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t rows() const { return design_.rows(); }
   [[nodiscard]] std::size_t outputs() const { return problem_.outputs; }
-  /// Numbers that describe the second derivatives by the scores: what `curvature` has room for.
-  [[nodiscard]] std::size_t curvature_size() const { return design_.rows() * problem_.outputs; }
+  /// The size of `score_hessian`, which describes the second derivatives by the scores.
+  [[nodiscard]] std::size_t score_hessian_size() const { return design_.rows() * problem_.outputs; }
 
-  /// The value; the gradient goes to `gradient`, and the second derivatives by the scores to
-  /// `curvature`, unless they are nullptr.
-  double value(const double* coef, double* gradient, double* curvature = nullptr);
-  /// out <- H v, where H is the Hessian at the coefficients that gave `curvature`.
-  void hessian_product(const double* curvature, const double* v, double* out);
-  /// H, both triangles, size() numbers a row.
-  void hessian(const double* curvature, double* out);
+  /// Returns the value. Writes the gradient to `gradient` and the second derivatives by the scores
+  /// to `score_hessian`, unless they are nullptr.
+  double value(const double* coef, double* gradient, double* score_hessian = nullptr);
+  /// out <- H v, where H is the Hessian at the coefficients of `score_hessian`.
+  void hessian_product(const double* score_hessian, const double* v, double* out);
+  /// Writes H with both triangles, size() numbers for each row.
+  void hessian(const double* score_hessian, double* out);
   /// scores <- x coef + intercept + offset
   void scores(const double* coef, double* scores);
 
@@ -69,9 +69,9 @@ class PYOPTIM_API LinearObjective {
   void transpose_tile(const DesignTile& tile, const Design::Interval& rows, double* factors,
                       double* sums) const;
   double evaluate_tile(const Design::Interval& rows, const Scratch& scratch, bool gradient,
-                       double* curvature) const;
-  void multiply_curvature(const Design::Interval& rows, const double* curvature,
-                          double* scores) const;
+                       double* score_hessian) const;
+  void scale_by_hessian(const Design::Interval& rows, const double* score_hessian,
+                        double* scores) const;
   [[nodiscard]] double row_factor(std::size_t row) const;
   double penalty(const double* coef, double* gradient) const;
 
@@ -79,9 +79,9 @@ class PYOPTIM_API LinearObjective {
   LinearProblem problem_;
   std::size_t columns_, size_, chunks_;
   double scale_ = 0;  // 1 / (the sum of the weights of all losses)
-  int most_threads_;
+  int max_threads_;
   std::size_t scratch_bytes_, copy_bytes_;
-  KeptMemory scratch_, partials_, sums_;
+  ScratchBuffer scratch_, partials_, sums_;
 };
 
 }  // namespace pyoptim

@@ -9,13 +9,12 @@ struct EpsilonInsensitive {
 
   static constexpr const char* name = "epsilon_insensitive";
   static constexpr const char* doc =
-      "The absolute error beyond a margin that costs nothing: that of support vector "
+      "The absolute error beyond a tolerance of epsilon, as in support vector "
       "regression.\n\n"
       "    l = max(0, |z - y| - epsilon)\n\n"
       "Vapnik, The Nature of Statistical Learning Theory, 1995.";
-  static constexpr auto fields = fields_of<EpsilonInsensitive>(
-      Field<EpsilonInsensitive>{"epsilon", &EpsilonInsensitive::epsilon, non_negative,
-                                "The error up to which nothing is lost."});
+  static constexpr auto fields = fields_of<EpsilonInsensitive>(Field<EpsilonInsensitive>{
+      "epsilon", &EpsilonInsensitive::epsilon, non_negative, "Largest error without loss."});
   static constexpr Range targets = any_number;
   static constexpr Link link = Link::identity;
 

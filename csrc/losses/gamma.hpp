@@ -19,8 +19,8 @@ struct Gamma {
   template <class F>
   auto at() const {
     return [](F z, F y) {
-      const F share = y == 0 ? F(0) : y * exponential(-z);
-      return Point<F>{z + share, 1 - share, share};
+      const F ratio = y == 0 ? F(0) : y * exponential(-z);
+      return Point<F>{z + ratio, 1 - ratio, ratio};
     };
   }
 };

@@ -7,7 +7,7 @@ namespace pyoptim::PYOPTIM_ISA {
 struct Hinge {
   static constexpr const char* name = "hinge";
   static constexpr const char* doc =
-      "The hinge loss of linear support vector machines: what a score lacks to a margin of 1.\n\n"
+      "The hinge loss of linear support vector machines: the shortfall from a margin of 1.\n\n"
       "    t = 2 y - 1\n"
       "    l = max(0, 1 - t z)\n\n"
       "Targets are classes 0 and 1, which t turns to -1 and 1. The gradient at t z = 1 is 0.\n\n"

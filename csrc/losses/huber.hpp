@@ -15,7 +15,7 @@ struct Huber {
       "The scale is that of torch's HuberLoss: near the target it is half the squared error.\n\n"
       "Huber, Robust Estimation of a Location Parameter, 1964, doi:10.1214/aoms/1177703732.";
   static constexpr auto fields = fields_of<Huber>(
-      Field<Huber>{"delta", &Huber::delta, positive, "The error from where on it is linear."});
+      Field<Huber>{"delta", &Huber::delta, positive, "Error above which the loss is linear."});
   static constexpr Range targets = any_number;
   static constexpr Link link = Link::identity;
 

@@ -1,4 +1,4 @@
-// Losses as they are seen by code that is compiled once. Plain data and function pointers only.
+// Losses for code that is compiled once. Plain data and function pointers only.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,16 @@ enum class Link : std::uint8_t {
   softmax,      ///< the logarithms of the class probabilities, up to a constant
 };
 
-/// Rows of scores with their targets. The derivatives by the scores, times scale and weight, are
-/// written to `slope`, which may be `scores` itself, and to `curvature`. `curvature`, or both, may
-/// be nullptr.
+/// Rows of scores with their targets. The gradient by the scores and the diagonal of the Hessian,
+/// times scale and weight, are written to `grad`, which may be `scores` itself, and to `hessian`.
+/// `hessian`, or both, may be nullptr.
 struct LossBatch {
   const void* scores;
   const void* targets;  ///< One for each score; nullptr: `labels` is used.
   const std::int64_t* labels;
   const double* weights;  ///< One for each score, or for each row if `of_rows`; nullptr: all 1.
-  void* slope;
-  void* curvature;
+  void* grad;
+  void* hessian;
   double scale;
   std::size_t rows;
   std::size_t columns;

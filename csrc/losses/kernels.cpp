@@ -9,7 +9,7 @@ namespace {
 template <class L>
 constexpr LossInfo info() {
   static_assert(sizeof(L) == (L::fields.size > 0 ? L::fields.size * sizeof(double) : 1),
-                "every member of a loss stands in its field table");
+                "every member of a loss must be in its field table");
   static_assert(!L::targets.open_low || L::targets.low == -unlimited);
   static_assert(!L::targets.open_high || L::targets.high == unlimited);
   return {.name = L::name,

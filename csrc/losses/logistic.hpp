@@ -21,7 +21,7 @@ struct Logistic {
     return [](F z, F y) {
       const Chances<F> c = chances(z);
       const F other = 1 - y;
-      return Point<F>{share_of(y, c.minus_log_p) + share_of(other, c.minus_log_q),
+      return Point<F>{weighted_term(y, c.minus_log_p) + weighted_term(other, c.minus_log_q),
                       other * c.p - y * c.q, c.p * c.q};
     };
   }

@@ -1,10 +1,10 @@
-// How a loss is written down. A loss is a struct of its parameters with
-//   name, doc, fields   tables, as a rule's (rule.hpp)
-//   targets             the values that targets may have
-//   link                what a model's scores tell with this loss
-//   at<F>()             a function of a score z and its target y that returns a Point
-// See huber.hpp for one. A loss whose scores depend on each other has row() in place of at():
-// see softmax.hpp. The rest is supplied: types, weights, means, threads.
+// How a loss is written. A loss is a struct of its parameters with
+//   name, doc, fields   tables, as for rules (rules/rule.hpp)
+//   targets             the range of targets
+//   link                the meaning of a model's scores
+//   at<F>()             returns a function of a score z and its target y that returns a Point
+// An example is huber.hpp. A loss whose scores depend on each other has row() instead of at(), as
+// in softmax.hpp. The engine does the rest: dtypes, weights, means and threads.
 #pragma once
 
 #include "losses/kernel_table.hpp"
@@ -14,18 +14,18 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// The loss of a score, and its first and second derivative by the score.
+/// The loss of a score, and its first and second derivatives by the score.
 template <class F>
 struct Point {
   double value;
-  F slope;
-  F curvature;
+  F grad;
+  F hessian;
 };
 
-/// A share of a value, which counts for nothing where the share is 0, even if it is infinite.
+/// weight * value, but 0 if the weight is 0 and the value is infinite.
 template <class T>
-T share_of(T share, T value) {
-  return share == 0 && !(value != value) ? T(0) : share * value;
+T weighted_term(T weight, T value) {
+  return weight == 0 && !(value != value) ? T(0) : weight * value;
 }
 
 /// A loss of a row of scores.
@@ -39,7 +39,7 @@ concept OfRows = requires {
 template <class L, class F>
 double evaluate(const double* parameters, const LossBatch& batch);
 
-/// Whether a number is neither infinite nor NaN.
+/// Whether a number is finite.
 inline bool is_finite(float x) { return magnitude(x) <= __FLT_MAX__; }
 inline bool is_finite(double x) { return magnitude(x) <= __DBL_MAX__; }
 

@@ -7,8 +7,8 @@
 #include <type_traits>
 
 #include "core/check_range.hpp"
-#include "core/kept_memory.hpp"
 #include "core/row_blocks.hpp"
+#include "core/scratch_buffer.hpp"
 #include "core/text.hpp"
 
 namespace pyoptim {
@@ -17,7 +17,7 @@ PYOPTIM_PER_ISA(LossTable, loss_table);
 
 namespace {
 
-/// Whether targets are numbers that may not be any number.
+/// Whether the loss restricts its targets to a range.
 bool is_limited(const LossCall& call) {
   return call.labels == nullptr && call.loss->targets.low > -HUGE_VAL;
 }
@@ -27,8 +27,8 @@ double target(const LossCall& call, std::size_t i) {
                                              : double(static_cast<const float*>(call.targets)[i]);
 }
 
-/// Whether a row's weight and targets may be what they are.
-bool row_is_right(const LossCall& call, std::size_t row) {
+/// Whether the weight and targets of a row are valid.
+bool row_is_valid(const LossCall& call, std::size_t row) {
   const double weight = call.weights == nullptr ? 1 : call.weights[row];
   if (!(weight >= 0 && weight < HUGE_VAL)) return false;
   if (weight == 0) return true;
@@ -40,9 +40,9 @@ bool row_is_right(const LossCall& call, std::size_t row) {
   return true;
 }
 
-/// What is wrong with a row's weight and targets, or "". The first row has the number `first`.
+/// The error of a row's weight and targets, or "". Rows are numbered from `first`.
 std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t first = 0) {
-  if (row_is_right(call, row)) return "";
+  if (row_is_valid(call, row)) return "";
   const std::string at = " at row " + std::to_string(first + row);
   const double weight = call.weights == nullptr ? 1 : call.weights[row];
   if (!(weight >= 0 && weight < HUGE_VAL))
@@ -60,8 +60,8 @@ std::string problem_with_row(const LossCall& call, std::size_t row, std::size_t 
          (call.scores.dtype == DType::float64 ? text(y) : text(float(y))) + at;
 }
 
-/// Whether a range has all these numbers, without a branch for each. Ranges of targets are closed,
-/// but at infinity.
+/// Whether all numbers are in a range, without a branch for each number. Ranges of targets are
+/// closed, except at infinity.
 template <class F>
 bool all_within(const Range& range, const F* y, std::size_t size) {
   using Bits = std::conditional_t<sizeof(F) == 8, std::uint64_t, std::uint32_t>;
@@ -76,15 +76,15 @@ bool all_within(const Range& range, const F* y, std::size_t size) {
   return wrong == 0;
 }
 
-/// Whether all weights and targets of a block may be what they are, if those of weight 0 count.
-bool is_right(const LossCall& call, const Block& block) {
+/// Whether all weights and targets of a block are valid, including targets of rows with weight 0.
+bool is_valid(const LossCall& call, const Block& block) {
   constexpr Range of_weights{0, HUGE_VAL, false, true, false};
-  bool right =
+  bool valid =
       call.weights == nullptr || all_within(of_weights, call.weights + block.first_row, block.rows);
   for (std::size_t i = block.first_row; call.labels != nullptr && i < block.first_row + block.rows;
        ++i)
-    right &= std::uint64_t(call.labels[i]) < std::uint64_t(call.scores.columns);
-  if (!right || !is_limited(call)) return right;
+    valid &= std::uint64_t(call.labels[i]) < std::uint64_t(call.scores.columns);
+  if (!valid || !is_limited(call)) return valid;
   const void* const targets = block.in(call.targets);
   const std::size_t size = block.rows * call.scores.columns;
   return call.scores.dtype == DType::float64
@@ -107,13 +107,13 @@ double weight_of(const LossCall& call, const Block& block) {
   return sum;
 }
 
-/// Whether a loss takes a weight for each score, not for each row.
+/// Whether weights are given for rows, but used for each of several scores.
 bool spreads_weights(const LossCall& call) {
   return call.weights != nullptr && !call.loss->of_rows && call.scores.columns > 1;
 }
 
-/// The weighted sum of the losses of a block; `spread` has room for a number for each score of it,
-/// if weights are spread.
+/// The weighted sum of the losses of a block. `spread` has room for one weight for each score if
+/// weights are spread.
 double evaluate(const LossCall& call, const Block& block, double scale, double* spread) {
   const std::size_t columns = call.scores.columns;
   const double* weights = call.weights == nullptr ? nullptr : call.weights + block.first_row;
@@ -126,8 +126,8 @@ double evaluate(const LossCall& call, const Block& block, double scale, double* 
                         .targets = block.in(call.targets),
                         .labels = call.labels == nullptr ? nullptr : call.labels + block.first_row,
                         .weights = weights,
-                        .slope = block.in(call.slope),
-                        .curvature = block.in(call.curvature),
+                        .grad = block.in(call.grad),
+                        .hessian = block.in(call.hessian),
                         .scale = scale,
                         .rows = block.rows,
                         .columns = columns};
@@ -162,7 +162,7 @@ std::string find_problem(const LossCall& call, std::size_t first) {
   const Blocks blocks(call.scores);
   for (std::size_t piece = 0; piece < blocks.count(); ++piece) {
     const Block block = blocks[piece];
-    if (is_right(call, block)) continue;
+    if (is_valid(call, block)) continue;
     for (std::size_t row = block.first_row; row < block.first_row + block.rows; ++row)
       if (std::string problem = problem_with_row(call, row, first); !problem.empty())
         return problem;
@@ -173,12 +173,13 @@ std::string find_problem(const LossCall& call, std::size_t first) {
 double mean_loss(const LossCall& call) {
   const Matrix& scores = call.scores;
   const Blocks blocks(scores);
-  const std::size_t each = call.loss->of_rows ? 1 : scores.columns;  // losses of a row
-  // First what is given is checked, then it is used: nothing is written if it is wrong.
+  const std::size_t each =
+      call.loss->of_rows ? 1 : scores.columns;  // the number of losses of a row
+  // Everything is checked before anything is written.
   const bool checked = call.labels != nullptr || is_limited(call) || call.weights != nullptr;
   const std::size_t passes = checked ? 2 : 1;
   std::vector<double> parts(blocks.count());
-  std::atomic<bool> right = true;
+  std::atomic<bool> valid = true;
   double weight = double(scores.rows) * double(each);
   const auto mean_scale = [&] { return weight > 0 ? 1 / weight : 0; };
   double scale = mean_scale();
@@ -186,31 +187,32 @@ double mean_loss(const LossCall& call) {
   const Team team(elements_for_threads(scores), 0);
   const std::size_t room =
       spreads_weights(call) && scores.rows > 0 ? blocks[0].rows * scores.columns : 0;
-  thread_local KeptMemory kept;  // of the calling thread; the others get a part of it
-  auto* const spread =
-      reinterpret_cast<double*>(kept.take(room * std::size_t(team.threads()) * sizeof(double)));
+  thread_local ScratchBuffer
+      scratch;  // belongs to the calling thread; each thread uses a part of it
+  auto* const spread = reinterpret_cast<double*>(
+      scratch.allocate(room * std::size_t(team.threads()) * sizeof(double)));
   parallel_waves(
       team.threads(), 1, passes, [&](std::size_t /*wave*/) { return blocks.count(); },
       [&](std::size_t pass, std::size_t /*wave*/, std::size_t piece, int thread) {
         const Block block = blocks[piece];
         if (pass + 1 == passes) {
-          if (right)
+          if (valid)
             parts[piece] = evaluate(call, block, scale, spread + std::size_t(thread) * room);
           return;
         }
-        if (!is_right(call, block)) {
+        if (!is_valid(call, block)) {
           for (std::size_t i = 0; i < block.rows; ++i)
-            if (!row_is_right(call, block.first_row + i)) right = false;
+            if (!row_is_valid(call, block.first_row + i)) valid = false;
         }
         parts[piece] = weight_of(call, block);
       },
       [&](std::size_t /*pass*/, std::size_t /*wave*/) {
         weight = total(parts) * double(each);
-        if (!(weight < HUGE_VAL)) right = false;
+        if (!(weight < HUGE_VAL)) valid = false;
         scale = mean_scale();
       });
 
-  if (!right) {
+  if (!valid) {
     for (std::size_t row = 0; row < scores.rows; ++row)
       if (const std::string problem = problem_with_row(call, row); !problem.empty())
         throw std::invalid_argument(problem);

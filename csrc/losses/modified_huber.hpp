@@ -7,12 +7,12 @@ namespace pyoptim::PYOPTIM_ISA {
 struct ModifiedHuber {
   static constexpr const char* name = "modified_huber";
   static constexpr const char* doc =
-      "The modified Huber loss for classes: the squared hinge loss, linear for what is badly "
-      "wrong.\n\n"
+      "The modified Huber loss for classes: the squared hinge loss, but linear for large "
+      "errors.\n\n"
       "    t = 2 y - 1\n"
       "    l = max(0, 1 - t z)^2    where t z >= -1\n"
       "    l = -4 t z               elsewhere\n\n"
-      "Targets are classes 0 and 1, which t turns to -1 and 1. It is that of scikit-learn's\n"
+      "Targets are classes 0 and 1, which t turns to -1 and 1. It is the loss of scikit-learn's\n"
       "SGDClassifier.\n\n"
       "Zhang, Solving Large Scale Linear Prediction Problems Using Stochastic Gradient Descent\n"
       "Algorithms, 2004, doi:10.1145/1015330.1015332.";

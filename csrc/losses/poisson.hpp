@@ -19,7 +19,7 @@ struct Poisson {
   auto at() const {
     return [](F z, F y) {
       const F mean = exponential(z);
-      return Point<F>{mean - share_of(y, z), mean - y, mean};
+      return Point<F>{mean - weighted_term(y, z), mean - y, mean};
     };
   }
 };

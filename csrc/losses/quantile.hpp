@@ -14,9 +14,9 @@ struct Quantile {
       "    l = quantile (y - z)          elsewhere\n\n"
       "The gradient at z = y is 0. Its mean is scikit-learn's mean_pinball_loss.\n\n"
       "Koenker and Bassett, Regression Quantiles, 1978, doi:10.2307/1913643.";
-  static constexpr auto fields =
-      fields_of<Quantile>(Field<Quantile>{"quantile", &Quantile::quantile, between_zero_and_one,
-                                          "Fraction of the targets that lie below the scores."});
+  static constexpr auto fields = fields_of<Quantile>(
+      Field<Quantile>{"quantile", &Quantile::quantile, between_zero_and_one,
+                      "Fraction of the targets that should be below the scores."});
   static constexpr Range targets = any_number;
   static constexpr Link link = Link::identity;
 

@@ -17,7 +17,7 @@ struct Tweedie {
       "alone are left out, as in scikit-learn.\n\n"
       "Jorgensen, Exponential Dispersion Models, 1987, doi:10.1111/j.2517-6161.1987.tb01685.x.";
   static constexpr auto fields = fields_of<Tweedie>(Field<Tweedie>{
-      "power", &Tweedie::power, one_or_more, "The power of the mean that the variance goes with."});
+      "power", &Tweedie::power, one_or_more, "Exponent of the mean in the variance."});
   static constexpr Range targets = non_negative;
   static constexpr Link link = Link::exponential;
 
@@ -25,9 +25,9 @@ struct Tweedie {
   auto at() const {
     return [a = F(2 - power), b = F(1 - power)](F z, F y) {
       const F second = y == 0 ? F(0) : y * exponential(b * z);
-      // Where both overflow, at power above 2, the second is the larger one.
+      // If both overflow, at a power above 2, the second is larger.
       const F first = second < F(unlimited) ? exponential(a * z) : F(0);
-      const F value = a == 0 ? z : first / a, of_target = b == 0 ? share_of(y, z) : second / b;
+      const F value = a == 0 ? z : first / a, of_target = b == 0 ? weighted_term(y, z) : second / b;
       return Point<F>{value - of_target, first - second, a * first - b * second};
     };
   }

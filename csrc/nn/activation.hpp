@@ -1,4 +1,4 @@
-// The activation functions of dense layers: value and slope at z.
+// The activation functions of dense layers: their values and derivatives at z.
 #pragma once
 
 #include "simd/vecmath.hpp"
@@ -6,36 +6,36 @@
 namespace pyoptim::PYOPTIM_ISA {
 
 template <class F>
-struct ValueAndSlope {
-  F value, slope;
+struct ValueAndGrad {
+  F value, grad;
 };
 
 struct Identity {
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     return {z, 1};
   }
 };
 
 struct Relu {
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     return {larger(F(0), z), z > 0 ? F(1) : F(0)};  // NaN stays NaN
   }
 };
 
 struct LeakyRelu {
-  static constexpr double slope_below_0 = 0.01;
+  static constexpr double grad_below_0 = 0.01;
   template <class F>
-  static ValueAndSlope<F> at(F z) {
-    const F slope = z > 0 ? F(1) : F(slope_below_0);
-    return {slope * z, slope};
+  static ValueAndGrad<F> at(F z) {
+    const F grad = z > 0 ? F(1) : F(grad_below_0);
+    return {grad * z, grad};
   }
 };
 
 struct Tanh {
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     const F a = hyperbolic_tangent(z);
     return {a, 1 - a * a};
   }
@@ -43,7 +43,7 @@ struct Tanh {
 
 struct Sigmoid {
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     const F a = logistic(z);
     return {a, a * (1 - a)};
   }
@@ -53,9 +53,9 @@ struct Sigmoid {
 /// z logistic(2 sqrt(2/pi) (z + 0.044715 z^3)) of Hendrycks and Gimpel, arXiv:1606.08415.
 struct Gelu {
   static constexpr double factor = 1.5957691216057308;  // 2 sqrt(2 / pi)
-  static constexpr double flat_from = 16;               // there the slope is 0 or 1
+  static constexpr double flat_from = 16;               // there the derivative is 0 or 1
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     const F s = logistic(F(factor) * (z + F(0.044715) * z * z * z));
     const F near = smaller(F(flat_from), larger(F(-flat_from), z));
     return {z * s, s + near * s * (1 - s) * F(factor) * (1 + F(3 * 0.044715) * near * near)};
@@ -65,7 +65,7 @@ struct Gelu {
 /// z logistic(z), also called swish: Hendrycks and Gimpel, arXiv:1606.08415.
 struct Silu {
   template <class F>
-  static ValueAndSlope<F> at(F z) {
+  static ValueAndGrad<F> at(F z) {
     const F s = logistic(z);
     return {z * s, s * (1 + z * (1 - s))};
   }

@@ -34,33 +34,33 @@ struct LayerRows {
 struct LayerKernels {
   /// a <- dropout(activation(z + bias)) + skip. If a is not z, z <- the derivative of a by z.
   void (*forward[activation_count])(const LayerRows&);
-  /// slope <- d * slope, or d if `slope` is nullptr. The column sums of the result are added to
+  /// grad <- d * grad, or d if `grad` is nullptr. The column sums of the result are added to
   /// `sums`.
-  void (*backward)(const void* d, void* slope, double* sums, std::size_t rows, std::size_t columns);
+  void (*backward)(const void* d, void* grad, double* sums, std::size_t rows, std::size_t columns);
   /// Replaces rows of scores by rows of probabilities.
   void (*softmax)(void* scores, std::size_t rows, std::size_t columns);
 };
 using LayerTable = LayerKernels[2];  ///< For float32 and float64.
 
-/// Normalization: z <- (z - mean) * factor with factor = 1 / sqrt(variance + eps), and
-/// scaled <- gain * z, where `scaled` may be z. The backward kernels turn d, the gradient by
-/// `scaled`, into the gradient by the inputs, and add the column sums of d * normal to `gain_sums`.
+/// Normalization: z <- (z - mean) * factor with factor = 1 / sqrt(variance + eps), and scaled <-
+/// weight * z, where `scaled` may be z. The backward kernels turn d, the gradient by `scaled`, into
+/// the gradient by the inputs, and add the column sums of d * normal to `weight_sums`.
 struct NormKernels {
   /// With the mean and variance of each row. The factors are written to `factors` unless it is
   /// nullptr.
-  void (*rows)(void* z, const void* gain, void* scaled, double* factors, double eps,
+  void (*rows)(void* z, const void* weight, void* scaled, double* factors, double eps,
                std::size_t rows, std::size_t columns);
-  void (*rows_back)(void* d, const void* normal, const void* gain, const double* factors,
-                    double* gain_sums, std::size_t rows, std::size_t columns);
+  void (*rows_back)(void* d, const void* normal, const void* weight, const double* factors,
+                    double* weight_sums, std::size_t rows, std::size_t columns);
   /// Adds the column sums of z, or of (z - mean)^2 if `mean` is not nullptr, to `sums`.
   void (*column_sums)(const void* z, const double* mean, double* sums, std::size_t rows,
                       std::size_t columns);
   /// With the given mean and factor of each column.
-  void (*columns)(void* z, const double* mean, const double* factors, const void* gain,
+  void (*columns)(void* z, const double* mean, const double* factors, const void* weight,
                   void* scaled, std::size_t rows, std::size_t columns);
-  /// Adds the column sums of d to `sums`, and those of d * normal to `gain_sums`.
-  void (*column_slopes)(const void* d, const void* normal, double* sums, double* gain_sums,
-                        std::size_t rows, std::size_t columns);
+  /// Adds the column sums of d to `sums`, and those of d * normal to `weight_sums`.
+  void (*column_grads)(const void* d, const void* normal, double* sums, double* weight_sums,
+                       std::size_t rows, std::size_t columns);
   /// d <- (d - mean - normal * product) * factor, with a mean, product and factor for each column.
   void (*columns_back)(void* d, const void* normal, const double* mean, const double* product,
                        const double* factors, std::size_t rows, std::size_t columns);

@@ -1,4 +1,5 @@
-// The loops of dense layers beside their matrix products. Compiled once for each instruction set.
+// The loops of dense layers, except their matrix multiplications. Compiled once for each
+// instruction set.
 #include "nn/kernel_table.hpp"
 
 #include <cstddef>
@@ -11,13 +12,13 @@
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-/// Drops elements of a row and, where they are wanted, their slopes.
+/// Applies dropout to the elements of a row and, with `Slopes`, to their derivatives.
 template <bool Slopes, class F>
-void drop(const Dropout& dropout, std::size_t row, F* a, F* slopes, std::size_t columns) {
-  constexpr std::size_t most = 4 * philox_lanes;
+void drop(const Dropout& dropout, std::size_t row, F* a, F* grads, std::size_t columns) {
+  constexpr std::size_t max_columns = 4 * philox_lanes;
   const auto threshold = static_cast<std::uint32_t>(dropout.rate * 0x1p32);
   const F scale = F(1 / (1 - dropout.rate));
-  for (std::size_t begin = 0; begin < columns; begin += most) {
+  for (std::size_t begin = 0; begin < columns; begin += max_columns) {
     PhiloxWords random;
     for (std::size_t i = 0; i < philox_lanes; ++i) {
       random.word[i] = static_cast<std::uint32_t>(begin / 4 + i);
@@ -26,12 +27,12 @@ void drop(const Dropout& dropout, std::size_t row, F* a, F* slopes, std::size_t 
       random.word[i + 3 * philox_lanes] = static_cast<std::uint32_t>(dropout.draw >> 32);
     }
     philox(random, dropout.seed);
-    const std::size_t size = columns - begin < most ? columns - begin : most;
+    const std::size_t size = columns - begin < max_columns ? columns - begin : max_columns;
 #pragma omp simd
     for (std::size_t j = 0; j < size; ++j) {
       const F factor = random.word[j] < threshold ? F(0) : scale;
       a[begin + j] *= factor;
-      if constexpr (Slopes) slopes[begin + j] *= factor;
+      if constexpr (Slopes) grads[begin + j] *= factor;
     }
   }
 }
@@ -45,9 +46,9 @@ void forward_rows(const LayerRows& layer) {
     F* const a = static_cast<F*>(layer.a) + i * columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
-      const ValueAndSlope<F> found = A::at(F(z[j] + b[j]));
-      a[j] = found.value;
-      if constexpr (Slopes) z[j] = found.slope;
+      const ValueAndGrad<F> result = A::at(F(z[j] + b[j]));
+      a[j] = result.value;
+      if constexpr (Slopes) z[j] = result.grad;
     }
     if (layer.dropout.rate > 0) drop<Slopes>(layer.dropout, layer.first_row + i, a, z, columns);
     if (layer.skip == nullptr) continue;
@@ -66,20 +67,20 @@ void forward(const LayerRows& layer) {
 }
 
 template <class F>
-void backward(const void* d_rows, void* slope_rows, double* sums, std::size_t rows,
+void backward(const void* d_rows, void* grad_rows, double* sums, std::size_t rows,
               std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i) {
     const F* const d = static_cast<const F*>(d_rows) + i * columns;
-    if (slope_rows == nullptr) {
+    if (grad_rows == nullptr) {
 #pragma omp simd
       for (std::size_t j = 0; j < columns; ++j) sums[j] += double(d[j]);
       continue;
     }
-    F* const slope = static_cast<F*>(slope_rows) + i * columns;
+    F* const grad = static_cast<F*>(grad_rows) + i * columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
-      slope[j] *= d[j];
-      sums[j] += double(slope[j]);
+      grad[j] *= d[j];
+      sums[j] += double(grad[j]);
     }
   }
 }
@@ -92,9 +93,9 @@ void softmax(void* score_rows, std::size_t rows, std::size_t columns) {
     const F top = largest_in_lanes(z, columns);
     const double sum =
         sum_in_lanes(columns, [=](std::size_t j) { return z[j] = exponential(z[j] - top); });
-    const F share = F(1 / sum);
+    const F inverse_sum = F(1 / sum);
 #pragma omp simd
-    for (std::size_t j = 0; j < columns; ++j) z[j] *= share;
+    for (std::size_t j = 0; j < columns; ++j) z[j] *= inverse_sum;
   }
 }
 

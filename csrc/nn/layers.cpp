@@ -29,11 +29,11 @@ void layer_forward(Activation activation, const Matrix& z, const void* bias, voi
   });
 }
 
-void layer_backward(const Matrix& d, void* slope, void* bias_grad) {
+void layer_backward(const Matrix& d, void* grad, void* bias_grad) {
   const auto kernel = kernels(d.dtype).backward;
   ColumnSums sums(d, 1);
   over_blocks(d, [&](const Block& block) {
-    kernel(block.in(d.data), block.in(slope), sums.of(0, block), block.rows, d.columns);
+    kernel(block.in(d.data), block.in(grad), sums.of(0, block), block.rows, d.columns);
   });
   sums.store(sums.total(0), bias_grad);
 }

@@ -1,4 +1,5 @@
-// Layers over whole matrices: threads, fixed blocks of rows, sums in a fixed order.
+// Layers over whole matrices, with threads. Sums are over fixed blocks of rows and in a fixed
+// order.
 #pragma once
 
 #include "core/dispatch.hpp"
@@ -11,16 +12,16 @@ namespace pyoptim {
 /// The kernels of layers.
 PYOPTIM_API extern const PerIsa<LayerTable> layer_table;
 
-/// a <- dropout(activation(z + bias)) + skip, where `skip` may be nullptr. `a` may be z's memory;
-/// else z becomes the slope of a by z, for layer_backward().
+/// a <- dropout(activation(z + bias)) + skip, where `skip` may be nullptr. If `a` is not the memory
+/// of z, z becomes the derivative of a by z, for layer_backward().
 PYOPTIM_API void layer_forward(Activation activation, const Matrix& z, const void* bias, void* a,
                                const void* skip = nullptr, const Dropout& dropout = {});
 
-/// slope <- d * slope, the gradient by z, and its column sums to `bias_grad`. `slope` may be
-/// nullptr where it is 1: then d is that gradient.
-PYOPTIM_API void layer_backward(const Matrix& d, void* slope, void* bias_grad);
+/// grad <- d * grad, the gradient by z, whose column sums are written to `bias_grad`. `grad` may be
+/// nullptr if it is 1: then d is the gradient by z.
+PYOPTIM_API void layer_backward(const Matrix& d, void* grad, void* bias_grad);
 
-/// Rows of scores become rows of probabilities.
+/// Replaces rows of scores by rows of probabilities.
 PYOPTIM_API void softmax(const Matrix& scores);
 
 }  // namespace pyoptim

@@ -48,38 +48,39 @@ StridedMatrix transposed(const StridedMatrix& m) {
 
 void multiply_inputs(const Inputs& x, const Matrix& weight, void* out) {
   if (const auto* const sparse = std::get_if<CsrMatrix>(&x))
-    sparse_product(*sparse, weight, out);
+    spmm(*sparse, weight, out);
   else
-    multiply(std::get<StridedMatrix>(x), strided(weight), out, std::ptrdiff_t(weight.columns),
-             weight.dtype);
+    gemm(std::get<StridedMatrix>(x), strided(weight), out, std::ptrdiff_t(weight.columns),
+         weight.dtype);
 }
 
 const void* skip_of(const DenseLayer& layer, const Inputs& x) {
   return layer.residual ? std::get<StridedMatrix>(x).data : nullptr;
 }
 
-/// Converts between bfloat16 and float32, on several threads if there is enough to do.
+/// Converts between bfloat16 and float32, on several threads if the array is large.
 void convert(ForeachUpdate ForeachKernels::*operation, const ForeachSpan& whole) {
-  constexpr std::size_t grain = 1024, most = std::size_t{1} << 18;
+  constexpr std::size_t grain = 1024, max_piece = std::size_t{1} << 18;
   const auto kernel = foreach_table.current()[int(DType::bfloat16)].*operation;
   const Team team(whole.size, 0);
-  parallel_for(team.threads(), whole.size, grain, most, [&](std::size_t begin, std::size_t end) {
-    ForeachSpan part = whole;
-    for (void** const values : {&part.param, &part.copy})
-      if (*values != nullptr) *values = static_cast<std::uint16_t*>(*values) + begin;
-    part.wide = static_cast<float*>(part.wide) + begin;
-    part.size = end - begin;
-    kernel(part, 1, 0);
-  });
+  parallel_for(team.threads(), whole.size, grain, max_piece,
+               [&](std::size_t begin, std::size_t end) {
+                 ForeachSpan part = whole;
+                 for (void** const values : {&part.param, &part.copy})
+                   if (*values != nullptr) *values = static_cast<std::uint16_t*>(*values) + begin;
+                 part.wide = static_cast<float*>(part.wide) + begin;
+                 part.size = end - begin;
+                 kernel(part, 1, 0);
+               });
 }
 
-/// Float32 values of a weight in bfloat16.
+/// Converts a bfloat16 weight to float32.
 void widen(const Matrix& weight, float* wide) {
-  convert(&ForeachKernels::take, {.param = weight.data,
-                                  .grad = nullptr,
-                                  .wide = wide,
-                                  .copy = nullptr,
-                                  .size = weight.rows * weight.columns});
+  convert(&ForeachKernels::load_params, {.param = weight.data,
+                                         .grad = nullptr,
+                                         .wide = wide,
+                                         .copy = nullptr,
+                                         .size = weight.rows * weight.columns});
 }
 
 bool is_narrow(const DenseLayer& layer) { return layer.weight.dtype == DType::bfloat16; }
@@ -88,16 +89,16 @@ template <class F>
 void normalize_columns(const Matrix& z, const DenseLayer& layer) {
   const auto* const mean = static_cast<const F*>(layer.running_mean);
   const auto* const variance = static_cast<const F*>(layer.running_variance);
-  const auto* const gain = static_cast<const F*>(layer.gain);
+  const auto* const norm_weight = static_cast<const F*>(layer.norm_weight);
   for (std::size_t j = 0; j < z.columns; ++j) {
-    const F factor = gain[j] / std::sqrt(variance[j] + F(norm_eps));
+    const F factor = norm_weight[j] / std::sqrt(variance[j] + F(norm_eps));
     F* value = static_cast<F*>(z.data) + j;
     for (std::size_t i = 0; i < z.rows; ++i, value += z.columns)
       *value = (*value - mean[j]) * factor;
   }
 }
 
-/// Normalizes by running statistics.
+/// Normalizes with running statistics.
 void normalize_columns(const Matrix& z, const DenseLayer& layer) {
   if (z.dtype == DType::float64)
     normalize_columns<double>(z, layer);
@@ -119,8 +120,7 @@ void add(const Matrix& terms, void* sums) {
 
 }  // namespace
 
-/// Running statistics of all layers: kept at first, and restored at the end unless they are to
-/// stay.
+/// The running statistics of all layers. The destructor restores them, unless they were accepted.
 class Network::Statistics {
  public:
   explicit Statistics(Network& network) : network_(network) { copy<true>(); }
@@ -167,7 +167,7 @@ Network::Network(std::vector<DenseLayer> layers, DType dtype)
                                   std::to_string(weight.columns));
     if (!(layer.dropout >= 0 && layer.dropout < 1))
       throw std::invalid_argument(name + "dropout must be in [0, 1), got " + text(layer.dropout));
-    // The identity keeps no derivative, which the norm and dropout need.
+    // The identity stores no derivative, but the norm and dropout need one.
     if (layer.activation == Activation::identity && (layer.dropout > 0 || layer.norm != Norm::none))
       throw std::invalid_argument(name + "norm and dropout need an activation, got identity");
     wide_at_.push_back(wide);
@@ -211,7 +211,7 @@ void Network::grow(std::size_t rows) {
     offsets.push_back(at);
   }
   capacity_ = 0;
-  memory_.take(layout.size());
+  memory_.allocate(layout.size());
   offsets_ = std::move(offsets);
   capacity_ = rows;
 }
@@ -235,8 +235,8 @@ void* Network::wide_grad(std::size_t layer) const {
   return static_cast<float*>(weight.data) + weight.rows * weight.columns;
 }
 
-/// Takes the memory that the backward pass needs beside the network's own, so that it cannot fail
-/// after it wrote the first gradient.
+/// Allocates the memory of the backward pass that the network does not have itself, so that it
+/// cannot fail after it wrote the first gradient.
 void Network::reserve(const Inputs& x, bool with_input_grad) const {
   const std::size_t rows = rows_of(x);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -245,14 +245,14 @@ void Network::reserve(const Inputs& x, bool with_input_grad) const {
     const std::size_t sums = layer.norm == Norm::batch ? 3 : 1;
     ColumnSums::reserve(d, sums);
     if (i > 0 || with_input_grad)
-      reserve_multiply(strided(d), transposed(strided(wide_weight(i))), dtype_);
+      reserve_gemm(strided(d), transposed(strided(wide_weight(i))), dtype_);
     if (i > 0)
-      reserve_multiply(transposed(strided({values(i - 1).a, rows, layer.weight.rows, dtype_})),
-                       strided(d), dtype_);
+      reserve_gemm(transposed(strided({values(i - 1).a, rows, layer.weight.rows, dtype_})),
+                   strided(d), dtype_);
     else if (const auto* const sparse = std::get_if<CsrMatrix>(&x))
-      reserve_sparse_transposed_product(*sparse);
+      reserve_spmm_transposed(*sparse);
     else
-      reserve_multiply(transposed(std::get<StridedMatrix>(x)), strided(d), dtype_);
+      reserve_gemm(transposed(std::get<StridedMatrix>(x)), strided(d), dtype_);
   }
 }
 
@@ -266,9 +266,9 @@ void Network::forward(std::size_t layer, const Inputs& x, const Dropout& dropout
   if (is_narrow(it)) widen(it.weight, static_cast<float*>(weight.data));
   multiply_inputs(x, weight, to.normal);
   if (it.norm == Norm::layer)
-    layer_norm(normal, it.gain, to.z, to.factors, norm_eps);
+    layer_norm(normal, it.norm_weight, to.z, to.factors, norm_eps);
   else if (it.norm == Norm::batch)
-    batch_norm(normal, it.gain, to.z, to.factors, norm_eps,
+    batch_norm(normal, it.norm_weight, to.z, to.factors, norm_eps,
                {it.running_mean, it.running_variance, batch_norm_momentum});
   layer_forward(it.activation, z, it.bias, to.a, skip_of(it, x), dropout);
 }
@@ -286,24 +286,23 @@ void Network::backward(std::size_t layer, const Inputs& x, const Matrix& d,
     layer_backward(d, from.z, it.bias_grad);
   }
   if (it.norm == Norm::layer)
-    layer_norm_backward(by_z, from.normal, it.gain, from.factors, it.gain_grad);
+    layer_norm_backward(by_z, from.normal, it.norm_weight, from.factors, it.norm_weight_grad);
   else if (it.norm == Norm::batch)
-    batch_norm_backward(by_z, from.normal, it.gain, from.factors, it.gain_grad);
+    batch_norm_backward(by_z, from.normal, it.norm_weight, from.factors, it.norm_weight_grad);
   void* const weight_grad = wide_grad(layer);
   if (const auto* const sparse = std::get_if<CsrMatrix>(&x))
-    sparse_transposed_product(*sparse, by_z, weight_grad);
+    spmm_transposed(*sparse, by_z, weight_grad);
   else
-    multiply(transposed(std::get<StridedMatrix>(x)), strided(by_z), weight_grad,
-             std::ptrdiff_t(weight.columns), dtype_);
+    gemm(transposed(std::get<StridedMatrix>(x)), strided(by_z), weight_grad,
+         std::ptrdiff_t(weight.columns), dtype_);
   if (is_narrow(it))
-    convert(&ForeachKernels::narrow, {.param = nullptr,
-                                      .grad = nullptr,
-                                      .wide = weight_grad,
-                                      .copy = it.weight_grad,
-                                      .size = weight.rows * weight.columns});
+    convert(&ForeachKernels::round_scaled, {.param = nullptr,
+                                            .grad = nullptr,
+                                            .wide = weight_grad,
+                                            .copy = it.weight_grad,
+                                            .size = weight.rows * weight.columns});
   if (input_grad == nullptr) return;
-  multiply(strided(by_z), transposed(strided(weight)), input_grad, std::ptrdiff_t(weight.rows),
-           dtype_);
+  gemm(strided(by_z), transposed(strided(weight)), input_grad, std::ptrdiff_t(weight.rows), dtype_);
   if (it.residual) add(d, input_grad);
 }
 
@@ -328,8 +327,8 @@ double Network::loss_and_grad(const Inputs& x, const LossCall& loss, const Draws
   }
   LossCall call = loss;
   call.scores = outputs_of(layers_.size() - 1);
-  call.slope = call.scores.data;
-  call.curvature = nullptr;
+  call.grad = call.scores.data;
+  call.hessian = nullptr;
   const double value = mean_loss(call);
   if (std::isfinite(value)) statistics.stay();
   for (std::size_t i = layers_.size(); i-- > 0;)
@@ -343,7 +342,7 @@ void Network::pass_through(std::size_t layer, const Inputs& x, const Matrix& wei
   const Matrix z{out, rows_of(x), weight.columns, dtype_};
   multiply_inputs(x, weight, out);
   if (it.norm == Norm::layer)
-    layer_norm(z, it.gain, out, nullptr, norm_eps);
+    layer_norm(z, it.norm_weight, out, nullptr, norm_eps);
   else if (it.norm == Norm::batch)
     normalize_columns(z, it);
   layer_forward(it.activation, z, it.bias, out, skip_of(it, x));
@@ -355,10 +354,10 @@ void Network::scores(const Inputs& x, void* out) const {
   const std::size_t height = std::min(rows, rows_at_a_time);
   std::size_t width = 0;
   for (const DenseLayer& layer : layers_) width = std::max(width, layer.weight.columns);
-  // Layers write to one of two buffers in turn, the last layer to the result.
+  // Layers write to two buffers alternately, and the last layer to the result.
   const std::size_t bytes = layers_.size() > 1 ? height * width * item : 0;
-  KeptMemory memory[2];
-  for (KeptMemory& each : memory) each.take(bytes);
+  ScratchBuffer memory[2];
+  for (ScratchBuffer& each : memory) each.allocate(bytes);
   const std::unique_ptr<float[]> wide(new float[wide_.size()]);
   std::vector<Matrix> weights;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -397,8 +396,8 @@ void Network::estimate_statistics(const Inputs& x, double momentum) {
       pass_through(i, inputs, weight, to.z);
     } else {
       multiply_inputs(inputs, weight, to.normal);
-      batch_norm({to.normal, rows, weight.columns, dtype_}, layer.gain, to.z, to.factors, norm_eps,
-                 {layer.running_mean, layer.running_variance, momentum});
+      batch_norm({to.normal, rows, weight.columns, dtype_}, layer.norm_weight, to.z, to.factors,
+                 norm_eps, {layer.running_mean, layer.running_variance, momentum});
       layer_forward(layer.activation, {to.z, rows, weight.columns, dtype_}, layer.bias, to.z,
                     skip_of(layer, inputs));
     }

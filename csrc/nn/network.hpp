@@ -1,4 +1,4 @@
-// A network of dense layers: loss and gradient of a batch in one call, and scores.
+// A network of dense layers: its scores, and the loss and gradient of a batch in one call.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/kept_memory.hpp"
+#include "core/scratch_buffer.hpp"
 #include "linalg/gemm.hpp"
 #include "linalg/spmm.hpp"
 #include "losses/mean_loss.hpp"
@@ -15,10 +15,10 @@
 
 namespace pyoptim {
 
-/// Which values of a layer are normalized together.
+/// The values of a layer that are normalized together.
 enum class Norm : std::uint8_t { none, layer, batch };
 
-/// The fraction of a batch in the running statistics of batch norm.
+/// The weight of a batch in the running statistics of batch norm.
 inline constexpr double batch_norm_momentum = 0.1;
 
 /// A layer a = dropout(activation(norm(x W) + bias)), plus x if it is residual. The memory belongs
@@ -32,13 +32,13 @@ struct DenseLayer {
   void* weight_grad = nullptr;
   const void* bias = nullptr;
   void* bias_grad = nullptr;
-  const void* gain = nullptr;  ///< The weight of the norm.
-  void* gain_grad = nullptr;
+  const void* norm_weight = nullptr;  ///< The weight of the norm.
+  void* norm_weight_grad = nullptr;
   void* running_mean = nullptr;  ///< Of batch norm only.
   void* running_variance = nullptr;
 };
 
-/// The inputs of a network, one row a sample.
+/// The inputs of a network, one row for each sample.
 using Inputs = std::variant<StridedMatrix, CsrMatrix>;
 
 /// The random numbers of dropout: a seed, and the number of the first draw. Every layer with
@@ -48,27 +48,28 @@ struct Draws {
   std::uint64_t first = 0;
 };
 
-/// Dense layers, one after the other. A network keeps the memory for the values between its layers
-/// from batch to batch. It grows when a batch has more rows than any before. Several threads may
-/// call a network: scores() runs beside all other calls, which wait for each other.
+/// A sequence of dense layers. A network owns the memory for the values between its layers, and
+/// reuses it from batch to batch. The memory grows with the largest batch. Several threads may call
+/// a network: scores() runs in parallel to all other calls, which wait for each other.
 class PYOPTIM_API Network {
  public:
-  /// std::invalid_argument unless every layer takes as many inputs as the one before it has
+  /// Throws std::invalid_argument unless every layer has as many inputs as the previous one has
   /// outputs. `dtype` is float32 or float64.
   Network(std::vector<DenseLayer> layers, DType dtype);
 
-  /// The mean loss of a batch. Its gradient goes to the gradients of the layers and, unless
-  /// `input_grad` is nullptr, the gradient of dense inputs to `input_grad`, which may be their own
-  /// memory. The running statistics of batch norm take in the batch, unless its loss is not finite.
+  /// Computes the mean loss of a batch and its gradient. The gradient is written to the gradients
+  /// of the layers and, unless `input_grad` is nullptr, that of dense inputs to `input_grad`, which
+  /// may be the memory of the inputs. The running statistics of batch norm include the batch,
+  /// unless its loss is not finite.
   ///
-  /// Of the loss, targets and weights count; its scores and derivatives are the network's own.
-  /// Throws std::invalid_argument if a target, a weight or an index of the inputs is out of range,
-  /// and std::bad_alloc. Then no gradient is written, and the statistics are as before.
+  /// Only the targets and weights of `loss` are used. Throws std::invalid_argument if a target, a
+  /// weight or an index of the inputs is out of range, and std::bad_alloc. Then no gradient is
+  /// written, and the statistics are unchanged.
   double loss_and_grad(const Inputs& x, const LossCall& loss, const Draws& draws = {},
                        void* input_grad = nullptr);
 
-  /// The outputs for rows of inputs, outside of training: without dropout, and with the running
-  /// statistics of batch norm.
+  /// The outputs for rows of inputs in evaluation: without dropout, and with the running statistics
+  /// of batch norm.
   void scores(const Inputs& x, void* out) const;
 
   /// Moves the running statistics of batch norm towards those of a batch, by `momentum`. All
@@ -78,18 +79,18 @@ class PYOPTIM_API Network {
   [[nodiscard]] std::size_t inputs() const { return layers_.front().weight.rows; }
   [[nodiscard]] std::size_t outputs() const { return layers_.back().weight.columns; }
   [[nodiscard]] DType dtype() const { return dtype_; }
-  /// The number of rows that a batch has at least.
+  /// The smallest number of rows of a batch.
   [[nodiscard]] std::size_t min_batch_size() const { return has_batch_norm_ ? 2 : 1; }
-  /// Whether the rows of dense inputs have to follow each other in memory.
+  /// Whether dense inputs must be contiguous, because they are added to outputs.
   [[nodiscard]] bool adds_inputs() const { return layers_.front().residual; }
 
  private:
-  /// Where the values of a layer are in the network's memory.
+  /// The values of a layer, in the network's memory.
   struct Values {
     void* normal;     ///< x W, normalized
-    void* z;          ///< what the activation takes, then its derivative
-    void* a;          ///< the outputs, then the gradient by them
-    double* factors;  ///< what normalized values were multiplied by
+    void* z;          ///< the inputs of the activation, then its derivative
+    void* a;          ///< the outputs, then the gradient by the outputs
+    double* factors;  ///< the factors of the normalization
   };
   struct Offsets {
     std::size_t normal, z, a, factors;
@@ -111,11 +112,11 @@ class PYOPTIM_API Network {
   DType dtype_;
   bool has_batch_norm_ = false;
   std::mutex training_;
-  // Weights in bfloat16 and their gradients, as float32: one after the other, or none.
+  // The offsets of bfloat16 weights and their gradients, as float32.
   std::vector<std::size_t> wide_at_;
   std::vector<float> wide_;
-  std::vector<std::byte> statistics_;  // running statistics before a batch
-  KeptMemory memory_;
+  std::vector<std::byte> statistics_;  // running statistics before the batch
+  ScratchBuffer memory_;
   std::size_t capacity_ = 0;  // rows
   std::vector<Offsets> offsets_;
 };

@@ -32,26 +32,26 @@ void move_on(void* values, DType dtype, std::size_t i, double next, double momen
 
 }  // namespace
 
-void layer_norm(const Matrix& z, const void* gain, void* scaled, double* factors, double eps) {
+void layer_norm(const Matrix& z, const void* weight, void* scaled, double* factors, double eps) {
   const auto kernel = kernels(z.dtype).rows;
   over_blocks(z, [&](const Block& block) {
-    kernel(block.in(z.data), gain, block.in(scaled),
+    kernel(block.in(z.data), weight, block.in(scaled),
            factors == nullptr ? nullptr : factors + block.first_row, eps, block.rows, z.columns);
   });
 }
 
-void layer_norm_backward(const Matrix& d, const void* normal, const void* gain,
-                         const double* factors, void* gain_grad) {
+void layer_norm_backward(const Matrix& d, const void* normal, const void* weight,
+                         const double* factors, void* weight_grad) {
   const auto kernel = kernels(d.dtype).rows_back;
   ColumnSums sums(d, 1);
   over_blocks(d, [&](const Block& block) {
-    kernel(block.in(d.data), block.in(normal), gain, factors + block.first_row, sums.of(0, block),
+    kernel(block.in(d.data), block.in(normal), weight, factors + block.first_row, sums.of(0, block),
            block.rows, d.columns);
   });
-  sums.store(sums.total(0), gain_grad);
+  sums.store(sums.total(0), weight_grad);
 }
 
-void batch_norm(const Matrix& z, const void* gain, void* scaled, double* factors, double eps,
+void batch_norm(const Matrix& z, const void* weight, void* scaled, double* factors, double eps,
                 const RunningStatistics& running) {
   const NormKernels& kernel = kernels(z.dtype);
   const auto rows = double(z.rows);
@@ -71,24 +71,25 @@ void batch_norm(const Matrix& z, const void* gain, void* scaled, double* factors
     move_on(running.variance, z.dtype, j, squares[j] / (rows - 1), running.momentum);
   }
   over_blocks(z, [&](const Block& block) {
-    kernel.columns(block.in(z.data), mean, factors, gain, block.in(scaled), block.rows, z.columns);
+    kernel.columns(block.in(z.data), mean, factors, weight, block.in(scaled), block.rows,
+                   z.columns);
   });
 }
 
-void batch_norm_backward(const Matrix& d, const void* normal, const void* gain,
-                         const double* factors, void* gain_grad) {
+void batch_norm_backward(const Matrix& d, const void* normal, const void* weight,
+                         const double* factors, void* weight_grad) {
   const NormKernels& kernel = kernels(d.dtype);
   ColumnSums sums(d, 3);
   over_blocks(d, [&](const Block& block) {
-    kernel.column_slopes(block.in(d.data), block.in(normal), sums.of(0, block), sums.of(1, block),
-                         block.rows, d.columns);
+    kernel.column_grads(block.in(d.data), block.in(normal), sums.of(0, block), sums.of(1, block),
+                        block.rows, d.columns);
   });
   double *const mean = sums.total(0), *const product = sums.total(1), *const by = sums.total(2);
-  sums.store(product, gain_grad);
+  sums.store(product, weight_grad);
   for (std::size_t j = 0; j < d.columns; ++j) {
     mean[j] /= double(d.rows);
     product[j] /= double(d.rows);
-    by[j] = factors[j] * value(gain, d.dtype, j);
+    by[j] = factors[j] * value(weight, d.dtype, j);
   }
   over_blocks(d, [&](const Block& block) {
     kernel.columns_back(block.in(d.data), block.in(normal), mean, product, by, block.rows,

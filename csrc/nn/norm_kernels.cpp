@@ -1,4 +1,4 @@
-// Normalisation of the rows or columns of a layer. Compiled once for each instruction set.
+// Normalization of the rows or columns of a layer. Compiled once for each instruction set.
 #include <cstddef>
 
 #include "nn/kernel_table.hpp"
@@ -8,9 +8,9 @@ namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
 template <class F>
-void rows(void* z_rows, const void* gains, void* scaled_rows, double* factors, double eps,
+void rows(void* z_rows, const void* weights, void* scaled_rows, double* factors, double eps,
           std::size_t rows, std::size_t columns) {
-  const F* const gain = static_cast<const F*>(gains);
+  const F* const weight = static_cast<const F*>(weights);
   for (std::size_t i = 0; i < rows; ++i) {
     F* const z = static_cast<F*>(z_rows) + i * columns;
     F* const scaled = static_cast<F*>(scaled_rows) + i * columns;
@@ -26,22 +26,22 @@ void rows(void* z_rows, const void* gains, void* scaled_rows, double* factors, d
     for (std::size_t j = 0; j < columns; ++j) {
       const F normal = F((double(z[j]) - mean) * factor);
       z[j] = normal;
-      scaled[j] = normal * gain[j];
+      scaled[j] = normal * weight[j];
     }
   }
 }
 
 template <class F>
-void rows_back(void* d_rows, const void* normal_rows, const void* gains, const double* factors,
-               double* gain_sums, std::size_t rows, std::size_t columns) {
-  const F* const gain = static_cast<const F*>(gains);
+void rows_back(void* d_rows, const void* normal_rows, const void* weights, const double* factors,
+               double* weight_sums, std::size_t rows, std::size_t columns) {
+  const F* const weight = static_cast<const F*>(weights);
   for (std::size_t i = 0; i < rows; ++i) {
     F* const d = static_cast<F*>(d_rows) + i * columns;
     const F* const normal = static_cast<const F*>(normal_rows) + i * columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
-      gain_sums[j] += double(d[j]) * double(normal[j]);
-      d[j] *= gain[j];
+      weight_sums[j] += double(d[j]) * double(normal[j]);
+      d[j] *= weight[j];
     }
     const auto count = double(columns);
     const double mean = sum_in_lanes(columns, [=](std::size_t j) { return double(d[j]); }) / count;
@@ -74,9 +74,9 @@ void column_sums(const void* z_rows, const double* mean, double* sums, std::size
 }
 
 template <class F>
-void columns(void* z_rows, const double* mean, const double* factors, const void* gains,
+void columns(void* z_rows, const double* mean, const double* factors, const void* weights,
              void* scaled_rows, std::size_t rows, std::size_t columns) {
-  const F* const gain = static_cast<const F*>(gains);
+  const F* const weight = static_cast<const F*>(weights);
   for (std::size_t i = 0; i < rows; ++i) {
     F* const z = static_cast<F*>(z_rows) + i * columns;
     F* const scaled = static_cast<F*>(scaled_rows) + i * columns;
@@ -84,21 +84,21 @@ void columns(void* z_rows, const double* mean, const double* factors, const void
     for (std::size_t j = 0; j < columns; ++j) {
       const F normal = F((double(z[j]) - mean[j]) * factors[j]);
       z[j] = normal;
-      scaled[j] = normal * gain[j];
+      scaled[j] = normal * weight[j];
     }
   }
 }
 
 template <class F>
-void column_slopes(const void* d_rows, const void* normal_rows, double* sums, double* gain_sums,
-                   std::size_t rows, std::size_t columns) {
+void column_grads(const void* d_rows, const void* normal_rows, double* sums, double* weight_sums,
+                  std::size_t rows, std::size_t columns) {
   for (std::size_t i = 0; i < rows; ++i) {
     const F* const d = static_cast<const F*>(d_rows) + i * columns;
     const F* const normal = static_cast<const F*>(normal_rows) + i * columns;
 #pragma omp simd
     for (std::size_t j = 0; j < columns; ++j) {
       sums[j] += double(d[j]);
-      gain_sums[j] += double(d[j]) * double(normal[j]);
+      weight_sums[j] += double(d[j]) * double(normal[j]);
     }
   }
 }
@@ -121,7 +121,7 @@ constexpr NormKernels table = {
     .rows_back = rows_back<F>,
     .column_sums = column_sums<F>,
     .columns = columns<F>,
-    .column_slopes = column_slopes<F>,
+    .column_grads = column_grads<F>,
     .columns_back = columns_back<F>,
 };
 

@@ -14,12 +14,13 @@ void average(const void* param, void* mean, double decay, std::size_t size) {
   using F = Arithmetic<T>;
   const T* const p = static_cast<const T*>(param);
   F* const m = static_cast<F*>(mean);
-  const F kept = F(decay), share = F(1 - decay);
+  const F keep = F(decay), rate = F(1 - decay);
 #pragma omp simd
-  for (std::size_t i = 0; i < size; ++i) m[i] = kept * m[i] + share * load(p[i]);
+  for (std::size_t i = 0; i < size; ++i) m[i] = keep * m[i] + rate * load(p[i]);
 }
 
-/// An element's update without weight decay, and its gradient with the sign that it is gone down.
+/// The terms of a modifier: the update without weight decay, and the gradient with the sign of the
+/// direction.
 template <class F>
 struct Compared {
   const F* param;
@@ -37,10 +38,10 @@ struct Compared {
 
   [[nodiscard]] F start(std::size_t i) const { return keep * before[i]; }
   [[nodiscard]] F step(std::size_t i) const { return param[i] - start(i); }
-  [[nodiscard]] F slope(std::size_t i) const { return sign * grad[i]; }
+  [[nodiscard]] F signed_grad(std::size_t i) const { return sign * grad[i]; }
 };
 
-/// Updates that go against the gradient are scaled, others left out.
+/// Scales the elements whose update goes against the gradient, and leaves the others out.
 template <class F>
 void cautious(void* param, const void* before, const void* grad, const Direction& direction,
               std::size_t size) {
@@ -48,7 +49,7 @@ void cautious(void* param, const void* before, const void* grad, const Direction
   const Compared<F> of(param, before, grad, direction);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) {
-    const F start = of.start(i), step = of.step(i), along = step * of.slope(i);
+    const F start = of.start(i), step = of.step(i), along = step * of.signed_grad(i);
     const F scaled = start + of.factor * step;
     p[i] = along < 0 ? scaled : along >= 0 ? start : along;
   }
@@ -58,11 +59,11 @@ template <class F>
 double agreeing(const void* param, const void* before, const void* grad, const Direction& direction,
                 std::size_t size) {
   const Compared<F> of(param, before, grad, direction);
-  return sum_in_lanes(size,
-                      [=](std::size_t i) { return of.step(i) * of.slope(i) < 0 ? 1.0 : 0.0; });
+  return sum_in_lanes(
+      size, [=](std::size_t i) { return of.step(i) * of.signed_grad(i) < 0 ? 1.0 : 0.0; });
 }
 
-/// The update's magnitude, against the gradient's sign.
+/// The magnitude of the update, with the opposite sign of the gradient.
 template <class F>
 void grams(void* param, const void* before, const void* grad, const Direction& direction,
            std::size_t size) {
@@ -70,7 +71,7 @@ void grams(void* param, const void* before, const void* grad, const Direction& d
   const Compared<F> of(param, before, grad, direction);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i)
-    p[i] = of.start(i) - magnitude(of.step(i)) * sign(of.slope(i));
+    p[i] = of.start(i) - magnitude(of.step(i)) * sign(of.signed_grad(i));
 }
 
 }  // namespace

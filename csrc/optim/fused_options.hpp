@@ -1,5 +1,5 @@
-// What is done around the update of a block of a tensor while it is in cache: states in fewer bits,
-// parameters with more, a changed direction, a mean of the parameters, a copy.
+// Options that are fused with the update of a block while it is in cache: quantized states, master
+// weights, modifiers, an EMA and a bfloat16 copy.
 #pragma once
 
 #include <cstddef>
@@ -18,15 +18,15 @@ struct Run;
 extern const PerIsa<FusedKernels> fused_kernels;
 extern const PerIsa<QuantizeKernels> quantize_kernels;
 
-/// Where parameters of bfloat16 have the bits that they cannot hold.
+/// Master weights of bfloat16 parameters: none, in float32, or the lower halves of float32.
 enum class Master : std::uint8_t { none, full, low_half };
-/// How an update's direction is changed.
+/// How an update's direction is modified.
 enum class Modifier : std::uint8_t { none, cautious, grams };
 
-/// What is done beside the update; nothing by default.
-struct Extras {
+/// The fused options of an optimizer; all off by default.
+struct FusedOptions {
   StateFormat format = StateFormat::full;
-  bool stochastic = false;  ///< Whether states are rounded up or down at random.
+  bool stochastic = false;  ///< Whether quantized states are rounded stochastically.
   std::uint64_t seed = 0;
   double ema_decay = 0;
   bool bfloat16_copy = false;
@@ -40,34 +40,36 @@ struct Extras {
   }
 };
 
-/// What a tensor keeps for these, where they are on.
-struct ExtraArrays {
+/// The arrays of a tensor for these options; nullptr if not used.
+struct FusedArrays {
   float* scales[max_states] = {};
-  void* ema = nullptr;            ///< In the type of arithmetic.
+  void* ema = nullptr;            ///< In the dtype of arithmetic.
   std::uint16_t* copy = nullptr;  ///< bfloat16
   float* master = nullptr;
   std::uint16_t* low_half = nullptr;
 };
 
-/// What is kept beside a tensor of this type: only those of bfloat16 have masters.
-inline Master master_of(DType dtype, const Extras& extras) {
-  return dtype == DType::bfloat16 ? extras.master : Master::none;
+/// The master weights of a tensor. Only bfloat16 tensors have them.
+inline Master master_of(DType dtype, const FusedOptions& fused) {
+  return dtype == DType::bfloat16 ? fused.master : Master::none;
 }
-/// The type that the elements of a run are updated in: float32 for bfloat16 that is brought to it.
-DType updated_as(DType dtype, const Extras& extras);
-/// How a state of a rule is kept.
-StateFormat format_of(const RuleInfo& rule, std::size_t state, const Extras& extras);
+/// The dtype in which the elements of a run are updated: float32 for bfloat16 tensors that are
+/// decoded.
+DType updated_as(DType dtype, const FusedOptions& fused);
+/// The format of a state of a rule.
+StateFormat format_of(const RuleInfo& rule, std::size_t state, const FusedOptions& fused);
 
-/// The longest part of a tensor that is updated at a time.
-inline constexpr std::size_t longest_stage = 1 << 18;
+/// The largest number of elements that are updated in one call.
+inline constexpr std::size_t max_fused_size = 1 << 18;
 
-/// The bytes of memory that a thread needs for the two below, where a rule or a modifier measures
-/// and where not.
-std::size_t stage_memory(bool measures);
+/// The bytes of memory that a thread needs for the two functions below. `measures` tells whether
+/// the rule or the modifier has a first pass.
+std::size_t fused_memory(bool measures);
 
-/// The elements [begin, end) of a run's tensor, in blocks; `memory` is aligned to a line of cache.
-void measure_staged(const Run& run, std::size_t begin, std::size_t end, double* sums,
-                    std::byte* memory);
-void update_staged(const Run& run, std::size_t begin, std::size_t end, std::byte* memory);
+/// Process the elements [begin, end) of a run's tensor in blocks. `memory` is aligned to a cache
+/// line.
+void measure_fused(const Run& run, std::size_t begin, std::size_t end, double* sums,
+                   std::byte* memory);
+void update_fused(const Run& run, std::size_t begin, std::size_t end, std::byte* memory);
 
 }  // namespace pyoptim

@@ -1,4 +1,4 @@
-// How often a step goes through memory, and through how many arrays.
+// The memory traffic of a step: its passes, and the arrays that each of them reads and writes.
 #pragma once
 
 #include <bit>
@@ -9,13 +9,13 @@
 
 namespace pyoptim {
 
-/// How many arrays of elements a pass reads and writes: parameters, gradients, states.
+/// The number of arrays that a pass reads and writes: parameters, gradients and states.
 struct Traffic {
   std::size_t reads;
   std::size_t writes;
 };
 
-/// The passes that a step of a rule makes.
+/// The passes of a step of a rule.
 inline std::vector<Traffic> passes_of(const RuleInfo& rule) {
   if (rule.factored == nullptr) {
     const Traffic update{rule.reads[1], 1 + std::size_t(std::popcount(rule.changed_by_update))};

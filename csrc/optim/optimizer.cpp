@@ -22,13 +22,13 @@ constexpr double unlimited = HUGE_VAL;
 constexpr Range non_negative{0, unlimited, false, true, false};
 constexpr Range flag{0, 1, false, false, true};
 
-/// A scale as two factors that are normal numbers of the type, where one is not.
-void set_scale(Shaping& shaping, double scale, DType dtype) {
+/// Splits a scale into two factors, so that both are normal numbers of the dtype.
+void set_scale(Preprocess& preprocess, double scale, DType dtype) {
   const bool is_float64 = dtype == DType::float64;
-  const double least = is_float64 ? DBL_MIN : FLT_MIN, most = is_float64 ? DBL_MAX : FLT_MAX;
+  const double min = is_float64 ? DBL_MIN : FLT_MIN, max = is_float64 ? DBL_MAX : FLT_MAX;
   const double size = std::fabs(scale), shift = is_float64 ? 0x1p-512 : 0x1p-100;
-  shaping.rest = size > most ? 1 / shift : size != 0 && size < least ? shift : 1;
-  shaping.scale = scale / shaping.rest;
+  preprocess.rest = size > max ? 1 / shift : size != 0 && size < min ? shift : 1;
+  preprocess.scale = scale / preprocess.rest;
 }
 
 [[noreturn]] void refuse_rule(std::string_view name, Isa isa) {
@@ -42,7 +42,7 @@ void set_scale(Shaping& shaping, double scale, DType dtype) {
                               known);
 }
 
-/// What random rounding of a tensor depends on in a step, well mixed.
+/// The key of stochastic rounding, a hash of the seed, the step and the tensor.
 std::uint32_t rounding_key(std::uint64_t seed, std::int64_t step, std::size_t tensor) {
   std::uint64_t bits = seed;
   for (const std::uint64_t next : {std::uint64_t(step), std::uint64_t(tensor)}) {
@@ -91,7 +91,7 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
   if (groups.empty()) throw std::invalid_argument("an optimizer needs at least one group");
   check_range("clip_norm", non_negative, options.clip_norm);
   check_range("clip_value", non_negative, options.clip_value);
-  check_range("num_threads", {0, most_threads, false, false, false}, options.threads);
+  check_range("num_threads", {0, max_threads, false, false, false}, options.threads);
 
   for (const GroupSpec& spec : groups) {
     Group group;
@@ -106,50 +106,51 @@ Optimizer::Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups
     if (const std::size_t i = group.rule->first_lr; i < group.hyper.size() && group.hyper[i] == 0)
       group.hyper[i] = group.lr;
     for (const TensorSpec& tensor : spec.tensors) {
-      Tensor made;
-      made.param = tensor.data;
-      made.size = tensor.size;
-      made.dtype = tensor.dtype;
-      made.group = groups_.size();
+      Tensor new_tensor;
+      new_tensor.param = tensor.data;
+      new_tensor.size = tensor.size;
+      new_tensor.dtype = tensor.dtype;
+      new_tensor.group = groups_.size();
       const bool of_one_axis = tensor.shape.empty() && tensor.size != 1;
       shapes_.push_back(of_one_axis ? Shape{tensor.size} : tensor.shape);
-      if (group.rule->factored != nullptr) made.matrices = matrices_of(*group.rule, shapes_.back());
-      group.rule->initial_scalars(group.hyper.data(), group.lr, made.scalars);
-      tensors_.push_back(made);
+      if (group.rule->factored != nullptr)
+        new_tensor.matrices = matrices_of(*group.rule, shapes_.back());
+      group.rule->initial_scalars(group.hyper.data(), group.lr, new_tensor.scalars);
+      tensors_.push_back(new_tensor);
       group.in_float32 = group.in_float32 || tensor.dtype != DType::float64;
     }
     check_float32(group);
     groups_.push_back(std::move(group));
   }
   check_overlap(groups);
-  check_extras();
-  if (options.extras.any() || first_variant_->factored != nullptr)
+  check_fused_options();
+  if (options.fused.any() || first_variant_->factored != nullptr)
     allocate_one_by_one(groups);
   else
     allocate_states(groups);
-  begin_extras();
+  begin_fused_arrays();
 }
 
-void Optimizer::check_extras() const {
-  const Extras& extras = options_.extras;
-  check_range("ema_decay", {0, 1, false, true, false}, extras.ema_decay);
+void Optimizer::check_fused_options() const {
+  const FusedOptions& fused = options_.fused;
+  check_range("ema_decay", {0, 1, false, true, false}, fused.ema_decay);
   const auto refuse = [this](const std::string& what) {
     throw std::invalid_argument(std::string(first_variant_->name) + ": " + what);
   };
-  if (extras.modifier == Modifier::cautious && first_variant_->sum_count > 0)
+  if (fused.modifier == Modifier::cautious && first_variant_->sum_count > 0)
     refuse("cautious updates are for rules without norms");
-  if (extras.any() && first_variant_->factored != nullptr)
+  if (fused.any() && first_variant_->factored != nullptr)
     refuse("nothing can be done around updates by rows and columns");
   for (const Tensor& tensor : tensors_) {
-    if (tensor.dtype == DType::float64 && extras.format != StateFormat::full)
+    if (tensor.dtype == DType::float64 && fused.format != StateFormat::full)
       refuse("state_dtype is for parameters of float32 and bfloat16, not of float64");
-    if (extras.bfloat16_copy && tensor.dtype != DType::float32)
+    if (fused.bfloat16_copy && tensor.dtype != DType::float32)
       refuse("bfloat16_copy is for parameters of float32");
   }
   const auto has_master = [&](const Tensor& tensor) {
-    return master_of(tensor.dtype, extras) != Master::none;
+    return master_of(tensor.dtype, fused) != Master::none;
   };
-  if (extras.master != Master::none && !tensors_.empty() &&
+  if (fused.master != Master::none && !tensors_.empty() &&
       std::none_of(tensors_.begin(), tensors_.end(), has_master))
     refuse("master_weights are for parameters of bfloat16, and there are none");
 }
@@ -194,12 +195,12 @@ void Optimizer::check_float32(const Group& group) const {
 
 const RuleInfo* Optimizer::variant(const Group& group) const {
   const double* const hyper = group.hyper.data();
-  const RuleInfo* const* const found =
+  const RuleInfo* const* const result =
       std::find_if(variants_, variants_ + variant_count_,
                    [&](const RuleInfo* rule) { return rule->applies(hyper); });
   if (const char* wrong = first_variant_->conflict(hyper); wrong != nullptr)
     throw std::invalid_argument(std::string(first_variant_->name) + ": " + wrong);
-  return *found;
+  return *result;
 }
 
 const Optimizer::Group& Optimizer::group_at(std::size_t index) const {
@@ -253,7 +254,7 @@ void Optimizer::check_overlap(const std::vector<GroupSpec>& specs) {
     const auto begin = reinterpret_cast<std::uintptr_t>(all[i]->data);
     const std::size_t item = item_size(all[i]->dtype), bytes = all[i]->size * item;
     check_addresses(all[i]->name, all[i]->data, all[i]->size, item);
-    // Arrays that are kept have at most 8 bytes an element, also of parameters that follow another.
+    // Arrays have at most 8 bytes for each element. Consecutive parameters share one check.
     if (all[i]->size > PTRDIFF_MAX / 8) throw std::bad_alloc();
     if (bytes > 0) extents_.push_back({begin, begin + bytes, i});
   }
@@ -299,10 +300,10 @@ void Optimizer::plan(const void* const* grads, double scale) {
     Tensor& tensor = tensors_[i];
     const Group& group = groups_[tensor.group];
     const RuleInfo& rule = *group.rule;
-    const Extras& extras = options_.extras;
+    const FusedOptions& fused = options_.fused;
     const CoalescedRows* const rows = rows_of(i);
     const bool alone =
-        rule.sum_count > 0 || rule.factored != nullptr || extras.any() || rows != nullptr;
+        rule.sum_count > 0 || rule.factored != nullptr || fused.any() || rows != nullptr;
     const bool same_run =
         before != nullptr && !alone && before->group == tensor.group &&
         before->dtype == tensor.dtype && before->steps == tensor.steps &&
@@ -310,38 +311,38 @@ void Optimizer::plan(const void* const* grads, double scale) {
         std::memcmp(before->scalars, tensor.scalars, rule.scalar_count * sizeof(double)) == 0;
     if (!same_run) {
       const bool decoupled = group.decoupled_weight_decay != 0;
-      Shaping shaping;
-      if (options_.clip_value > 0) shaping.bound = options_.clip_value;
+      Preprocess preprocess;
+      if (options_.clip_value > 0) preprocess.bound = options_.clip_value;
       if (!decoupled)
-        shaping.l2 = group.weight_decay;
-      else if (!rule.decays_itself)
-        shaping.keep = 1 - group.lr * group.weight_decay;
-      set_scale(shaping, group.maximize != 0 ? -scale : scale, tensor.dtype);
-      const bool general = shaping.l2 != 0 || shaping.rest != 1;
-      const DType dtype = updated_as(tensor.dtype, extras);
-      const bool counts = extras.modifier == Modifier::cautious;
+        preprocess.l2 = group.weight_decay;
+      else if (!rule.fused_weight_decay)
+        preprocess.keep = 1 - group.lr * group.weight_decay;
+      set_scale(preprocess, group.maximize != 0 ? -scale : scale, tensor.dtype);
+      const bool general = preprocess.l2 != 0 || preprocess.rest != 1;
+      const DType dtype = updated_as(tensor.dtype, fused);
+      const bool counts = fused.modifier == Modifier::cautious;
       plan_.start_run(
           {.update = rule.update[int(dtype)][general ? 1 : 0],
            .measure = rule.measure[int(dtype)][general ? 1 : 0],
            .sums = tensor.sums,
            .sum_count = counts ? 1 : rule.sum_count,
-           .sums_of_all = rule.sums_of_all,
+           .global_sums = rule.global_sums,
            .hyper = group.hyper.data(),
            .step = {tensor.steps + 1, group.lr, tensor.scalars, decoupled ? group.weight_decay : 0,
                     tensor.sums, tensor.size, tensor.written()},
-           .shaping = shaping,
+           .preprocess = preprocess,
            .dtype = tensor.dtype,
            .first_span = 0,
            .span_count = 0,
            .elements = 0,
-           .extras = extras.any() ? &extras_of(i) : nullptr,
-           .quantize = &quantize_kernels[isa_],
-           .fused = &fused_kernels[isa_],
+           .fused = fused.any() ? &fused_options_of(i) : nullptr,
+           .quantize_kernels = &quantize_kernels[isa_],
+           .fused_kernels = &fused_kernels[isa_],
            .rule = &rule,
            .tensor = &tensor,
            .grad = grads[i],
            .state_count = rule.state_count,
-           .key = rounding_key(extras.seed, tensor.steps, i),
+           .key = rounding_key(fused.seed, tensor.steps, i),
            .rows = rows});
     }
     plan_.add(tensor, grads[i], rule.state_count);
@@ -355,23 +356,23 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
   if (!std::isfinite(grad_scale))
     throw std::invalid_argument("grad_scale must be finite, got " + text(grad_scale));
   check_counts(grads);
-  if (options_.extras.zero_grads) check_apart(grads);
+  if (options_.fused.zero_grads) check_apart(grads);
   StepInfo info;
   info.measured = options_.clip_norm > 0 || options_.skip_nonfinite;
   double scale = grad_scale;
   if (info.measured) {
     info.grad_norm = norm(grads) * std::fabs(grad_scale);
     scale *= clip_factor(info.grad_norm);
-    // No element is larger than the norm, so that only a large one asks for a closer look.
+    // No element is larger than the norm. Only a large norm needs a check of all elements.
     const bool surely_finite = info.grad_norm <= first_variant_->gradient_range.high;
     info.skipped = options_.skip_nonfinite && !surely_finite && !all_finite(grads, scale);
   }
   if (!info.skipped) {
-    // Everything is allocated before anything is written; the plan of tensors that begin needs no
-    // more memory afterwards.
+    // Everything is allocated before anything is written. The second plan, after the first step of
+    // tensors began, needs no more memory.
     plan_.reserve(tensors_.size());
     plan(grads, scale);
-    // Threads started under another environment would keep it: it is ours only outside of teams.
+    // FloatEnvironment is set inside of teams only, because new threads inherit the environment.
     const Team team(plan_.work(), options_.threads);
     plan_.prepare(team.threads());
     if (begin_tensors(grads)) {
@@ -380,7 +381,7 @@ StepInfo Optimizer::step(const void* const* grads, double grad_scale) {
     }
     plan_.execute();
     finish(grads);
-  } else if (options_.extras.zero_grads) {
+  } else if (options_.fused.zero_grads) {
     for (std::size_t i = 0; i < tensors_.size(); ++i)
       if (grads[i] != nullptr && tensors_[i].size > 0)
         std::memset(const_cast<void*>(grads[i]), 0,
@@ -396,16 +397,16 @@ void Optimizer::check_counts(const void* const* grads) const {
                              ": expected a count below 2^53, after which there is no step, " +
                              "got " + std::to_string(steps));
   };
-  if (steps_ >= most_steps) refuse("the number of steps", steps_);
+  if (steps_ >= max_steps) refuse("the number of steps", steps_);
   for (std::size_t i = 0; i < tensors_.size(); ++i)
     if (const std::int64_t steps = tensors_[i].steps;
-        grads[i] != nullptr && (steps < 0 || steps >= most_steps))
+        grads[i] != nullptr && (steps < 0 || steps >= max_steps))
       refuse("the step count of parameter " + std::to_string(i), steps);
 }
 
 double Optimizer::clip_factor(double norm) const {
   const FloatEnvironment environment;
-  // As torch.nn.utils.clip_grad_norm_, which keeps the quotient finite this way.
+  // As in torch.nn.utils.clip_grad_norm_, the constant keeps the quotient finite.
   const double ratio = options_.clip_norm / (norm + 1e-6);
   return options_.clip_norm == 0 || ratio >= 1 ? 1 : ratio;
 }
@@ -415,10 +416,10 @@ bool Optimizer::all_finite(const void* const* grads, double scale) const {
     if (grads[i] == nullptr) continue;
     const ArrayView values = values_of(grads, i);
     const Team team(values.size, options_.threads);
-    const double most = max_magnitude({values}, isa_, team.threads());
+    const double max = max_magnitude({values}, isa_, team.threads());
     const double limit =
         tensors_[i].dtype == DType::float64 ? DBL_MAX : first_variant_->gradient_range.high;
-    if (!(most * std::fabs(scale) <= limit)) return false;
+    if (!(max * std::fabs(scale) <= limit)) return false;
   }
   return true;
 }
@@ -438,7 +439,7 @@ void Optimizer::finish(const void* const* grads) {
                         tensor.scalars);
     if (first == nullptr) first = &tensor;
   }
-  if (first != nullptr && first_variant_->sums_of_all)
+  if (first != nullptr && first_variant_->global_sums)
     for (Tensor& tensor : tensors_) std::copy_n(first->scalars, max_scalars, tensor.scalars);
   ++steps_;
 }
@@ -451,19 +452,19 @@ void Optimizer::update_hessian(const void* const* estimates) {
     Span span{tensor.param, estimates[i], {}, tensor.size};
     std::copy_n(tensor.state, max_states, span.state);
     each_part(span, tensor.dtype, options_.threads, [&](const Span& part) {
-      group.rule->observe[int(tensor.dtype)](group.hyper.data(), part);
+      group.rule->update_hessian[int(tensor.dtype)](group.hyper.data(), part);
     });
   }
 }
 
-/// The tensors that have another point to be evaluated at.
+/// The tensors whose rule has an eval mode.
 std::vector<Tensor*> Optimizer::averaged() {
-  std::vector<Tensor*> found;
+  std::vector<Tensor*> result;
   for (Tensor& tensor : tensors_)
-    if (groups_[tensor.group].rule->evaluation[0] != nullptr &&
+    if (groups_[tensor.group].rule->eval_params[0] != nullptr &&
         (tensor.steps > 0 || keeps_copy(tensor)))
-      found.push_back(&tensor);
-  return found;
+      result.push_back(&tensor);
+  return result;
 }
 
 void Optimizer::set_evaluating(bool evaluating) {
@@ -471,8 +472,8 @@ void Optimizer::set_evaluating(bool evaluating) {
   std::size_t bytes = 0;
   const std::vector<Tensor*> tensors = averaged();
   for (const Tensor* tensor : tensors) bytes += tensor->size * item_size(tensor->dtype);
-  if (evaluating) train_points_ = std::make_unique<Arena>(bytes);
-  std::byte* kept = train_points_->data();
+  if (evaluating) train_params_ = std::make_unique<Arena>(bytes);
+  std::byte* kept = train_params_->data();
   for (const Tensor* tensor : tensors) {
     const Group& group = groups_[tensor->group];
     Span span{tensor->param, kept, {}, tensor->size};
@@ -481,14 +482,14 @@ void Optimizer::set_evaluating(bool evaluating) {
       const std::size_t size = part.size * item_size(tensor->dtype);
       if (evaluating) {
         std::memcpy(const_cast<void*>(part.grad), part.param, size);
-        group.rule->evaluation[int(tensor->dtype)](group.hyper.data(), part);
+        group.rule->eval_params[int(tensor->dtype)](group.hyper.data(), part);
       } else {
         std::memcpy(part.param, part.grad, size);
       }
     });
     kept += tensor->size * item_size(tensor->dtype);
   }
-  if (!evaluating) train_points_.reset();
+  if (!evaluating) train_params_.reset();
   round_copies();
 }
 

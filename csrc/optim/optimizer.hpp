@@ -1,5 +1,5 @@
-// An optimizer over buffers that the caller owns: which rule, which parameters in which groups,
-// their states, and the step.
+// An optimizer over buffers that the caller owns: a rule, groups of parameters, their states, and
+// the step.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@
 
 namespace pyoptim {
 
-/// A parameter buffer. `name` is how errors call it; `grad`, where its gradients will mostly lie,
-/// if that is known, so that the states are not placed in its way. Without a shape it has one axis.
+/// A parameter buffer. `name` is its name in error messages. `grad` is the usual address of its
+/// gradient, if known, so that states get addresses that suit it. Without a shape it has one axis.
 struct TensorSpec {
   std::string name;
   void* data = nullptr;
@@ -31,28 +31,29 @@ struct TensorSpec {
   std::vector<std::size_t> shape = {};
 };
 
-/// Hyper-parameters and the settings that all optimizers have, by name.
+/// Hyperparameters of a group, by name.
 using Settings = std::vector<std::pair<std::string, double>>;
 
-/// Parameters that share settings; settings not given take the rule's defaults.
+/// Parameters with common hyperparameters, which default to those of the rule.
 struct GroupSpec {
   Settings settings;
   std::vector<TensorSpec> tensors;
 };
 
-/// What is the same for all groups. 0 means: not used, or for threads the default.
+/// Options for all groups. 0 turns an option off, or is the default number of threads.
 struct Options {
   double clip_norm = 0;
   double clip_value = 0;
   bool skip_nonfinite = false;
   int threads = 0;
-  Extras extras = {};
+  FusedOptions fused = {};
 };
 
-/// The type of an array that an optimizer keeps.
+/// The dtype of an array that an optimizer stores.
 enum class StoredType : std::uint8_t { float32, float64, bfloat16, uint8, uint16 };
 
-/// An array that an optimizer keeps for a tensor: of its elements, or of a shape of its own.
+/// An array that an optimizer stores for a tensor: with one item for each element, or with its own
+/// shape.
 struct StoredArray {
   std::string name;
   void* data = nullptr;
@@ -63,75 +64,74 @@ struct StoredArray {
 };
 
 struct StepInfo {
-  std::int64_t step = 0;  ///< Steps made so far.
-  double grad_norm = 0;   ///< Norm of all gradients, scaled and not yet clipped, if `measured`.
+  std::int64_t step = 0;  ///< The number of steps so far.
+  double grad_norm =
+      0;  ///< The norm of all gradients, after scaling and before clipping, if `measured`.
   bool measured = false;
-  bool skipped = false;  ///< A gradient was not finite, and nothing was changed.
+  bool skipped = false;  ///< Whether a gradient was not finite, so that nothing was changed.
 };
 
 PYOPTIM_API std::size_t item_size(StoredType type);
 
-/// Whether an array of so many items ends before the address space does.
+/// Whether an array of `count` items ends before the end of the address space.
 inline bool has_addresses(const void* data, std::size_t count, std::size_t item) {
   std::size_t bytes = 0;
   std::uintptr_t end = 0;
   return !__builtin_mul_overflow(count, item, &bytes) && bytes <= PTRDIFF_MAX &&
          !__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(data), bytes, &end);
 }
-/// Throws std::invalid_argument unless it does; `what` is what the error calls the array.
+/// Throws std::invalid_argument otherwise. The message starts with `what`.
 PYOPTIM_API void check_addresses(const std::string& what, const void* data, std::size_t count,
                                  std::size_t item);
-/// The elements of `count` rows of a tensor that has `rows`; SIZE_MAX if a size cannot be so large.
+/// The number of elements of `count` rows of a tensor with `rows` rows; SIZE_MAX on overflow.
 inline std::size_t size_of_rows(std::size_t tensor_size, std::size_t rows, std::size_t count) {
   std::size_t size = 0;
   return rows != 0 && __builtin_mul_overflow(tensor_size / rows, count, &size) ? SIZE_MAX : size;
 }
 
-/// The largest count of steps: up to it a double counts exactly.
-constexpr std::int64_t most_steps = std::int64_t{1} << 53;
+/// The largest number of steps, up to which a double counts exactly.
+constexpr std::int64_t max_steps = std::int64_t{1} << 53;
 
 class PYOPTIM_API Optimizer {
  public:
-  /// Throws std::invalid_argument for an unknown rule or setting, one out of range, or tensors
-  /// that overlap.
+  /// Throws std::invalid_argument for an unknown rule or hyperparameter, a value out of range, or
+  /// tensors that overlap.
   Optimizer(std::string_view rule, const std::vector<GroupSpec>& groups, const Options& options);
 
-  /// One step. `grads` has an entry a tensor, in the order of groups; nullptr leaves its tensor
-  /// as it is. Gradients are multiplied by grad_scale, clipped, and never written but by
-  /// zero_grads. Throws std::invalid_argument, and changes nothing, for a grad_scale that is not
-  /// finite, and for gradients that overlap and are to be zeroed; std::runtime_error for a step
-  /// past `most_steps`.
+  /// Makes one step. `grads` has a pointer for each tensor, in the order of groups; nullptr skips
+  /// the tensor. Gradients are multiplied by grad_scale and clipped. They are never written, except
+  /// by zero_grads. Throws std::invalid_argument if grad_scale is not finite or gradients to be
+  /// zeroed overlap, and std::runtime_error for a step past `max_steps`. Nothing is changed then.
   StepInfo step(const void* const* grads, double grad_scale = 1);
-  /// The same, where gradients may be of some rows, whose numbers must be below the length of
-  /// the tensor's first axis; only if takes_rows(). All other rows, and their states, stay as they
-  /// are.
+  /// The same with row-sparse gradients, if supports_row_grad(). Row numbers must be below the
+  /// length of the tensor's first axis. All other rows and their states are unchanged.
   StepInfo step(const Gradient* grads, double grad_scale = 1);
-  [[nodiscard]] bool takes_rows() const;
+  [[nodiscard]] bool supports_row_grad() const;
 
-  /// Averages and copies of these tensors are left as they are by step(), until update_copies()
-  /// brings them to the parameters: for parameters that are changed once more after each step.
+  /// Leaves the EMA and the copies of these tensors to update_copies(), for parameters that the
+  /// caller changes after each step.
   void postpone_copies(std::vector<std::size_t> tensors);
-  /// Averages are left alone while the parameters are at their evaluation points.
+  /// Updates the EMA and the copies. In eval mode the EMA is unchanged.
   void update_copies(const std::vector<std::size_t>& tensors);
 
-  /// Takes in estimates of the Hessian's diagonal; nullptr leaves its tensor's as it is. Only for
-  /// rules that have `observe`.
+  /// Updates states with estimates of the Hessian's diagonal; nullptr skips the tensor. Only for
+  /// rules with `update_hessian`.
   void update_hessian(const void* const* estimates);
 
-  /// Brings parameters to the points they are to be evaluated at, or back to where they were: to
-  /// the bit. In between, step() throws std::runtime_error.
+  /// Switches between train and eval mode. The parameters of train mode are restored exactly.
+  /// step() throws std::runtime_error in eval mode.
   void set_evaluating(bool evaluating);
-  [[nodiscard]] bool evaluating() const { return train_points_ != nullptr; }
+  [[nodiscard]] bool evaluating() const { return train_params_ != nullptr; }
 
-  /// A setting of a group, by its name. set() throws std::invalid_argument as the constructor, and
-  /// both throw IndexError if there is no such group.
+  /// A hyperparameter of a group. set() throws std::invalid_argument like the constructor. Both
+  /// throw IndexError if there is no such group.
   [[nodiscard]] double get(std::size_t group, std::string_view name) const;
   void set(std::size_t group, std::string_view name, double value);
-  /// Sets several at once: all of them, or none.
+  /// Sets several at once: all of them or none.
   void set(std::size_t group, const Settings& settings);
   /// The same for all groups.
   void set(const std::vector<Settings>& by_group);
-  /// How often settings were set.
+  /// The number of calls that set hyperparameters.
   [[nodiscard]] std::uint64_t settings_revision() const { return settings_revision_; }
 
   [[nodiscard]] const Options& options() const { return options_; }
@@ -141,17 +141,17 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] std::size_t tensor_count() const { return tensors_.size(); }
   [[nodiscard]] const Tensor& tensor(std::size_t index) const { return tensors_[index]; }
   [[nodiscard]] Tensor& tensor(std::size_t index) { return tensors_[index]; }
-  /// Writes what a tensor's states begin with, if it has made no step, but not over what somebody
-  /// else has written. To be called before they are read, or handed out to be written.
+  /// Initializes the states of a tensor before its first step, except for states that the caller
+  /// has written. Must be called before states are read or handed out.
   void begin(std::size_t index) { begin(tensors_[index], true); }
-  /// The same after states were written here: what is not what they would begin with is kept.
+  /// Called after states were written here. States that differ from their initial values are kept.
   void keep_written(std::size_t index);
-  /// All arrays that are kept for a tensor.
+  /// All arrays that are stored for a tensor.
   [[nodiscard]] std::vector<StoredArray> stored(std::size_t index) const;
   [[nodiscard]] std::int64_t steps() const { return steps_; }
   void set_steps(std::int64_t steps) { steps_ = steps; }
 
-  /// The memory the states lie in.
+  /// The memory of the states.
   [[nodiscard]] const std::shared_ptr<Arena>& memory() const { return memory_; }
 
   /// Whether these bytes overlap a parameter or a state.
@@ -165,7 +165,7 @@ class PYOPTIM_API Optimizer {
     double weight_decay = 0;
     double decoupled_weight_decay = 0;
     double maximize = 0;
-    bool in_float32 = false;  // whether a tensor is computed with in float32
+    bool in_float32 = false;  // whether a tensor of the group uses float32 arithmetic
   };
   struct Extent {
     std::uintptr_t begin;
@@ -176,45 +176,45 @@ class PYOPTIM_API Optimizer {
   [[nodiscard]] const Group& group_at(std::size_t index) const;
   [[nodiscard]] const double* find(const Group& group, std::string_view name) const;
   void assign(Group& group, std::string_view name, double value) const;
-  /// Throws if float32 cannot hold a setting that it is to be computed with.
+  /// Throws if float32 cannot hold a hyperparameter of the group.
   void check_float32(const Group& group) const;
-  /// The group with these settings, which must keep the same states.
+  /// The group with changed hyperparameters, which must not change its states.
   [[nodiscard]] Group changed(std::size_t group, const Settings& settings) const;
   [[nodiscard]] const RuleInfo* variant(const Group& group) const;
   [[nodiscard]] std::vector<Tensor*> averaged();
   void check_overlap(const std::vector<GroupSpec>& specs);
-  void check_extras() const;
+  void check_fused_options() const;
   void allocate_states(const std::vector<GroupSpec>& specs);
   void allocate_one_by_one(const std::vector<GroupSpec>& specs);
-  /// `shown`: whether somebody may write to the memory after that.
+  /// `shown` tells whether the caller may write to the memory afterwards.
   void begin(Tensor& tensor, bool shown) const;
-  /// Which of a tensor's states somebody has written, as bits of Beginning::written.
+  /// The states of a tensor that the caller has written, as bits of Beginning::written.
   [[nodiscard]] unsigned written_states(const Tensor& tensor) const;
-  /// Whether somebody has written a state that begins as a copy of the parameters.
+  /// Whether the caller has written the state that is initialized with the parameters.
   [[nodiscard]] bool keeps_copy(const Tensor& tensor) const {
     return ((written_states(tensor) >> groups_[tensor.group].rule->copied_state) & 1U) != 0;
   }
-  /// Brings copies and means of parameters to where these are.
-  void begin_extras() const;
+  /// Initializes EMAs and copies with the parameters.
+  void begin_fused_arrays() const;
   void round_copies() const;
-  /// What is done around the update of a tensor.
-  [[nodiscard]] const Extras& extras_of(std::size_t tensor) const;
-  /// What the step touches of a tensor; nullptr: all of it.
+  /// The fused options of a tensor in this step.
+  [[nodiscard]] const FusedOptions& fused_options_of(std::size_t tensor) const;
+  /// The rows of a tensor that the step updates; nullptr if all.
   [[nodiscard]] const CoalescedRows* rows_of(std::size_t tensor) const;
   [[nodiscard]] ArrayView values_of(const void* const* grads, std::size_t tensor) const;
   [[nodiscard]] double norm(const void* const* grads) const;
-  /// Whether all gradients, when they are scaled, are finite and such as the rule can square.
+  /// Whether all scaled gradients are finite and in the gradient range of the rule.
   [[nodiscard]] bool all_finite(const void* const* grads, double scale) const;
-  /// What gradients of this norm are to be multiplied by.
+  /// The factor that clips gradients of this norm.
   [[nodiscard]] double clip_factor(double norm) const;
-  /// Throws if a step would count past `most_steps`.
+  /// Throws if a step counter would exceed `max_steps`.
   void check_counts(const void* const* grads) const;
-  /// Throws if gradients overlap, which are to be set to 0.
+  /// Throws if gradients that are to be zeroed overlap.
   void check_apart(const void* const* grads) const;
   void plan(const void* const* grads, double scale);
-  /// Gives the states of tensors that make their first step their values; false if none does.
+  /// Initializes the states of tensors in their first step; false if there are none.
   bool begin_tensors(const void* const* grads);
-  /// Moves on what the step used.
+  /// Updates counters and scalars after a step.
   void finish(const void* const* grads);
 
   Isa isa_;
@@ -224,17 +224,18 @@ class PYOPTIM_API Optimizer {
   Options options_;
   std::vector<Group> groups_;
   std::vector<Tensor> tensors_;
-  std::vector<std::vector<std::size_t>> shapes_;  // of the tensors
+  std::vector<std::vector<std::size_t>> shapes_;  // one for each tensor
   std::vector<Extent> extents_;
   std::shared_ptr<Arena> memory_;
-  std::unique_ptr<Arena> train_points_;  // while evaluating: the parameters of rules that average
+  std::unique_ptr<Arena> train_params_;  // in eval mode: the parameters of train mode
   std::int64_t steps_ = 0;
   std::uint64_t settings_revision_ = 0;
-  std::vector<std::size_t> postponed_;  // tensors whose averages and copies come after the step
-  Extras without_copies_;
+  std::vector<std::size_t> postponed_;  // tensors whose EMAs and copies are updated after the step
+  FusedOptions without_copies_;
   Plan plan_;
-  std::vector<CoalescedRows> coalesced_;  // by tensor, if there ever was a gradient of rows
-  std::vector<std::uint8_t> by_rows_;     // whether this step's is one; empty: none
+  std::vector<CoalescedRows> coalesced_;  // by tensor, once there was a row-sparse gradient
+  std::vector<std::uint8_t>
+      by_rows_;  // whether each gradient of this step is row-sparse; empty if none is
 };
 
 }  // namespace pyoptim

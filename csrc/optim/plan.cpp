@@ -11,8 +11,8 @@ namespace pyoptim {
 namespace {
 
 constexpr std::size_t grain = 1024;     // elements; a multiple of every SIMD width and unrolling
-constexpr std::size_t chunk = 1 << 18;  // what a thread takes at a time
-static_assert(chunk <= longest_stage);
+constexpr std::size_t chunk = 1 << 18;  // the largest piece that a thread takes at a time
+static_assert(chunk <= max_fused_size);
 
 template <class Pointer>
 Pointer advance_bytes(Pointer pointer, std::size_t bytes) {
@@ -52,7 +52,7 @@ void Plan::add(const Tensor& tensor, const void* grad, std::size_t state_count) 
   if (run.rows != nullptr) {
     run.elements = run.rows->size() * run.rows->row_length();
     elements_ += run.elements;
-    work_ += run.rows->given() * run.rows->row_length();
+    work_ += run.rows->row_count() * run.rows->row_length();
     return;
   }
   run.elements += tensor.size;
@@ -84,7 +84,7 @@ void each_part(const Span& span, DType dtype, int threads,
 }
 
 bool Plan::is_by_tensor() const {
-  return !runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().extras != nullptr);
+  return !runs_.empty() && (runs_.front().sum_count > 0 || runs_.front().fused != nullptr);
 }
 
 void Plan::reserve(std::size_t tensors) {
@@ -115,7 +115,7 @@ void Plan::execute() {
       if (run.rows != nullptr)
         update_rows(run, 0, run.elements);
       else
-        run.update(run.hyper, run.step, run.shaping, &spans_[run.first_span], run.span_count,
+        run.update(run.hyper, run.step, run.preprocess, &spans_[run.first_span], run.span_count,
                    nullptr);
     return;
   }
@@ -131,24 +131,24 @@ void Plan::execute() {
 }
 
 void Plan::prepare_by_tensor() {
-  // Several pieces a thread in each wave, so that none waits long for the others.
-  const std::size_t share =
+  // Several pieces for each thread in a wave, so that threads do not wait long for each other.
+  const std::size_t per_thread =
       std::min(elements_, wave) / std::size_t(8 * threads_) / sum_block * sum_block;
-  const std::size_t most = std::clamp(share, sum_block, chunk);
+  const std::size_t max_piece = std::clamp(per_thread, sum_block, chunk);
   pieces_.clear();
   waves_.clear();
   first_block_.clear();
   std::size_t blocks = 0, in_wave = wave;
   for (std::size_t i = 0; i < runs_.size(); ++i) {
     const Run& run = runs_[i];
-    if (waves_.empty() || (!run.sums_of_all && in_wave + run.elements > wave)) {
+    if (waves_.empty() || (!run.global_sums && in_wave + run.elements > wave)) {
       waves_.push_back({pieces_.size(), i});
       in_wave = 0;
     }
     in_wave += run.elements;
     first_block_.push_back(blocks);
-    for (std::size_t at = 0; at < run.elements; at += most)
-      pieces_.push_back({&run, at, std::min(at + most, run.elements), nullptr});
+    for (std::size_t at = 0; at < run.elements; at += max_piece)
+      pieces_.push_back({&run, at, std::min(at + max_piece, run.elements), nullptr});
     blocks += (run.elements + sum_block - 1) / sum_block;
   }
   waves_.push_back({pieces_.size(), runs_.size()});
@@ -160,9 +160,9 @@ void Plan::prepare_by_tensor() {
       piece.sums =
           &sums_[(first_block_[std::size_t(piece.run - runs_.data())] + piece.begin / sum_block) *
                  count];
-  if (runs_.front().extras == nullptr) return;
-  memory_of_thread_ = (stage_memory(count > 0) + 63) / 64 * 64;
-  memory_.take(memory_of_thread_ * std::size_t(threads_));
+  if (runs_.front().fused == nullptr) return;
+  memory_of_thread_ = (fused_memory(count > 0) + 63) / 64 * 64;
+  memory_.allocate(memory_of_thread_ * std::size_t(threads_));
 }
 
 std::byte* Plan::memory_of(int thread) const {
@@ -171,36 +171,36 @@ std::byte* Plan::memory_of(int thread) const {
 
 void Plan::measure(const Piece& piece, int thread) const {
   const Run& run = *piece.run;
-  if (run.extras != nullptr)
-    measure_staged(run, piece.begin, piece.end, piece.sums, memory_of(thread));
+  if (run.fused != nullptr)
+    measure_fused(run, piece.begin, piece.end, piece.sums, memory_of(thread));
   else
-    run.measure(run.hyper, run.step, run.shaping,
+    run.measure(run.hyper, run.step, run.preprocess,
                 cut(spans_[run.first_span], run.dtype, piece.begin, piece.end), sum_block,
                 piece.sums);
 }
 
 void Plan::update(const Piece& piece, int thread) const {
   const Run& run = *piece.run;
-  if (run.extras != nullptr) {
-    update_staged(run, piece.begin, piece.end, memory_of(thread));
+  if (run.fused != nullptr) {
+    update_fused(run, piece.begin, piece.end, memory_of(thread));
     return;
   }
   const Span span = cut(spans_[run.first_span], run.dtype, piece.begin, piece.end);
-  run.update(run.hyper, run.step, run.shaping, &span, 1, nullptr);
+  run.update(run.hyper, run.step, run.preprocess, &span, 1, nullptr);
 }
 
-/// Adds blocks in order: over a tensor, or over all of them.
+/// Adds the sums of blocks in order, over one tensor or over all.
 void Plan::add_up(std::size_t w) {
   const std::size_t count = runs_.front().sum_count;
   double total[max_sums] = {};
   for (std::size_t i = waves_[w].first_run; i < waves_[w + 1].first_run; ++i) {
-    if (!runs_[i].sums_of_all) std::fill_n(total, count, 0.0);
+    if (!runs_[i].global_sums) std::fill_n(total, count, 0.0);
     for (std::size_t k = first_block_[i] * count; k < first_block_[i + 1] * count; ++k)
       total[k % count] += sums_[k];
     std::copy_n(total, count, runs_[i].sums);
   }
   for (std::size_t i = waves_[w].first_run; i < waves_[w + 1].first_run; ++i)
-    if (runs_[i].sums_of_all) std::copy_n(total, count, runs_[i].sums);
+    if (runs_[i].global_sums) std::copy_n(total, count, runs_[i].sums);
 }
 
 void Plan::execute_by_tensor() {
@@ -236,13 +236,13 @@ void Plan::execute_part(const Run& run, std::size_t begin, std::size_t end) cons
     if (start < begin || start + span->size > end) {
       const Span part =
           cut(*span, run.dtype, std::max(begin, start) - start, std::min(end - start, span->size));
-      run.update(run.hyper, run.step, run.shaping, &part, 1, nullptr);
+      run.update(run.hyper, run.step, run.preprocess, &part, 1, nullptr);
       start += (span++)->size;
     } else {
       const Span* const first = span;
       const Span* const last = &spans_[run.first_span] + run.span_count;
       while (span != last && start + span->size <= end) start += (span++)->size;
-      run.update(run.hyper, run.step, run.shaping, first, std::size_t(span - first), nullptr);
+      run.update(run.hyper, run.step, run.preprocess, first, std::size_t(span - first), nullptr);
     }
   }
 }

@@ -1,11 +1,11 @@
-// One step's work, cut over threads by elements, whatever tensors they belong to.
+// The plan of a step. Its work is divided among threads by elements, regardless of tensors.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
-#include "core/kept_memory.hpp"
+#include "core/scratch_buffer.hpp"
 #include "foreach/norm.hpp"
 #include "optim/factored/factored_plan.hpp"
 #include "optim/fused_options.hpp"
@@ -16,7 +16,7 @@
 
 namespace pyoptim {
 
-/// An array as row-major matrices that follow each other, or as a vector: one row that is none.
+/// An array viewed as consecutive row-major matrices, or as a vector, which is one row.
 struct MatrixShape {
   std::size_t count = 0;
   std::size_t rows = 0;
@@ -24,17 +24,17 @@ struct MatrixShape {
   bool vector = false;
 };
 
-/// What a tensor's states were begun with, to tell whether somebody has written others since.
+/// The initial states of a tensor, to detect later whether the caller has written them.
 struct Beginning {
-  bool known = false;  ///< If not, nobody has been given the memory to write to.
+  bool known = false;  ///< If false, the memory was never handed out.
   double state[max_states] = {};
   double scalars[max_scalars] = {};
-  std::uint64_t copy = 0;  ///< The checksum of a state that is a copy of the parameters.
-  std::uint64_t ema = 0;   ///< The same of their mean.
-  unsigned written = 0;  ///< Bit k: whether state k is; bit max_states: the mean of the parameters.
+  std::uint64_t copy = 0;  ///< The checksum of the state that is a copy of the parameters.
+  std::uint64_t ema = 0;   ///< The checksum of the EMA.
+  unsigned written = 0;    ///< Bit k is set if state k was written, bit max_states if the EMA was.
 };
 
-/// A parameter, what the rule keeps for it, and how many steps it has made.
+/// A parameter with its states and the number of its steps.
 struct Tensor {
   void* param = nullptr;
   std::size_t size = 0;
@@ -42,71 +42,71 @@ struct Tensor {
   std::size_t group = 0;
   void* state[max_states] = {};
   double scalars[max_scalars] = {};
-  double sums[max_sums] = {};  // what the rule measured in the step that is being made
-  ExtraArrays extra;
-  MatrixShape matrices;  // of rules with states for rows and columns
+  double sums[max_sums] = {};  // the sums of the first pass of the current step
+  FusedArrays fused;
+  MatrixShape matrices;  // for rules with factored states
   std::int64_t steps = 0;
   Beginning beginning;
 
-  /// What Step::written is in the next step.
+  /// The value of Step::written in the next step.
   [[nodiscard]] unsigned written() const { return steps == 0 ? beginning.written : 0; }
 };
 
 constexpr std::size_t wave = 1 << 20;  // elements that stay in cache between two passes
 
-/// Spans that one call of a kernel can update: same rule, settings, type and step.
+/// Spans that one call of a kernel can update: same rule, hyperparameters, dtype and step.
 struct Run {
   Update update;
-  Measure measure;  // for rules that measure: such a run is of one tensor
-  double* sums;     // where to
+  Measure measure;  // for rules with a first pass; such a run has one tensor
+  double* sums;     // the output of the first pass
   std::size_t sum_count;
-  bool sums_of_all;
+  bool global_sums;
   const double* hyper;
   Step step;
-  Shaping shaping;
+  Preprocess preprocess;
   DType dtype;
   std::size_t first_span;
   std::size_t span_count;
   std::size_t elements;
-  // For what is done around updates: such a run is of one tensor, too.
-  const Extras* extras;  // nullptr if nothing is
-  const QuantizeKernels* quantize;
-  const FusedKernels* fused;
+  // For fused options. Such a run has one tensor, too.
+  const FusedOptions* fused;  // nullptr if all are off
+  const QuantizeKernels* quantize_kernels;
+  const FusedKernels* fused_kernels;
   const RuleInfo* rule;
   const Tensor* tensor;
   const void* grad;
   std::size_t state_count;
-  std::uint32_t key;          // of this step's random rounding
-  const CoalescedRows* rows;  // what the step touches of the one tensor; nullptr: all of it
+  std::uint32_t key;          // of stochastic rounding in this step
+  const CoalescedRows* rows;  // the rows that the step updates; nullptr: all
 };
 
 class Plan {
  public:
   void clear();
   void start_run(const Run& run);
-  /// Adds a tensor to the last run; memory that goes on where the last span ends lengthens it.
+  /// Adds a tensor to the last run. Memory that continues the last span extends it.
   void add(const Tensor& tensor, const void* grad, std::size_t state_count);
 
   [[nodiscard]] bool empty() const { return runs_.empty(); }
-  /// The elements that are read of gradients.
+  /// The number of gradient elements that are read.
   [[nodiscard]] std::size_t work() const { return work_; }
 
-  /// Takes room for so many tensors, so that planning them again allocates nothing.
+  /// Reserves memory for so many tensors, so that planning them again does not allocate.
   void reserve(std::size_t tensors);
-  /// Takes all memory that so many threads need; again for the same tensors allocates nothing.
+  /// Allocates the memory for so many threads. Does not allocate again for the same tensors.
   void prepare(int threads);
-  /// Does the work in one parallel region, and allocates nothing.
+  /// Runs the plan in one parallel region, without allocation.
   void execute();
 
  private:
-  /// A part of a tensor of whole blocks, and where its sums go.
+  /// Whole blocks of a tensor, and the output for their sums.
   struct Piece {
     const Run* run;
     std::size_t begin;
     std::size_t end;
     double* sums;
   };
-  /// Whole tensors.
+  /// The pieces and runs of whole tensors.
   struct Wave {
     std::size_t first_piece;
     std::size_t first_run;
@@ -125,18 +125,18 @@ class Plan {
   std::vector<Span> spans_;
   std::size_t elements_ = 0;
   std::size_t work_ = 0;
-  // What prepare() makes.
+  // Filled by prepare().
   int threads_ = 1;
   std::vector<Piece> pieces_;
   std::vector<Wave> waves_;
   std::vector<std::size_t> first_block_;  // of each run
   std::vector<double> sums_;
-  KeptMemory memory_;
+  ScratchBuffer memory_;
   std::size_t memory_of_thread_ = 0;
   FactoredPlan factored_;
 };
 
-/// Calls work(part) on parts that together are the span, on the threads that suit its size.
+/// Calls work(part) on parts that cover the span, with a number of threads that suits its size.
 void each_part(const Span& span, DType dtype, int threads,
                void (*work)(const void* context, const Span& part), const void* context);
 template <class Work>

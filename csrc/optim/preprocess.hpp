@@ -1,4 +1,4 @@
-// What happens to one element before its rule sees it, and after.
+// Preprocessing of an element before the rule, and storing of its states after it.
 #pragma once
 
 #include <cstddef>
@@ -10,16 +10,16 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// What the engine does to an element before the rule sees it.
+/// Preprocesses an element.
 template <class F, bool General>
-class Shaper {
+class Preprocessor {
  public:
-  explicit Shaper(const Shaping& shaping)
-      : scale_(narrow<F>(shaping.scale)),
-        rest_(narrow<F>(shaping.rest)),
-        bound_(F(shaping.bound)),
-        l2_(narrow<F>(shaping.l2)),
-        keep_(narrow<F>(shaping.keep)) {}
+  explicit Preprocessor(const Preprocess& preprocess)
+      : scale_(narrow<F>(preprocess.scale)),
+        rest_(narrow<F>(preprocess.rest)),
+        bound_(F(preprocess.bound)),
+        l2_(narrow<F>(preprocess.l2)),
+        keep_(narrow<F>(preprocess.keep)) {}
 
   void operator()(F& param, F& grad) const {
     grad *= scale_;
@@ -38,8 +38,8 @@ concept Takes = requires(const Function& function, Arguments... arguments) {
   function(arguments...);
 };
 
-/// Whether an update, or a measurement with these terms, changes state K of an element: whether it
-/// takes it by reference.
+/// Whether an update, or a first pass with these terms, changes state K, which it then takes by
+/// reference.
 template <std::size_t K, class F, class Function, class... Terms, std::size_t... I>
 consteval bool changes(std::index_sequence<I...> /*states*/) {
   return !Takes<Function, F&, F, std::conditional_t<I == K, const F, F>&..., Terms...>;

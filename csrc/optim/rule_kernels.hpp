@@ -1,5 +1,5 @@
-// The update loops of a rule. Compiled once for each instruction set, in a namespace of its own
-// (PYOPTIM_ISA), in one source for each file of csrc/rules, which its CMakeLists.txt writes.
+// The update loops of a rule. Compiled once for each instruction set, in the namespace PYOPTIM_ISA,
+// in one source for each file of csrc/rules, which its CMakeLists.txt writes.
 #pragma once
 
 #include <cstddef>
@@ -8,21 +8,21 @@
 
 #include "optim/factored/factored_kernels.hpp"
 #include "optim/preprocess.hpp"
-#include "optim/quantize/packed_kernels.hpp"
+#include "optim/quantize/quantized_kernels.hpp"
 #include "rules/rule.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// One pass over the spans. All states of an element are read before any is written: a store to
-/// one array between loads of others stalls where their addresses agree modulo 4096.
+/// One pass over the spans. All states of an element are read before any is written, because a
+/// store to one array delays loads from others with equal addresses modulo 4096.
 template <class R, class T, bool General, std::size_t... K>
-void update_spans(const R& rule, const Step& step, const Shaping& shaping, const Span* spans,
+void update_spans(const R& rule, const Step& step, const Preprocess& preprocess, const Span* spans,
                   std::size_t count, const SpanHooks* hooks, std::index_sequence<K...> states) {
   using F = Arithmetic<T>;
   const auto update = rule.template step<F>(step);
   using Update = std::remove_const_t<decltype(update)>;
-  const Shaper<F, General> shape(shaping);
+  const Preprocessor<F, General> shape(preprocess);
   for (const Span* span = spans; span != spans + count; ++span) {
     if (hooks != nullptr) hooks->before(hooks->context, std::size_t(span - spans));
     T* const p = static_cast<T*>(span->param);
@@ -42,16 +42,16 @@ void update_spans(const R& rule, const Step& step, const Shaping& shaping, const
   }
 }
 
-/// The first pass over a span: states change, parameters do not, and what the rule measures of
-/// the elements is added up in 16 lanes, block by block.
+/// The first pass over a span. It changes states but no parameters, and adds the terms of the rule
+/// in 16 lanes, block by block.
 template <class R, class T, bool General, std::size_t... K, std::size_t... S>
-void measure_span(const R& rule, const Step& step, const Shaping& shaping, const Span& span,
+void measure_span(const R& rule, const Step& step, const Preprocess& preprocess, const Span& span,
                   std::size_t block, double* sums, std::index_sequence<K...> states,
                   std::index_sequence<S...> /*sums*/) {
   using F = Arithmetic<T>;
   const auto measure = rule.template measure<F>(step);
   using Measure = std::remove_const_t<decltype(measure)>;
-  const Shaper<F, General> shape(shaping);
+  const Preprocessor<F, General> shape(preprocess);
   const T* const p = static_cast<const T*>(span.param);
   const T* const g = static_cast<const T*>(span.grad);
   F* const state[sizeof...(K) + 1] = {static_cast<F*>(span.state[K])...};
@@ -77,25 +77,25 @@ void measure_span(const R& rule, const Step& step, const Shaping& shaping, const
 }
 
 template <class R, class T, bool General>
-void measure(const double* hyper, const Step& step, const Shaping& shaping, const Span& span,
+void measure(const double* hyper, const Step& step, const Preprocess& preprocess, const Span& span,
              std::size_t block, double* sums) {
-  measure_span<R, T, General>(from_values<R>(hyper), step, shaping, span, block, sums,
+  measure_span<R, T, General>(from_values<R>(hyper), step, preprocess, span, block, sums,
                               std::make_index_sequence<R::states.size>(),
                               std::make_index_sequence<R::sum_count>());
 }
 
 template <class R, class T, bool General>
-void update(const double* hyper, const Step& step, const Shaping& shaping, const Span* spans,
+void update(const double* hyper, const Step& step, const Preprocess& preprocess, const Span* spans,
             std::size_t count, const SpanHooks* hooks) {
-  update_spans<R, T, General>(from_values<R>(hyper), step, shaping, spans, count, hooks,
+  update_spans<R, T, General>(from_values<R>(hyper), step, preprocess, spans, count, hooks,
                               std::make_index_sequence<R::states.size>());
 }
 
-/// Only the state that is a copy of the parameters at first is used, which is always kept whole.
+/// Uses only the state that is a copy of the parameters, which is never quantized.
 template <class R, class T>
-void evaluation(const double* hyper, const Span& span) {
+void eval_params(const double* hyper, const Span& span) {
   using F = Arithmetic<T>;
-  const auto point = from_values<R>(hyper).template evaluation<F>();
+  const auto point = from_values<R>(hyper).template eval_params<F>();
   T* const p = static_cast<T*>(span.param);
   const F* const z = static_cast<const F*>(span.state[R::copied_state]);
 #pragma omp simd
@@ -103,11 +103,11 @@ void evaluation(const double* hyper, const Span& span) {
 }
 
 template <class R, class T>
-void observe(const double* hyper, const Span& span) {
+void update_hessian(const double* hyper, const Span& span) {
   using F = Arithmetic<T>;
-  const auto take_in = from_values<R>(hyper).template observe<F>();
+  const auto take_in = from_values<R>(hyper).template update_hessian<F>();
   const T* const estimates = static_cast<const T*>(span.grad);
-  F* const state = static_cast<F*>(span.state[R::observed_state]);
+  F* const state = static_cast<F*>(span.state[R::hessian_state]);
 #pragma omp simd
   for (std::size_t i = 0; i < span.size; ++i) state[i] = take_in(F(load(estimates[i])), state[i]);
 }
@@ -152,7 +152,7 @@ void advance(const double* hyper, const Step& step, double* scalars) {
     from_values<R>(hyper).advance(step, scalars);
 }
 
-/// The type whose updates are compiled: rules that differ only in defaults share one.
+/// The type whose updates are compiled. Rules that differ only in defaults share it.
 template <class R>
 struct FormulaOf {
   using type = R;
@@ -163,7 +163,7 @@ struct FormulaOf<R> {
   using type = typename R::Formula;
 };
 
-/// Bit K tells whether a function changes state K.
+/// Bit K is set if the function changes state K.
 template <class Function, class... Terms, std::size_t... K>
 consteval unsigned changed_states([[maybe_unused]] std::index_sequence<K...> states) {
   return (0U | ... | (changes<K, float, Function, Terms...>(states) ? 1U << K : 0U));
@@ -177,14 +177,14 @@ consteval unsigned states_of_measure(std::index_sequence<K...> states,
 }
 
 #if PYOPTIM_GROUPS
-template <class R, class Packed>
-constexpr void add_packed(PackedUpdate (&to)[2]) {
-  to[0] = update_packed<R, Packed, false>;
-  to[1] = update_packed<R, Packed, true>;
+template <class R, class Quantized>
+constexpr void add_quantized(QuantizedUpdate (&to)[2]) {
+  to[0] = update_quantized<R, Quantized, false>;
+  to[1] = update_quantized<R, Quantized, true>;
 }
 #endif
 
-/// What only rules have whose states are all of elements.
+/// Adds the kernels of a rule whose states all have one number for each element.
 template <class R>
 constexpr void add_elementwise(RuleInfo& rule) {
   using Formula = typename FormulaOf<R>::type;
@@ -205,19 +205,19 @@ constexpr void add_elementwise(RuleInfo& rule) {
     rule.measure[int(DType::float64)][1] = measure<R, double, true>;
     rule.measure[int(DType::bfloat16)][0] = measure<R, bfloat16, false>;
     rule.measure[int(DType::bfloat16)][1] = measure<R, bfloat16, true>;
-    if constexpr (requires { R::sums_of_all; }) rule.sums_of_all = R::sums_of_all;
+    if constexpr (requires { R::global_sums; }) rule.global_sums = R::global_sums;
   }
   if constexpr (requires { R::copied_state; }) rule.copied_state = R::copied_state;
-  if constexpr (requires { R::observed_state; }) rule.observed_state = R::observed_state;
-  if constexpr (requires(R r) { r.template evaluation<float>(); }) {
-    rule.evaluation[int(DType::float32)] = evaluation<R, float>;
-    rule.evaluation[int(DType::float64)] = evaluation<R, double>;
-    rule.evaluation[int(DType::bfloat16)] = evaluation<R, bfloat16>;
+  if constexpr (requires { R::hessian_state; }) rule.hessian_state = R::hessian_state;
+  if constexpr (requires(R r) { r.template eval_params<float>(); }) {
+    rule.eval_params[int(DType::float32)] = eval_params<R, float>;
+    rule.eval_params[int(DType::float64)] = eval_params<R, double>;
+    rule.eval_params[int(DType::bfloat16)] = eval_params<R, bfloat16>;
   }
-  if constexpr (requires(R r) { r.template observe<float>(); }) {
-    rule.observe[int(DType::float32)] = observe<R, float>;
-    rule.observe[int(DType::float64)] = observe<R, double>;
-    rule.observe[int(DType::bfloat16)] = observe<R, bfloat16>;
+  if constexpr (requires(R r) { r.template update_hessian<float>(); }) {
+    rule.update_hessian[int(DType::float32)] = update_hessian<R, float>;
+    rule.update_hessian[int(DType::float64)] = update_hessian<R, double>;
+    rule.update_hessian[int(DType::bfloat16)] = update_hessian<R, bfloat16>;
   }
   rule.update[int(DType::float32)][0] = update<Formula, float, false>;
   rule.update[int(DType::float32)][1] = update<Formula, float, true>;
@@ -227,10 +227,10 @@ constexpr void add_elementwise(RuleInfo& rule) {
   rule.update[int(DType::bfloat16)][1] = update<Formula, bfloat16, true>;
 #if PYOPTIM_GROUPS
   if constexpr (R::states.size > 0) {
-    add_packed<Formula, Bfloat16State<false>>(rule.packed[int(StateFormat::bfloat16)][0]);
-    add_packed<Formula, Bfloat16State<true>>(rule.packed[int(StateFormat::bfloat16)][1]);
-    add_packed<Formula, Float8State>(rule.packed[int(StateFormat::float8)][0]);
-    add_packed<Formula, Float8State>(rule.packed[int(StateFormat::float8)][1]);
+    add_quantized<Formula, Bfloat16State<false>>(rule.quantized[int(StateFormat::bfloat16)][0]);
+    add_quantized<Formula, Bfloat16State<true>>(rule.quantized[int(StateFormat::bfloat16)][1]);
+    add_quantized<Formula, Float8State>(rule.quantized[int(StateFormat::float8)][0]);
+    add_quantized<Formula, Float8State>(rule.quantized[int(StateFormat::float8)][1]);
   }
 #endif
 }
@@ -248,7 +248,7 @@ constexpr RuleInfo describe() {
   using Formula = typename FormulaOf<R>::type;
   static_assert(sizeof(Formula) == (stored_fields<R>() > 0 ? stored_fields<R>() : 1) *
                                        (stored_fields<R>() > 0 ? sizeof(double) : 1),
-                "every member of a rule stands in its field table");
+                "every member of a rule must be in its field table");
   static_assert(R::states.size <= max_states);
   RuleInfo rule{};
   rule.name = R::name;
@@ -270,7 +270,7 @@ constexpr RuleInfo describe() {
   rule.advance = advance<R>;
   rule.copied_state = R::states.size;
   rule.mean_state = R::states.size;
-  rule.observed_state = R::states.size;
+  rule.hessian_state = R::states.size;
   rule.first_lr = R::fields.size;
   if constexpr (requires { R::first_lr; })
     for (std::size_t i = 0; i < R::fields.size; ++i)
@@ -280,8 +280,9 @@ constexpr RuleInfo describe() {
     rule.mean_state = R::mean_state;
   }
   if constexpr (requires { R::gradient_range; }) rule.gradient_range = R::gradient_range;
-  if constexpr (requires { R::decays_itself; }) rule.decays_itself = R::decays_itself;
-  if constexpr (requires { R::takes_rows; }) rule.takes_rows = R::takes_rows;
+  if constexpr (requires { R::fused_weight_decay; })
+    rule.fused_weight_decay = R::fused_weight_decay;
+  if constexpr (requires { R::supports_row_grad; }) rule.supports_row_grad = R::supports_row_grad;
   if constexpr (FactoredRule<R>)
     add_factored<R>(rule);
   else

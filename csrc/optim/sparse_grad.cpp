@@ -17,16 +17,16 @@ using baseline::store;
 
 namespace {
 
-constexpr std::size_t digit_bits = 11;          // of a row number, that one pass sorts by
-constexpr std::size_t small_sort = 512;         // below, comparing is faster
+constexpr std::size_t digit_bits = 11;          // bits of a row number in one pass of the sort
+constexpr std::size_t small_sort = 512;         // below this, a comparison sort is faster
 constexpr std::size_t sum_part = 256;           // elements that are added at a time
-constexpr std::ptrdiff_t ahead = 6;             // rows to be added that are on their way into cache
+constexpr std::ptrdiff_t ahead = 6;             // rows that are prefetched before they are added
 constexpr std::size_t cache_line = 64;          // bytes
-constexpr std::size_t most_spans = 128;         // that one call of a kernel updates
-constexpr std::size_t scratch_bytes = 1 << 14;  // for the sums among them
+constexpr std::size_t max_spans = 128;          // of one call of a kernel
+constexpr std::size_t scratch_bytes = 1 << 14;  // for the sums among the spans
 constexpr std::size_t longest_sum = 1 << 11;    // elements of one span that is a sum
 
-/// Values lie at addresses that no processor foresees.
+/// Prefetches values whose addresses the processor cannot predict.
 void fetch(const void* data, std::size_t bytes) {
   for (std::size_t at = 0; at < bytes; at += cache_line)
     __builtin_prefetch(static_cast<const std::byte*>(data) + at);
@@ -58,7 +58,8 @@ void CoalescedRows::coalesce(const Gradient& gradient, std::size_t limit, std::s
   starts_.push_back(entries_.size());
 }
 
-/// Radix sort, least digits first: stable, and as many passes as the highest row number needs.
+/// Stable radix sort that starts with the lowest digits. The largest row number determines the
+/// number of passes.
 void CoalescedRows::sort(std::size_t limit) {
   const std::size_t count = gradient_.row_count;
   entries_.resize(count);
@@ -127,7 +128,7 @@ const void* CoalescedRows::gather(int threads) {
     memory_ = std::make_unique_for_overwrite<std::byte[]>(bytes);
     memory_size_ = bytes;
   }
-  const Team team(given() * row_length_, threads);
+  const Team team(row_count() * row_length_, threads);
   parallel_for(team.threads(), size_, 1, 1 << 12, [this](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i)
       write(i, 0, row_length_, &memory_[i * row_length_ * item_]);
@@ -143,7 +144,7 @@ std::byte* advanced(Pointer pointer, std::size_t bytes) {
   return static_cast<std::byte*>(pointer) + bytes;
 }
 
-/// Makes the spans of touched rows, a batch at a time, and updates them.
+/// Makes spans of the touched rows in batches, and updates them.
 class RowSpans {
  public:
   RowSpans(const Run& run, std::size_t begin, std::size_t end)
@@ -161,14 +162,14 @@ class RowSpans {
       count_ = used_ = 0;
       while (left_ > 0 && add_next()) {
       }
-      run_.update(run_.hyper, run_.step, run_.shaping, spans_, count_, nullptr);
+      run_.update(run_.hyper, run_.step, run_.preprocess, spans_, count_, nullptr);
     }
   }
 
  private:
-  /// Adds what is left of a row, or a part of it; false where the batch is full.
+  /// Adds the rest of a row, or a part of it. Returns false if the batch is full.
   bool add_next() {
-    if (count_ == most_spans) return false;
+    if (count_ == max_spans) return false;
     std::size_t size = std::min(length_ - offset_, left_);
     const void* grad = nullptr;
     if (rows_.is_sum(index_)) {
@@ -190,12 +191,12 @@ class RowSpans {
     return true;
   }
 
-  /// Adds a span, or lengthens the last one where memory goes on.
+  /// Adds a span, or extends the last one if its memory continues.
   void add_span(const void* grad, std::size_t size) {
     const std::size_t first = rows_.row(index_) * length_ + offset_;
     void* const param = advanced(run_.tensor->param, first * item_);
     if (count_ > 0) {
-      // States go on where parameters do.
+      // Where parameters are contiguous, states are too.
       Span& last = spans_[count_ - 1];
       const std::size_t bytes = last.size * item_;
       if (param == advanced(last.param, bytes) &&
@@ -215,10 +216,10 @@ class RowSpans {
   const Run& run_;
   const CoalescedRows& rows_;
   const std::size_t length_, item_, state_item_;
-  std::size_t index_, offset_;  // what comes next: the touched row, and the element in it
+  std::size_t index_, offset_;  // the next touched row, and the next element in it
   std::size_t left_;
   std::size_t count_ = 0, used_ = 0;
-  Span spans_[most_spans];
+  Span spans_[max_spans];
   alignas(64) std::byte scratch_[scratch_bytes];
 };
 

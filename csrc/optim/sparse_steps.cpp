@@ -1,4 +1,4 @@
-// Steps of an optimizer with gradients of some rows of its tensors.
+// Steps with row-sparse gradients.
 #include <stdexcept>
 
 #include "optim/optimizer.hpp"
@@ -6,13 +6,15 @@
 
 namespace pyoptim {
 
-bool Optimizer::takes_rows() const { return first_variant_->takes_rows && !options_.extras.any(); }
+bool Optimizer::supports_row_grad() const {
+  return first_variant_->supports_row_grad && !options_.fused.any();
+}
 
 StepInfo Optimizer::step(const Gradient* grads, double grad_scale) {
-  if (!takes_rows())
+  if (!supports_row_grad())
     throw std::invalid_argument(std::string(first_variant_->name) +
                                 ": this optimizer takes no gradients of rows");
-  // Only for the time of this step are there touched rows.
+  // Clears the rows at the end of this step.
   const struct Reset {
     std::vector<std::uint8_t>& by_rows;
     ~Reset() { by_rows.clear(); }
@@ -30,7 +32,8 @@ StepInfo Optimizer::step(const Gradient* grads, double grad_scale) {
     const std::size_t count = shapes_[i].empty() ? 0 : shapes_[i].front();
     rows.coalesce(grads[i], count, count > 0 ? tensor.size / count : 0, tensor.dtype);
     dense[i] = measured ? rows.gather(options_.threads) : grads[i].values;
-    if (dense[i] == nullptr) dense[i] = &rows;  // there is a gradient, if of no rows
+    if (dense[i] == nullptr)
+      dense[i] = &rows;  // a gradient without rows is not the same as no gradient
   }
   return step(dense.data(), grad_scale);
 }

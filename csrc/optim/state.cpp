@@ -1,4 +1,4 @@
-// What an optimizer keeps for its parameters: which arrays, where they lie, how they begin.
+// The states of an optimizer: which arrays there are, where they are, and how they are initialized.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -13,7 +13,7 @@
 namespace pyoptim {
 namespace {
 
-/// Makes an array in the type of arithmetic equal to the parameters.
+/// Copies the parameters to an array in the dtype of arithmetic.
 void copy_parameters(const Tensor& tensor, void* to) {
   if (tensor.dtype != DType::bfloat16) {
     if (tensor.size > 0) std::memcpy(to, tensor.param, tensor.size * item_size(tensor.dtype));
@@ -24,7 +24,7 @@ void copy_parameters(const Tensor& tensor, void* to) {
     static_cast<float*>(to)[i] = std::bit_cast<float>(std::uint32_t{from[i]} << 16);
 }
 
-/// Whether an array in the type of arithmetic is equal to the parameters.
+/// Whether an array in the dtype of arithmetic equals the parameters.
 bool is_copy(const Tensor& tensor, const void* array) {
   if (tensor.dtype != DType::bfloat16)
     return tensor.size == 0 ||
@@ -35,19 +35,19 @@ bool is_copy(const Tensor& tensor, const void* array) {
                     [](std::uint32_t a, std::uint16_t b) { return a == std::uint32_t{b} << 16; });
 }
 
-/// Of an array in the type of arithmetic, with a number for each element.
+/// The checksum of an array in the dtype of arithmetic.
 std::uint64_t checksum_of(const Tensor& tensor, const void* array) {
   return xxh64(array, tensor.size * item_size(state_dtype(tensor.dtype)));
 }
 
-/// A state whose elements are all one number, as it is kept.
+/// A state with the same value for all elements, in its format.
 class Constant {
  public:
   Constant(Isa isa, const RuleInfo& rule, std::size_t state, const Tensor& tensor,
-           const Extras& extras, double value)
+           const FusedOptions& fused, double value)
       : data_(tensor.state[state]), size_(state_size(rule, state, tensor)) {
     const StateFormat format =
-        rule.factored != nullptr ? StateFormat::full : format_of(rule, state, extras);
+        rule.factored != nullptr ? StateFormat::full : format_of(rule, state, fused);
     const auto number = float(value);
     if (format != StateFormat::full) {
       item_ = format == StateFormat::float8 ? 1 : 2;
@@ -59,7 +59,7 @@ class Constant {
       item_ = sizeof number;
       std::memcpy(&code_, &number, sizeof number);
     }
-    if (format == StateFormat::float8) scales_ = tensor.extra.scales[state];
+    if (format == StateFormat::float8) scales_ = tensor.fused.scales[state];
   }
 
   void fill() const {
@@ -115,22 +115,22 @@ std::vector<StoredArray> Optimizer::stored(std::size_t index) const {
                         state_size(rule, k, tensor), false, state_shape(rule, k, shapes_[index])});
   if (rule.factored != nullptr) return arrays;
   for (std::size_t k = 0; k < rule.state_count; ++k) {
-    const StateFormat format = format_of(rule, k, options_.extras);
+    const StateFormat format = format_of(rule, k, options_.fused);
     add(rule.states[k], tensor.state[k], format == StateFormat::full ? full : types[int(format)]);
     const std::size_t scales = (tensor.size + scale_block - 1) / scale_block;
     if (format == StateFormat::float8)
       arrays.push_back({std::string(rule.states[k]) + "_scale",
-                        tensor.extra.scales[k],
+                        tensor.fused.scales[k],
                         StoredType::float32,
                         scales,
                         false,
                         {scales}});
   }
-  if (options_.extras.ema_decay > 0) add("ema", tensor.extra.ema, full);
-  if (options_.extras.bfloat16_copy) add("bfloat16_copy", tensor.extra.copy, StoredType::bfloat16);
-  const Master master = master_of(tensor.dtype, options_.extras);
-  if (master == Master::full) add("master", tensor.extra.master, StoredType::float32);
-  if (master == Master::low_half) add("low_half", tensor.extra.low_half, StoredType::uint16);
+  if (options_.fused.ema_decay > 0) add("ema", tensor.fused.ema, full);
+  if (options_.fused.bfloat16_copy) add("bfloat16_copy", tensor.fused.copy, StoredType::bfloat16);
+  const Master master = master_of(tensor.dtype, options_.fused);
+  if (master == Master::full) add("master", tensor.fused.master, StoredType::float32);
+  if (master == Master::low_half) add("low_half", tensor.fused.low_half, StoredType::uint16);
   return arrays;
 }
 
@@ -141,8 +141,8 @@ void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
   for (const GroupSpec& group : specs)
     for (const TensorSpec& spec : group.tensors) {
       layout.next_loop();
-      layout.beside(reinterpret_cast<std::uintptr_t>(spec.data));
-      if (spec.grad != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(spec.grad));
+      layout.add_neighbour(reinterpret_cast<std::uintptr_t>(spec.data));
+      if (spec.grad != nullptr) layout.add_neighbour(reinterpret_cast<std::uintptr_t>(spec.grad));
       for (const StoredArray& array : stored(index++))
         offsets.push_back(layout.place(array.size * item_size(array.type)));
     }
@@ -156,17 +156,17 @@ void Optimizer::allocate_one_by_one(const std::vector<GroupSpec>& specs) {
         if (keeps_state(rule, k, tensor.matrices)) tensor.state[k] = take();
       continue;
     }
-    const Extras& extras = options_.extras;
+    const FusedOptions& fused = options_.fused;
     for (std::size_t k = 0; k < rule.state_count; ++k) {
       tensor.state[k] = take();
-      if (format_of(rule, k, extras) == StateFormat::float8)
-        tensor.extra.scales[k] = static_cast<float*>(take());
+      if (format_of(rule, k, fused) == StateFormat::float8)
+        tensor.fused.scales[k] = static_cast<float*>(take());
     }
-    if (extras.ema_decay > 0) tensor.extra.ema = take();
-    if (extras.bfloat16_copy) tensor.extra.copy = static_cast<std::uint16_t*>(take());
-    const Master master = master_of(tensor.dtype, extras);
-    if (master == Master::full) tensor.extra.master = static_cast<float*>(take());
-    if (master == Master::low_half) tensor.extra.low_half = static_cast<std::uint16_t*>(take());
+    if (fused.ema_decay > 0) tensor.fused.ema = take();
+    if (fused.bfloat16_copy) tensor.fused.copy = static_cast<std::uint16_t*>(take());
+    const Master master = master_of(tensor.dtype, fused);
+    if (master == Master::full) tensor.fused.master = static_cast<float*>(take());
+    if (master == Master::low_half) tensor.fused.low_half = static_cast<std::uint16_t*>(take());
   }
 }
 
@@ -182,7 +182,7 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
   };
   std::vector<Place> places;
   for (std::size_t first = 0; first < tensors_.size();) {
-    // Parameters that follow each other in memory get states that do so too.
+    // Contiguous parameters get contiguous states.
     std::size_t last = first + 1, elements = tensors_[first].size;
     const Tensor& head = tensors_[first];
     const std::size_t item = item_size(head.dtype), state_item = item_size(state_dtype(head.dtype));
@@ -191,8 +191,9 @@ void Optimizer::allocate_states(const std::vector<GroupSpec>& specs) {
            tensors_[last].param == static_cast<std::byte*>(head.param) + elements * item)
       elements += tensors_[last++].size;
     layout.next_loop();
-    layout.beside(reinterpret_cast<std::uintptr_t>(head.param));
-    if (grads[first] != nullptr) layout.beside(reinterpret_cast<std::uintptr_t>(grads[first]));
+    layout.add_neighbour(reinterpret_cast<std::uintptr_t>(head.param));
+    if (grads[first] != nullptr)
+      layout.add_neighbour(reinterpret_cast<std::uintptr_t>(grads[first]));
     for (std::size_t k = 0; k < groups_[head.group].rule->state_count; ++k) {
       std::size_t offset = layout.place(elements * state_item);
       for (std::size_t i = first; i < last; offset += tensors_[i++].size * state_item)
@@ -218,41 +219,41 @@ void Optimizer::check_apart(const void* const* grads) const {
       throw std::invalid_argument("zero_grads: two gradients overlap in memory");
 }
 
-void Optimizer::begin_extras() const {
+void Optimizer::begin_fused_arrays() const {
   for (const Tensor& tensor : tensors_)
-    if (options_.extras.ema_decay > 0) copy_parameters(tensor, tensor.extra.ema);
+    if (options_.fused.ema_decay > 0) copy_parameters(tensor, tensor.fused.ema);
   round_copies();
 }
 
-const Extras& Optimizer::extras_of(std::size_t tensor) const {
+const FusedOptions& Optimizer::fused_options_of(std::size_t tensor) const {
   const bool later = std::find(postponed_.begin(), postponed_.end(), tensor) != postponed_.end();
-  return later ? without_copies_ : options_.extras;
+  return later ? without_copies_ : options_.fused;
 }
 
 void Optimizer::postpone_copies(std::vector<std::size_t> tensors) {
   postponed_ = std::move(tensors);
-  without_copies_ = options_.extras;
+  without_copies_ = options_.fused;
   without_copies_.ema_decay = 0;
   without_copies_.bfloat16_copy = false;
 }
 
 void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
-  const Extras& extras = options_.extras;
+  const FusedOptions& fused = options_.fused;
   const QuantizeKernels& quantize = quantize_kernels[isa_];
-  const FusedKernels& fused = fused_kernels[isa_];
+  const FusedKernels& kernels = fused_kernels[isa_];
   for (const std::size_t index : tensors) {
     const Tensor& tensor = tensors_.at(index);
     const bool starts = tensor.steps == 1 && (tensor.beginning.written >> max_states) == 0;
-    const double decay = starts ? 0 : extras.ema_decay;
-    const Master master = master_of(tensor.dtype, extras);
+    const double decay = starts ? 0 : fused.ema_decay;
+    const Master master = master_of(tensor.dtype, fused);
     const bool whole = master == Master::full;
-    Span span{whole ? tensor.extra.master : tensor.param, tensor.extra.low_half, {}, tensor.size};
-    span.state[0] = tensor.extra.ema;
-    if (extras.ema_decay > 0 && !evaluating())
+    Span span{whole ? tensor.fused.master : tensor.param, tensor.fused.low_half, {}, tensor.size};
+    span.state[0] = tensor.fused.ema;
+    if (fused.ema_decay > 0 && !evaluating())
       each_part(span, whole ? DType::float32 : tensor.dtype, options_.threads,
                 [&](const Span& part) {
                   if (master != Master::low_half) {
-                    fused.average[int(whole ? DType::float32 : tensor.dtype)](
+                    kernels.average[int(whole ? DType::float32 : tensor.dtype)](
                         part.param, part.state[0], decay, part.size);
                     return;
                   }
@@ -263,21 +264,21 @@ void Optimizer::update_copies(const std::vector<std::size_t>& tensors) {
                   for (std::size_t at = 0; at < part.size; at += block) {
                     const std::size_t size = std::min(block, part.size - at);
                     quantize.join(high + at, low + at, values, size);
-                    fused.average[int(DType::float32)](
+                    kernels.average[int(DType::float32)](
                         values, static_cast<float*>(part.state[0]) + at, decay, size);
                   }
                 });
-    if (extras.bfloat16_copy)
+    if (fused.bfloat16_copy)
       quantize.encode[int(StateFormat::bfloat16)][0](static_cast<const float*>(tensor.param),
-                                                     tensor.extra.copy, nullptr, tensor.size, 0, 0);
+                                                     tensor.fused.copy, nullptr, tensor.size, 0, 0);
   }
 }
 
 void Optimizer::round_copies() const {
   const auto to_bfloat16 = quantize_kernels[isa_].encode[int(StateFormat::bfloat16)][0];
   for (const Tensor& tensor : tensors_)
-    if (options_.extras.bfloat16_copy)
-      to_bfloat16(static_cast<const float*>(tensor.param), tensor.extra.copy, nullptr, tensor.size,
+    if (options_.fused.bfloat16_copy)
+      to_bfloat16(static_cast<const float*>(tensor.param), tensor.fused.copy, nullptr, tensor.size,
                   0, 0);
 }
 
@@ -291,25 +292,25 @@ unsigned Optimizer::written_states(const Tensor& tensor) const {
     const bool same =
         k == rule.copied_state
             ? checksum_of(tensor, tensor.state[k]) == beginning.copy
-            : Constant(isa_, rule, k, tensor, options_.extras, beginning.state[k]).fills();
+            : Constant(isa_, rule, k, tensor, options_.fused, beginning.state[k]).fills();
     written |= same ? 0U : 1U << k;
   }
-  if (tensor.extra.ema != nullptr && checksum_of(tensor, tensor.extra.ema) != beginning.ema)
+  if (tensor.fused.ema != nullptr && checksum_of(tensor, tensor.fused.ema) != beginning.ema)
     written |= 1U << max_states;
   return written;
 }
 
 void Optimizer::begin(Tensor& tensor, bool shown) const {
   if (tensor.steps > 0) return;
-  const FloatEnvironment environment;  // what is compared with is rounded alike
+  const FloatEnvironment environment;  // for the same rounding as when the states were initialized
   const Group& group = groups_[tensor.group];
   const RuleInfo& rule = *group.rule;
-  const Extras& extras = options_.extras;
+  const FusedOptions& fused = options_.fused;
   Beginning& beginning = tensor.beginning;
   beginning.written = written_states(tensor);
   const auto may_write = [&](std::size_t k) { return ((beginning.written >> k) & 1U) == 0; };
-  // Scalars of all parameters together begin with the first of them.
-  if (!rule.sums_of_all || steps_ == 0) {
+  // Scalars over all parameters are initialized with the first tensor.
+  if (!rule.global_sums || steps_ == 0) {
     double scalars[max_scalars] = {};
     rule.initial_scalars(group.hyper.data(), group.lr, scalars);
     for (std::size_t k = 0; k < rule.scalar_count; ++k)
@@ -320,7 +321,7 @@ void Optimizer::begin(Tensor& tensor, bool shown) const {
     if (k == rule.copied_state || tensor.state[k] == nullptr || !may_write(k)) continue;
     const double value = rule.initial_state(group.hyper.data(), group.lr, k);
     if (value != beginning.state[k] || (value != 0 && !beginning.known))
-      Constant(isa_, rule, k, tensor, extras, value).fill();
+      Constant(isa_, rule, k, tensor, fused, value).fill();
     beginning.state[k] = value;
   }
   if (rule.copied_state < rule.state_count && may_write(rule.copied_state)) {
@@ -328,12 +329,12 @@ void Optimizer::begin(Tensor& tensor, bool shown) const {
     copy_parameters(tensor, state);
     if (shown) beginning.copy = checksum_of(tensor, state);
   }
-  if (tensor.extra.ema != nullptr && shown && may_write(max_states)) {
-    copy_parameters(tensor, tensor.extra.ema);
-    beginning.ema = checksum_of(tensor, tensor.extra.ema);
+  if (tensor.fused.ema != nullptr && shown && may_write(max_states)) {
+    copy_parameters(tensor, tensor.fused.ema);
+    beginning.ema = checksum_of(tensor, tensor.fused.ema);
   }
-  if (tensor.extra.master != nullptr && shown)
-    quantize_kernels[isa_].refresh(tensor.param, tensor.extra.master, tensor.size);
+  if (tensor.fused.master != nullptr && shown)
+    quantize_kernels[isa_].refresh(tensor.param, tensor.fused.master, tensor.size);
   beginning.known = true;
 }
 
@@ -356,7 +357,7 @@ void Optimizer::keep_written(std::size_t index) {
   Beginning& beginning = tensor.beginning;
   beginning.known = true;
   rule.initial_scalars(group.hyper.data(), group.lr, beginning.scalars);
-  // A checksum that is another one tells of what is no copy of the parameters.
+  // If the checksum differs, the state is no longer a copy of the parameters.
   const auto expected = [&](const void* state) {
     return checksum_of(tensor, state) + (is_copy(tensor, state) ? 0 : 1);
   };
@@ -364,7 +365,7 @@ void Optimizer::keep_written(std::size_t index) {
     beginning.state[k] = rule.initial_state(group.hyper.data(), group.lr, k);
   if (rule.copied_state < rule.state_count)
     beginning.copy = expected(tensor.state[rule.copied_state]);
-  if (tensor.extra.ema != nullptr) beginning.ema = expected(tensor.extra.ema);
+  if (tensor.fused.ema != nullptr) beginning.ema = expected(tensor.fused.ema);
 }
 
 }  // namespace pyoptim

@@ -12,7 +12,7 @@ struct AdaBelief {
 
   static constexpr const char* name = "AdaBelief";
   static constexpr const char* doc =
-      "AdaBelief: Adam divided by how far the gradient strays from its mean, not by its size.\n\n"
+      "AdaBelief: Adam divided by the deviation of the gradient from its mean, not by its size.\n\n"
       "    m = beta1 m + (1 - beta1) g\n"
       "    s = beta2 s + (1 - beta2) (g - m)^2 + eps_root\n"
       "    p = p - lr (m / (1 - beta1^t)) / (sqrt(s / (1 - beta2^t)) + eps)\n\n"
@@ -24,9 +24,11 @@ struct AdaBelief {
   static constexpr auto states = names("exp_avg", "exp_avg_var");
   static constexpr auto fields = fields_of<AdaBelief>(
       Field<AdaBelief>{"beta1", &AdaBelief::beta1, fraction, "Decay of the mean of gradients."},
-      Field<AdaBelief>{"beta2", &AdaBelief::beta2, fraction, "Decay of their mean variance."},
-      Field<AdaBelief>{"eps", &AdaBelief::eps, non_negative, "Added to the root."},
-      Field<AdaBelief>{"eps_root", &AdaBelief::eps_root, non_negative, "Added to the variance."});
+      Field<AdaBelief>{"beta2", &AdaBelief::beta2, fraction,
+                       "Decay of the mean squared deviation from m."},
+      Field<AdaBelief>{"eps", &AdaBelief::eps, non_negative, "Constant added to the root."},
+      Field<AdaBelief>{"eps_root", &AdaBelief::eps_root, non_negative,
+                       "Constant added to the variance."});
 
   template <class F>
   auto step(const Step& t) const {

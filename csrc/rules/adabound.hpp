@@ -34,11 +34,13 @@ struct AdaBound {
   static constexpr auto fields =
       moment_fields(&AdaBound::beta1, &AdaBound::beta2, &AdaBound::eps) +
       fields_of<AdaBound>(
-          Field<AdaBound>{"final_lr", &AdaBound::final_lr, non_negative, "The rate at the end."},
-          Field<AdaBound>{"gamma", &AdaBound::gamma, positive, "How fast the bounds close."},
+          Field<AdaBound>{"final_lr", &AdaBound::final_lr, non_negative,
+                          "Rate that the bounds converge to."},
+          Field<AdaBound>{"gamma", &AdaBound::gamma, positive,
+                          "Speed at which the bounds close, per step."},
           Field<AdaBound>{"base_lr", &AdaBound::base_lr, non_negative,
-                          "The lr that final_lr belongs to; 0 for the lr at construction."}) +
-      variant_flag<AdaBound>("amsbound", Amsbound, "Divide by the largest v so far.");
+                          "Value of lr that final_lr refers to; 0 for the lr at construction."}) +
+      variant_flag<AdaBound>("amsbound", Amsbound, "Whether to divide by the largest v so far.");
 
   static constexpr const char* first_lr = "base_lr";
 
@@ -49,8 +51,8 @@ struct AdaBound {
   auto step(const Step& t) const {
     const double now = double(t.count), base = larger(base_lr, largest_lr(t));
     const double last = base > 0 ? final_lr * t.lr / base : 0;
-    const F least = narrow<F>(last * (1 - 1 / (gamma * now + 1))),
-            most = narrow<F>(last * (1 + 1 / (gamma * now)));
+    const F lower = narrow<F>(last * (1 - 1 / (gamma * now + 1))),
+            upper = narrow<F>(last * (1 + 1 / (gamma * now)));
     const F rate = narrow<F>(t.lr * square_root(1 - power(beta2, now)) / (1 - power(beta1, now)));
     const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
             a2 = narrow<F>(1 - beta2), tiny = narrow<F>(eps);
@@ -59,7 +61,7 @@ struct AdaBound {
       v = b2 * v + a2 * g * g;
       F second = v;
       ((second = largest = larger(largest, v)), ...);
-      p -= m * smaller(most, larger(least, rate / (square_root(second) + tiny)));
+      p -= m * smaller(upper, larger(lower, rate / (square_root(second) + tiny)));
     };
   }
 };

@@ -22,7 +22,7 @@ struct Adadelta {
   static constexpr auto states = names("square_avg", "acc_delta");
   static constexpr auto fields = fields_of<Adadelta>(
       Field<Adadelta>{"rho", &Adadelta::rho, closed_fraction, "Decay of both mean squares."},
-      Field<Adadelta>{"eps", &Adadelta::eps, non_negative, "Added to both mean squares."});
+      Field<Adadelta>{"eps", &Adadelta::eps, non_negative, "Constant added to both mean squares."});
 
   template <class F>
   auto step(const Step& t) const {

@@ -18,31 +18,33 @@ struct Adafactor {
       "    u = g / max(sqrt(R C / max(mean(R), eps1)), eps1)\n"
       "    p = p - lr weight_decay p - a u / max(1, RMS(u) / d)\n\n"
       "Matrices are over the last two axes of an array; one with fewer axes keeps all mean\n"
-      "squares. As in torch, but that NaN in RMS(u) reaches all of the array. optax decays\n"
-      "otherwise, adds eps to g^2, and divides RMS(u) per block.\n\n"
+      "squares. As in torch, except that a NaN in RMS(u) reaches the whole array. optax decays\n"
+      "in another order, adds eps to g^2, and divides by RMS(u) per block.\n\n"
       "Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,\n"
       "arXiv:1804.04235.";
   static constexpr Defaults defaults{.lr = 1e-2, .decoupled_weight_decay = true};
-  static constexpr GradientRange gradient_range{1e-2, 1e17};  // from the epsilon of types on
-  static constexpr bool decays_itself = true;
+  static constexpr GradientRange gradient_range{1e-2,
+                                                1e17};  // below it, the machine epsilon dominates
+  static constexpr bool fused_weight_decay = true;
   static constexpr auto states = names("row_var", "col_var");
   static constexpr auto shapes = shapes_of(StateShape::row, StateShape::column);
   static constexpr Matrices matrices = Matrices::last_two_axes;
-  static constexpr const char* vector_state = "variance";
+  static constexpr const char* one_row_state = "variance";
   static constexpr double no_row = 1;
   static constexpr Combination combination = Combination::sum;
   static constexpr std::size_t reads[3] = {2, 1, 2};
   static constexpr auto fields = fields_of<Adafactor>(
       Field<Adafactor>{"beta2_decay", &Adafactor::beta2_decay, not_above_zero,
-                       "Exponent of t in the weight of new squares."},
+                       "Exponent of t in the weight of new squares, at most 0."},
       Field<Adafactor>{"eps1", &Adafactor::eps1, non_negative,
-                       "Least root of mean squares; 0 for the machine epsilon."},
+                       "Lower bound of the root of mean squares; 0 for the machine epsilon."},
       Field<Adafactor>{"eps2", &Adafactor::eps2, non_negative,
-                       "Least root mean square of the parameters that scales the rate."},
-      Field<Adafactor>{"d", &Adafactor::d, one_or_more, "Largest root mean square of an update."});
+                       "Lower bound of the parameters' root mean square, which scales the rate."},
+      Field<Adafactor>{"d", &Adafactor::d, one_or_more,
+                       "Largest root mean square of an update, before the rate."});
 
   template <class F>
-  F least_mean() const {
+  F min_mean() const {
     return eps1 == 0 ? epsilon<F> : narrow<F>(eps1);
   }
 
@@ -60,8 +62,8 @@ struct Adafactor {
 
   template <class F>
   auto scaled() const {
-    const F most = 1 / least_mean<F>();
-    return [=](F g, F row, F column) { return g * smaller(most, row * column); };
+    const F upper = 1 / min_mean<F>();
+    return [=](F g, F row, F column) { return g * smaller(upper, row * column); };
   }
 
   template <class F>

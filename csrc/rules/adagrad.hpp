@@ -18,12 +18,12 @@ struct Adagrad {
       "Optimization, JMLR 12, 2011. As in torch, eps stands outside the root and G starts from 0.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr GradientRange gradient_range = squares_summed;
-  static constexpr bool takes_rows = true;
+  static constexpr bool supports_row_grad = true;
   static constexpr auto states = names("sum");
   static constexpr auto fields = fields_of<Adagrad>(
-      Field<Adagrad>{"lr_decay", &Adagrad::lr_decay, non_negative, "Decay of the rate by steps."},
+      Field<Adagrad>{"lr_decay", &Adagrad::lr_decay, non_negative, "Decay of the rate per step."},
       Field<Adagrad>{"initial_accumulator_value", &Adagrad::initial_accumulator_value, non_negative,
-                     "The value G starts from."},
+                     "Initial value of G."},
       Field<Adagrad>{"eps", &Adagrad::eps, non_negative, "Added to the root of G."});
 
   [[nodiscard]] constexpr double initial(double /*lr*/, std::size_t /*state*/) const {

@@ -10,7 +10,7 @@ struct Adam {
   double beta2 = 0.999;
   double eps = 1e-8;
 
-  using Formula = Adam;  // AdamW and AMSGrad share its compiled updates
+  using Formula = Adam;  // AdamW and AMSGrad share the compiled updates of Adam
 
   static constexpr const char* name = "Adam";
   static constexpr const char* doc =
@@ -19,16 +19,17 @@ struct Adam {
       "    m = beta1 m + (1 - beta1) g\n"
       "    v = beta2 v + (1 - beta2) g^2\n"
       "    p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)\n\n"
-      "With amsgrad, the largest v so far takes the place of v.\n\n"
+      "amsgrad replaces v by the largest v so far.\n\n"
       "Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.";
   static constexpr Defaults defaults{.lr = 1e-3};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool takes_rows = true;
+  static constexpr bool supports_row_grad = true;
   static constexpr auto states =
       names("exp_avg", "exp_avg_sq") + name_if<Amsgrad>("max_exp_avg_sq");
   static constexpr auto numbers = moment_fields(&Adam::beta1, &Adam::beta2, &Adam::eps);
   static constexpr auto fields =
-      numbers + variant_flag<Adam>("amsgrad", Amsgrad, "Divide by the largest v so far.");
+      numbers +
+      variant_flag<Adam>("amsgrad", Amsgrad, "Whether to divide by the largest v so far.");
 
   template <class F>
   auto step(const Step& t) const {
@@ -52,7 +53,8 @@ template <bool Amsgrad>
 struct AdamW : Adam<Amsgrad> {
   static constexpr const char* name = "AdamW";
   static constexpr const char* doc =
-      "AdamW: Adam whose weight decay acts on the parameters, not through the gradient.\n\n"
+      "AdamW: Adam with decoupled weight decay, which acts on the parameters directly instead of\n"
+      "through the gradient.\n\n"
       "    p = p (1 - lr weight_decay), then Adam's step\n\n"
       "Loshchilov and Hutter, Decoupled Weight Decay Regularization, 2017, arXiv:1711.05101.";
   static constexpr Defaults defaults{

@@ -21,8 +21,10 @@ struct Adamax {
   static constexpr auto states = names("exp_avg", "exp_inf");
   static constexpr auto fields = fields_of<Adamax>(
       Field<Adamax>{"beta1", &Adamax::beta1, fraction, "Decay of the mean of gradients."},
-      Field<Adamax>{"beta2", &Adamax::beta2, fraction, "Decay of the maximum."},
-      Field<Adamax>{"eps", &Adamax::eps, non_negative, "Added to every gradient's magnitude."});
+      Field<Adamax>{"beta2", &Adamax::beta2, fraction,
+                    "Decay of the maximum of gradient magnitudes."},
+      Field<Adamax>{"eps", &Adamax::eps, non_negative,
+                    "Constant added to the magnitude of each gradient."});
 
   template <class F>
   auto step(const Step& t) const {

@@ -12,15 +12,15 @@ struct Adan {
 
   static constexpr const char* name = "Adan";
   static constexpr const char* doc =
-      "Adan: Nesterov momentum from the differences of gradients that follow each other.\n\n"
+      "Adan: Nesterov momentum from the differences of consecutive gradients.\n\n"
       "    d = g - (the last g)                      (0 at the first step)\n"
       "    m = beta1 m + (1 - beta1) g\n"
       "    v = beta2 v + (1 - beta2) d\n"
       "    n = beta3 n + (1 - beta3) (g + beta2 d)^2\n"
       "    p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)\n"
       "    m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)\n\n"
-      "The betas are shares kept, as in the authors' code; the paper writes 1 - beta,\n"
-      "and optax weighs d and v^ by 1 - beta2, though its b2 is the share kept.\n\n"
+      "The betas are decay factors, as in the authors' code. The paper writes 1 - beta, and optax\n"
+      "weights d and v^ by 1 - beta2, although its b2 is a decay factor.\n\n"
       "Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,\n"
       "2022, arXiv:2208.06677.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
@@ -28,9 +28,10 @@ struct Adan {
   static constexpr auto states = names("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous_grad");
   static constexpr auto fields = fields_of<Adan>(
       Field<Adan>{"beta1", &Adan::beta1, fraction, "Decay of the mean of gradients."},
-      Field<Adan>{"beta2", &Adan::beta2, fraction, "Decay of the mean of differences."},
-      Field<Adan>{"beta3", &Adan::beta3, fraction, "Decay of the mean square."},
-      Field<Adan>{"eps", &Adan::eps, non_negative, "Added to the root, against division by 0."});
+      Field<Adan>{"beta2", &Adan::beta2, fraction, "Decay of the mean of gradient differences."},
+      Field<Adan>{"beta3", &Adan::beta3, fraction, "Decay of the mean of squared gradients."},
+      Field<Adan>{"eps", &Adan::eps, non_negative,
+                  "Constant added to the root, which prevents a division by 0."});
 
   template <class F>
   auto step(const Step& t) const {

@@ -31,10 +31,12 @@ struct AdEMAMix {
       moment_fields(&AdEMAMix::beta1, &AdEMAMix::beta2, &AdEMAMix::eps) +
       fields_of<AdEMAMix>(
           Field<AdEMAMix>{"beta3", &AdEMAMix::beta3, fraction, "Decay of the slow mean."},
-          Field<AdEMAMix>{"alpha", &AdEMAMix::alpha, non_negative, "Weight of the slow mean."},
-          Field<AdEMAMix>{"warmup_steps", &AdEMAMix::warmup_steps, non_negative,
-                          "Steps in which beta3 and alpha reach their values; 0: from the start.",
-                          false, true});
+          Field<AdEMAMix>{"alpha", &AdEMAMix::alpha, non_negative,
+                          "Weight of the slow mean of gradients."},
+          Field<AdEMAMix>{
+              "warmup_steps", &AdEMAMix::warmup_steps, non_negative,
+              "Number of steps until beta3 and alpha reach their values; 0 for no warm-up.", false,
+              true});
 
   static constexpr const char* conflict(const AdEMAMix& h) {
     return h.warmup_steps > 0 && (h.beta1 == 0 || h.beta3 == 0)

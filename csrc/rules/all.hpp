@@ -1,5 +1,5 @@
-// The list of optimizers. A new one is a file in this folder and a line here; variants of one
-// public name stand together.
+// The list of optimizers. To add one, write a file in this folder and a line here. Variants of one
+// public name follow each other.
 #pragma once
 
 #include "rules/adabelief.hpp"

@@ -22,10 +22,10 @@ struct ASGD {
   static constexpr std::size_t mean_state = 0;
   static constexpr auto scalars = names("eta", "mu");
   static constexpr auto fields = fields_of<ASGD>(
-      Field<ASGD>{"lambd", &ASGD::lambd, non_negative, "Decay of parameters and of the rate."},
-      Field<ASGD>{"alpha", &ASGD::alpha, non_negative, "Power of the rate's decay."},
-      Field<ASGD>{"t0", &ASGD::t0, non_negative, "The step at which averaging starts.", false,
-                  true});
+      Field<ASGD>{"lambd", &ASGD::lambd, non_negative, "Decay of the parameters and of the rate."},
+      Field<ASGD>{"alpha", &ASGD::alpha, non_negative, "Exponent of the decay of the rate."},
+      Field<ASGD>{"t0", &ASGD::t0, non_negative, "Number of the step at which averaging starts.",
+                  false, true});
 
   static constexpr void initial_scalars(double lr, double* scalars) {
     scalars[0] = lr;
@@ -39,11 +39,11 @@ struct ASGD {
 
   template <class F>
   auto step(const Step& t) const {
-    const F eta = narrow<F>(t.scalars[0]), kept = narrow<F>(1 - lambd * t.scalars[0]),
+    const F eta = narrow<F>(t.scalars[0]), keep = narrow<F>(1 - lambd * t.scalars[0]),
             mu = narrow<F>(t.scalars[1]);
     const bool averaging = t.scalars[1] != 1;
     return [=](F& p, F g, F& mean) {
-      p = p * kept - eta * g;
+      p = p * keep - eta * g;
       mean = averaging ? mean + (p - mean) * mu : p;
     };
   }

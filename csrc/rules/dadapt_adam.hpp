@@ -12,8 +12,8 @@ struct DAdaptAdam {
 
   static constexpr const char* name = "DAdaptAdam";
   static constexpr const char* doc =
-      "D-Adaptation: Adam that finds its rate, from a lower bound d of the distance to the\n"
-      "solution. lr is a factor of it: 1, or a schedule from 1 down.\n\n"
+      "D-Adaptation: Adam that finds its own rate from a lower bound d of the distance to the\n"
+      "solution. lr multiplies this rate: use 1, or a schedule that decays from 1.\n\n"
       "    r = b3 r + (1 - b3) d lr <g, s / (sqrt(v) + eps)>,  b3 = sqrt(beta2)\n"
       "    m = beta1 m + (1 - beta1) d lr g,  v = beta2 v + (1 - beta2) g^2\n"
       "    s = b3 s + (1 - b3) d lr g\n"
@@ -23,16 +23,16 @@ struct DAdaptAdam {
       "arXiv:2301.07733.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr std::size_t sum_count = 2;  // <g, s / (sqrt(v) + eps)>, |s|_1
   static constexpr std::size_t reads[] = {4, 3};
-  static constexpr bool sums_of_all = true;
+  static constexpr bool global_sums = true;
   static constexpr auto states = names("exp_avg", "exp_avg_sq", "s");
   static constexpr auto scalars = names("d", "numerator_weighted");
   static constexpr auto fields =
       moment_fields(&DAdaptAdam::beta1, &DAdaptAdam::beta2, &DAdaptAdam::eps) +
-      fields_of<DAdaptAdam>(
-          Field<DAdaptAdam>{"d0", &DAdaptAdam::d0, positive, "The first estimate."});
+      fields_of<DAdaptAdam>(Field<DAdaptAdam>{"d0", &DAdaptAdam::d0, positive,
+                                              "Initial estimate of the distance to the solution."});
 
   void initial_scalars(double /*lr*/, double* scalars) const {
     scalars[0] = d0;
@@ -65,10 +65,10 @@ struct DAdaptAdam {
   template <class F>
   auto step(const Step& t) const {
     const bool moves = t.sums[1] != 0;
-    const F share = narrow<F>(moves ? 1 : 0), tiny = narrow<F>(eps);
+    const F rate = narrow<F>(moves ? 1 : 0), tiny = narrow<F>(eps);
     const F keep = narrow<F>(1 - (moves ? t.scalars[0] * t.lr * t.weight_decay : 0));
     return [=](F& p, F /*g*/, F m, F v, F /*s*/) {
-      p = keep * p - share * m / (square_root(v) + tiny);
+      p = keep * p - rate * m / (square_root(v) + tiny);
     };
   }
 };

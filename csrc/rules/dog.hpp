@@ -11,23 +11,24 @@ struct DoG {
   static constexpr const char* name = "DoG";
   static constexpr const char* doc =
       "DoG: SGD whose rate is the distance from the start over the root of all squared gradients.\n"
-      "lr is a factor of it, mostly 1.\n\n"
+      "lr multiplies this rate and is usually 1.\n\n"
       "    r = max(r, |p - p0|)                    (r = reps_rel (1 + |p0|) at first)\n"
       "    G = G + |g|^2                           (norms over all parameters together)\n"
       "    p = p - lr r / sqrt(G + eps) g\n\n"
-      "The authors recommend to average the parameters.\n\n"
+      "The authors recommend averaging the parameters.\n\n"
       "Ivgi, Hinder and Carmon, DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size\n"
       "Schedule, 2023, arXiv:2302.12022.";
   static constexpr Defaults defaults{.lr = 1};
-  static constexpr std::size_t sum_count = 2;  // |p - p0|^2, or |p0|^2 at first; |g|^2
+  static constexpr std::size_t sum_count = 2;  // |p - p0|^2, or |p0|^2 at the first step; |g|^2
   static constexpr std::size_t reads[] = {3, 2};
-  static constexpr bool sums_of_all = true;
+  static constexpr bool global_sums = true;
   static constexpr auto states = names("p0");
   static constexpr std::size_t copied_state = 0;
   static constexpr auto scalars = names("r", "G");
   static constexpr auto fields = fields_of<DoG>(
-      Field<DoG>{"eps", &DoG::eps, non_negative, "Added to the sum of squares."},
-      Field<DoG>{"reps_rel", &DoG::reps_rel, positive, "The first step, beside |p0| + 1."});
+      Field<DoG>{"eps", &DoG::eps, non_negative, "Constant added to the sum of squares."},
+      Field<DoG>{"reps_rel", &DoG::reps_rel, positive,
+                 "Length of the first step, relative to 1 + |p0|."});
 
   static constexpr void initial_scalars(double /*lr*/, double* scalars) {
     scalars[0] = scalars[1] = 0;

@@ -27,7 +27,7 @@ struct FTML {
   template <class F>
   auto step(const Step& t) const {
     const double now = double(t.count), c = (1 - power(beta1, now)) / t.lr;
-    const bool moves = t.lr > least_rate;
+    const bool moves = t.lr > min_rate;
     const F scale = narrow<F>(c / square_root(1 - power(beta2, now))), tiny = narrow<F>(c * eps);
     const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
             a2 = narrow<F>(1 - beta2);

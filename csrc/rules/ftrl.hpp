@@ -23,19 +23,20 @@ struct FTRL {
   static constexpr GradientRange gradient_range = squares_summed;
   static constexpr auto states = names("z", "n");
   static constexpr auto scalars = names("last_lr");
-  static constexpr auto fields = fields_of<FTRL>(
-      Field<FTRL>{"beta", &FTRL::beta, non_negative, "Added to the root, against large steps."},
-      Field<FTRL>{"l1", &FTRL::l1, non_negative, "Lasso penalty."},
-      Field<FTRL>{"l2", &FTRL::l2, non_negative, "Ridge penalty."});
+  static constexpr auto fields =
+      fields_of<FTRL>(Field<FTRL>{"beta", &FTRL::beta, non_negative,
+                                  "Constant added to the root, which limits the first steps."},
+                      Field<FTRL>{"l1", &FTRL::l1, non_negative, "Weight of the L1 penalty."},
+                      Field<FTRL>{"l2", &FTRL::l2, non_negative, "Weight of the L2 penalty."});
 
   static constexpr void initial_scalars(double /*lr*/, double* scalars) { scalars[0] = 0; }
   static constexpr void advance(const Step& t, double* scalars) {
-    if (t.lr > least_rate) scalars[0] = t.lr;
+    if (t.lr > min_rate) scalars[0] = t.lr;
   }
 
   template <class F>
   auto step(const Step& t) const {
-    const bool moves = t.lr > least_rate;
+    const bool moves = t.lr > min_rate;
     const double now = moves ? 1 / t.lr : 0, last = t.scalars[0] > 0 ? 1 / t.scalars[0] : now;
     const F rate = narrow<F>(now), last_rate = narrow<F>(last), start = narrow<F>(beta * now),
             ridge = narrow<F>(l2);

@@ -14,7 +14,7 @@ inline constexpr std::size_t max_states = 4;
 inline constexpr std::size_t max_scalars = 3;
 inline constexpr std::size_t max_sums = 2;
 
-/// A run of consecutive elements: where its parameters, gradients and states lie.
+/// A run of consecutive elements, with their parameters, gradients and states.
 struct Span {
   void* param;
   const void* grad;
@@ -22,10 +22,10 @@ struct Span {
   std::size_t size;
 };
 
-/// The moment of an update: `count` is 1 at a tensor's first step, `scalars` are what the rule
-/// remembers beside its arrays (NAdam's product of momenta), `weight_decay` is for the rules that
-/// decay parameters themselves, `sums` are what the rule measured, over `elements` of them. Bit k
-/// of `written`: whether somebody has written state k before the first step, which this is then.
+/// The arguments of a step. `count` is 1 at the first step of a tensor. `scalars` are the numbers
+/// that the rule keeps besides its arrays, such as NAdam's product of momenta. `weight_decay` is
+/// for rules with fused_weight_decay. `sums` are the results of the first pass over `elements`
+/// elements. Bit k of `written` is set if state k was written by the caller before the first step.
 struct Step {
   std::int64_t count;
   double lr;
@@ -36,46 +36,48 @@ struct Step {
   unsigned written = 0;
 };
 
-/// What the engine does to an element before the rule sees it:
-/// g <- clamp(g * scale * rest, -bound, bound) + l2 * p, and p <- keep * p.
-struct Shaping {
+/// Preprocessing of an element, before the rule is applied: g <- clamp(g * scale * rest, -bound,
+/// bound) + l2 * p, and p <- keep * p.
+struct Preprocess {
   double scale = 1;
-  double rest = 1;  ///< Another factor, for scales that the element's type cannot hold in one.
+  double rest = 1;  ///< A second factor, for scales that one number of the dtype cannot hold.
   double bound = __builtin_huge_val();
   double l2 = 0;
   double keep = 1;
 };
 
-/// The magnitudes of gradients, scaled and clipped, at which a rule does in float32 what it does in
-/// float64: what it keeps of larger ones overflows, of smaller ones is 0.
+/// The magnitudes of scaled and clipped gradients for which a rule in float32 behaves as in
+/// float64. States of larger gradients overflow, states of smaller ones are 0.
 struct GradientRange {
   double low = 0;
   double high = __FLT_MAX__;
 };
 
-/// The settings that every optimizer has; a rule chooses their defaults.
+/// The defaults of the hyperparameters that every optimizer has.
 struct Defaults {
   double lr = 1e-3;
   double weight_decay = 0;
   bool decoupled_weight_decay = false;
 };
 
-/// Called around the update of each span of a call, if given.
+/// Functions that are called before and after the update of each span.
 struct SpanHooks {
   void* context;
   void (*before)(void* context, std::size_t index);
   void (*after)(void* context, std::size_t index);
 };
 
-using Update = void (*)(const double* hyper, const Step&, const Shaping&, const Span*,
+using Update = void (*)(const double* hyper, const Step&, const Preprocess&, const Span*,
                         std::size_t count, const SpanHooks*);
 
-/// How states are kept between steps: as they are computed with, or in fewer bits.
+/// How states are stored between steps: in the dtype of arithmetic, or quantized.
 enum class StateFormat : std::uint8_t { full, bfloat16, float8 };
 inline constexpr std::size_t state_format_count = 3;
-inline constexpr std::size_t scale_block = 256;  ///< Elements of float8 that share a scale.
+inline constexpr std::size_t scale_block =
+    256;  ///< The number of float8 elements that share a scale.
 
-/// How a state of fewer bits is rounded in a step. The next state's key is `next_key` more.
+/// The rounding of quantized states in a step. Each state's key is `next_key` larger than the key
+/// of the state before it.
 struct Rounding {
   bool stochastic;
   std::uint32_t key;
@@ -83,9 +85,9 @@ struct Rounding {
 
 inline constexpr std::uint32_t next_key = 0x85EBCA77U;
 
-/// Spans whose states are codes of one format, in float32 else; the scales of those in float8.
-/// Each begins with an element whose number in its tensor, `first`, is a multiple of scale_block.
-struct PackedSpans {
+/// Spans with quantized states of one format, and the scales of float8 states. `first` is the
+/// number of a span's first element in its tensor, a multiple of scale_block.
+struct QuantizedSpans {
   struct Scales {
     float* of[max_states];
   };
@@ -96,44 +98,45 @@ struct PackedSpans {
   Rounding rounding;
 };
 
-using PackedUpdate = void (*)(const double* hyper, const Step&, const Shaping&, const PackedSpans&,
-                              const SpanHooks&);
+using QuantizedUpdate = void (*)(const double* hyper, const Step&, const Preprocess&,
+                                 const QuantizedSpans&, const SpanHooks&);
 
-/// The first pass of rules that measure: may change states, and gives the rule's sums over each
-/// block of so many elements.
-using Measure = void (*)(const double* hyper, const Step&, const Shaping&, const Span&,
+/// The first pass of a rule with sums. It may change states, and writes the sums over each block of
+/// `block` elements.
+using Measure = void (*)(const double* hyper, const Step&, const Preprocess&, const Span&,
                          std::size_t block, double* sums);
 
-/// What a state has a number for.
+/// A state has a number for each element, row or column.
 enum class StateShape : std::uint8_t { element, row, column };
 
-/// The matrices an array is seen as: those over its last two axes, or one with a row for each
-/// index of its first axis. An array of one axis is one row in the first case.
+/// How an array is viewed as matrices: over its last two axes, or as one matrix with a row for each
+/// index of the first axis. With `last_two_axes`, an array of one axis is one row.
 enum class Matrices : std::uint8_t { last_two_axes, first_axis };
 
-/// Columns of a tile, at most.
+/// The largest number of columns of a tile.
 inline constexpr std::size_t longest_row = 1 << 14;
 
-/// A part of a tensor's matrices: some of them whole, or a piece of one. Pointers are to what
-/// belongs to its first element, row or column.
+/// A part of a tensor's matrices: some whole matrices, or a piece of one. All pointers are to the
+/// tile's first element, row or column.
 struct Tile {
   void* param;
   const void* grad;
   void* state[max_states];
-  const void* row_factor;     ///< What the rule is given for rows; nullptr if it keeps none.
-  const void* column_factor;  ///< And for columns; if they have one element only, their state.
-  double* row_values;         ///< What is found of each row in the tile, `row_stride` apart.
+  const void* row_factor;  ///< The argument of the rule for rows; nullptr if the rule keeps none.
+  const void*
+      column_factor;   ///< The argument for columns, or the states of columns of one element.
+  double* row_values;  ///< The results for the rows of the tile, `row_stride` apart.
   std::size_t row_stride;
-  /// And of each column, in the type of arithmetic; nullptr if columns have one element only.
+  /// The results for the columns, in the dtype of arithmetic; nullptr for columns of one element.
   void* column_values;
   std::size_t matrices;
   std::size_t rows;
   std::size_t columns;
-  std::size_t stride;  ///< Elements from one row to the next.
+  std::size_t stride;  ///< From one row to the next, in elements.
 };
 
-/// What was found of the rows and columns of a tensor, in tiles that are to be put together.
-struct Found {
+/// The results for the rows and columns of a tensor, still one for each tile.
+struct RowColumnStats {
   void* state[max_states];
   void* row_factor;
   void* column_factor;
@@ -149,26 +152,25 @@ struct Found {
 enum class Pass : std::uint8_t { collect, measure, update };
 inline constexpr std::size_t pass_count = 3;
 
-/// One pass over a tile; `total` is the sum of what it adds up.
-using FactoredPass = void (*)(const double* hyper, const Step&, const Shaping&, const Tile&,
+/// One pass over a tile. `total` is the sum of the pass.
+using FactoredPass = void (*)(const double* hyper, const Step&, const Preprocess&, const Tile&,
                               double* total);
 
-/// How a rule steps that keeps states for rows and columns, in place of `update` and `measure`.
+/// The kernels of a rule with factored states, which replace `update` and `measure`.
 struct FactoredKernels {
   StateShape shape[max_states];
   Matrices matrices;
-  const char*
-      vector_state;    ///< What a column's state is called where there is one row, or nullptr.
-  bool relative_rows;  ///< Whether row_factor is memory of its own, not the rows' state.
-  bool takes_factors;  ///< Whether column_factor is memory of its own, not the columns' state.
-  Pass collecting;     ///< The pass that finds something of rows and columns.
-  /// By pass and dtype, nullptr for a pass that the rule does not make; then as for updates.
+  const char* one_row_state;  ///< The name of the column state of an array of one row, or nullptr.
+  bool relative_rows;         ///< Whether row_factor has its own memory instead of the row state's.
+  bool takes_factors;  ///< Whether column_factor has its own memory instead of the column state's.
+  Pass collecting;     ///< The pass that computes the results for rows and columns.
+  /// Indexed by pass and dtype, then as `update`. nullptr for a pass that the rule does not have.
   FactoredPass pass[pass_count][dtype_count][2];
-  /// Moves on the states of rows and columns, by the type of arithmetic.
-  void (*combine[2])(const double* hyper, const Step&, const Found&);
+  /// Updates the states of rows and columns. Indexed by the dtype of arithmetic.
+  void (*combine[2])(const double* hyper, const Step&, const RowColumnStats&);
 };
 
-/// One variant of an optimizer, as the engine sees it. Variants of one name follow each other.
+/// One variant of a rule, for code that is compiled once. Variants of one name follow each other.
 struct RuleInfo {
   const char* name;
   const char* doc;
@@ -179,52 +181,52 @@ struct RuleInfo {
   std::size_t state_count;
   const char* const* scalars;
   std::size_t scalar_count;
-  /// Whether this variant serves these hyper-parameters.
+  /// Whether this variant is the one for these hyperparameters.
   bool (*applies)(const double* hyper);
-  /// What is wrong with the hyper-parameters taken together, or nullptr.
+  /// The error of hyperparameters that do not go together, or nullptr.
   const char* (*conflict)(const double* hyper);
-  /// The value state `index` starts from at a tensor's first step.
+  /// The initial value of state `index`.
   double (*initial_state)(const double* hyper, double lr, std::size_t index);
   void (*initial_scalars)(const double* hyper, double lr, double* scalars);
-  /// Moves the scalars on after the step they were used in.
+  /// Updates the scalars after a step.
   void (*advance)(const double* hyper, const Step&, double* scalars);
-  /// By dtype; then for `rest` 1 and `l2` 0, and for any.
+  /// Indexed by dtype, then: for `rest` 1 and `l2` 0 only, or for all values.
   Update update[dtype_count][2];
-  /// The same for states of fewer bits: by format, for rounding to nearest and stochastically,
-  /// then as above. nullptr where states are decoded, updated and encoded block by block.
-  PackedUpdate packed[state_format_count][2][2];
-  /// Bit k: whether the update changes state k, and whether the first pass does.
+  /// The same for quantized states. Indexed by format, by rounding (to nearest, stochastic), then
+  /// as `update`. nullptr if states are decoded, updated and encoded block by block.
+  QuantizedUpdate quantized[state_format_count][2][2];
+  /// Bit k is set if the update, or the first pass, changes state k.
   unsigned changed_by_update;
   unsigned changed_by_measure;
   GradientRange gradient_range;
-  /// The field that is the lr at construction unless it is given; field_count if none is.
+  /// The field that defaults to the lr at construction; field_count if there is none.
   std::size_t first_lr;
-  /// The state that starts as a copy of the parameters; state_count if none does.
+  /// The state that is initialized with the parameters; state_count if there is none.
   std::size_t copied_state;
-  /// The state that is a running mean of the parameters; state_count if none is.
+  /// The state that is a running mean of the parameters; state_count if there is none.
   std::size_t mean_state;
-  /// The state that update_hessian() changes; state_count if none is. Both are always kept whole.
-  std::size_t observed_state;
-  /// How many arrays each pass reads, parameters and gradients among them.
+  /// The state that update_hessian() changes; state_count if there is none. copied_state and
+  /// hessian_state are never quantized.
+  std::size_t hessian_state;
+  /// The number of arrays that each pass reads, including parameters and gradients.
   std::size_t reads[pass_count];
-  /// How many sums the first pass gives, and that pass; 0 and nullptr for elementwise rules.
+  /// The number of sums of the first pass, and that pass; 0 and nullptr for elementwise rules.
   std::size_t sum_count;
   Measure measure[dtype_count][2];
-  /// Whether sums are over all parameters together, and scalars theirs, too.
-  bool sums_of_all;
-  /// Whether decoupled weight decay is part of the rule, which finds it in Step.
-  bool decays_itself;
-  /// Whether a step may touch some rows of a tensor only, and leave all else as it is.
-  bool takes_rows;
-  const FactoredKernels* factored;  ///< nullptr for rules whose states are all of elements
-  /// Parameters become the point the rule is to be evaluated at; nullptr if they are it.
-  void (*evaluation[dtype_count])(const double* hyper, const Span&);
-  /// Takes in the values in a span's place of gradients, as update_hessian() gives them; or
-  /// nullptr.
-  void (*observe[dtype_count])(const double* hyper, const Span&);
+  /// Whether sums and scalars are over all parameters together.
+  bool global_sums;
+  /// Whether decoupled weight decay is part of the rule, which reads it from Step.
+  bool fused_weight_decay;
+  /// Whether a step may update some rows of a tensor only.
+  bool supports_row_grad;
+  const FactoredKernels* factored;  ///< nullptr for rules without factored states
+  /// Replaces parameters by those of eval mode; nullptr if the rule has no eval mode.
+  void (*eval_params[dtype_count])(const double* hyper, const Span&);
+  /// Updates a state with Hessian estimates, which take the place of gradients; or nullptr.
+  void (*update_hessian[dtype_count])(const double* hyper, const Span&);
 };
 
-/// All variants of all rules, those of one name after each other.
+/// All variants of all rules. The variants of one name follow each other.
 struct RuleTable {
   const RuleInfo& (*const* item)();
   std::size_t size;

@@ -11,16 +11,18 @@ struct LAMB {
 
   static constexpr const char* name = "LAMB";
   static constexpr const char* doc =
-      "LAMB: Adam's direction, as long as the parameters of its array are; for large batches.\n\n"
+      "LAMB: Adam's direction, scaled for each array to the norm of its parameters. Made for "
+      "large\n"
+      "batches.\n\n"
       "    m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)\n"
       "    u = m^ / (sqrt(v^) + eps) + weight_decay p\n"
       "    p = p - lr |p| / |u| u                 (the ratio is 1 where a norm is 0)\n\n"
-      "Weight decay is inside of u unless it is made coupled.\n\n"
+      "Weight decay is part of u, unless decoupled_weight_decay is False.\n\n"
       "You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, 2019,\n"
       "arXiv:1904.00962.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr std::size_t sum_count = 2;  // |p|^2, |u|^2
   static constexpr std::size_t reads[] = {4, 3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");

@@ -11,8 +11,8 @@ struct LaProp {
 
   static constexpr const char* name = "LaProp";
   static constexpr const char* doc =
-      "LaProp: Adam whose gradients are divided before their mean is taken, so that momentum and\n"
-      "adaptivity are apart.\n\n"
+      "LaProp: Adam that divides gradients before it averages them, so that momentum and\n"
+      "adaptivity are independent.\n\n"
       "    v = beta2 v + (1 - beta2) g^2\n"
       "    m = beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps)\n"
       "    p = p - lr m / (1 - beta1^t)\n\n"

@@ -12,7 +12,7 @@ struct LARS {
 
   static constexpr const char* name = "LARS";
   static constexpr const char* doc =
-      "LARS: momentum whose rate for an array is in proportion to the norm of its parameters.\n\n"
+      "LARS: momentum whose rate for each array is proportional to the norm of its parameters.\n\n"
       "    r = trust_coefficient |p| / (|g| + eps)      (1 where a norm is 0)\n"
       "    b = momentum b + lr r g\n"
       "    p = p - b                                    (nesterov: p - (lr r g + momentum b))\n\n"
@@ -24,11 +24,12 @@ struct LARS {
   static constexpr std::size_t reads[] = {2, 3};
   static constexpr auto states = names("momentum_buffer");
   static constexpr auto fields = fields_of<LARS>(
-      Field<LARS>{"momentum", &LARS::momentum, fraction, "Share of the last step kept."},
+      Field<LARS>{"momentum", &LARS::momentum, fraction,
+                  "Momentum: fraction of the previous step that is kept."},
       Field<LARS>{"trust_coefficient", &LARS::trust_coefficient, positive,
-                  "Share of the parameters' norm that a step has."},
-      Field<LARS>{"eps", &LARS::eps, non_negative, "Added to the gradient's norm."},
-      Field<LARS>{"nesterov", &LARS::nesterov, flag, "Look ahead along the momentum."});
+                  "Ratio of a step's norm to the norm of the parameters, before lr."},
+      Field<LARS>{"eps", &LARS::eps, non_negative, "Constant added to the norm of the gradient."},
+      Field<LARS>{"nesterov", &LARS::nesterov, flag, "Whether to use Nesterov momentum."});
 
   template <class F>
   auto measure(const Step& /*t*/) const {

@@ -17,9 +17,10 @@ struct Lion {
       "Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, arXiv:2302.06675.";
   static constexpr Defaults defaults{.lr = 1e-4, .decoupled_weight_decay = true};
   static constexpr auto states = names("exp_avg");
-  static constexpr auto fields = fields_of<Lion>(
-      Field<Lion>{"beta1", &Lion::beta1, fraction, "Share of the momentum in the step."},
-      Field<Lion>{"beta2", &Lion::beta2, fraction, "Decay of the momentum."});
+  static constexpr auto fields =
+      fields_of<Lion>(Field<Lion>{"beta1", &Lion::beta1, fraction,
+                                  "Weight of the momentum in the step; the gradient has the rest."},
+                      Field<Lion>{"beta2", &Lion::beta2, fraction, "Decay of the momentum."});
 
   template <class F>
   auto step(const Step& t) const {

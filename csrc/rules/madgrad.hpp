@@ -17,17 +17,18 @@ struct MADGRAD {
       "    n = n + c g^2,  s = s + c g\n"
       "    z = x0 - s / (cbrt(n) + eps)              (x0: the parameters at the start)\n"
       "    p = momentum p + (1 - momentum) z\n\n"
-      "Without momentum, x0 is not kept but found from p, s and n.\n\n"
+      "Without momentum, x0 is not stored but computed from p, s and n.\n\n"
       "Defazio and Jelassi, Adaptivity without Compromise: A Momentumized, Adaptive, Dual "
       "Averaged\n"
       "Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr GradientRange gradient_range = squares_summed;
   static constexpr auto states = names("grad_sum_sq", "s") + name_if<Momentum>("x0");
-  static constexpr std::size_t copied_state = 2;  // there is none without momentum
+  static constexpr std::size_t copied_state = 2;  // without momentum there is none
   static constexpr auto fields = fields_of<MADGRAD>(
-      Field<MADGRAD>{"momentum", &MADGRAD::momentum, fraction, "Share of the parameters kept."},
-      Field<MADGRAD>{"eps", &MADGRAD::eps, non_negative, "Added to the root."});
+      Field<MADGRAD>{"momentum", &MADGRAD::momentum, fraction,
+                     "Momentum: fraction of the previous parameters that is kept."},
+      Field<MADGRAD>{"eps", &MADGRAD::eps, non_negative, "Constant added to the root."});
 
   static constexpr bool applies(const MADGRAD& h) { return (h.momentum != 0) == Momentum; }
 
@@ -44,7 +45,7 @@ struct MADGRAD {
       };
     } else {
       return [=](F& p, F g, F& n, F& s) {
-        // x0 - s / (cbrt(n) + eps), with x0 found before n and s move.
+        // x0 - s / (cbrt(n) + eps), where x0 is computed before n and s change.
         const F root = cube_root(n) + tiny, before = root > 0 ? s / root : 0;
         n += c * g * g;
         s += c * g;

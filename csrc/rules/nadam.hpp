@@ -26,7 +26,7 @@ struct NAdam {
   static constexpr auto fields =
       moment_fields(&NAdam::beta1, &NAdam::beta2, &NAdam::eps) +
       fields_of<NAdam>(Field<NAdam>{"momentum_decay", &NAdam::momentum_decay, non_negative,
-                                    "How fast the momentum grows to beta1."});
+                                    "Speed at which the momentum grows to beta1."});
 
   [[nodiscard]] double mu(double t) const {
     return beta1 * (1 - 0.5 * power(0.96, t * momentum_decay));

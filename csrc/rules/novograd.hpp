@@ -19,15 +19,17 @@ struct NovoGrad {
       "Ginsburg et al., Stochastic Gradient Methods with Layer-wise Adaptive Moments for Training\n"
       "of Deep Networks, 2019, arXiv:1905.11286.";
   static constexpr Defaults defaults{.lr = 1e-3, .decoupled_weight_decay = true};
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr std::size_t sum_count = 1;  // |g|^2
   static constexpr std::size_t reads[] = {1, 3};
   static constexpr auto states = names("exp_avg");
   static constexpr auto scalars = names("exp_avg_sq");
   static constexpr auto fields = fields_of<NovoGrad>(
-      Field<NovoGrad>{"beta1", &NovoGrad::beta1, fraction, "Decay of the sum of directions."},
-      Field<NovoGrad>{"beta2", &NovoGrad::beta2, fraction, "Decay of the mean squared norm."},
-      Field<NovoGrad>{"eps", &NovoGrad::eps, non_negative, "Added to the root."});
+      Field<NovoGrad>{"beta1", &NovoGrad::beta1, fraction,
+                      "Decay of the sum of normalized gradients."},
+      Field<NovoGrad>{"beta2", &NovoGrad::beta2, fraction,
+                      "Decay of the mean of squared gradient norms."},
+      Field<NovoGrad>{"eps", &NovoGrad::eps, non_negative, "Constant added to the root."});
 
   [[nodiscard]] double mean_square(const Step& t) const {
     return t.count == 1 && t.scalars[0] == 0 ? t.sums[0]

@@ -25,7 +25,7 @@ struct PAdam {
   static constexpr auto fields =
       moment_fields(&PAdam::beta1, &PAdam::beta2, &PAdam::eps) +
       fields_of<PAdam>(Field<PAdam>{"partial", &PAdam::partial, between_zero_and_one,
-                                    "The power of v: 0.5, 0.25, 0.125 or 0.0625."});
+                                    "Exponent of v: 0.5, 0.25, 0.125 or 0.0625."});
 
   static constexpr bool applies(const PAdam& h) { return h.partial * (2 << Roots) == 1; }
   static constexpr const char* conflict(const PAdam& h) {

@@ -13,8 +13,8 @@ struct Prodigy {
 
   static constexpr const char* name = "Prodigy";
   static constexpr const char* doc =
-      "Prodigy: Adam that finds its rate, from an estimate d of the distance to the solution. lr\n"
-      "is a factor of it: 1, or a schedule from 1 down.\n\n"
+      "Prodigy: Adam that finds its own rate from an estimate d of the distance to the solution.\n"
+      "lr multiplies this rate: use 1, or a schedule that decays from 1.\n\n"
       "    m = beta1 m + (1 - beta1) d g,  v = beta2 v + (1 - beta2) d^2 g^2\n"
       "    s = beta3 s + d^2 / d0 lr g,  r = beta3 r + d^2 / d0 lr <g, p0 - p>,\n"
       "    beta3 = sqrt(beta2)                    (p0: the parameters at the start)\n"
@@ -26,18 +26,19 @@ struct Prodigy {
       "arXiv:2306.06101.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr std::size_t sum_count = 2;  // <g, p0 - p>, |s|_1
   static constexpr std::size_t reads[] = {6, 3};
-  static constexpr bool sums_of_all = true;
+  static constexpr bool global_sums = true;
   static constexpr auto states = names("exp_avg", "exp_avg_sq", "s", "p0");
   static constexpr std::size_t copied_state = 3;
   static constexpr auto scalars = names("d", "d_max", "d_numerator");
   static constexpr auto fields =
       moment_fields(&Prodigy::beta1, &Prodigy::beta2, &Prodigy::eps) +
-      fields_of<Prodigy>(
-          Field<Prodigy>{"d0", &Prodigy::d0, positive, "The first estimate of the distance."},
-          Field<Prodigy>{"d_coef", &Prodigy::d_coef, positive, "A factor of the estimate."});
+      fields_of<Prodigy>(Field<Prodigy>{"d0", &Prodigy::d0, positive,
+                                        "Initial estimate of the distance to the solution."},
+                         Field<Prodigy>{"d_coef", &Prodigy::d_coef, positive,
+                                        "Factor that multiplies the estimated distance."});
 
   void initial_scalars(double /*lr*/, double* scalars) const {
     scalars[0] = scalars[1] = d0;
@@ -60,10 +61,10 @@ struct Prodigy {
     return {largest > first ? largest : first, largest, numerator};
   }
   void advance(const Step& t, double* scalars) const {
-    const Distance found = distance(t);
-    scalars[0] = found.d;
-    scalars[1] = found.d_max;
-    scalars[2] = found.numerator;
+    const Distance estimate = distance(t);
+    scalars[0] = estimate.d;
+    scalars[1] = estimate.d_max;
+    scalars[2] = estimate.numerator;
   }
 
   template <class F>

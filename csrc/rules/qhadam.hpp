@@ -13,8 +13,7 @@ struct QHAdam {
 
   static constexpr const char* name = "QHAdam";
   static constexpr const char* doc =
-      "QHAdam: Adam whose mean gradient and mean square are mixed with those of the step "
-      "itself.\n\n"
+      "QHAdam: Adam that mixes its means with the gradient and the square of the current step.\n\n"
       "    m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)\n"
       "    p = p - lr ((1 - nu1) g + nu1 m^) / (sqrt((1 - nu2) g^2 + nu2 v^) + eps)\n\n"
       "nu1 = nu2 = 1 is Adam; the authors recommend nu1 = 0.7 with beta1 = 0.995.\n\n"
@@ -26,21 +25,23 @@ struct QHAdam {
   static constexpr auto fields =
       moment_fields(&QHAdam::beta1, &QHAdam::beta2, &QHAdam::eps) +
       fields_of<QHAdam>(
-          Field<QHAdam>{"nu1", &QHAdam::nu1, non_negative, "Share of the mean gradient."},
-          Field<QHAdam>{"nu2", &QHAdam::nu2, closed_fraction, "Share of the mean square."});
+          Field<QHAdam>{"nu1", &QHAdam::nu1, non_negative,
+                        "Weight of the mean gradient; the current gradient has the rest."},
+          Field<QHAdam>{"nu2", &QHAdam::nu2, closed_fraction,
+                        "Weight of the mean square; the current square has the rest."});
 
   template <class F>
   auto step(const Step& t) const {
     const F rate_m = narrow<F>(t.lr * nu1 / (1 - power(beta1, double(t.count))));
-    const F rate_g = narrow<F>(t.lr * (1 - nu1)), share_g = narrow<F>(1 - nu2),
+    const F rate_g = narrow<F>(t.lr * (1 - nu1)), weight_g = narrow<F>(1 - nu2),
             tiny = narrow<F>(eps);
-    const F share_v = narrow<F>(nu2 / (1 - power(beta2, double(t.count))));
+    const F weight_v = narrow<F>(nu2 / (1 - power(beta2, double(t.count))));
     const F b1 = narrow<F>(beta1), a1 = narrow<F>(1 - beta1), b2 = narrow<F>(beta2),
             a2 = narrow<F>(1 - beta2);
     return [=](F& p, F g, F& m, F& v) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
-      p -= (rate_g * g + rate_m * m) / (square_root(share_g * g * g + share_v * v) + tiny);
+      p -= (rate_g * g + rate_m * m) / (square_root(weight_g * g * g + weight_v * v) + tiny);
     };
   }
 };

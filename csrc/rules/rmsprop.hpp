@@ -24,11 +24,13 @@ struct RMSprop {
       names("square_avg") + name_if<Centered>("grad_avg") + name_if<Momentum>("momentum_buffer");
   static constexpr auto fields =
       fields_of<RMSprop>(
-          Field<RMSprop>{"alpha", &RMSprop::alpha, fraction, "Decay of the mean square."},
-          Field<RMSprop>{"eps", &RMSprop::eps, non_negative, "Added to the root."},
+          Field<RMSprop>{"alpha", &RMSprop::alpha, fraction,
+                         "Decay of the mean of squared gradients."},
+          Field<RMSprop>{"eps", &RMSprop::eps, non_negative, "Constant added to the root."},
           Field<RMSprop>{"momentum", &RMSprop::momentum, non_negative,
-                         "Share of the last step kept."}) +
-      variant_flag<RMSprop>("centered", Centered, "Divide by the deviation, not the mean square.");
+                         "Momentum: fraction of the previous step that is kept."}) +
+      variant_flag<RMSprop>("centered", Centered,
+                            "Whether to divide by the standard deviation of gradients instead.");
 
   static constexpr bool applies(const RMSprop& h) { return (h.momentum != 0) == Momentum; }
 

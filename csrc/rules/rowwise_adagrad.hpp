@@ -13,13 +13,13 @@ struct RowwiseAdagrad {
       "Row-wise Adagrad: one sum of mean squares for each row, as of an embedding table.\n\n"
       "    s = s + mean(g^2)                          (over the row)\n"
       "    p = p - lr g / (sqrt(s) + eps)\n\n"
-      "A row is all of an array that has the same index of the first axis.\n\n"
+      "A row is the part of an array with the same index of the first axis.\n\n"
       "Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep "
       "Learning\n"
       "Recommendation Models, 2021, arXiv:2104.05158.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr GradientRange gradient_range = squares_summed;
-  static constexpr bool takes_rows = true;
+  static constexpr bool supports_row_grad = true;
   static constexpr auto states = names("row_sum");
   static constexpr auto shapes = shapes_of(StateShape::row);
   static constexpr Matrices matrices = Matrices::first_axis;
@@ -27,9 +27,10 @@ struct RowwiseAdagrad {
   static constexpr Combination combination = Combination::sum;
   static constexpr std::size_t reads[2] = {1, 2};
   static constexpr auto fields = fields_of<RowwiseAdagrad>(
-      Field<RowwiseAdagrad>{"eps", &RowwiseAdagrad::eps, non_negative, "Added to the root."},
+      Field<RowwiseAdagrad>{"eps", &RowwiseAdagrad::eps, non_negative,
+                            "Constant added to the root."},
       Field<RowwiseAdagrad>{"initial_accumulator_value", &RowwiseAdagrad::initial_accumulator_value,
-                            non_negative, "What the sums start from."});
+                            non_negative, "Initial value of the sums."});
 
   [[nodiscard]] double initial(double /*lr*/, std::size_t /*state*/) const {
     return initial_accumulator_value;
@@ -48,7 +49,7 @@ struct RowwiseAdagrad {
   template <class F>
   auto step(const Step& t) const {
     const F lr = narrow<F>(t.lr), tiny = narrow<F>(eps);
-    // The quotient is one of a row. It stays finite, so that its product with 0 is 0.
+    // The quotient is the same for a whole row. It stays finite, so that 0 times it is 0.
     return [=](F& p, F g, F row, F /*column*/) {
       p -= smaller(largest_number<F>, lr / (square_root(row) + tiny)) * g;
     };

@@ -22,8 +22,10 @@ struct Rprop {
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr auto states = names("prev", "step_size");
   static constexpr auto fields = fields_of<Rprop>(
-      Field<Rprop>{"eta_minus", &Rprop::eta_minus, between_zero_and_one, "Shrinks a step size."},
-      Field<Rprop>{"eta_plus", &Rprop::eta_plus, above_one, "Grows a step size."},
+      Field<Rprop>{"eta_minus", &Rprop::eta_minus, between_zero_and_one,
+                   "Factor that shrinks a step size, below 1."},
+      Field<Rprop>{"eta_plus", &Rprop::eta_plus, above_one,
+                   "Factor that enlarges a step size, above 1."},
       Field<Rprop>{"step_size_min", &Rprop::step_size_min, non_negative, "Smallest step size."},
       Field<Rprop>{"step_size_max", &Rprop::step_size_max, positive, "Largest step size."});
 
@@ -35,11 +37,11 @@ struct Rprop {
   template <class F>
   auto step(const Step& /*t*/) const {
     const F shrink = narrow<F>(eta_minus), grow = narrow<F>(eta_plus);
-    const F least = narrow<F>(step_size_min), most = narrow<F>(step_size_max);
+    const F lower = narrow<F>(step_size_min), upper = narrow<F>(step_size_max);
     return [=](F& p, F g, F& before, F& size) {
-      const F change = sign(g) * before;  // g before may underflow
+      const F change = sign(g) * before;  // the product of gradients could underflow
       size *= change > 0 ? grow : change < 0 ? shrink : F(1);
-      size = smaller(most, larger(least, size));
+      size = smaller(upper, larger(lower, size));
       before = change < 0 ? F(0) : g;
       p -= size * sign(before);
     };

@@ -1,13 +1,14 @@
-// How an optimizer is written down. A rule is a struct of hyper-parameters with
+// How a rule is written. A rule is a struct of hyperparameters with
 //   name, doc, defaults, states, fields     tables, below
-//   step<F>(t)                              the scalars of step t, and the update of one element;
-//                                           states that it takes by value are not written
-// and, where it needs them, applies(), conflict(), initial(), scalars and advance(). A rule that
-// needs norms has sum_count and measure<F>(t), a first pass whose sums are in t when step<F>(t) is
-// called. `mean_state` is the index of a state that is a running mean of the parameters. A rule
-// with takes_rows can be given gradients of some rows of a tensor. See adam.hpp for a rule,
-// lamb.hpp for one that measures, and factored_kernels.hpp for rules that keep states by row and
-// column. The engine supplies everything else: types, decay, clipping, threads.
+//   step<F>(t)                              computes the scalars of step t, and returns the update
+//                                           of an element, which changes states that it takes by
+//                                           reference
+// and optionally applies(), conflict(), initial(), scalars and advance(). A rule that needs norms
+// has sum_count and measure<F>(t), a first pass; its sums are in t when step<F>(t) is called.
+// `mean_state` is the index of a state that is a running mean of the parameters. A rule with
+// supports_row_grad accepts row-sparse gradients. Examples are adam.hpp, lamb.hpp (with a first
+// pass) and adafactor.hpp (with factored states). The engine does the rest: dtypes, weight decay,
+// clipping and threads.
 #pragma once
 
 #include <cstddef>
@@ -26,18 +27,19 @@ consteval Table<StateShape, sizeof...(Shapes)> shapes_of(Shapes... shape) {
   return {{shape...}};
 }
 
-/// A list of this name, or of none.
+/// A list of this name, or an empty list.
 template <bool Present>
 consteval Table<const char*, Present ? 1 : 0> name_if(const char* name) {
   return {{Present ? name : nullptr}};
 }
 
-/// The fields of rules that keep a mean of gradients and one of their squares.
+/// The fields of rules with a mean of gradients and a mean of their squares.
 template <class R>
 consteval Table<Field<R>, 3> moment_fields(double R::*beta1, double R::*beta2, double R::*eps) {
-  return {{{"beta1", beta1, fraction, "Decay of the mean of gradients."},
-           {"beta2", beta2, fraction, "Decay of the mean of squared gradients."},
-           {"eps", eps, non_negative, "Added to the root, against division by 0."}}};
+  return {
+      {{"beta1", beta1, fraction, "Decay of the mean of gradients."},
+       {"beta2", beta2, fraction, "Decay of the mean of squared gradients."},
+       {"eps", eps, non_negative, "Constant added to the root, which prevents a division by 0."}}};
 }
 
 template <class R>
@@ -45,22 +47,22 @@ consteval Table<Field<R>, 1> variant_flag(const char* name, bool chosen, const c
   return {{Field<R>{name, nullptr, flag, doc, chosen}}};
 }
 
-/// Rates that are divided by count as 0 from here on down: the root of a float32 times the inverse
-/// of a larger one is finite.
-inline constexpr double least_rate = 1e-18;
+/// Rates below this are treated as 0 by rules that divide by the rate. For all others, the root of
+/// a float32 number times the inverse rate is finite.
+inline constexpr double min_rate = 1e-18;
 
-/// Gradients whose squares, and means of squares, are normal numbers of float32; and of which some
-/// hundreds can be added up.
+/// The range of gradients whose squares and mean squares are normal float32 numbers; for
+/// squares_summed, also of the sum of some hundred squares.
 inline constexpr GradientRange squared{1e-17, 1e18};
 inline constexpr GradientRange squares_summed{1e-17, 1e17};
 
-/// Whether a tensor's state is in this step as the rule begins it: there was none before, and
-/// nobody has written another one.
+/// Whether a state has its initial value in this step: it is the tensor's first, and the caller has
+/// not written the state.
 inline bool begins(const Step& t, std::size_t state) {
   return t.count == 1 && ((t.written >> state) & 1U) == 0;
 }
 
-/// For the parameters of updates that take any number of states.
+/// For updates with a varying number of states.
 template <class T, class F>
 concept Same = std::is_same_v<T, F>;
 
@@ -73,7 +75,7 @@ concept Rule = requires {
   R::fields.size;
 };
 
-/// The number of fields that are kept in the struct.
+/// The number of fields that are members of the struct.
 template <class R>
 consteval std::size_t stored_fields() {
   std::size_t stored = 0;
@@ -81,8 +83,8 @@ consteval std::size_t stored_fields() {
   return stored;
 }
 
-/// A rule as code that is compiled once sees it. optim/rule_kernels.hpp defines it, and the source
-/// of each rule instantiates it.
+/// A rule for code that is compiled once. optim/rule_kernels.hpp defines this function, and the
+/// source of each rule instantiates it.
 template <class R>
 const RuleInfo& rule_info();
 

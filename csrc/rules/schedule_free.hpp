@@ -4,18 +4,18 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// The weights that both schedule-free rules give to the steps' points.
+/// The weights of the iterates in the average, for both schedule-free rules.
 struct ScheduleFreeAverage {
   double r = 0;
   double weight_lr_power = 2;
 
-  /// The share of step t's point in the average, and the scalars after it.
-  struct Share {
+  /// The weight of iterate t in the average, and the scalars after step t.
+  struct AverageWeight {
     double now;
     double weight_sum;
     double lr_max;
   };
-  [[nodiscard]] Share share(const Step& t) const {
+  [[nodiscard]] AverageWeight average_weight(const Step& t) const {
     const double lr_max = t.lr > t.scalars[1] ? t.lr : t.scalars[1];
     const double weight = power(double(t.count), r) * power(lr_max, weight_lr_power);
     const double sum = t.scalars[0] + weight;
@@ -30,9 +30,9 @@ struct ScheduleFreeSGD {
 
   static constexpr const char* name = "ScheduleFreeSGD";
   static constexpr const char* doc =
-      "Schedule-free SGD: averages its points instead of lowering its rate. The parameters hold "
-      "y,\n"
-      "where gradients are taken; `eval()` brings the average x, `train()` brings y back.\n\n"
+      "Schedule-free SGD: averages its iterates instead of lowering its rate. In train mode the\n"
+      "parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,\n"
+      "`train()` back to y.\n\n"
       "    d = g + weight_decay y\n"
       "    y = (1 - c) y + c z + lr (momentum (1 - c) - 1) d\n"
       "    z = z - lr d\n"
@@ -40,29 +40,31 @@ struct ScheduleFreeSGD {
       "    x = (y - (1 - momentum) z) / momentum\n\n"
       "Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.";
   static constexpr Defaults defaults{.lr = 1, .decoupled_weight_decay = true};
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr auto states = names("z");
   static constexpr std::size_t copied_state = 0;
   static constexpr auto scalars = names("weight_sum", "lr_max");
   static constexpr auto fields = fields_of<ScheduleFreeSGD>(
       Field<ScheduleFreeSGD>{"momentum", &ScheduleFreeSGD::momentum, between_zero_and_one,
-                             "Share of the average in the point of the gradient."},
-      Field<ScheduleFreeSGD>{"r", &ScheduleFreeSGD::r, non_negative, "Later steps weigh t^r."},
+                             "Weight of the average x in the point y where gradients are taken."},
+      Field<ScheduleFreeSGD>{
+          "r", &ScheduleFreeSGD::r, non_negative,
+          "Exponent of t in the weight of step t; above 0, later steps weigh more."},
       Field<ScheduleFreeSGD>{"weight_lr_power", &ScheduleFreeSGD::weight_lr_power, non_negative,
-                             "How much steps weigh by their rate."});
+                             "Exponent of the rate in the weight of a step."});
 
-  [[nodiscard]] auto share(const Step& t) const {
-    return ScheduleFreeAverage{r, weight_lr_power}.share(t);
+  [[nodiscard]] auto average_weight(const Step& t) const {
+    return ScheduleFreeAverage{r, weight_lr_power}.average_weight(t);
   }
   void advance(const Step& t, double* scalars) const {
-    const auto made = share(t);
-    scalars[0] = made.weight_sum;
-    scalars[1] = made.lr_max;
+    const auto weight = average_weight(t);
+    scalars[0] = weight.weight_sum;
+    scalars[1] = weight.lr_max;
   }
 
   template <class F>
   auto step(const Step& t) const {
-    const double c = share(t).now;
+    const double c = average_weight(t).now;
     const F part = narrow<F>(c), lr = narrow<F>(t.lr),
             rate = narrow<F>(t.lr * (1 - momentum * (1 - c)));
     const F decay = narrow<F>(t.weight_decay);
@@ -74,7 +76,7 @@ struct ScheduleFreeSGD {
   }
 
   template <class F>
-  auto evaluation() const {
+  auto eval_params() const {
     const F away = narrow<F>(1 / momentum - 1);
     return [=](F y, F z) { return y + away * (y - z); };
   }
@@ -89,8 +91,9 @@ struct ScheduleFreeAdamW {
 
   static constexpr const char* name = "ScheduleFreeAdamW";
   static constexpr const char* doc =
-      "Schedule-free AdamW: averages its points instead of lowering its rate. The parameters hold\n"
-      "y, where gradients are taken; `eval()` brings the average x, `train()` brings y back.\n\n"
+      "Schedule-free AdamW: averages its iterates instead of lowering its rate. In train mode the\n"
+      "parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,\n"
+      "`train()` back to y.\n\n"
       "    v = beta2 v + (1 - beta2) g^2\n"
       "    d = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay y\n"
       "    y = (1 - c) y + c z + lr (beta1 (1 - c) - 1) d\n"
@@ -100,33 +103,35 @@ struct ScheduleFreeAdamW {
       "Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.";
   static constexpr Defaults defaults{.lr = 2.5e-3, .decoupled_weight_decay = true};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr auto states = names("z", "exp_avg_sq");
   static constexpr std::size_t copied_state = 0;
   static constexpr auto scalars = names("weight_sum", "lr_max");
   static constexpr auto fields = fields_of<ScheduleFreeAdamW>(
       Field<ScheduleFreeAdamW>{"beta1", &ScheduleFreeAdamW::beta1, between_zero_and_one,
-                               "Share of the average in the point of the gradient."},
+                               "Weight of the average x in the point y where gradients are taken."},
       Field<ScheduleFreeAdamW>{"beta2", &ScheduleFreeAdamW::beta2, fraction,
                                "Decay of the mean of squared gradients."},
       Field<ScheduleFreeAdamW>{"eps", &ScheduleFreeAdamW::eps, non_negative,
-                               "Added to the root, against division by 0."},
-      Field<ScheduleFreeAdamW>{"r", &ScheduleFreeAdamW::r, non_negative, "Later steps weigh t^r."},
+                               "Constant added to the root, which prevents a division by 0."},
+      Field<ScheduleFreeAdamW>{
+          "r", &ScheduleFreeAdamW::r, non_negative,
+          "Exponent of t in the weight of step t; above 0, later steps weigh more."},
       Field<ScheduleFreeAdamW>{"weight_lr_power", &ScheduleFreeAdamW::weight_lr_power, non_negative,
-                               "How much steps weigh by their rate."});
+                               "Exponent of the rate in the weight of a step."});
 
-  [[nodiscard]] auto share(const Step& t) const {
-    return ScheduleFreeAverage{r, weight_lr_power}.share(t);
+  [[nodiscard]] auto average_weight(const Step& t) const {
+    return ScheduleFreeAverage{r, weight_lr_power}.average_weight(t);
   }
   void advance(const Step& t, double* scalars) const {
-    const auto made = share(t);
-    scalars[0] = made.weight_sum;
-    scalars[1] = made.lr_max;
+    const auto weight = average_weight(t);
+    scalars[0] = weight.weight_sum;
+    scalars[1] = weight.lr_max;
   }
 
   template <class F>
   auto step(const Step& t) const {
-    const double c = share(t).now, root = square_root(1 - power(beta2, double(t.count)));
+    const double c = average_weight(t).now, root = square_root(1 - power(beta2, double(t.count)));
     const F part = narrow<F>(c), lr = narrow<F>(t.lr),
             rate = narrow<F>(t.lr * (1 - beta1 * (1 - c)));
     const F decay = narrow<F>(t.weight_decay), scale = narrow<F>(root),
@@ -141,7 +146,7 @@ struct ScheduleFreeAdamW {
   }
 
   template <class F>
-  auto evaluation() const {
+  auto eval_params() const {
     const F away = narrow<F>(1 / beta1 - 1);
     return [=](F y, F z) { return y + away * (y - z); };
   }

@@ -39,9 +39,9 @@ struct Signum {
 
   template <class F>
   auto step(const Step& t) const {
-    const F lr = narrow<F>(t.lr), mu = narrow<F>(momentum), share = narrow<F>(1 - momentum);
+    const F lr = narrow<F>(t.lr), mu = narrow<F>(momentum), rate = narrow<F>(1 - momentum);
     return [=](F& p, F g, F& m) {
-      m = mu * m + share * g;
+      m = mu * m + rate * g;
       p -= lr * sign(m);
     };
   }

@@ -12,14 +12,14 @@ struct SM3 {
 
   static constexpr const char* name = "SM3";
   static constexpr const char* doc =
-      "SM3: Adagrad whose sums of squares are bounded by one number a row and one a column.\n\n"
+      "SM3: Adagrad whose sums of squares are bounded by one number per row and one per column.\n\n"
       "    v = beta2 min(R, C) + w g^2                (w = 1 - beta2, or 1 where beta2 is 1)\n"
       "    R = largest v of the row,  C = largest v of the column\n"
       "    m = beta1 m + (1 - beta1) g / sqrt(v + eps)        (0 / 0 is 0)\n"
       "    p = p - lr m\n\n"
       "An array of more than two axes is a matrix with a row for each index of the first; one\n"
-      "with fewer keeps all sums of squares. As in optax, which takes every axis of an array by\n"
-      "itself; but NaN does not count in R and C here.\n\n"
+      "with fewer keeps all sums of squares. As in optax, which treats every axis separately,\n"
+      "except that R and C ignore NaN.\n\n"
       "Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.";
   static constexpr Defaults defaults{.lr = 1e-2};
   static constexpr GradientRange gradient_range = squares_summed;
@@ -31,10 +31,13 @@ struct SM3 {
   static constexpr double no_row = __builtin_huge_val();
   static constexpr Combination combination = Combination::largest;
   static constexpr std::size_t reads[1] = {Momentum ? 3 : 2};
-  static constexpr auto fields = fields_of<SM3>(
-      Field<SM3>{"beta1", &SM3::beta1, fraction, "Decay of the mean of updates; 0 keeps none."},
-      Field<SM3>{"beta2", &SM3::beta2, positive_fraction, "Decay of the squares; 1 sums them up."},
-      Field<SM3>{"eps", &SM3::eps, non_negative, "Added to squares, against division by 0."});
+  static constexpr auto fields =
+      fields_of<SM3>(Field<SM3>{"beta1", &SM3::beta1, fraction,
+                                "Decay of the mean of updates; 0 for no momentum."},
+                     Field<SM3>{"beta2", &SM3::beta2, positive_fraction,
+                                "Decay of the squared gradients; 1 sums them up."},
+                     Field<SM3>{"eps", &SM3::eps, non_negative,
+                                "Constant added to the squares, which prevents a division by 0."});
 
   static constexpr bool applies(const SM3& h) { return (h.beta1 != 0) == Momentum; }
 
@@ -53,17 +56,17 @@ struct SM3 {
     };
     const auto along = [=](F g, F v) { return v == 0 ? F(0) : g / square_root(v + tiny); };
     if constexpr (Momentum)
-      return [=](F& p, F g, F row, F column, F& m, F& found) {
+      return [=](F& p, F g, F row, F column, F& m, F& bound) {
         const F v = square(g, row, column);
         m = b1 * m + a1 * along(g, v);
         p -= lr * m;
-        found = v;
+        bound = v;
       };
     else
-      return [=](F& p, F g, F row, F column, F& found) {
+      return [=](F& p, F g, F row, F column, F& bound) {
         const F v = square(g, row, column);
         p -= lr * along(g, v);
-        found = v;
+        bound = v;
       };
   }
 };

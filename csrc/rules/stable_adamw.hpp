@@ -22,14 +22,14 @@ struct StableAdamW {
   static constexpr Defaults defaults{
       .lr = 1e-3, .weight_decay = 1e-2, .decoupled_weight_decay = true};
   static constexpr GradientRange gradient_range = squared;
-  static constexpr bool decays_itself = true;
+  static constexpr bool fused_weight_decay = true;
   static constexpr std::size_t sum_count = 1;  // the sum of g^2 / max(v, eps^2)
   static constexpr std::size_t reads[] = {3, 3};
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields =
       moment_fields(&StableAdamW::beta1, &StableAdamW::beta2, &StableAdamW::eps);
 
-  /// A decay that makes means right from the first step on.
+  /// A decay with bias correction, so that means are unbiased from the first step.
   static double corrected(double beta, double t) {
     return beta * (1 - power(beta, t - 1)) / (1 - power(beta, t));
   }
@@ -40,11 +40,11 @@ struct StableAdamW {
     const double decay2 = corrected(beta2, double(t.count));
     const F b1 = narrow<F>(decay1), a1 = narrow<F>(1 - decay1), b2 = narrow<F>(decay2),
             a2 = narrow<F>(1 - decay2);
-    const F least = narrow<F>(eps * eps);
+    const F lower = narrow<F>(eps * eps);
     return [=](F /*p*/, F g, F& m, F& v, double& ratio) {
       m = b1 * m + a1 * g;
       v = b2 * v + a2 * g * g;
-      const F divisor = larger(least, v);
+      const F divisor = larger(lower, v);
       ratio = double(divisor == 0 ? F(0) : g * g / divisor);
     };
   }

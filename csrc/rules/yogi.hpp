@@ -25,10 +25,10 @@ struct Yogi {
   static constexpr auto states = names("exp_avg", "exp_avg_sq");
   static constexpr auto fields = fields_of<Yogi>(
       Field<Yogi>{"beta1", &Yogi::beta1, fraction, "Decay of the mean of gradients."},
-      Field<Yogi>{"beta2", &Yogi::beta2, fraction, "How slowly v moves."},
-      Field<Yogi>{"eps", &Yogi::eps, non_negative, "Added to the root."},
+      Field<Yogi>{"beta2", &Yogi::beta2, fraction, "Decay of v."},
+      Field<Yogi>{"eps", &Yogi::eps, non_negative, "Constant added to the root."},
       Field<Yogi>{"initial_accumulator_value", &Yogi::initial_accumulator_value, non_negative,
-                  "The value m and v start from."});
+                  "Initial value of m and v."});
 
   [[nodiscard]] constexpr double initial(double /*lr*/, std::size_t /*state*/) const {
     return initial_accumulator_value;

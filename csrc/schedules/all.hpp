@@ -1,4 +1,4 @@
-// The list of schedules. A new one is a file in this folder and a line here.
+// The list of schedules. To add one, write a file in this folder and a line here.
 #pragma once
 
 #include "schedules/chain.hpp"

@@ -9,7 +9,8 @@
 namespace pyoptim::schedules {
 namespace {
 
-constexpr double largest_count = 0x1p53;  // up to it a double has all whole numbers
+constexpr double largest_count =
+    0x1p53;  // the largest count; up to it a double holds all whole numbers
 
 std::string named(Argument::Kind kind) {
   constexpr const char* names[] = {"a number", "a word", "a list of numbers", "schedules"};
@@ -24,21 +25,21 @@ void Arguments::refuse(const std::string& what) const {
 
 const Argument* Arguments::take(const char* name, Argument::Kind kind) {
   known_.emplace_back(name);
-  const Argument* found = nullptr;
+  const Argument* result = nullptr;
   for (std::size_t i = 0; i < given_.size(); ++i) {
     if (given_[i].name != name) continue;
-    if (found != nullptr) refuse(std::string(name) + " is given twice");
+    if (result != nullptr) refuse(std::string(name) + " is given twice");
     if (given_[i].kind != kind) refuse(std::string(name) + " must be " + named(kind));
     taken_[i] = true;
-    found = &given_[i];
+    result = &given_[i];
   }
-  return found;
+  return result;
 }
 
 const Argument& Arguments::need(const char* name, Argument::Kind kind) {
-  const Argument* const found = take(name, kind);
-  if (found == nullptr) refuse("the argument " + std::string(name) + " is missing");
-  return *found;
+  const Argument* const result = take(name, kind);
+  if (result == nullptr) refuse("the argument " + std::string(name) + " is missing");
+  return *result;
 }
 
 bool Arguments::has(const char* name) const {
@@ -48,8 +49,8 @@ bool Arguments::has(const char* name) const {
 
 double Arguments::number(const char* name, std::optional<double> initial) {
   if (!initial) return need(name, Argument::Kind::number).number;
-  const Argument* const found = take(name, Argument::Kind::number);
-  return found == nullptr ? *initial : found->number;
+  const Argument* const result = take(name, Argument::Kind::number);
+  return result == nullptr ? *initial : result->number;
 }
 
 double Arguments::checked_rate(const std::string& name, double value) const {
@@ -59,12 +60,12 @@ double Arguments::checked_rate(const std::string& name, double value) const {
 }
 
 std::int64_t Arguments::checked_count(const std::string& name, double value,
-                                      std::int64_t least) const {
-  if (!(value >= double(least) && value < largest_count && value == std::floor(value)))
-    refuse(name + " must be a whole number " +
-           (value >= largest_count ? "below 9007199254740992"
-                                   : "of at least " + std::to_string(least)) +
-           ", got " + text(value));
+                                      std::int64_t min) const {
+  if (!(value >= double(min) && value < largest_count && value == std::floor(value)))
+    refuse(
+        name + " must be a whole number " +
+        (value >= largest_count ? "below 9007199254740992" : "of at least " + std::to_string(min)) +
+        ", got " + text(value));
   return static_cast<std::int64_t>(value);
 }
 
@@ -79,10 +80,10 @@ double Arguments::positive(const char* name, std::optional<double> initial) {
   return value;
 }
 
-double Arguments::share(const char* name, double most, std::optional<double> initial) {
+double Arguments::fraction(const char* name, double max, std::optional<double> initial) {
   const double value = number(name, initial);
-  if (!(value >= 0 && value <= most))
-    refuse(std::string(name) + " must be from 0 to " + text(most) + ", got " + text(value));
+  if (!(value >= 0 && value <= max))
+    refuse(std::string(name) + " must be from 0 to " + text(max) + ", got " + text(value));
   return value;
 }
 
@@ -93,59 +94,59 @@ bool Arguments::flag(const char* name, bool initial) {
 }
 
 std::int64_t Arguments::count(const char* name, std::optional<std::int64_t> initial,
-                              std::int64_t least) {
+                              std::int64_t min) {
   const auto wanted = initial ? std::optional<double>(double(*initial)) : std::nullopt;
-  return checked_count(name, number(name, wanted), least);
+  return checked_count(name, number(name, wanted), min);
 }
 
 std::size_t Arguments::choice(const char* name, std::initializer_list<const char*> words) {
-  const Argument* const found = take(name, Argument::Kind::word);
-  if (found == nullptr) return 0;
+  const Argument* const result = take(name, Argument::Kind::word);
+  if (result == nullptr) return 0;
   std::string listed;
   std::size_t index = 0;
   for (const char* const word : words) {
-    if (found->word == word) return index;
+    if (result->word == word) return index;
     listed += (index++ == 0 ? "'" : ", '") + std::string(word) + "'";
   }
-  refuse(std::string(name) + " must be one of " + listed + ", got '" + std::string(found->word) +
+  refuse(std::string(name) + " must be one of " + listed + ", got '" + std::string(result->word) +
          "'");
 }
 
 std::vector<std::int64_t> Arguments::counts(const char* name, bool rising) {
-  std::vector<std::int64_t> found;
+  std::vector<std::int64_t> result;
   for (const double value : need(name, Argument::Kind::numbers).numbers) {
     const std::int64_t next = checked_count(name, value, 1);
-    if (!found.empty() && (rising ? next <= found.back() : next < found.back()))
+    if (!result.empty() && (rising ? next <= result.back() : next < result.back()))
       refuse(std::string(name) + (rising ? " must rise" : " must not fall"));
-    found.push_back(next);
+    result.push_back(next);
   }
-  return found;
+  return result;
 }
 
 std::vector<std::pair<std::int64_t, double>> Arguments::pairs(const char* name) {
   const std::vector<double>& numbers = need(name, Argument::Kind::numbers).numbers;
   if (numbers.size() % 2 != 0)
     refuse(std::string(name) + " must be pairs of a boundary and a scale");
-  std::vector<std::pair<std::int64_t, double>> found;
+  std::vector<std::pair<std::int64_t, double>> result;
   for (std::size_t i = 0; i < numbers.size(); i += 2)
-    found.emplace_back(checked_count(name, numbers[i], 1), checked_rate(name, numbers[i + 1]));
-  std::sort(found.begin(), found.end());
-  for (std::size_t i = 1; i < found.size(); ++i)
-    if (found[i].first == found[i - 1].first)
+    result.emplace_back(checked_count(name, numbers[i], 1), checked_rate(name, numbers[i + 1]));
+  std::sort(result.begin(), result.end());
+  for (std::size_t i = 1; i < result.size(); ++i)
+    if (result[i].first == result[i - 1].first)
       refuse(std::string(name) + " must not have a boundary twice");
-  return found;
+  return result;
 }
 
 SchedulePointer Arguments::schedule(const char* name) {
-  const std::vector<SchedulePointer> found = schedules(name);
-  if (found.size() != 1) refuse(std::string(name) + " must be one schedule");
-  return found.front();
+  const std::vector<SchedulePointer> result = schedules(name);
+  if (result.size() != 1) refuse(std::string(name) + " must be one schedule");
+  return result.front();
 }
 
 std::vector<SchedulePointer> Arguments::schedules(const char* name) {
-  std::vector<SchedulePointer> found = need(name, Argument::Kind::schedules).schedules;
-  if (found.empty()) refuse(std::string(name) + " must have at least one schedule");
-  return found;
+  std::vector<SchedulePointer> result = need(name, Argument::Kind::schedules).schedules;
+  if (result.empty()) refuse(std::string(name) + " must have at least one schedule");
+  return result;
 }
 
 void Arguments::check_all_taken() const {

@@ -1,4 +1,4 @@
-// How schedules take their arguments: by name, each checked.
+// The arguments of schedules, by name and checked.
 #pragma once
 
 #include <cstddef>
@@ -14,28 +14,28 @@
 
 namespace pyoptim::schedules {
 
-/// The arguments of one schedule. What a function takes is required where it is given no default;
-/// all of them throw std::invalid_argument with the argument's name.
+/// The arguments of one schedule. An argument without a default is required. All functions throw
+/// std::invalid_argument, and the message names the argument.
 class Arguments {
  public:
-  Arguments(std::string_view schedule, std::vector<Argument> given)
-      : schedule_(schedule), given_(std::move(given)), taken_(given_.size()) {}
+  Arguments(std::string_view schedule, std::vector<Argument> arguments)
+      : schedule_(schedule), given_(std::move(arguments)), taken_(given_.size()) {}
 
-  /// A number of at least 0, above 0, and from 0 to `most`.
+  /// Numbers with a range: at least 0; above 0; from 0 to `max`.
   double rate(const char* name, std::optional<double> initial = {});
   double positive(const char* name, std::optional<double> initial = {});
-  double share(const char* name, double most, std::optional<double> initial);
+  double fraction(const char* name, double max, std::optional<double> initial);
   bool flag(const char* name, bool initial);
 
-  /// A whole number of at least `least`, below 2^53.
+  /// A whole number of at least `min` and below 2^53.
   std::int64_t count(const char* name, std::optional<std::int64_t> initial = {},
-                     std::int64_t least = 1);
+                     std::int64_t min = 1);
   [[nodiscard]] bool has(const char* name) const;
 
-  /// Which of the words it is, by number; the first one by default.
+  /// The index of the word; the first word is the default.
   std::size_t choice(const char* name, std::initializer_list<const char*> words);
 
-  /// Whole numbers of at least 1; `rising`: each above the one before, else not below it.
+  /// Whole numbers of at least 1. Each is above the previous one if `rising`, else not below it.
   std::vector<std::int64_t> counts(const char* name, bool rising);
   /// Boundaries and their scales, sorted by boundary.
   std::vector<std::pair<std::int64_t, double>> pairs(const char* name);
@@ -43,7 +43,7 @@ class Arguments {
   SchedulePointer schedule(const char* name);
   std::vector<SchedulePointer> schedules(const char* name);
 
-  /// Throws where an argument was given that nothing took.
+  /// Throws if an argument was not used.
   void check_all_taken() const;
   [[noreturn]] void refuse(const std::string& what) const;
 
@@ -53,7 +53,7 @@ class Arguments {
   double number(const char* name, std::optional<double> initial);
   [[nodiscard]] double checked_rate(const std::string& name, double value) const;
   [[nodiscard]] std::int64_t checked_count(const std::string& name, double value,
-                                           std::int64_t least) const;
+                                           std::int64_t min) const;
 
   std::string schedule_;
   std::vector<Argument> given_;

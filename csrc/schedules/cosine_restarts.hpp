@@ -26,7 +26,7 @@ struct CosineRestarts : Schedule {
     if (growth == 1) step %= length;
     while (step >= length) {
       step -= length;
-      // A cycle that is longer than any number of steps is as good as the longest.
+      // A cycle longer than any number of steps is cut to the longest.
       if (__builtin_mul_overflow(length, growth, &length))
         length = std::numeric_limits<std::int64_t>::max();
     }

@@ -22,7 +22,7 @@ struct OneCycle : Cycle {
       : max_lr(a.rate("max_lr")),
         steps(a.count("steps")),
         three_phase(a.flag("three_phase", false)),
-        pct_start(a.share("pct_start", three_phase ? 0.5 : 1, 0.3)),
+        pct_start(a.fraction("pct_start", three_phase ? 0.5 : 1, 0.3)),
         cosine(a.choice("anneal_strategy", {"cosine", "linear"}) == 0),
         div_factor(a.positive("div_factor", 25)),
         final_div_factor(a.positive("final_div_factor", 1e4)) {}
@@ -38,7 +38,7 @@ struct OneCycle : Cycle {
   }
 
  private:
-  /// Where a step is between the corners.
+  /// The value between the corners at a step.
   [[nodiscard]] double on_the_way(std::int64_t step, const std::array<double, 4>& corner) const {
     const double last = double(steps - 1), top = pct_start * double(steps) - 1;
     const double ends[] = {top, three_phase ? 2 * top : last, last};
@@ -46,8 +46,8 @@ struct OneCycle : Cycle {
     std::size_t phase = 0;
     while (at > ends[phase]) ++phase;
     const double start = phase == 0 ? 0 : ends[phase - 1];
-    const double share = ends[phase] > start ? (at - start) / (ends[phase] - start) : 1;
-    return between(corner[phase], corner[phase + 1], cosine ? half_cosine(share) : 1 - share);
+    const double fraction = ends[phase] > start ? (at - start) / (ends[phase] - start) : 1;
+    return between(corner[phase], corner[phase + 1], cosine ? half_cosine(fraction) : 1 - fraction);
   }
 };
 

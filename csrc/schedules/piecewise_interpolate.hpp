@@ -22,8 +22,8 @@ struct PiecewiseInterpolate : Schedule {
     for (const auto& [boundary, scale] : scales) {
       const double next = value * scale;
       if (step < boundary) {
-        const double share = ratio(step - start, boundary - start);
-        return between(value, next, cosine ? half_cosine(share) : 1 - share);
+        const double fraction = ratio(step - start, boundary - start);
+        return between(value, next, cosine ? half_cosine(fraction) : 1 - fraction);
       }
       start = boundary;
       value = next;

@@ -10,18 +10,18 @@ namespace pyoptim::schedules {
 namespace {
 
 template <class S>
-SchedulePointer made_from(Arguments& arguments) {
-  auto made = std::make_shared<const S>(arguments);
+SchedulePointer make_from(Arguments& arguments) {
+  auto schedule = std::make_shared<const S>(arguments);
   arguments.check_all_taken();
-  return made;
+  return schedule;
 }
 
 template <class... S>
 SchedulePointer find_and_make(ScheduleList<S...> /*list*/, std::string_view name,
                               Arguments& arguments) {
-  SchedulePointer made;
-  const bool found = ((name == S::name && (made = made_from<S>(arguments))) || ...);
-  if (found) return made;
+  SchedulePointer schedule;
+  const bool is_known = ((name == S::name && (schedule = make_from<S>(arguments))) || ...);
+  if (is_known) return schedule;
   std::string known;
   for (const ScheduleInfo& info : schedule_list())
     known += (known.empty() ? "" : ", ") + std::string(info.name);
@@ -37,8 +37,8 @@ std::vector<ScheduleInfo> listed(ScheduleList<S...> /*list*/) {
 }  // namespace
 
 SchedulePointer make_schedule(std::string_view name, std::vector<Argument> arguments) {
-  Arguments given(name, std::move(arguments));
-  return find_and_make(AllSchedules{}, name, given);
+  Arguments parsed(name, std::move(arguments));
+  return find_and_make(AllSchedules{}, name, parsed);
 }
 
 const std::vector<ScheduleInfo>& schedule_list() {

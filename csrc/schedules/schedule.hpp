@@ -1,5 +1,6 @@
-// How a schedule is written down: a struct with a name, one sentence, a constructor that takes its
-// arguments by name, checked, and the formula. See cosine.hpp for one; all.hpp is the list.
+// How a schedule is written: a struct with a name, one sentence of documentation, a constructor
+// that takes checked arguments by name, and the formula. An example is cosine.hpp. all.hpp is the
+// list.
 #pragma once
 
 #include <cmath>
@@ -12,7 +13,7 @@
 
 namespace pyoptim::schedules {
 
-/// A function of the step, counted from 0.
+/// A function of the step, which counts from 0.
 class Schedule {
  public:
   Schedule() = default;
@@ -24,14 +25,14 @@ class Schedule {
 
 using SchedulePointer = std::shared_ptr<const Schedule>;
 
-/// One that goes up and down, and that momentum can go against.
+/// A schedule that goes up and down, for cycle_momentum.
 class Cycle : public Schedule {
  public:
-  /// How far up a step is: 0 at the bottom, 1 at the top.
+  /// The height at a step: 0 at the bottom, 1 at the top.
   [[nodiscard]] virtual double height(std::int64_t step) const = 0;
 };
 
-/// An argument by name: a number, or a word, or several numbers, or schedules.
+/// A named argument: a number, a word, several numbers, or schedules.
 struct Argument {
   enum class Kind { number, word, numbers, schedules };
 
@@ -43,7 +44,7 @@ struct Argument {
   std::vector<SchedulePointer> schedules = {};
 };
 
-/// Makes a schedule. Throws std::invalid_argument for an unknown name, or an argument that is
+/// Creates a schedule. Throws std::invalid_argument for an unknown name and for an argument that is
 /// missing, unknown or out of range.
 SchedulePointer make_schedule(std::string_view name, std::vector<Argument> arguments);
 
@@ -52,18 +53,20 @@ struct ScheduleInfo {
   const char* doc;
 };
 
-/// All that make_schedule() takes.
+/// All schedules.
 const std::vector<ScheduleInfo>& schedule_list();
 
-/// `start` where all is left (1), `end` where nothing is (0): both exactly.
+/// Interpolates: exactly `start` for left = 1, and exactly `end` for left = 0.
 inline double between(double start, double end, double left) {
   return start * left + end * (1 - left);
 }
 
-/// What is left after this share of a way along half a cosine.
-inline double half_cosine(double share) { return 0.5 * (1 + std::cos(std::numbers::pi * share)); }
+/// The height of a half cosine that falls from 1 to 0, at a fraction of its length.
+inline double half_cosine(double fraction) {
+  return 0.5 * (1 + std::cos(std::numbers::pi * fraction));
+}
 
-/// a / b for whole numbers, and the same rounded down.
+/// a / b of whole numbers, and the quotient rounded down.
 inline double ratio(std::int64_t a, std::int64_t b) { return double(a) / double(b); }
 inline std::int64_t quotient(std::int64_t a, std::int64_t b) { return a / b; }
 

@@ -30,9 +30,9 @@ struct WarmupStableDecay : Schedule {
     if (step < warmup_steps) return between(lr, start, ratio(step, warmup_steps));
     const std::int64_t decayed =
         std::clamp<std::int64_t>(step - warmup_steps - stable_steps, 0, decay_steps);
-    const double share = ratio(decayed, decay_steps);
-    if (shape == 0) return between(lr, end, 1 - std::sqrt(share));
-    return between(lr, end, shape == 2 ? half_cosine(share) : 1 - share);
+    const double fraction = ratio(decayed, decay_steps);
+    if (shape == 0) return between(lr, end, 1 - std::sqrt(fraction));
+    return between(lr, end, shape == 2 ? half_cosine(fraction) : 1 - fraction);
   }
 };
 

@@ -1,4 +1,4 @@
-// Element types: how one is read into, and written from, the type arithmetic is done in.
+// Loads and stores of elements, with conversion to the dtype of arithmetic.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// The upper half of a float32.
+/// The upper half of the bits of a float32.
 struct bfloat16 {
   std::uint16_t bits;
 };

@@ -28,8 +28,8 @@ consteval Table<const char*, sizeof...(Names)> names(Names... name) {
   return {{name...}};
 }
 
-/// A hyper-parameter: its name, where it is kept, what it may be, and one sentence on it.
-/// A field without a member is a flag that picks the variant: `chosen` is its value here.
+/// A hyperparameter: its name, its member, its range and its documentation. A field without a
+/// member is a flag that selects the variant, whose value is `chosen`.
 template <class R>
 struct Field {
   const char* name;
@@ -37,7 +37,8 @@ struct Field {
   Range range;
   const char* doc;
   bool chosen = false;
-  bool in_double = false;  ///< Whether it is never cast to a parameter's type: a count of steps.
+  bool in_double = false;  ///< Whether the value is never cast to the dtype of a parameter, such as
+                           ///< a number of steps.
 };
 
 template <class R, class... Fields>
@@ -63,7 +64,7 @@ struct FieldInfos {
   FieldInfo item[Fields::size > 0 ? Fields::size : 1];
 };
 
-/// The fields of a rule, or of a loss, without their members' type.
+/// The fields of a rule or loss, without the type of their members.
 template <class R>
 constexpr auto field_infos = [] {
   FieldInfos<decltype(R::fields)> infos{};
@@ -75,7 +76,7 @@ constexpr auto field_infos = [] {
   return infos;
 }();
 
-/// A rule, or a loss, with the values of its fields.
+/// A rule or loss with these values of its fields.
 template <class R>
 R from_values(const double* hyper) {
   R rule;

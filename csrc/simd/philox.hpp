@@ -1,4 +1,4 @@
-// Random numbers by counter, as plain arithmetic: the same bits on every instruction set, for
+// Counter-based random numbers in plain arithmetic: the same bits on every instruction set and for
 // every number of threads.
 #pragma once
 
@@ -11,9 +11,9 @@ namespace pyoptim::PYOPTIM_ISA {
 
 inline constexpr std::size_t philox_lanes = 16;
 
-/// The four words of a counter, one counter a lane; they become four random words each.
+/// The four words of the counter of each lane, which are replaced by four random words.
 struct PhiloxWords {
-  std::uint32_t word[4 * philox_lanes];  ///< First all lanes of the first word.
+  std::uint32_t word[4 * philox_lanes];  ///< Starts with the first word of all lanes.
 };
 
 /// Philox4x32 with 10 rounds, of Salmon, Moraes, Dror and Shaw, Parallel random numbers: as easy

@@ -1,4 +1,4 @@
-// Sums and maxima whose order is fixed, so that every instruction set gives the same bits.
+// Sums and maxima in a fixed order, so that every instruction set gives the same bits.
 #pragma once
 
 #include <cstddef>
@@ -31,15 +31,15 @@ struct Register<double> {
 
 enum class Combination : bool { sum, largest };
 
-/// Sixteen sums at once, or the largest of numbers of at least 0, in vectors that fit registers: an
-/// array would go through memory between the turns of a loop, which takes longer than what is
-/// added up. Of the largest, NaN does not count.
+/// Sixteen sums, or maxima of nonnegative numbers, in vectors that fit registers. An array would be
+/// written to memory in every turn of a loop, which takes longer than the additions. Maxima ignore
+/// NaN.
 template <Combination Kind, class F = double>
 class Lanes {
  public:
   void add(const F (&terms)[lanes]) { add(terms, std::make_index_sequence<parts>()); }
 
-  /// All lanes, in order.
+  /// The sum or maximum of all lanes, in order.
   [[nodiscard]] double total() const {
     double total = 0;
     for (const Vector& part : lanes_)
@@ -48,13 +48,14 @@ class Lanes {
     return total;
   }
 
-  /// The first `count` lanes, each on its own.
+  /// Writes the first `count` lanes.
   template <class To>
   void write(To* to, std::size_t count) const {
     for (std::size_t i = 0; i < count; ++i) to[i] = To(lanes_[i / width][i % width]);
   }
 
-  /// All lanes, as a tree: each of the first half with one of the second, and so on.
+  /// The sum or maximum of all lanes, as a tree: each lane of the first half is combined with one
+  /// of the second half, and so on.
   [[nodiscard]] double folded() const {
     double values[lanes];
     for (std::size_t i = 0; i < lanes; ++i) values[i] = double(lanes_[i / width][i % width]);
@@ -85,8 +86,8 @@ class Lanes {
 
 using LaneSums = Lanes<Combination::sum>;
 
-/// Calls terms(i, j) for all i below size, j being the lane of i, and then add() for every 16 of
-/// them; where the last are fewer, pad(j) first for the rest of the lanes.
+/// Calls terms(i, j) for all i below size, where j is the lane of i, and add() after every 16 of
+/// them. If the last group is shorter, pad(j) is called first for the remaining lanes.
 template <class Terms, class Pad, class Add>
 void by_lanes(std::size_t size, const Terms& terms, const Pad& pad, const Add& add) {
   const std::size_t whole = size - size % lanes;
@@ -101,8 +102,8 @@ void by_lanes(std::size_t size, const Terms& terms, const Pad& pad, const Add& a
   add();
 }
 
-/// The sum of term(0) to term(size - 1) in double: term i goes to lane i modulo 16, and the lanes
-/// are added in order. `term` may have side effects on element i.
+/// The sum of term(0) to term(size - 1) in double. Term i is added to lane i modulo 16, and the
+/// lanes are added in order. `term` may have side effects on element i.
 template <class Term>
 double sum_in_lanes(std::size_t size, const Term& term) {
   LaneSums sums;
@@ -113,20 +114,20 @@ double sum_in_lanes(std::size_t size, const Term& term) {
   return sums.total();
 }
 
-/// The largest of `size` values, of which there is at least one; NaN does not count.
+/// The maximum of at least one value. NaN is ignored.
 template <class F>
 F largest_in_lanes(const F* x, std::size_t size) {
   F lane[lanes];
-  for (F& most : lane) most = x[0];
+  for (F& highest : lane) highest = x[0];
   const std::size_t whole = size - size % lanes;
   for (std::size_t i = 0; i < whole; i += lanes) {
 #pragma omp simd
     for (std::size_t j = 0; j < lanes; ++j) lane[j] = larger(x[i + j], lane[j]);
   }
   for (std::size_t i = whole; i < size; ++i) lane[i - whole] = larger(x[i], lane[i - whole]);
-  F most = lane[0];
-  for (const F value : lane) most = larger(value, most);
-  return most;
+  F highest = lane[0];
+  for (const F value : lane) highest = larger(value, highest);
+  return highest;
 }
 
 }  // namespace pyoptim::PYOPTIM_ISA

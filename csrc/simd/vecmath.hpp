@@ -1,7 +1,7 @@
-// exp, log, log(1 + x), tanh, cube root and the logistic function as plain arithmetic on one
-// element, so that loops over them vectorise and every instruction set gives the same bits. The
-// polynomials are those of S. Moshier's Cephes library and of Sun's fdlibm; results are within 2.5
-// units in the last place, and what would be denormal is 0.
+// exp, log, log(1 + x), tanh, the cube root and the logistic function in plain arithmetic on one
+// element. Loops over them vectorize, and every instruction set gives the same bits. The
+// polynomials are from S. Moshier's Cephes library and from Sun's fdlibm. Results are within 2.5
+// units in the last place; denormal results are 0.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// y 2^k for a whole k from -126 to 128, by two factors: 2^128 itself is no float.
+/// y 2^k for a whole k from -126 to 128. Uses two factors, as 2^128 itself is not a float.
 inline float times_power_of_two(float y, std::uint32_t k) {
   const std::uint32_t half = ((k + 256) >> 1) - 128;
   return y * __builtin_bit_cast(float, (half + 127) << 23) *
@@ -25,9 +25,9 @@ inline double times_power_of_two(double y, std::uint64_t k) {
 
 /// e^x.
 inline float exponential(float x) {
-  constexpr float magic = 12582912.0F;    // 1.5 * 2^23: adding it rounds to an integer
-  constexpr float least = -87.33654475F;  // the logarithm of the smallest normal number
-  const float bounded = smaller(89.0F, larger(least, x));
+  constexpr float magic = 12582912.0F;     // 1.5 * 2^23: adding it rounds to an integer
+  constexpr float lowest = -87.33654475F;  // the logarithm of the smallest normal number
+  const float bounded = smaller(89.0F, larger(lowest, x));
   const float shifted = bounded * 1.44269504F + magic;
   const float k = shifted - magic;
   const float r = bounded - k * 0.693359375F + k * 2.12194440e-4F;
@@ -40,13 +40,13 @@ inline float exponential(float x) {
   y = y * (r * r) + r + 1;
   y = times_power_of_two(
       y, __builtin_bit_cast(std::uint32_t, shifted) - __builtin_bit_cast(std::uint32_t, magic));
-  return x < least ? 0 : y;
+  return x < lowest ? 0 : y;
 }
 
 inline double exponential(double x) {
   constexpr double magic = 6755399441055744.0;  // 1.5 * 2^52
-  constexpr double least = -708.3964185322641;
-  const double bounded = smaller(710.0, larger(least, x));
+  constexpr double lowest = -708.3964185322641;
+  const double bounded = smaller(710.0, larger(lowest, x));
   const double shifted = bounded * 1.4426950408889634 + magic;
   const double k = shifted - magic;
   const double r = bounded - k * 6.93145751953125e-1 - k * 1.42860682030941723212e-6;
@@ -59,10 +59,10 @@ inline double exponential(double x) {
   const double y =
       times_power_of_two(1 + 2 * (p / (q - p)), __builtin_bit_cast(std::uint64_t, shifted) -
                                                     __builtin_bit_cast(std::uint64_t, magic));
-  return x < least ? 0 : y;
+  return x < lowest ? 0 : y;
 }
 
-/// What the logarithm needs to know of a type.
+/// The constants of the logarithm for a type.
 template <class F>
 struct LogarithmOf;
 template <>
@@ -119,7 +119,8 @@ F logarithm(F x) {
   return x == x ? y : x;
 }
 
-/// log(1 + x) for finite x above -1: the logarithm of the rounded sum, and what rounding left out.
+/// log(1 + x) for finite x above -1: the logarithm of the rounded sum, plus a correction for the
+/// rounding.
 template <class F>
 F logarithm_of_one_plus(F x) {
   const F sum = 1 + x;
@@ -127,7 +128,8 @@ F logarithm_of_one_plus(F x) {
   return logarithm(sum) + left / sum;
 }
 
-/// About a third of bits: by shifts where conversions of such integers do not vectorise everywhere.
+/// About a third of the bits, by shifts, because conversions of such integers do not vectorize on
+/// all instruction sets.
 inline std::uint32_t third(std::uint32_t bits) {
   const auto number = static_cast<float>(static_cast<std::int32_t>(bits));
   return static_cast<std::uint32_t>(static_cast<std::int32_t>(number * (1.0F / 3)));
@@ -161,15 +163,15 @@ F logistic(F x) {
   return 1 / (1 + exponential(-x));
 }
 
-/// Of a score z: p = 1 / (1 + e^-z), q = 1 - p, and minus their logarithms, each of them exact
-/// also where it is small.
+/// For a score z: p = 1 / (1 + e^-z), q = 1 - p, and the negative logarithms of both. Each is
+/// accurate even if it is small.
 template <class F>
 struct Chances {
   F p, q, minus_log_p, minus_log_q;
 };
 
-/// `a` where x is negative, else `b`: by bits, as two choices by one comparison would become a
-/// branch, which keeps loops from being vectorised.
+/// `a` where x is negative, else `b`. Uses bits, because two selections by one comparison would
+/// become a branch, which prevents vectorization.
 template <class F>
 F if_negative(F x, F a, F b) {
   using Of = LogarithmOf<F>;

@@ -1,4 +1,4 @@
-// What the tests of the C interface share.
+// Helpers of the tests of the C interface.
 #pragma once
 
 #include <doctest.h>
@@ -11,7 +11,7 @@
 
 namespace pyoptim::test {
 
-/// An optimizer over one array, built unless said otherwise.
+/// An optimizer over one array, built by default.
 struct Fixture {
   std::vector<float> w = {1, 2, 3, 4, 5, 6};
   std::vector<float> grad = {1, -1, 1, -1, 1, -1};
@@ -34,7 +34,7 @@ struct Fixture {
   }
 };
 
-/// Whether a call failed like this, with a message that has these words.
+/// Checks that a call failed with this status and a message with these words.
 inline void check_failed(pyoptim_status got, pyoptim_status expected, const char* words) {
   const std::string message = pyoptim_last_error();
   CAPTURE(message);

@@ -1,4 +1,4 @@
-// Memory that runs out: in a program that includes this, any allocation of C++ can fail.
+// Memory that runs out: in a program that includes this file, any C++ allocation can fail.
 #pragma once
 
 #include <doctest.h>
@@ -10,24 +10,25 @@
 
 namespace pyoptim::test {
 
-inline std::atomic<long> allocations_left = -1;  // until one fails; -1: none does
+inline std::atomic<long> allocations_left =
+    -1;  // the number of allocations until one fails; -1: none fails
 inline std::atomic<long> failed_allocations = 0;
 
-/// Whether the next allocation is to fail.
+/// Whether the next allocation fails.
 inline bool runs_out() {
   if (allocations_left.load() < 0 || allocations_left.fetch_sub(1) != 0) return false;
   ++failed_allocations;
   return true;
 }
 
-/// Calls attempt() until it succeeds without a failed allocation, where first the first allocation
-/// fails, then the second, and so on; after each one that failed, unchanged() checks that it did
-/// nothing. Returns how many times it succeeded: where memory is only useful, it does without.
+/// Calls attempt() until it succeeds without a failed allocation. First its first allocation fails,
+/// then the second, and so on. After each failure, unchanged() checks that it changed nothing.
+/// Returns the number of successes, some of which did without optional memory.
 template <class Attempt, class Unchanged>
 int exhaust(const Attempt& attempt, const Unchanged& unchanged) {
-  constexpr long most = 5000;
+  constexpr long max = 5000;
   int successes = 0;
-  for (long n = 0; n < most; ++n) {
+  for (long n = 0; n < max; ++n) {
     const long before = failed_allocations;
     bool failed = false;
     allocations_left = n;
@@ -50,7 +51,7 @@ int exhaust(const Attempt& attempt, const Unchanged& unchanged) {
 
 }  // namespace pyoptim::test
 
-// Not inlined, so that compilers do not compare them with the functions of the standard library.
+// Not inlined, so that compilers do not match them with the functions of the standard library.
 [[gnu::noinline]] void* operator new(std::size_t size) {
   void* const memory = pyoptim::test::runs_out() ? nullptr : std::malloc(size > 0 ? size : 1);
   if (memory == nullptr) throw std::bad_alloc();
@@ -101,7 +102,7 @@ int exhaust(const Attempt& attempt, const Unchanged& unchanged) {
   std::free(memory);
 }
 
-// What the arena takes.
+// The allocation function of the arena.
 extern "C" void* aligned_alloc(std::size_t alignment, std::size_t size) {
   return pyoptim::test::runs_out() ? nullptr : memalign(alignment, size);
 }

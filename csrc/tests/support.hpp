@@ -1,5 +1,5 @@
-// What the native tests share: arrays of any dtype, their comparison to the bit, and the settings
-// with which to try a rule.
+// Helpers of the native tests: arrays of any dtype, bitwise comparison, and hyperparameters to
+// test a rule with.
 #pragma once
 
 #include <algorithm>
@@ -46,7 +46,7 @@ class Array {
     if (dtype_ == DType::float32) return read<float>(index);
     return std::bit_cast<float>(std::uint32_t{read<std::uint16_t>(index)} << 16);
   }
-  /// Stores the value, cut off to what the dtype can hold.
+  /// Stores the value, truncated to the dtype.
   void set(std::size_t index, double value) {
     if (dtype_ == DType::float64) return write(index, value);
     if (dtype_ == DType::float32) return write(index, float(value));
@@ -79,13 +79,13 @@ inline Array random_array(DType dtype, std::size_t size, std::uint64_t seed) {
   return array;
 }
 
-/// Whether two numbers are the same but for a relative error; nothing else is close to infinity.
+/// Whether two numbers agree up to a relative error. Infinity equals only itself.
 inline bool close(double a, double b, double tolerance) {
   if (std::isinf(a) || std::isinf(b)) return a == b;
   return a == b || std::fabs(a - b) <= tolerance * std::max(std::fabs(a), std::fabs(b));
 }
 
-/// Where two runs of numbers differ in a bit, or "". NaN equals NaN, whatever its bits.
+/// The first difference in a bit, or "". All NaN are equal.
 inline std::string difference(const Array& got, std::size_t got_at, const Array& expected,
                               std::size_t expected_at, std::size_t size) {
   const std::size_t item = item_size(expected.dtype());
@@ -106,7 +106,7 @@ inline std::string difference(const Array& got, const Array& expected) {
   return difference(got, 0, expected, 0, expected.size());
 }
 
-/// A copy of a state of an array of one axis; empty if it is one that such arrays have not.
+/// A copy of a state of a one-axis array; empty if such arrays do not have it.
 inline Array copy_of_state(const Tensor& tensor, std::size_t state) {
   const std::size_t size = tensor.state[state] == nullptr ? 0 : tensor.size;
   Array copy(state_dtype(tensor.dtype), size);
@@ -114,19 +114,19 @@ inline Array copy_of_state(const Tensor& tensor, std::size_t state) {
   return copy;
 }
 
-/// Whether a variant serves these hyper-parameters, and they go together.
+/// Whether the variant is the one for these hyperparameters, and they go together.
 inline bool serves(const RuleInfo& rule, const std::vector<double>& hyper) {
   return rule.applies(hyper.data()) && rule.conflict(hyper.data()) == nullptr;
 }
 
-/// The hyper-parameters to try a variant with: its defaults, both values of its flags, and 1/2 for
-/// what is 0 by default, as far as the variant serves them; if it serves none, its defaults with
+/// Hyperparameters to test a variant with: its defaults, both values of its flags, and 1/2 for
+/// defaults of 0, as far as the variant is the one for them. If there are none, the defaults with
 /// one of them 0 or a power of 1/2.
 inline std::vector<std::vector<double>> choices_of_hyper(const RuleInfo& rule) {
   std::vector<std::vector<double>> choices{{}};
   for (std::size_t i = 0; i < rule.field_count; ++i) {
     const FieldInfo& field = rule.fields[i];
-    // Rules that find their rate start so small that bfloat16 would not move.
+    // Learning-rate-free rules start so small that bfloat16 would not move.
     const std::string name = field.name;
     std::vector<double> values{name == "d0" || name == "reps_rel" ? 0.1 : field.initial};
     if (field.range.flag)
@@ -152,7 +152,7 @@ inline std::vector<std::vector<double>> choices_of_hyper(const RuleInfo& rule) {
   return choices;
 }
 
-/// The same as settings for an optimizer.
+/// The same as named hyperparameters.
 inline std::vector<std::pair<std::string, double>> settings_of(const RuleInfo& rule,
                                                                const std::vector<double>& hyper) {
   std::vector<std::pair<std::string, double>> settings;

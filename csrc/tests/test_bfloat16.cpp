@@ -1,4 +1,4 @@
-// bfloat16 is rounded to nearest, ties to even; NaN stays NaN and infinity infinity.
+// Rounding to bfloat16: to nearest, ties to even. NaN stays NaN, infinity stays infinity.
 #include <doctest.h>
 
 #include <limits>
@@ -15,12 +15,12 @@ constexpr std::uint32_t upper_halves = 1 << 16;
 constexpr std::uint16_t lower_halves[] = {0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF, 0x4321};
 
 double value_of(std::uint32_t upper_half) {
-  // The value past the largest counts as the next power of two, and is infinity.
+  // The value after the largest one counts as the next power of two, and is infinity.
   if ((upper_half & 0x7FFFU) == 0x7F80U) return upper_half == 0x7F80U ? 0x1p128 : -0x1p128;
   return std::bit_cast<float>(upper_half << 16);
 }
 
-/// Rounding by distances to the two neighbours; NaN gives 0x7FFF.
+/// Rounds by the distances to both neighbours; NaN gives 0x7FFF.
 std::uint16_t naive_bfloat16(float x) {
   if (std::isnan(x)) return 0x7FFF;
   const std::uint32_t below = std::bit_cast<std::uint32_t>(x) >> 16, above = below + 1;
@@ -33,7 +33,7 @@ std::uint16_t naive_bfloat16(float x) {
 
 bool is_nan(std::uint16_t bits) { return (bits & 0x7FFFU) > 0x7F80U; }
 
-/// Whether bits are those expected, any NaN being as good as another.
+/// Whether bits are as expected. All NaN are equal.
 bool same(std::uint16_t got, std::uint16_t expected) {
   return got == expected || (is_nan(got) && is_nan(expected));
 }
@@ -63,7 +63,7 @@ TEST_CASE("every upper half with several lower halves is rounded as by distance"
 }
 
 TEST_CASE("the update loops of all instruction sets round the same way") {
-  // SGD without gradient, and with decay so that products have lower halves.
+  // SGD with a zero gradient and weight decay, so that products need rounding.
   Array param(DType::bfloat16, upper_halves);
   const Array grad(DType::bfloat16, upper_halves);
   const auto rules = all_rules();

@@ -35,7 +35,7 @@ TEST_CASE("slow work on many elements is no sign of a busy machine") {
   CHECK(!watch.is_busy(1.0));
 }
 
-TEST_CASE("a number of threads that was asked for is given") {
+TEST_CASE("a requested number of threads is used") {
   for (int i = 0; i < 3; ++i) {
     const Team team(1 << 16, 4);
     CHECK(team.threads() == 4);

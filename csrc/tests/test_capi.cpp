@@ -1,4 +1,4 @@
-// The C interface at its borders: errors, NULL, unknown names, versions, threads.
+// The C interface: errors, NULL, unknown names, versions and threads.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -18,8 +18,8 @@ TEST_CASE("versions are compared") {
   CHECK(std::strchr(pyoptim_version(), '.') != nullptr);
 }
 
-TEST_CASE("structs are as programs were compiled with them") {
-  // Of ABI version 1, where pointers have 8 bytes; what is added comes behind.
+TEST_CASE("the layout of structs is that of ABI version 1") {
+  // The layout of ABI version 1 with 8-byte pointers. New members go to the end.
   CHECK(sizeof(pyoptim_setting) == 16);
   CHECK(sizeof(pyoptim_gradient) == 24);
   CHECK(sizeof(pyoptim_argument) == 48);
@@ -33,27 +33,27 @@ TEST_CASE("structs are as programs were compiled with them") {
   CHECK(sizeof(pyoptim_field) == 64);
 }
 
-TEST_CASE("an optimizer that cannot be made says why, and gives none") {
-  auto* made = reinterpret_cast<pyoptim_optimizer*>(1);
-  check_argument(pyoptim_create("adamw", nullptr, 0, &made),
+TEST_CASE("a failed creation reports why and returns no optimizer") {
+  auto* result = reinterpret_cast<pyoptim_optimizer*>(1);
+  check_argument(pyoptim_create("adamw", nullptr, 0, &result),
                  "there is no optimizer 'adamw'; there are SGD, ");
-  check_argument(pyoptim_create("adamw", nullptr, 0, &made), ", AdamW, ");
-  CHECK(made == nullptr);
-  check_argument(pyoptim_create(nullptr, nullptr, 0, &made), "the rule is NULL");
+  check_argument(pyoptim_create("adamw", nullptr, 0, &result), ", AdamW, ");
+  CHECK(result == nullptr);
+  check_argument(pyoptim_create(nullptr, nullptr, 0, &result), "the rule is NULL");
   check_argument(pyoptim_create("SGD", nullptr, 0, nullptr), "made is NULL");
-  check_argument(pyoptim_create("SGD", nullptr, 1, &made), "settings is NULL");
+  check_argument(pyoptim_create("SGD", nullptr, 1, &result), "settings is NULL");
   const pyoptim_setting unknown{"beta7", 1}, negative{"lr", -1}, nameless{nullptr, 1},
       nan{"lr", std::nan("")};
-  check_argument(pyoptim_create("SGD", &unknown, 1, &made), "no setting 'beta7'; it has lr");
-  check_argument(pyoptim_create("SGD", &negative, 1, &made), "lr must be at least 0");
-  check_argument(pyoptim_create("SGD", &nan, 1, &made), "lr must be at least 0");
-  check_argument(pyoptim_create("SGD", &nameless, 1, &made), "the name of a setting is NULL");
+  check_argument(pyoptim_create("SGD", &unknown, 1, &result), "no setting 'beta7'; it has lr");
+  check_argument(pyoptim_create("SGD", &negative, 1, &result), "lr must be at least 0");
+  check_argument(pyoptim_create("SGD", &nan, 1, &result), "lr must be at least 0");
+  check_argument(pyoptim_create("SGD", &nameless, 1, &result), "the name of a setting is NULL");
   const pyoptim_setting twice[] = {{"lr", 1}, {"momentum", 0.5}, {"lr", 1}};
-  check_argument(pyoptim_create("SGD", twice, 3, &made), "lr is given twice");
-  CHECK(made == nullptr);
+  check_argument(pyoptim_create("SGD", twice, 3, &result), "lr is given twice");
+  CHECK(result == nullptr);
 }
 
-TEST_CASE("every function refuses no optimizer") {
+TEST_CASE("every function refuses a null optimizer") {
   double value = 0;
   std::size_t count = 0;
   std::int64_t steps = 0;
@@ -210,8 +210,8 @@ TEST_CASE("settings are checked, and change all together") {
 
 TEST_CASE("numbers of steps that cannot be are refused") {
   Fixture f;
-  const std::int64_t most = std::int64_t{1} << 53;
-  for (const std::int64_t steps : {std::int64_t{-1}, most + 1}) {
+  const std::int64_t max = std::int64_t{1} << 53;
+  for (const std::int64_t steps : {std::int64_t{-1}, max + 1}) {
     check_argument(pyoptim_set_steps(f.opt, steps), "at least 0 and at most 2^53, got ");
     const std::vector<float> before = f.w;
     pyoptim_state state{};
@@ -227,7 +227,7 @@ TEST_CASE("numbers of steps that cannot be are refused") {
     loaded = 0;
     CHECK(f.step() == PYOPTIM_OK);
   }
-  CHECK(pyoptim_set_steps(f.opt, most) == PYOPTIM_OK);
+  CHECK(pyoptim_set_steps(f.opt, max) == PYOPTIM_OK);
 }
 
 TEST_CASE("gradients that are set to 0 do not overlap") {
@@ -249,7 +249,7 @@ TEST_CASE("gradients that are set to 0 do not overlap") {
   CHECK(all == std::vector<float>(9));
 }
 
-TEST_CASE("at points of evaluation there is no step") {
+TEST_CASE("there is no step in eval mode") {
   Fixture f("ScheduleFreeSGD");
   REQUIRE(f.step() == PYOPTIM_OK);
   REQUIRE(f.step() == PYOPTIM_OK);
@@ -335,7 +335,7 @@ TEST_CASE("settings that float32 cannot hold are refused by their name") {
   CHECK(base == 0.25);
 }
 
-TEST_CASE("the list of rules is what can be made") {
+TEST_CASE("every listed rule can be created") {
   REQUIRE(pyoptim_rule_count() > 30);
   for (std::size_t i = 0; i < pyoptim_rule_count(); ++i) {
     pyoptim_rule rule{};
@@ -351,7 +351,7 @@ TEST_CASE("the list of rules is what can be made") {
     }
     pyoptim_optimizer* opt = nullptr;
     CHECK(pyoptim_create(rule.name, settings.data(), settings.size(), &opt) == PYOPTIM_OK);
-    CHECK(pyoptim_build(opt) == PYOPTIM_OK);  // over nothing, it steps too
+    CHECK(pyoptim_build(opt) == PYOPTIM_OK);  // an optimizer without buffers can step
     CHECK(pyoptim_step(opt, nullptr, 1, nullptr) == PYOPTIM_OK);
     pyoptim_destroy(opt);
   }

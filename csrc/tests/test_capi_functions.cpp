@@ -1,4 +1,4 @@
-// Schedules that are functions of the caller's: how they fail, and what they must not do.
+// Schedules that are C functions: their failures, and calls that they must not make.
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -11,7 +11,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// A schedule of a function without state, and its optimizer.
+/// An optimizer with a schedule from a function without state.
 struct Scheduled : Fixture {
   pyoptim_schedule* schedule = nullptr;
 
@@ -66,10 +66,10 @@ TEST_CASE("a failure needs no message, and a value that is not set is refused") 
 
 TEST_CASE("a function may use another optimizer, whose failure it may return") {
   Fixture other;
-  const auto use = [](void* given, std::int64_t step, double* value) {
-    auto& optimizer = *static_cast<Fixture*>(given);
+  const auto use = [](void* context, std::int64_t step, double* value) {
+    auto& optimizer = *static_cast<Fixture*>(context);
     *value = 0.5;
-    CHECK(pyoptim_set(optimizer.opt, 0, "lr", -1) != PYOPTIM_OK);  // looked at, and over
+    CHECK(pyoptim_set(optimizer.opt, 0, "lr", -1) != PYOPTIM_OK);  // examined and done
     return step == 0 ? optimizer.step() : pyoptim_set(optimizer.opt, 0, "momentum", -2);
   };
   Scheduled f(use, &other);
@@ -80,8 +80,8 @@ TEST_CASE("a function may use another optimizer, whose failure it may return") {
 }
 
 TEST_CASE("a schedule must not use its own optimizer, or ask itself") {
-  const auto use = [](void* given, std::int64_t step, double* value) {
-    auto* const f = static_cast<Fixture*>(given);
+  const auto use = [](void* context, std::int64_t step, double* value) {
+    auto* const f = static_cast<Fixture*>(context);
     *value = 0.5;
     return step == 0 ? pyoptim_status{PYOPTIM_OK} : f->step();
   };
@@ -135,15 +135,15 @@ TEST_CASE("a cause is of the call that failed of it, and is taken once") {
     CHECK(pyoptim_take_cause("int *") == nullptr);
     CHECK(released == 0);
 
-    // One that nobody takes is gone with the next failure, and released with the schedule.
+    // A cause that is not taken is released with the next failure, and with the schedule.
     check_failed(f.step(), PYOPTIM_ERROR_FUNCTION, "see the cause");
     check_argument(pyoptim_set(f.opt, 0, "lr", -1), "lr must be");
     CHECK(pyoptim_take_cause("int *") == nullptr);
     std::thread([&] { check_failed(f.step(), PYOPTIM_ERROR_FUNCTION, "see the cause"); }).join();
-    CHECK(pyoptim_take_cause("int *") == nullptr);  // it was another thread's
+    CHECK(pyoptim_take_cause("int *") == nullptr);  // it belongs to another thread
   }
   CHECK(released == 2);
-  // Outside of a function there is no call that could fail of it.
+  // Outside of a function there is no call that could fail.
   CHECK(pyoptim_fail_with(PYOPTIM_ERROR_STATE, "x", "int *", &cause, [](void*) { ++released; }) ==
         PYOPTIM_ERROR_STATE);
   CHECK(released == 3);
@@ -173,24 +173,24 @@ TEST_CASE("counts and seeds are exact, or refused") {
                  "num_threads must be a whole number from 0 to 512, got 4294967297");
   check_argument(pyoptim_set_option_count(f.opt, "clip_norm", 1), "there are num_threads, seed");
   REQUIRE(pyoptim_build(f.opt) == PYOPTIM_OK);
-  constexpr std::int64_t most = std::int64_t{1} << 53;
-  CHECK(pyoptim_set_steps(f.opt, most) == PYOPTIM_OK);
-  check_argument(pyoptim_set_steps(f.opt, most + 1), "at most 2^53, got 9007199254740993");
+  constexpr std::int64_t max = std::int64_t{1} << 53;
+  CHECK(pyoptim_set_steps(f.opt, max) == PYOPTIM_OK);
+  check_argument(pyoptim_set_steps(f.opt, max + 1), "at most 2^53, got 9007199254740993");
   pyoptim_argument arguments[] = {{"lr", 1, nullptr, nullptr, nullptr, 0},
                                   {"steps", 0x1p53 - 1, nullptr, nullptr, nullptr, 0}};
-  pyoptim_schedule* made = nullptr;
-  REQUIRE(pyoptim_schedule_create("linear", arguments, 2, &made) == PYOPTIM_OK);
+  pyoptim_schedule* result = nullptr;
+  REQUIRE(pyoptim_schedule_create("linear", arguments, 2, &result) == PYOPTIM_OK);
   double value = 0;
-  CHECK(pyoptim_schedule_value(made, most, &value) == PYOPTIM_OK);
-  check_argument(pyoptim_schedule_value(made, most + 1, &value), "the step must be at least 0");
-  pyoptim_schedule_destroy(made);
+  CHECK(pyoptim_schedule_value(result, max, &value) == PYOPTIM_OK);
+  check_argument(pyoptim_schedule_value(result, max + 1, &value), "the step must be at least 0");
+  pyoptim_schedule_destroy(result);
   arguments[1].number = 0x1p53;
   check_argument(
-      pyoptim_schedule_create("linear", arguments, 2, &made),
+      pyoptim_schedule_create("linear", arguments, 2, &result),
       "linear: steps must be a whole number below 9007199254740992, got 9007199254740992");
 }
 
-TEST_CASE("evaluation points are told") {
+TEST_CASE("eval mode is reported") {
   Fixture f("ScheduleFreeSGD");
   std::int32_t evaluating = 2;
   REQUIRE(pyoptim_evaluating(f.opt, &evaluating) == PYOPTIM_OK);

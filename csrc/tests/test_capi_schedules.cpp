@@ -1,4 +1,4 @@
-// Schedules of the C interface: errors, lifetimes, and that they change all settings or none.
+// Schedules of the C interface: errors, lifetimes, and atomic changes.
 #include <cmath>
 #include <limits>
 
@@ -7,14 +7,14 @@
 using namespace pyoptim::test;
 
 TEST_CASE("schedules of a group move together") {
-  // Each of these bounds passes the other's value at step 0.
+  // Each of these bounds passes the value of the other at step 0.
   const auto line = [](double from, double to) {
     const pyoptim_argument arguments[] = {{"lr", from, nullptr, nullptr, nullptr, 0},
                                           {"steps", 10, nullptr, nullptr, nullptr, 0},
                                           {"end", to, nullptr, nullptr, nullptr, 0}};
-    pyoptim_schedule* made = nullptr;
-    REQUIRE(pyoptim_schedule_create("linear", arguments, 3, &made) == PYOPTIM_OK);
-    return made;
+    pyoptim_schedule* result = nullptr;
+    REQUIRE(pyoptim_schedule_create("linear", arguments, 3, &result) == PYOPTIM_OK);
+    return result;
   };
   pyoptim_schedule *low = line(1e-3, 10), *high = line(5e-3, 50), *falling = line(1, 0);
   Fixture f("Rprop");
@@ -30,7 +30,7 @@ TEST_CASE("schedules of a group move together") {
   REQUIRE(pyoptim_get(f.opt, 0, "step_size_max", &value) == PYOPTIM_OK);
   CHECK(value == 50);
 
-  // One that fails leaves all as it was, and so does one setting that is refused.
+  // A schedule that fails, or a value that is rejected, changes nothing.
   both[1].schedules = &falling;
   check_argument(pyoptim_set_schedules(f.opt, 0, both, 2), "Rprop: ");
   both[1].name = "step_size_min";
@@ -42,7 +42,7 @@ TEST_CASE("schedules of a group move together") {
   check_argument(pyoptim_set_schedules(f.opt, 0, nullptr, 2), "settings is NULL");
   REQUIRE(pyoptim_get(f.opt, 0, "step_size_max", &value) == PYOPTIM_OK);
   CHECK(value == 50);
-  for (pyoptim_schedule* made : {low, high, falling}) pyoptim_schedule_destroy(made);
+  for (pyoptim_schedule* result : {low, high, falling}) pyoptim_schedule_destroy(result);
 }
 
 TEST_CASE("a step whose schedules are refused changes no setting of any group") {
@@ -74,7 +74,7 @@ TEST_CASE("a step whose schedules are refused changes no setting of any group") 
   REQUIRE(pyoptim_set_schedule(opt, 1, "lr", fails) == PYOPTIM_OK);
   const void* none[] = {nullptr, nullptr};
   REQUIRE(pyoptim_step(opt, none, 1, nullptr) == PYOPTIM_OK);
-  CHECK(calls == 1);  // once for a step, however many settings follow it
+  CHECK(calls == 1);  // once for a step, for all hyperparameters that follow it
   check_argument(pyoptim_step(opt, none, 1, nullptr), "lr must be");
   check_argument(pyoptim_step(opt, none, 1, nullptr), "lr must be");
   CHECK(calls == 2);
@@ -87,27 +87,28 @@ TEST_CASE("a step whose schedules are refused changes no setting of any group") 
 }
 
 TEST_CASE("schedules are checked") {
-  pyoptim_schedule* made = nullptr;
+  pyoptim_schedule* result = nullptr;
   pyoptim_argument lr{"lr", 0.1, nullptr, nullptr, nullptr, 0};
   pyoptim_argument arguments[] = {lr, {"steps", 0, nullptr, nullptr, nullptr, 0}};
-  check_argument(pyoptim_schedule_create("cosin", nullptr, 0, &made), "there are constant, linear");
-  check_argument(pyoptim_schedule_create("cosine", &lr, 1, &made), "argument steps is missing");
-  check_argument(pyoptim_schedule_create("cosine", arguments, 2, &made),
+  check_argument(pyoptim_schedule_create("cosin", nullptr, 0, &result),
+                 "there are constant, linear");
+  check_argument(pyoptim_schedule_create("cosine", &lr, 1, &result), "argument steps is missing");
+  check_argument(pyoptim_schedule_create("cosine", arguments, 2, &result),
                  "cosine: steps must be a whole number of at least 1, got 0");
-  check_argument(pyoptim_schedule_create("constant", nullptr, 1, &made), "arguments is NULL");
+  check_argument(pyoptim_schedule_create("constant", nullptr, 1, &result), "arguments is NULL");
   arguments[1] = {"end", 0, nullptr, nullptr, nullptr, 0};
-  check_argument(pyoptim_schedule_create("constant", arguments, 2, &made),
+  check_argument(pyoptim_schedule_create("constant", arguments, 2, &result),
                  "no argument 'end'; it has lr");
   arguments[1] = lr;
-  check_argument(pyoptim_schedule_create("constant", arguments, 2, &made), "lr is given twice");
+  check_argument(pyoptim_schedule_create("constant", arguments, 2, &result), "lr is given twice");
   const pyoptim_schedule* const none[] = {nullptr};
   arguments[0] = {"then", 0, nullptr, nullptr, none, 1};
-  check_argument(pyoptim_schedule_create("warmup", arguments, 1, &made), "then is NULL");
+  check_argument(pyoptim_schedule_create("warmup", arguments, 1, &result), "then is NULL");
   lr.word = "large";
-  check_argument(pyoptim_schedule_create("constant", &lr, 1, &made), "lr must be a number");
-  CHECK(made == nullptr);
+  check_argument(pyoptim_schedule_create("constant", &lr, 1, &result), "lr must be a number");
+  CHECK(result == nullptr);
   CHECK(pyoptim_schedule_name(pyoptim_schedule_count()) == nullptr);
-  check_argument(pyoptim_schedule_of(nullptr, nullptr, nullptr, &made), "the function is NULL");
+  check_argument(pyoptim_schedule_of(nullptr, nullptr, nullptr, &result), "the function is NULL");
 }
 
 TEST_CASE("a schedule lives as long as something uses it, and its errors leave all as it was") {

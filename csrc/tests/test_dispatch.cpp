@@ -1,4 +1,4 @@
-// Which instruction set is used.
+// Selection of the instruction set.
 #include <doctest.h>
 
 #include <cstdlib>
@@ -14,7 +14,7 @@ TEST_CASE("PYOPTIM_ISA forces an instruction set, and one that is not there is a
     names += (names.empty() ? "" : ", ") + std::string(isa_name(isa));
   CHECK(names.starts_with("baseline"));
 
-  // This comes before anything asks for the active one, which is then kept.
+  // Runs before the instruction set is first used, which fixes it.
   setenv("PYOPTIM_ISA", "mmx", 1);
   CHECK(message_of([] { active_isa(); }) ==
         "PYOPTIM_ISA: instruction set 'mmx' is not available here; available: " + names);

@@ -1,5 +1,5 @@
-// Models of tables: the same bits for every instruction set and number of threads, and numbers of
-// rows that are checked. What they compute is checked in Python, against formulas and differences.
+// Models with embedding tables: the same bits for every instruction set and number of threads, and
+// checks of row numbers. Results are tested in Python, against formulas and finite differences.
 #include <doctest.h>
 
 #include <stdexcept>
@@ -17,13 +17,13 @@ struct Shape {
   std::size_t rows, rank;
 };
 constexpr Shape shapes[] = {{0, 3}, {1, 1}, {7, 16}, {33, 67}, {5, 130}};
-// So much work gets its threads however busy the machine is.
+// Enough work for several threads even on a busy machine.
 constexpr Shape long_shape{16411, 130};
 static_assert(long_shape.rows * long_shape.rank > BusyWatch::short_below);
 
 constexpr std::size_t table_rows = 50;
 
-/// Numbers of rows, of which every third one is the same.
+/// Row numbers, every third of which is the same.
 std::vector<std::int64_t> some_numbers(std::size_t size) {
   std::vector<std::int64_t> numbers(size);
   std::mt19937_64 source(7);
@@ -32,14 +32,14 @@ std::vector<std::int64_t> some_numbers(std::size_t size) {
   return numbers;
 }
 
-/// What all passes write and return.
+/// The outputs and results of all kernels.
 std::vector<Array> run(DType dtype, Shape shape) {
   const auto [rows, rank] = shape;
   const Array p = random_array(dtype, table_rows * rank, 1), b = random_array(dtype, table_rows, 2);
-  const Array slope = random_array(dtype, rows, 3);
+  const Array grad = random_array(dtype, rows, 3);
   const std::vector<double> weights(rows, 2);
-  const RowPenalty penalty{0.3, share_of_rows(weights.data(), rows), weights.data()};
-  std::vector<Array> made;
+  const RowPenalty penalty{0.3, mean_scale(weights.data(), rows), weights.data()};
+  std::vector<Array> result;
   const auto array = [&](std::size_t size) { return Array(dtype, size); };
   Array penalties(DType::float64, 3);
 
@@ -49,10 +49,10 @@ std::vector<Array> run(DType dtype, Shape shape) {
   pair_scores(dtype, both, pairs.data(), scores.at(0), rows);
   Array left = array(rows * rank), right = left, left_bias = array(rows), right_bias = left_bias;
   const RowValues to{{left.at(0), right.at(0)}, {left_bias.at(0), right_bias.at(0)}};
-  penalties.set(0, pair_slopes(dtype, both, pairs.data(), slope.at(0), penalty, to, rows));
-  made.insert(made.end(), {scores, left, right, left_bias, right_bias});
+  penalties.set(0, pair_grads(dtype, both, pairs.data(), grad.at(0), penalty, to, rows));
+  result.insert(result.end(), {scores, left, right, left_bias, right_bias});
 
-  // Rows have no entry, one and two in turn.
+  // Rows have zero, one and two entries in turn.
   std::vector<std::int64_t> offsets(rows + 1);
   for (std::size_t i = 0; i < rows; ++i) offsets[i + 1] = offsets[i] + std::int64_t(i % 3);
   const auto size = std::size_t(offsets[rows]);
@@ -65,15 +65,15 @@ std::vector<Array> run(DType dtype, Shape shape) {
   Array by_factor = array(size * rank), by_weight = array(size);
   const RowValues of_entries{{by_factor.at(0), nullptr}, {by_weight.at(0), nullptr}};
   penalties.set(
-      1, feature_slopes(dtype, features, entries, sums.at(0), slope.at(0), penalty, of_entries));
-  made.insert(made.end(), {sums, machine, by_factor, by_weight});
+      1, feature_grads(dtype, features, entries, sums.at(0), grad.at(0), penalty, of_entries));
+  result.insert(result.end(), {sums, machine, by_factor, by_weight});
 
   const BagShape bags{rank, rank + 2, true};
   Array inputs = array(rows * bags.stride), by_row = array(size * rank);
   bag_inputs(dtype, p.at(0), entries, bags, inputs.at(0));
-  penalties.set(2, bag_slopes(dtype, p.at(0), entries, bags, inputs.at(0), penalty, by_row.at(0)));
-  made.insert(made.end(), {inputs, by_row, penalties});
-  return made;
+  penalties.set(2, bag_grads(dtype, p.at(0), entries, bags, inputs.at(0), penalty, by_row.at(0)));
+  result.insert(result.end(), {inputs, by_row, penalties});
+  return result;
 }
 
 std::string difference(const std::vector<Array>& got, const std::vector<Array>& expected) {
@@ -85,7 +85,7 @@ std::string difference(const std::vector<Array>& got, const std::vector<Array>& 
 
 }  // namespace
 
-TEST_CASE("models of tables have the same bits for every instruction set") {
+TEST_CASE("embedding models have the same bits for every instruction set") {
   for (const DType dtype : layer_dtypes)
     for (const Shape shape : shapes) {
       CAPTURE(name_of(dtype));
@@ -100,7 +100,7 @@ TEST_CASE("models of tables have the same bits for every instruction set") {
     }
 }
 
-TEST_CASE("models of tables have the same bits for every number of threads") {
+TEST_CASE("embedding models have the same bits for every number of threads") {
   for (const DType dtype : layer_dtypes) {
     set_thread_count(1);
     const std::vector<Array> expected = run(dtype, long_shape);

@@ -1,5 +1,5 @@
-// Rules with states for rows and columns, over matrices of all kinds: the same bits on every
-// instruction set and for every number of threads, nothing written outside, memory in bounds.
+// Rules with factored states, over matrices of all shapes: the same bits on every instruction set
+// and for every number of threads, nothing written outside, memory in bounds.
 #include <doctest.h>
 
 #include "optim/factored/factored.hpp"
@@ -62,7 +62,7 @@ std::vector<Array> work(const RuleInfo& rule, DType dtype, int threads) {
 
 }  // namespace
 
-TEST_CASE("rules of rows and columns give the same bits on all instruction sets and threads") {
+TEST_CASE("factored rules give the same bits on all instruction sets and threads") {
   for (const RuleInfo* rule : factored_rules())
     for (const DType dtype : all_dtypes) {
       CAPTURE(rule->name);
@@ -80,9 +80,9 @@ TEST_CASE("rules of rows and columns give the same bits on all instruction sets 
     }
 }
 
-TEST_CASE("nothing is done around updates by rows and columns") {
+TEST_CASE("rules with factored states have no fused options") {
   Options options;
-  options.extras.ema_decay = 0.5;
+  options.fused.ema_decay = 0.5;
   for (const RuleInfo* rule : factored_rules())
     CHECK(message_of([&] { Optimizer(rule->name, std::vector<GroupSpec>(1), options); }) ==
           std::string(rule->name) + ": nothing can be done around updates by rows and columns");

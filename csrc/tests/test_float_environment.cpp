@@ -1,4 +1,4 @@
-// The caller's rounding mode and denormals are as before after a step, and do not matter to it.
+// A step restores the caller's rounding mode and denormals, and does not depend on them.
 #include <doctest.h>
 #include <omp.h>
 
@@ -14,7 +14,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// Whether results that are denormal are kept.
+/// Whether denormal results are kept.
 bool has_denormals() {
   volatile double small = std::numeric_limits<double>::min();
   volatile double half = small * 0.5;
@@ -23,12 +23,12 @@ bool has_denormals() {
 
 constexpr std::size_t size = 2 * serial_below;
 
-/// Made before the environment is changed.
+/// Created before the environment changes.
 const Array start = random_array(DType::float32, size, 1);
 const Array grad = random_array(DType::float32, size, 2);
 const Array bias = random_array(DType::float32, 64, 3);
 
-/// Steps with clipping over enough elements for threads, and a layer.
+/// Steps with clipping over enough elements for several threads, and a layer.
 Array work(const RuleInfo& rule) {
   Array param = start;
   const auto settings = settings_of(rule, choices_of_hyper(rule).front());

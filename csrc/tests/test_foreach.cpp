@@ -1,5 +1,5 @@
-// The operations of wrappers: right against naive loops, and the same bits for every instruction
-// set and number of threads.
+// Elementwise operations: correct compared with naive loops, and the same bits for every
+// instruction set and number of threads.
 #include "foreach/foreach.hpp"
 
 #include <doctest.h>
@@ -16,7 +16,7 @@ namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-/// A parameter with all that may belong to it.
+/// A parameter with all its arrays.
 struct Operands {
   Array param, grad, wide, copy;
 
@@ -26,21 +26,21 @@ struct Operands {
         wide(random_array(state_dtype(dtype), size, seed + 2)),
         copy(dtype, size) {}
 
-  [[nodiscard]] Vector vector() {
+  [[nodiscard]] ForeachTensor tensor() {
     return {{param.at(0), grad.at(0), wide.at(0), copy.at(0), param.size()}, param.dtype()};
   }
 };
 
 std::vector<Operands> operands(DType dtype, std::initializer_list<std::size_t> sizes) {
-  std::vector<Operands> made;
-  for (const std::size_t size : sizes) made.emplace_back(dtype, size, 10 * made.size());
-  return made;
+  std::vector<Operands> result;
+  for (const std::size_t size : sizes) result.emplace_back(dtype, size, 10 * result.size());
+  return result;
 }
 
-std::vector<Vector> vectors(std::vector<Operands>& operands) {
-  std::vector<Vector> made;
-  for (Operands& each : operands) made.push_back(each.vector());
-  return made;
+std::vector<ForeachTensor> tensors(std::vector<Operands>& operands) {
+  std::vector<ForeachTensor> result;
+  for (Operands& each : operands) result.push_back(each.tensor());
+  return result;
 }
 
 std::string difference(const std::vector<Operands>& got, const std::vector<Operands>& expected) {
@@ -52,17 +52,17 @@ std::string difference(const std::vector<Operands>& got, const std::vector<Opera
 }
 
 constexpr ForeachUpdate ForeachKernels::*operations[] = {
-    &ForeachKernels::weigh,          &ForeachKernels::add_weighed, &ForeachKernels::take,
-    &ForeachKernels::give,           &ForeachKernels::lerp,        &ForeachKernels::pull,
-    &ForeachKernels::narrow,         &ForeachKernels::scale,       &ForeachKernels::ascend,
-    &ForeachKernels::ascend_adaptive};
+    &ForeachKernels::set_scaled,      &ForeachKernels::add_scaled, &ForeachKernels::load_params,
+    &ForeachKernels::store_params,    &ForeachKernels::lerp,       &ForeachKernels::lerp_and_store,
+    &ForeachKernels::round_scaled,    &ForeachKernels::scale,      &ForeachKernels::perturb,
+    &ForeachKernels::perturb_adaptive};
 
 /// One element before or after an operation.
 struct Element {
   double param, grad, wide, copy;
 };
 
-/// An operation in the arithmetic of float or double; the adaptive one is always in double.
+/// An operation in float or double arithmetic. The adaptive one is always in double.
 template <class F>
 Element naive(std::size_t operation, const Element& before, double factor, double eta) {
   const F p = F(before.param), g = F(before.grad), wide = F(before.wide), a = F(factor);
@@ -110,10 +110,10 @@ double rounded(double x, DType dtype) {
   return std::bit_cast<float>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
 }
 
-/// Everything that sums, on matrices of several shapes.
+/// All sums, on matrices of several shapes.
 std::vector<double> norms(std::vector<Operands>& all, int threads) {
-  return {gradient_norm(vectors(all), false, 0, threads),
-          gradient_norm(vectors(all), true, 0.01, threads)};
+  return {gradient_norm(tensors(all), false, 0, threads),
+          gradient_norm(tensors(all), true, 0.01, threads)};
 }
 
 void clip_all(std::vector<Operands>& all, bool by_columns, int threads) {
@@ -121,7 +121,7 @@ void clip_all(std::vector<Operands>& all, bool by_columns, int threads) {
   for (Operands& each : all) {
     const std::size_t size = each.param.size();
     const std::size_t columns = size % 97 == 0 ? 97 : size;
-    units.push_back({each.vector(), size / columns, columns, by_columns});
+    units.push_back({each.tensor(), size / columns, columns, by_columns});
   }
   clip_units(units, 0.1, 1e-3, 2, threads);
 }
@@ -157,7 +157,7 @@ TEST_CASE("operations equal naive ones") {
               each.wide.set(i, after.wide);
               each.copy.set(i, rounded(after.copy, dtype));
             }
-          update_vectors(operations[operation], vectors(all), a, b, 0);
+          foreach_update(operations[operation], tensors(all), a, b, 0);
           CHECK(difference(all, expected) == "");
         }
       }
@@ -170,7 +170,7 @@ TEST_CASE("operations have the same bits for every number of threads and instruc
       std::vector<std::vector<Operands>> results;
       for (const auto operation : operations) {
         results.push_back(fresh());
-        update_vectors(operation, vectors(results.back()), 0.3, 0.01, threads);
+        foreach_update(operation, tensors(results.back()), 0.3, 0.01, threads);
       }
       for (const bool by_columns : {false, true}) {
         results.push_back(fresh());
@@ -235,7 +235,7 @@ TEST_CASE("units are clipped to a part of their parameters' norm") {
       const std::size_t each = by_columns ? shape.rows : shape.columns;
       const std::size_t stride = by_columns ? shape.columns : 1;
       for (std::size_t i = 0; i < all.grad.size(); i += 2) all.grad.set(i, all.grad[i] * 1e-3);
-      if (count > 1)  // one that is not clipped, one that is huge, one of parameters that are 0
+      if (count > 1)  // a unit that is not clipped, a huge one, and one whose parameters are 0
         for (std::size_t i = 0; i < each; ++i) {
           const auto at = [&](std::size_t unit) {
             return unit * (by_columns ? 1 : shape.columns) + i * stride;
@@ -244,7 +244,7 @@ TEST_CASE("units are clipped to a part of their parameters' norm") {
           all.grad.set(at(1), 1e300);
           all.param.set(at(count - 1), 0);
         }
-      clip_units({{all.vector(), shape.rows, shape.columns, by_columns}}, 0.1, 1e-3, 2, 2);
+      clip_units({{all.tensor(), shape.rows, shape.columns, by_columns}}, 0.1, 1e-3, 2, 2);
       double worst = 0;
       for (std::size_t unit = 0; unit < count; ++unit) {
         const std::size_t start = unit * (by_columns ? 1 : shape.columns);
@@ -261,13 +261,13 @@ TEST_CASE("units are clipped to a part of their parameters' norm") {
     }
 }
 
-TEST_CASE("what is not finite stays so when units are clipped") {
+TEST_CASE("nonfinite gradients stay nonfinite when units are clipped") {
   for (const DType dtype : all_dtypes)
     for (const bool by_columns : {false, true})
       for (const double bad : {infinity, -infinity, std::nan("")}) {
         Operands all(dtype, 12, 1);
         all.grad.set(5, bad);
-        clip_units({{all.vector(), 3, 4, by_columns}}, 0.1, 1e-3, 1, 0);
+        clip_units({{all.tensor(), 3, 4, by_columns}}, 0.1, 1e-3, 1, 0);
         CHECK(std::isnan(all.copy[5]));
         for (const std::size_t other : {0U, 2U, 11U}) CHECK(std::isfinite(all.copy[other]));
       }

@@ -1,4 +1,4 @@
-// After a fork, the child steps serially and right: OpenMP's threads do not survive it.
+// A forked child makes correct serial steps, because OpenMP's threads do not survive a fork.
 #include <doctest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ struct Training {
   }
 };
 
-/// What check() returns in a forked child, where 0 is right; a child that hangs is ended.
+/// The result of check() in a forked child, 0 if correct. A child that hangs is killed.
 template <class Check>
 int in_child(const Check& check) {
   const pid_t child = fork();
@@ -45,7 +45,7 @@ TEST_CASE("a forked child steps serially and right, the parent goes on in parall
   for (int step = 0; step < 4; ++step) undisturbed.step();
 
   Training run;
-  run.step();  // wakes OpenMP's threads
+  run.step();  // starts OpenMP's threads
   const auto go_on = [&] {
     if (!in_forked_child() || threads_for(size, 4) != 1) return 1;
     for (int step = 0; step < 3; ++step) run.step();

@@ -1,5 +1,5 @@
-// Products of dense matrices: sums in the order that is stated, to the bit, for every instruction
-// set, number of threads and layout.
+// Multiplication of dense matrices: sums in the documented order, bit-identical for every
+// instruction set, number of threads and layout.
 #include <doctest.h>
 
 #include "core/threads.hpp"
@@ -15,11 +15,11 @@ namespace {
 struct Shape {
   std::size_t rows, terms, columns;
 };
-// Tiles and what is left of them; one block of terms, several, and halves that threads share.
+// Full and partial tiles, one and several blocks of terms, and halves for different threads.
 constexpr Shape shapes[] = {{0, 3, 2},    {2, 0, 3},    {1, 1, 1},    {9, 20, 49},
                             {5, 257, 17}, {300, 7, 21}, {40, 800, 60}};
 
-/// One term after the other, over blocks, and these over two halves.
+/// Adds terms in order, in blocks, and then both halves.
 template <class F>
 F sum(const Array& a, const Array& b, const Shape& shape, std::size_t i, std::size_t j) {
   const std::size_t blocks = std::max<std::size_t>(1, (shape.terms + gemm_depth - 1) / gemm_depth);
@@ -28,7 +28,7 @@ F sum(const Array& a, const Array& b, const Shape& shape, std::size_t i, std::si
   for (std::size_t block = 0; block < blocks; ++block) {
     F of_block = 0;
     for (std::size_t k = block * depth; k < std::min((block + 1) * depth, shape.terms); ++k) {
-      // What is stored is not fused with an addition.
+      // The stored product cannot be fused with an addition.
       volatile F term = F(a[i * shape.terms + k]) * F(b[k * shape.columns + j]);
       of_block += term;
     }
@@ -62,7 +62,7 @@ StridedMatrix view(const Array& array, std::size_t rows, std::size_t columns, bo
 
 }  // namespace
 
-TEST_CASE("sums are made in the order that is stated") {
+TEST_CASE("sums are made in the documented order") {
   const std::string before(isa_name(active_isa()));
   for (const DType dtype : layer_dtypes)
     for (const Shape& shape : shapes) {
@@ -79,9 +79,9 @@ TEST_CASE("sums are made in the order that is stated") {
             set_thread_count(threads);
             const bool left = (layout & 1) != 0, right = (layout & 2) != 0;
             Array c = random_array(dtype, expected.size(), 5);
-            multiply(view(left ? a_other : a, shape.rows, shape.terms, left),
-                     view(right ? b_other : b, shape.terms, shape.columns, right), c.at(0),
-                     std::ptrdiff_t(shape.columns), dtype);
+            gemm(view(left ? a_other : a, shape.rows, shape.terms, left),
+                 view(right ? b_other : b, shape.terms, shape.columns, right), c.at(0),
+                 std::ptrdiff_t(shape.columns), dtype);
             CHECK(difference(c, expected) == "");
           }
     }

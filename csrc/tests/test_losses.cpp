@@ -1,5 +1,5 @@
-// Losses: right against naive loops and differences, and the same bits for every instruction set
-// and number of threads.
+// Losses: correct compared with naive loops and finite differences, and the same bits for every
+// instruction set and number of threads.
 #include <doctest.h>
 
 #include "core/threads.hpp"
@@ -15,11 +15,11 @@ struct Shape {
   std::size_t rows, columns;
 };
 constexpr Shape shapes[] = {{1, 1}, {7, 1}, {3, 17}, {5, 16}, {33, 67}, {65, 257}};
-// So much work gets its threads however busy the machine is.
+// Enough work for several threads even on a busy machine.
 constexpr Shape long_shape{2049, 1025};
 static_assert(long_shape.rows * long_shape.columns > BusyWatch::short_below);
 
-/// Scores, and targets of the kind that a loss takes.
+/// Scores, and targets that a loss accepts.
 struct Problem {
   const LossInfo* loss;
   DType dtype;
@@ -48,7 +48,7 @@ struct Problem {
       parameters.push_back(loss->fields[i].initial);
   }
 
-  double evaluate(Array* slope, Array* curvature = nullptr, bool weighted = false) {
+  double evaluate(Array* grad, Array* hessian = nullptr, bool weighted = false) {
     LossCall call{.loss = loss,
                   .parameters = parameters.data(),
                   .scores = {scores.at(0), shape.rows, shape.columns, dtype}};
@@ -57,8 +57,8 @@ struct Problem {
     else
       call.targets = targets.at(0);
     if (weighted) call.weights = weights.data();
-    if (slope != nullptr) call.slope = slope->at(0);
-    if (curvature != nullptr) call.curvature = curvature->at(0);
+    if (grad != nullptr) call.grad = grad->at(0);
+    if (hessian != nullptr) call.hessian = hessian->at(0);
     return mean_loss(call);
   }
 };
@@ -84,7 +84,7 @@ TEST_CASE("losses are found by name on every instruction set") {
   }
 }
 
-TEST_CASE("losses have the same bits for every instruction set, whatever is asked for") {
+TEST_CASE("losses have the same bits for every instruction set and set of outputs") {
   for (const char* const loss : all_losses())
     for (const DType dtype : layer_dtypes)
       for (const Shape shape : shapes)
@@ -96,22 +96,22 @@ TEST_CASE("losses have the same bits for every instruction set, whatever is aske
           CAPTURE(weighted);
           use_isa("baseline");
           Problem problem(loss, dtype, shape);
-          Array expected_slope(dtype, problem.scores.size());
-          Array expected_curvature(dtype, problem.scores.size());
-          const double expected = problem.evaluate(&expected_slope, &expected_curvature, weighted);
+          Array expected_grad(dtype, problem.scores.size());
+          Array expected_hessian(dtype, problem.scores.size());
+          const double expected = problem.evaluate(&expected_grad, &expected_hessian, weighted);
           for (const Isa isa : available_isas()) {
             use_isa(isa_name(isa));
             problem.loss = find_loss(loss);
-            Array slope(dtype, problem.scores.size()), curvature = slope;
-            CHECK(problem.evaluate(&slope, &curvature, weighted) == expected);
-            CHECK(difference(slope, expected_slope) == "");
-            CHECK(difference(curvature, expected_curvature) == "");
-            CHECK(problem.evaluate(&slope, nullptr, weighted) == expected);
-            CHECK(difference(slope, expected_slope) == "");
+            Array grad(dtype, problem.scores.size()), hessian = grad;
+            CHECK(problem.evaluate(&grad, &hessian, weighted) == expected);
+            CHECK(difference(grad, expected_grad) == "");
+            CHECK(difference(hessian, expected_hessian) == "");
+            CHECK(problem.evaluate(&grad, nullptr, weighted) == expected);
+            CHECK(difference(grad, expected_grad) == "");
             CHECK(problem.evaluate(nullptr, nullptr, weighted) == expected);
             Problem in_place = problem;
             CHECK(in_place.evaluate(&in_place.scores, nullptr, weighted) == expected);
-            CHECK(difference(in_place.scores, expected_slope) == "");
+            CHECK(difference(in_place.scores, expected_grad) == "");
           }
         }
 }
@@ -121,30 +121,30 @@ TEST_CASE("losses have the same bits for every number of threads") {
     for (const char* const loss : all_losses()) {
       CAPTURE(loss);
       Problem problem(loss, dtype, long_shape);
-      Array expected_slope(dtype, problem.scores.size());
+      Array expected_grad(dtype, problem.scores.size());
       set_thread_count(1);
-      const double expected = problem.evaluate(&expected_slope, nullptr, true);
+      const double expected = problem.evaluate(&expected_grad, nullptr, true);
       for (const int threads : {2, 3, 8}) {
         CAPTURE(threads);
         set_thread_count(threads);
-        Array slope(dtype, problem.scores.size());
-        CHECK(problem.evaluate(&slope, nullptr, true) == expected);
-        CHECK(difference(slope, expected_slope) == "");
+        Array grad(dtype, problem.scores.size());
+        CHECK(problem.evaluate(&grad, nullptr, true) == expected);
+        CHECK(difference(grad, expected_grad) == "");
         CHECK(problem.evaluate(nullptr, nullptr, true) == expected);
       }
       set_thread_count(0);
     }
 }
 
-TEST_CASE("slope and curvature of every loss are the derivatives of its value") {
+TEST_CASE("gradient and Hessian of every loss are the derivatives of its value") {
   constexpr Shape shape{4, 5};
   constexpr double h = 1e-3;
-  constexpr std::uint64_t corner_free = 5;  // a seed of scores that no corner is near to
+  constexpr std::uint64_t corner_free = 5;  // a seed whose scores are not close to a corner
   for (const char* const loss : all_losses()) {
     CAPTURE(loss);
     Problem problem(loss, DType::float64, shape, corner_free);
-    Array slope(DType::float64, problem.scores.size()), curvature = slope;
-    problem.evaluate(&slope, &curvature, true);
+    Array grad(DType::float64, problem.scores.size()), hessian = grad;
+    problem.evaluate(&grad, &hessian, true);
     for (std::size_t i = 0; i < problem.scores.size(); ++i) {
       const auto moved = [&](double by) {
         Problem other = problem;
@@ -152,11 +152,11 @@ TEST_CASE("slope and curvature of every loss are the derivatives of its value") 
         return other.evaluate(nullptr, nullptr, true);
       };
       const double near = (moved(h) - moved(-h)) / 2, far = (moved(2 * h) - moved(-2 * h)) / 4;
-      CHECK(std::fabs(slope[i] - (4 * near - far) / (3 * h)) < 1e-10);
+      CHECK(std::fabs(grad[i] - (4 * near - far) / (3 * h)) < 1e-10);
       const double here = moved(0);
       const double bend = moved(h) + moved(-h) - 2 * here,
                    more = moved(2 * h) + moved(-2 * h) - 2 * here;
-      CHECK(std::fabs(curvature[i] - (16 * bend - more) / (12 * h * h)) < 1e-8);
+      CHECK(std::fabs(hessian[i] - (16 * bend - more) / (12 * h * h)) < 1e-8);
     }
   }
 }
@@ -194,17 +194,17 @@ TEST_CASE("softmax stays finite where scores are far apart") {
     Problem problem("softmax", dtype, {2, 3});
     problem.labels = {0, 2};
     for (std::size_t i = 0; i < 6; ++i) problem.scores.set(i, i % 3 == 0 ? 1e4 : -1e4);
-    Array slope(dtype, 6);
-    CHECK(close(problem.evaluate(&slope), 1e4, 1e-6));
-    CHECK(slope[0] == 0);
-    CHECK(slope[3] == 0.5);
-    CHECK(slope[5] == -0.5);
+    Array grad(dtype, 6);
+    CHECK(close(problem.evaluate(&grad), 1e4, 1e-6));
+    CHECK(grad[0] == 0);
+    CHECK(grad[3] == 0.5);
+    CHECK(grad[5] == -0.5);
     problem.scores.set(1, std::nan(""));
-    CHECK(std::isnan(problem.evaluate(&slope)));
+    CHECK(std::isnan(problem.evaluate(&grad)));
   }
 }
 
-TEST_CASE("what is out of range is refused, unless it weighs nothing") {
+TEST_CASE("targets and weights out of range are refused, except with weight 0") {
   Problem problem("poisson", DType::float32, {3, 2});
   problem.targets.set(4, -2);
   CHECK(message_of([&] { problem.evaluate(nullptr); }) ==

@@ -1,4 +1,4 @@
-// The arena and where buffers are placed in it.
+// The arena, and the offsets of buffers in it.
 #include <doctest.h>
 
 #include <algorithm>
@@ -17,7 +17,7 @@ constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 std::uintptr_t address(const void* pointer) { return reinterpret_cast<std::uintptr_t>(pointer); }
 
-/// How far apart two addresses are, counted around a period.
+/// The distance of two addresses modulo a period.
 std::size_t gap(std::uintptr_t a, std::uintptr_t b, std::size_t period = page) {
   const std::size_t ahead = (a % period + period - b % period) % period;
   return std::min(ahead, period - ahead);
@@ -43,7 +43,7 @@ TEST_CASE("an arena is aligned and zeroed, also where memory is used again") {
     }
 }
 
-TEST_CASE("an arena that cannot be had is an exception") {
+TEST_CASE("an arena that cannot be allocated is an exception") {
   CHECK_THROWS_AS(Arena{SIZE_MAX}, std::bad_alloc);
   CHECK_THROWS_AS(Arena{SIZE_MAX - mebibyte}, std::bad_alloc);
   CHECK_THROWS_AS(Arena{SIZE_MAX / 4}, std::bad_alloc);
@@ -79,7 +79,7 @@ TEST_CASE("large buffers of one loop start far apart modulo a page") {
     Layout layout;
     for (int loop = 0; loop < 3; ++loop) {
       layout.next_loop();
-      layout.beside(elsewhere);
+      layout.add_neighbour(elsewhere);
       std::vector<std::size_t> starts{elsewhere};
       for (std::size_t k = 0; k < max_states; ++k) starts.push_back(layout.place(100'000));
       for (std::size_t i = 0; i < starts.size(); ++i)
@@ -90,7 +90,7 @@ TEST_CASE("large buffers of one loop start far apart modulo a page") {
 
 TEST_CASE("very large buffers of one loop start far apart modulo a huge page, too") {
   Layout layout;
-  layout.beside(12345 * 64);
+  layout.add_neighbour(12345 * 64);
   std::vector<std::size_t> starts{12345 * 64};
   for (std::size_t k = 0; k < max_states; ++k) starts.push_back(layout.place(64 * mebibyte));
   for (std::size_t i = 0; i < starts.size(); ++i)

@@ -1,5 +1,5 @@
-// Calls of the C interface that run out of memory: PYOPTIM_ERROR_MEMORY, nothing changed, and the
-// same call works later.
+// Calls of the C interface without memory: PYOPTIM_ERROR_MEMORY, nothing changed, and the same call
+// works later.
 #include <string>
 
 #include "capi.hpp"
@@ -9,7 +9,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// Makes a call until it succeeds; each failure is for lack of memory.
+/// Repeats a call until it succeeds. Every failure is a lack of memory.
 template <class Call, class Unchanged>
 void check(const Call& call, const Unchanged& unchanged) {
   const long before = failed_allocations;
@@ -77,11 +77,11 @@ TEST_CASE("an optimizer of C, from its description to its steps") {
 TEST_CASE("schedules of C") {
   const pyoptim_argument arguments[] = {{"lr", 0.5, nullptr, nullptr, nullptr, 0},
                                         {"steps", 10, nullptr, nullptr, nullptr, 0}};
-  pyoptim_schedule* made = nullptr;
-  check([&] { return pyoptim_schedule_create("linear", arguments, 2, &made); },
-        [&] { CHECK(made == nullptr); });
+  pyoptim_schedule* result = nullptr;
+  check([&] { return pyoptim_schedule_create("linear", arguments, 2, &result); },
+        [&] { CHECK(result == nullptr); });
   Fixture f;
-  const pyoptim_argument lr[] = {{"lr", 0, nullptr, nullptr, &made, 1}};
+  const pyoptim_argument lr[] = {{"lr", 0, nullptr, nullptr, &result, 1}};
   double value = 0;
   check([&] { return pyoptim_set_schedules(f.opt, 0, lr, 1); },
         [&] {
@@ -91,5 +91,5 @@ TEST_CASE("schedules of C") {
   const std::vector<float> before = f.w;
   check([&] { return f.step(); }, [&] { CHECK(f.w == before); });
   CHECK(f.w[0] == before[0] - 0.5F);
-  pyoptim_schedule_destroy(made);
+  pyoptim_schedule_destroy(result);
 }

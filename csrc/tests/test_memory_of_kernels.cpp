@@ -1,5 +1,5 @@
-// Layers, losses, products and the operations of wrappers that run out of memory: whichever
-// allocation fails, no result is written, and the next call is right.
+// Layers, losses, matrix multiplication and elementwise operations without memory: whichever
+// allocation fails, no result is written, and the next call is correct.
 #include <thread>
 
 #include "core/arena.hpp"
@@ -19,7 +19,8 @@ namespace {
 
 constexpr std::size_t rows = 600, columns = 500;  // enough for several threads
 
-/// Calls work(output) where memory runs out, each time on a new thread, which keeps none yet.
+/// Calls work(output) with failing memory, each time on a new thread, which has no reusable memory
+/// yet.
 template <class Work>
 void check(Array& output, const Work& work) {
   const Array before = output;
@@ -57,7 +58,7 @@ struct Threads {
 
 }  // namespace
 
-TEST_CASE("products of matrices") {
+TEST_CASE("matrix multiplication") {
   const Threads three(3);
   struct Shape {
     std::size_t rows, terms, columns;
@@ -69,10 +70,10 @@ TEST_CASE("products of matrices") {
       const auto stride = std::ptrdiff_t(shape.columns);
       Array c(dtype, shape.rows * shape.columns);
       check(c, [&](Array& out) {
-        // The second factor is transposed, so that it is packed.
-        multiply({a.at(0), shape.rows, shape.terms, std::ptrdiff_t(shape.terms), 1},
-                 {b.at(0), shape.terms, shape.columns, 1, std::ptrdiff_t(shape.terms)}, out.at(0),
-                 stride, dtype);
+        // The second operand is transposed, so that it is packed.
+        gemm({a.at(0), shape.rows, shape.terms, std::ptrdiff_t(shape.terms), 1},
+             {b.at(0), shape.terms, shape.columns, 1, std::ptrdiff_t(shape.terms)}, out.at(0),
+             stride, dtype);
       });
     }
   CHECK(failed_allocations > 0);
@@ -92,14 +93,14 @@ TEST_CASE("losses, with weights and targets that are checked") {
       Array scores = random_array(dtype, rows * columns, 1);
       Array targets(dtype, rows * columns);
       for (std::size_t i = 0; i < targets.size(); ++i) targets.set(i, double(i % 2));
-      Array slope(dtype, rows * columns);
-      check(slope, [&](Array& out) {
+      Array grad(dtype, rows * columns);
+      check(grad, [&](Array& out) {
         mean_loss({.loss = loss,
                    .parameters = parameters.data(),
                    .scores = matrix(scores),
                    .targets = targets.at(0),
                    .weights = weights.data(),
-                   .slope = out.at(0)});
+                   .grad = out.at(0)});
       });
     }
 }
@@ -108,36 +109,36 @@ TEST_CASE("layers") {
   const Threads three(3);
   for (const DType dtype : layer_dtypes) {
     Array z = random_array(dtype, rows * columns, 1);
-    Array slope = random_array(dtype, rows * columns, 2);
-    Array gain = random_array(dtype, columns, 3);
-    // Each gets inputs that the ones before have not written.
+    Array grad = random_array(dtype, rows * columns, 2);
+    Array norm_weight = random_array(dtype, columns, 3);
+    // Every call gets inputs that previous calls have not written.
     const auto check_output = [&](std::size_t size, const auto& work) {
       Array out(dtype, size);
       check(out, [&](Array& to) {
-        Array d = z, by = slope;
+        Array d = z, by = grad;
         std::vector<double> factors(std::max(rows, columns), 1);
         work(matrix(d), by.at(0), factors.data(), to.at(0));
       });
     };
     check_output(rows * columns, [&](const Matrix& d, void*, double*, void* to) {
-      layer_forward(Activation::relu, d, gain.at(0), to);
+      layer_forward(Activation::relu, d, norm_weight.at(0), to);
     });
     check_output(columns,
                  [&](const Matrix& d, void* by, double*, void* to) { layer_backward(d, by, to); });
     check_output(columns, [&](const Matrix& d, void* by, double* factors, void* to) {
-      layer_norm_backward(d, by, gain.at(0), factors, to);
+      layer_norm_backward(d, by, norm_weight.at(0), factors, to);
     });
     check_output(columns, [&](const Matrix& d, void* by, double* factors, void* to) {
-      batch_norm_backward(d, by, gain.at(0), factors, to);
+      batch_norm_backward(d, by, norm_weight.at(0), factors, to);
     });
     check_output(columns, [&](const Matrix& d, void* by, double* factors, void* to) {
       Array variance(dtype, columns);
-      batch_norm(d, gain.at(0), by, factors, 1e-5, {to, variance.at(0), 0.5});
+      batch_norm(d, norm_weight.at(0), by, factors, 1e-5, {to, variance.at(0), 0.5});
     });
   }
 }
 
-TEST_CASE("sparse products") {
+TEST_CASE("sparse matrix multiplication") {
   const Threads three(3);
   for (const DType dtype : layer_dtypes) {
     const Array values = random_array(dtype, rows * 10, 1);
@@ -148,28 +149,29 @@ TEST_CASE("sparse products") {
     const CsrMatrix x{values.at(0), indices.data(), starts.data(), rows,
                       columns,      indices.size(), dtype,         true};
     Array out(dtype, rows * 100), transposed(dtype, columns * 100);
-    check(out, [&](Array& to) { sparse_product(x, {dense.at(0), columns, 100, dtype}, to.at(0)); });
+    check(out, [&](Array& to) { spmm(x, {dense.at(0), columns, 100, dtype}, to.at(0)); });
     check(transposed, [&](Array& to) {
-      sparse_transposed_product(x, {dense.at(0), rows, 100, dtype}, to.at(0));
+      spmm_transposed(x, {dense.at(0), rows, 100, dtype}, to.at(0));
     });
   }
 }
 
-TEST_CASE("the operations of wrappers") {
+TEST_CASE("elementwise operations") {
   for (const DType dtype : all_dtypes) {
     Array grad = random_array(dtype, rows * columns, 2);
     Array wide = random_array(state_dtype(dtype), rows * columns, 3);
     Array param = random_array(dtype, rows * columns, 4);
-    const auto vector = [&](Array& copy) {
-      return Vector{{param.at(0), grad.at(0), wide.at(0), copy.at(0), rows * columns}, dtype};
+    const auto tensor = [&](Array& copy) {
+      return ForeachTensor{{param.at(0), grad.at(0), wide.at(0), copy.at(0), rows * columns},
+                           dtype};
     };
     Array out(dtype, rows * columns);
     check(out, [&](Array& copy) {
-      update_vectors(&ForeachKernels::scale, {vector(copy), vector(copy)}, 0.5, 0, 3);
+      foreach_update(&ForeachKernels::scale, {tensor(copy), tensor(copy)}, 0.5, 0, 3);
     });
     for (const bool by_columns : {false, true}) {
       check(out, [&](Array& copy) {
-        clip_units({{vector(copy), rows, columns, by_columns}}, 0.01, 1e-3, 1, 3);
+        clip_units({{tensor(copy), rows, columns, by_columns}}, 0.01, 1e-3, 1, 3);
       });
       Array large = random_array(dtype, rows * columns, 5);
       check(large, [&](Array& values) {
@@ -182,7 +184,7 @@ TEST_CASE("the operations of wrappers") {
     }
     check(grad, [&](Array& to) {
       Array copy(dtype, rows * columns);
-      penalize({vector(copy)}, {to.at(0)}, 0.5, 0.5, 3);
+      penalize({tensor(copy)}, {to.at(0)}, 0.5, 0.5, 3);
     });
   }
 }

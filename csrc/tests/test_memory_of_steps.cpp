@@ -1,5 +1,5 @@
-// Steps that run out of memory: whichever allocation fails, nothing is changed, and the next step
-// gives what it would have given.
+// Steps without memory: whichever allocation fails, nothing is changed, and the next step has the
+// same result.
 #include <memory>
 
 #include "core/threads.hpp"
@@ -12,11 +12,12 @@ using namespace pyoptim::test;
 namespace {
 
 constexpr std::size_t few = 300;
-constexpr std::size_t many = 17'003;  // elements of a tensor; for two of them threads are woken
+constexpr std::size_t many =
+    17'003;  // elements of a tensor; two of them are enough for several threads
 static_assert(2 * many > serial_below);
 constexpr int threads = 3;
 
-/// Two tensors, in groups of their own or in one, and their optimizer.
+/// An optimizer of two tensors, in one group or in two.
 struct Trained {
   std::vector<Array> params;
   std::vector<Array> grads;
@@ -51,7 +52,7 @@ struct Trained {
     optimizer->step(gradients.data());
   }
 
-  /// All that a step could change.
+  /// Everything that a step may change.
   [[nodiscard]] std::string bytes() const {
     std::string all = std::to_string(optimizer->steps());
     const auto add = [&](const void* data, std::size_t size) {
@@ -70,7 +71,7 @@ struct Trained {
   }
 };
 
-/// Checks that an action changes nothing where memory runs out, and does the same afterwards.
+/// Checks that an action without memory changes nothing, and has the same result afterwards.
 template <class Action>
 void check(Trained& tried, Trained& undisturbed, const Action& action) {
   std::string before = tried.bytes();
@@ -85,13 +86,13 @@ void check(Trained& tried, Trained& undisturbed, const Action& action) {
         const bool unchanged = tried.bytes() == before;
         CHECK(unchanged);
       });
-  // Where it did without what it could not get, it was done more than once.
+  // An action that can do without some memory succeeded more than once.
   for (int i = 0; i < times; ++i) action(undisturbed);
   const bool same = tried.bytes() == undisturbed.bytes();
   CHECK(same);
 }
 
-/// Two steps, the first of which begins the states.
+/// Two steps, the first of which initializes the states.
 void check_steps(const RuleInfo& rule, DType dtype, std::size_t size, const Options& options) {
   CAPTURE(rule.name);
   CAPTURE(name_of(dtype));
@@ -111,8 +112,8 @@ TEST_CASE("a step of any rule changes nothing where memory runs out") {
   CHECK(failed_allocations > 0);
 }
 
-TEST_CASE("so does a step with anything done around the update") {
-  const Extras choices[] = {
+TEST_CASE("so does a step with fused options") {
+  const FusedOptions choices[] = {
       {.format = StateFormat::float8},
       {.format = StateFormat::bfloat16, .stochastic = true, .seed = 1},
       {.ema_decay = 0.5, .master = Master::full, .modifier = Modifier::cautious},
@@ -122,15 +123,15 @@ TEST_CASE("so does a step with anything done around the update") {
   for (const RuleInfo* rule : all_rules())
     for (const DType dtype : {DType::float32, DType::bfloat16})
       for (const std::size_t size : {few, many})
-        for (const Extras& extras : choices) {
-          const bool measures = rule->sum_count > 0 && extras.modifier == Modifier::cautious;
-          const bool has_master = extras.master == Master::none || dtype == DType::bfloat16;
+        for (const FusedOptions& fused : choices) {
+          const bool measures = rule->sum_count > 0 && fused.modifier == Modifier::cautious;
+          const bool has_master = fused.master == Master::none || dtype == DType::bfloat16;
           if (measures || rule->factored != nullptr || !has_master) continue;
-          check_steps(*rule, dtype, size, {.threads = threads, .extras = extras});
+          check_steps(*rule, dtype, size, {.threads = threads, .fused = fused});
         }
 }
 
-TEST_CASE("so does a step by rows") {
+TEST_CASE("so does a step with row-sparse gradients") {
   for (const RuleInfo* rule : all_rules())
     for (const double clip_norm : {0.0, 1.0})
       for (const std::size_t size : {few, many}) {
@@ -138,13 +139,13 @@ TEST_CASE("so does a step by rows") {
         Trained tried(*rule, DType::float32, size, options);
         Trained undisturbed(*rule, DType::float32, size, options);
         CAPTURE(rule->name);
-        if (!tried.optimizer->takes_rows()) continue;
+        if (!tried.optimizer->supports_row_grad()) continue;
         for (int i = 0; i < 2; ++i)
           check(tried, undisturbed, [](Trained& each) { each.step_rows(); });
       }
 }
 
-TEST_CASE("so do evaluation points, estimates of the Hessian, and settings") {
+TEST_CASE("so do eval mode, Hessian estimates and changed hyperparameters") {
   for (const RuleInfo* rule : all_rules())
     for (const std::size_t size : {few, many}) {
       const Options options{.threads = threads};
@@ -159,7 +160,7 @@ TEST_CASE("so do evaluation points, estimates of the Hessian, and settings") {
         each.optimizer->set({{{"lr", 0.25}}, {{"weight_decay", 0.5}}});
       });
       CHECK(tried.optimizer->get(0, "lr") == 0.25);
-      if (rule->observe[0] != nullptr)
+      if (rule->update_hessian[0] != nullptr)
         check(tried, undisturbed, [](Trained& each) {
           const void* const pointers[] = {each.grads[0].at(0), nullptr, each.grads[2].at(0)};
           each.optimizer->update_hessian(pointers);
@@ -168,7 +169,7 @@ TEST_CASE("so do evaluation points, estimates of the Hessian, and settings") {
     }
 }
 
-TEST_CASE("an optimizer that cannot be made leaves its parameters") {
+TEST_CASE("a failed creation leaves parameters unchanged") {
   for (const RuleInfo* rule : all_rules()) {
     Array param = random_array(DType::float32, many, 1);
     const Array before = param;

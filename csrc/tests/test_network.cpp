@@ -1,5 +1,5 @@
-// Networks: the same bits as their layers one by one, whatever the threads and instruction set,
-// and nothing written where a batch is refused or memory runs out.
+// Networks: bit-identical to their layers one by one, for every number of threads and instruction
+// set. Nothing is written if a batch is rejected or memory runs out.
 #include "nn/network.hpp"
 
 #include <limits>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr double eps = 1e-5;
 
-/// The memory of a layer: a weight, a bias, a gain and running statistics, with their gradients.
+/// The memory of a layer: weight, bias, norm weight and running statistics, with their gradients.
 struct LayerMemory {
   LayerMemory(DType dtype, DType weight_dtype, std::size_t inputs, std::size_t outputs,
               std::uint64_t seed)
@@ -28,17 +28,17 @@ struct LayerMemory {
         weight_grad(weight_dtype, inputs * outputs),
         bias(random_array(dtype, outputs, seed + 1)),
         bias_grad(dtype, outputs),
-        gain(random_array(dtype, outputs, seed + 2)),
-        gain_grad(dtype, outputs),
+        norm_weight(random_array(dtype, outputs, seed + 2)),
+        norm_weight_grad(dtype, outputs),
         mean(random_array(dtype, outputs, seed + 3)),
         variance(dtype, outputs) {
     for (std::size_t i = 0; i < outputs; ++i) variance.set(i, 0.5 + double(i) / 8);
   }
   std::size_t inputs, outputs;
-  Array weight, weight_grad, bias, bias_grad, gain, gain_grad, mean, variance;
+  Array weight, weight_grad, bias, bias_grad, norm_weight, norm_weight_grad, mean, variance;
 
   [[nodiscard]] std::vector<Array> results() const {
-    return {weight_grad, bias_grad, gain_grad, mean, variance};
+    return {weight_grad, bias_grad, norm_weight_grad, mean, variance};
   }
 };
 
@@ -49,7 +49,7 @@ struct Setup {
   DType weight_dtype = DType::float32;
 };
 
-/// Six inputs, two hidden layers of which the second is residual, and three outputs.
+/// Six inputs, two hidden layers, the second of which is residual, and three outputs.
 struct TestNetwork {
   static constexpr std::size_t inputs = 6, outputs = 3;
 
@@ -72,8 +72,8 @@ struct TestNetwork {
            .weight_grad = memory.weight_grad.at(0),
            .bias = memory.bias.at(0),
            .bias_grad = memory.bias_grad.at(0),
-           .gain = memory.gain.at(0),
-           .gain_grad = memory.gain_grad.at(0),
+           .norm_weight = memory.norm_weight.at(0),
+           .norm_weight_grad = memory.norm_weight_grad.at(0),
            .running_mean = memory.mean.at(0),
            .running_variance = memory.variance.at(0)});
     }
@@ -97,7 +97,7 @@ std::string difference(const std::vector<Array>& got, const std::vector<Array>& 
   return "";
 }
 
-/// Rows with labels, and the softmax loss of them.
+/// Rows with labels, and their softmax loss.
 struct Batch {
   Batch(DType dtype, std::size_t rows, std::uint64_t seed = 1)
       : rows(rows), x(random_array(dtype, rows * TestNetwork::inputs, seed)), labels(rows) {
@@ -131,7 +131,7 @@ Array widened(const Array& values, DType dtype) {
   return wide;
 }
 
-/// Loss and gradient by one function of the library after the other, into the network's memory.
+/// The loss and gradient by separate calls of the library, written to the network's memory.
 double layer_by_layer(TestNetwork& network, const Batch& batch, const Draws& draws,
                       Array& input_grad) {
   const DType dtype = network.setup.dtype;
@@ -145,15 +145,15 @@ double layer_by_layer(TestNetwork& network, const Batch& batch, const Draws& dra
     const std::size_t columns = memory.outputs;
     weights.push_back(widened(memory.weight, dtype));
     Array product(dtype, rows * columns), out(dtype, rows * columns);
-    multiply(by_rows(a[i], rows, memory.inputs), by_rows(weights[i], memory.inputs, columns),
-             product.at(0), std::ptrdiff_t(columns), dtype);
+    gemm(by_rows(a[i], rows, memory.inputs), by_rows(weights[i], memory.inputs, columns),
+         product.at(0), std::ptrdiff_t(columns), dtype);
     Array before = product;
     factors[i].resize(std::max(rows, columns));
     if (layers[i].norm == Norm::layer)
-      layer_norm({product.at(0), rows, columns, dtype}, memory.gain.at(0), before.at(0),
+      layer_norm({product.at(0), rows, columns, dtype}, memory.norm_weight.at(0), before.at(0),
                  factors[i].data(), eps);
     if (layers[i].norm == Norm::batch)
-      batch_norm({product.at(0), rows, columns, dtype}, memory.gain.at(0), before.at(0),
+      batch_norm({product.at(0), rows, columns, dtype}, memory.norm_weight.at(0), before.at(0),
                  factors[i].data(), eps, {memory.mean.at(0), memory.variance.at(0), 0.1});
     layer_forward(layers[i].activation, {before.at(0), rows, columns, dtype}, memory.bias.at(0),
                   out.at(0), layers[i].residual ? a[i].at(0) : nullptr,
@@ -166,7 +166,7 @@ double layer_by_layer(TestNetwork& network, const Batch& batch, const Draws& dra
   LossCall call = batch.loss();
   call.scores = {a[count].at(0), rows, TestNetwork::outputs, dtype};
   Array d(dtype, rows * TestNetwork::outputs);
-  call.slope = d.at(0);
+  call.grad = d.at(0);
   const double value = mean_loss(call);
   for (std::size_t i = count; i-- > 0;) {
     LayerMemory& memory = network.layers[i];
@@ -178,27 +178,27 @@ double layer_by_layer(TestNetwork& network, const Batch& batch, const Draws& dra
     layer_backward(gradient, is_identity ? nullptr : by_z.at(0), memory.bias_grad.at(0));
     const Matrix from{by_z.at(0), rows, columns, dtype};
     if (layers[i].norm == Norm::layer)
-      layer_norm_backward(from, normal[i].at(0), memory.gain.at(0), factors[i].data(),
-                          memory.gain_grad.at(0));
+      layer_norm_backward(from, normal[i].at(0), memory.norm_weight.at(0), factors[i].data(),
+                          memory.norm_weight_grad.at(0));
     if (layers[i].norm == Norm::batch)
-      batch_norm_backward(from, normal[i].at(0), memory.gain.at(0), factors[i].data(),
-                          memory.gain_grad.at(0));
+      batch_norm_backward(from, normal[i].at(0), memory.norm_weight.at(0), factors[i].data(),
+                          memory.norm_weight_grad.at(0));
     Array weight_grad(dtype, memory.weight.size());
-    multiply(transposed(by_rows(a[i], rows, memory.inputs)), by_rows(by_z, rows, columns),
-             weight_grad.at(0), std::ptrdiff_t(columns), dtype);
+    gemm(transposed(by_rows(a[i], rows, memory.inputs)), by_rows(by_z, rows, columns),
+         weight_grad.at(0), std::ptrdiff_t(columns), dtype);
     for (std::size_t k = 0; k < weight_grad.size(); ++k) {
       if (network.setup.weight_dtype != DType::bfloat16) {
         memory.weight_grad.set(k, weight_grad[k]);
         continue;
       }
-      // To the nearest bfloat16, ties to even.
+      // Rounds to the nearest bfloat16, ties to even.
       const auto bits = std::bit_cast<std::uint32_t>(float(weight_grad[k]));
       const std::uint32_t rounded = bits + 0x7FFF + ((bits >> 16) & 1);
       memory.weight_grad.set(k, std::bit_cast<float>(rounded & 0xFFFF0000));
     }
     Array next(dtype, rows * memory.inputs);
-    multiply(by_rows(by_z, rows, columns), transposed(by_rows(weights[i], memory.inputs, columns)),
-             next.at(0), std::ptrdiff_t(memory.inputs), dtype);
+    gemm(by_rows(by_z, rows, columns), transposed(by_rows(weights[i], memory.inputs, columns)),
+         next.at(0), std::ptrdiff_t(memory.inputs), dtype);
     if (layers[i].residual)
       for (std::size_t k = 0; k < next.size(); ++k)
         next.set(k, dtype == DType::float64 ? next[k] + d[k] : float(next[k]) + float(d[k]));
@@ -219,7 +219,7 @@ std::vector<Setup> setups() {
   return all;
 }
 
-/// A matrix in compressed rows with all values of a batch.
+/// A CSR matrix with all values of a batch.
 struct SparseBatch {
   explicit SparseBatch(const Batch& batch) : batch(batch) {
     for (std::size_t i = 0; i <= batch.rows; ++i)
@@ -288,11 +288,11 @@ TEST_CASE("the same bits for every instruction set and number of threads") {
   use_isa(before);
 }
 
-TEST_CASE("scores do not depend on the rows beside a row") {
+TEST_CASE("the scores of a row do not depend on other rows") {
   for (const Setup& setup : setups()) {
     TestNetwork network(setup);
     const Network native(network.specifications(), setup.dtype);
-    const Batch batch(setup.dtype, 4100);  // more than are computed at a time
+    const Batch batch(setup.dtype, 4100);  // more rows than are computed at a time
     Array all(setup.dtype, batch.rows * TestNetwork::outputs);
     native.scores(batch.inputs(), all.at(0));
     for (const std::size_t row : {std::size_t{0}, std::size_t{4095}, std::size_t{4096}}) {
@@ -377,7 +377,7 @@ TEST_CASE("whichever allocation fails, nothing is written, and the next call is 
       Network native(network.specifications(), DType::float32);
       exhaust(
           [&] {
-            // On a new thread, which keeps no memory yet.
+            // On a new thread, which has no reusable memory yet.
             const long left = allocations_left.exchange(-1);
             bool failed = false;
             std::thread([&] {

@@ -1,5 +1,5 @@
-// Layers: right against naive loops, and the same bits for every instruction set and number of
-// threads.
+// Layers: correct compared with naive loops, and the same bits for every instruction set and number
+// of threads.
 #include <doctest.h>
 
 #include "core/threads.hpp"
@@ -17,7 +17,7 @@ struct Shape {
 };
 constexpr Shape shapes[] = {{0, 3},  {1, 1},   {7, 1},    {3, 17},
                             {5, 16}, {33, 67}, {2, 9000}, {65, 257}};
-// So much work gets its threads however busy the machine is.
+// Enough work for several threads even on a busy machine.
 constexpr Shape long_shape{2049, 1025};
 static_assert(long_shape.rows * long_shape.columns > BusyWatch::short_below);
 
@@ -46,8 +46,8 @@ double naive_value(Activation activation, double z) {
   return 0;
 }
 
-/// Differences of the value, 4th order.
-double naive_slope(Activation activation, double z) {
+/// A finite difference of 4th order.
+double naive_grad(Activation activation, double z) {
   if (activation == Activation::relu) return z > 0 ? 1 : 0;
   if (activation == Activation::leaky_relu) return z > 0 ? 1 : 0.01;
   constexpr double h = 1e-3;
@@ -57,9 +57,10 @@ double naive_slope(Activation activation, double z) {
 
 double tolerance(DType dtype) { return dtype == DType::float64 ? 1e-13 : 3e-6; }
 
-/// What the layer functions leave behind.
+/// The outputs of the layer functions.
 struct Outcome {
-  Array slope, a, in_place, by_z, bias_grad, probabilities, dropped, by_rows, by_columns, gain_grad;
+  Array grad, a, in_place, by_z, bias_grad, probabilities, dropped, by_rows, by_columns,
+      norm_weight_grad;
 };
 
 Outcome run(Activation activation, DType dtype, Shape shape) {
@@ -79,9 +80,9 @@ Outcome run(Activation activation, DType dtype, Shape shape) {
               d,
               d,
               Array(dtype, 2 * shape.columns)};
-  layer_forward(activation, matrix(out.slope), bias.at(0), out.a.at(0));
+  layer_forward(activation, matrix(out.grad), bias.at(0), out.a.at(0));
   layer_forward(activation, matrix(out.in_place), bias.at(0), out.in_place.at(0));
-  out.by_z = out.slope;
+  out.by_z = out.grad;
   layer_backward(matrix(d), out.by_z.at(0), out.bias_grad.at(0));
   softmax(matrix(out.probabilities));
   Array with_factors = z;
@@ -92,23 +93,28 @@ Outcome run(Activation activation, DType dtype, Shape shape) {
   std::vector<double> factors(std::max(shape.rows, shape.columns));
   layer_norm(matrix(normal), bias.at(0), scaled.at(0), factors.data(), 1e-5);
   layer_norm_backward(matrix(out.by_rows), normal.at(0), bias.at(0), factors.data(),
-                      out.gain_grad.at(0));
+                      out.norm_weight_grad.at(0));
   if (shape.rows < 2) return out;
   normal = z;
   batch_norm(matrix(normal), bias.at(0), scaled.at(0), factors.data(), 1e-5,
              {running.at(0), running.at(shape.columns), 0.1});
   batch_norm_backward(matrix(out.by_columns), normal.at(0), bias.at(0), factors.data(),
-                      out.gain_grad.at(shape.columns));
+                      out.norm_weight_grad.at(shape.columns));
   return out;
 }
 
 std::string difference(const Outcome& got, const Outcome& expected) {
   constexpr std::pair<const char*, Array Outcome::*> parts[] = {
-      {"slope", &Outcome::slope},           {"a", &Outcome::a},
-      {"in place", &Outcome::in_place},     {"by z", &Outcome::by_z},
-      {"bias", &Outcome::bias_grad},        {"probabilities", &Outcome::probabilities},
-      {"dropped", &Outcome::dropped},       {"layer norm", &Outcome::by_rows},
-      {"batch norm", &Outcome::by_columns}, {"gain", &Outcome::gain_grad}};
+      {"slope", &Outcome::grad},
+      {"a", &Outcome::a},
+      {"in place", &Outcome::in_place},
+      {"by z", &Outcome::by_z},
+      {"bias", &Outcome::bias_grad},
+      {"probabilities", &Outcome::probabilities},
+      {"dropped", &Outcome::dropped},
+      {"layer norm", &Outcome::by_rows},
+      {"batch norm", &Outcome::by_columns},
+      {"weight", &Outcome::norm_weight_grad}};
   for (const auto& [name, part] : parts)
     if (const std::string text = difference(got.*part, expected.*part); !text.empty())
       return std::string(name) + ": " + text;
@@ -161,7 +167,7 @@ TEST_CASE("layers are right") {
                 d = random_array(dtype, size, 3);
     const Outcome out = run(activation, dtype, shape);
     const double near = tolerance(dtype);
-    double worst_value = 0, worst_slope = 0, worst_bias = 0;
+    double worst_value = 0, worst_grad = 0, worst_bias = 0;
     bool is_product = true;
     std::vector<double> sums(shape.columns);
     for (std::size_t i = 0; i < size; ++i) {
@@ -171,14 +177,14 @@ TEST_CASE("layers are right") {
         return std::fabs(got - expected) / (1 + std::fabs(expected));
       };
       worst_value = std::max(worst_value, off(out.a[i], naive_value(activation, x)));
-      worst_slope = std::max(worst_slope, off(out.slope[i], naive_slope(activation, x)));
-      is_product = is_product && off(out.by_z[i], out.slope[i] * d[i]) <= near;
+      worst_grad = std::max(worst_grad, off(out.grad[i], naive_grad(activation, x)));
+      is_product = is_product && off(out.by_z[i], out.grad[i] * d[i]) <= near;
       sums[i % shape.columns] += out.by_z[i];
     }
     for (std::size_t j = 0; j < shape.columns; ++j)
       worst_bias = std::max(worst_bias, std::fabs(out.bias_grad[j] - sums[j]));
     CHECK(worst_value <= near);
-    CHECK(worst_slope <= std::max(near, 1e-11));
+    CHECK(worst_grad <= std::max(near, 1e-11));
     CHECK(is_product);
     CHECK(worst_bias <= 10 * near);
     CHECK(difference(out.in_place, out.a) == "");

@@ -1,4 +1,5 @@
-// The norm of all gradients: right where squares overflow or underflow, and added in a fixed order.
+// The norm of all gradients: correct if squares overflow or underflow, and with a fixed order of
+// additions.
 #include <doctest.h>
 
 #include <limits>
@@ -10,7 +11,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// The norm as a step reports it.
+/// The norm that a step reports.
 double norm_of(const std::vector<const Array*>& grads, int threads = 0, double scale = 1) {
   std::vector<Array> params;
   params.reserve(grads.size());
@@ -96,7 +97,7 @@ TEST_CASE("squares that overflow or underflow do not spoil the norm") {
   CHECK(norm_of({2e-38, 0, 0}, DType::float32) == double(2e-38F));
 }
 
-TEST_CASE("a large value beside others of another dtype") {
+TEST_CASE("a large value among others of another dtype") {
   const Array small = random_array(DType::float32, 10, 1);
   Array large(DType::float64, 2);
   large.set(0, 3e300);

@@ -1,5 +1,5 @@
-// What an optimizer refuses, and what the engine does around every rule: clipping, decay, scale,
-// skipped steps, settings.
+// Errors of an optimizer, and the engine's part of every rule: clipping, weight decay, scale,
+// skipped steps and hyperparameters.
 #include <doctest.h>
 
 #include <limits>
@@ -31,10 +31,10 @@ struct Training {
   }
 };
 
-/// Why an optimizer cannot be made.
+/// The error of a constructor call.
 std::string refusal(std::string_view rule, const std::vector<GroupSpec>& groups,
                     const Options& options = {}) {
-  return message_of([&] { const Optimizer made(rule, groups, options); });
+  return message_of([&] { const Optimizer result(rule, groups, options); });
 }
 
 }  // namespace
@@ -286,15 +286,15 @@ TEST_CASE("groups and dtypes of one optimizer step as if each were alone") {
   std::vector<Array> together, alone;
   std::vector<GroupSpec> groups;
   std::vector<const void*> grads;
-  std::vector<Array> slopes;
-  slopes.reserve(6);
+  std::vector<Array> grad_arrays;
+  grad_arrays.reserve(6);
   together.reserve(6);
   for (std::uint64_t i = 0; i < 6; ++i) {
     const DType dtype = all_dtypes[i / 2];
-    slopes.push_back(random_array(dtype, size + i, 10 + i));
+    grad_arrays.push_back(random_array(dtype, size + i, 10 + i));
     Array& param = together.emplace_back(random_array(dtype, size + i, i));
     alone.push_back(param);
-    grads.push_back(slopes.back().at(0));
+    grads.push_back(grad_arrays.back().at(0));
     groups.push_back({{{"lr", 0.01 * double(i + 1)}}, {{"p", param.at(0), size + i, dtype}}});
   }
   Optimizer optimizer("NAdam", groups, {});

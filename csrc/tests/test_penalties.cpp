@@ -1,5 +1,5 @@
-// Penalties: right against naive loops, and the same bits for every instruction set and number of
-// threads.
+// Penalties: correct compared with naive loops, and the same bits for every instruction set and
+// number of threads.
 #include <doctest.h>
 
 #include "core/threads.hpp"
@@ -22,7 +22,7 @@ struct Weights {
     for (std::size_t i = 0; i < size; i += 3) param.set(i, 0);
   }
 
-  [[nodiscard]] Vector vector() {
+  [[nodiscard]] ForeachTensor tensor() {
     return {{param.at(0), nullptr, nullptr, orthant.at(0), param.size()}, param.dtype()};
   }
 };
@@ -34,24 +34,24 @@ double tolerance(DType dtype) {
 }
 
 struct Outcome {
-  Array shrunk, kept, grad, orthant, limited;
+  Array shrunk, projected, grad, orthant, limited;
   double penalty;
 };
 
 constexpr double l1 = 0.5, l2 = 0.25;
 
 Outcome run(DType dtype, std::size_t size, std::size_t columns, int threads) {
-  Weights shrunk(dtype, size), kept(dtype, size), added(dtype, size), limited(dtype, size);
-  update_vectors(&ForeachKernels::shrink, {shrunk.vector()}, 0.5, 0.75, threads);
-  update_vectors(&ForeachKernels::keep_orthant, {kept.vector()}, 0, 0, threads);
-  const double penalty = penalize({added.vector()}, {added.grad.at(0)}, l1, l2, threads);
-  limit_norms({{limited.vector(), size / columns, columns, true}}, 0.5, threads);
-  return {shrunk.param, kept.param, added.grad, added.orthant, limited.param, penalty};
+  Weights shrunk(dtype, size), projected(dtype, size), added(dtype, size), limited(dtype, size);
+  foreach_update(&ForeachKernels::soft_threshold, {shrunk.tensor()}, 0.5, 0.75, threads);
+  foreach_update(&ForeachKernels::project_orthant, {projected.tensor()}, 0, 0, threads);
+  const double penalty = penalize({added.tensor()}, {added.grad.at(0)}, l1, l2, threads);
+  limit_norms({{limited.tensor(), size / columns, columns, true}}, 0.5, threads);
+  return {shrunk.param, projected.param, added.grad, added.orthant, limited.param, penalty};
 }
 
 std::string difference(const Outcome& got, const Outcome& expected) {
-  for (const auto part :
-       {&Outcome::shrunk, &Outcome::kept, &Outcome::grad, &Outcome::orthant, &Outcome::limited})
+  for (const auto part : {&Outcome::shrunk, &Outcome::projected, &Outcome::grad, &Outcome::orthant,
+                          &Outcome::limited})
     if (std::string text = difference(got.*part, expected.*part); !text.empty()) return text;
   return got.penalty == expected.penalty ? "" : "penalty";
 }
@@ -72,7 +72,7 @@ TEST_CASE("penalties equal naive ones") {
         penalty += l1 * std::fabs(p) + l2 / 2 * p * p;
         CHECK(std::fabs(out.shrunk[i] - sign(p) * std::max(std::fabs(p) - 0.5, 0.0) * 0.75) <=
               near);
-        CHECK(out.kept[i] == (sign(p) == sign(before.orthant[i]) ? p : 0));
+        CHECK(out.projected[i] == (sign(p) == sign(before.orthant[i]) ? p : 0));
         const double at_zero = sign(g) * std::max(std::fabs(g) - l1, 0.0);
         const double total = p == 0 ? at_zero : g + l1 * sign(p) + l2 * p;
         CHECK(std::fabs(out.grad[i] - total) <= near * (1 + std::fabs(g) + std::fabs(p)));
@@ -129,23 +129,23 @@ TEST_CASE("units of any shape are brought to a norm, also where squares overflow
   }
 }
 
-TEST_CASE("NaN stays what it is") {
+TEST_CASE("NaN stays NaN") {
   for (const DType dtype : all_dtypes) {
     Weights weights(dtype, 20);
     weights.param.set(7, std::nan(""));
     const Weights before = weights;
-    update_vectors(&ForeachKernels::shrink, {weights.vector()}, 0.5, 1, 0);
+    foreach_update(&ForeachKernels::soft_threshold, {weights.tensor()}, 0.5, 1, 0);
     CHECK(std::isnan(weights.param[7]));
     weights = before;
-    update_vectors(&ForeachKernels::keep_orthant, {weights.vector()}, 0, 0, 0);
+    foreach_update(&ForeachKernels::project_orthant, {weights.tensor()}, 0, 0, 0);
     CHECK(std::isnan(weights.param[7]));
     weights = before;
-    CHECK(std::isnan(penalize({weights.vector()}, {weights.grad.at(0)}, l1, l2, 0)));
+    CHECK(std::isnan(penalize({weights.tensor()}, {weights.grad.at(0)}, l1, l2, 0)));
     CHECK(std::isnan(weights.grad[7]));
     weights = before;
     weights.param.set(6, 0);
     weights.grad.set(6, std::nan(""));
-    penalize({weights.vector()}, {weights.grad.at(0)}, l1, l2, 0);
+    penalize({weights.tensor()}, {weights.grad.at(0)}, l1, l2, 0);
     CHECK(std::isnan(weights.grad[6]));
   }
 }

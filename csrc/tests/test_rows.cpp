@@ -1,4 +1,4 @@
-// Gradients of some rows: how they are coalesced, and that a step with them is the dense step of
+// Row-sparse gradients: how they are coalesced, and that a step with them is the dense step of
 // these rows.
 #include <doctest.h>
 
@@ -12,7 +12,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// Rows that come in random order, on average `times` each.
+/// Random row numbers, each `times` times on average.
 std::vector<std::int64_t> random_rows(std::size_t limit, std::size_t count, std::uint64_t seed) {
   std::mt19937_64 source(seed);
   std::vector<std::int64_t> rows(count);
@@ -20,14 +20,15 @@ std::vector<std::int64_t> random_rows(std::size_t limit, std::size_t count, std:
   return rows;
 }
 
-/// The positions of each row, by plain means.
+/// The positions of each row, computed naively.
 std::map<std::size_t, std::vector<std::size_t>> positions(const std::vector<std::int64_t>& rows) {
-  std::map<std::size_t, std::vector<std::size_t>> found;
-  for (std::size_t i = 0; i < rows.size(); ++i) found[std::size_t(rows[i])].push_back(i);
-  return found;
+  std::map<std::size_t, std::vector<std::size_t>> result;
+  for (std::size_t i = 0; i < rows.size(); ++i) result[std::size_t(rows[i])].push_back(i);
+  return result;
 }
 
-/// The sum of values of these rows at an element, in the type of arithmetic, stored by the dtype.
+/// The sum of the values of these rows at one element, in the dtype of arithmetic, rounded to the
+/// dtype.
 double summed(const Array& values, const std::vector<std::size_t>& from, std::size_t length,
               std::size_t element) {
   double sum = values[from[0] * length + element];
@@ -44,7 +45,7 @@ void check_values(const CoalescedRows& coalesced, const Array& values,
                   const std::vector<std::int64_t>& rows, std::size_t length) {
   const auto expected = positions(rows);
   REQUIRE(coalesced.size() == expected.size());
-  CHECK(coalesced.given() == rows.size());
+  CHECK(coalesced.row_count() == rows.size());
   Array row(values.dtype(), length);
   std::size_t index = 0;
   for (const auto& [number, from] : expected) {
@@ -67,7 +68,7 @@ Array copy_of_stored(const Optimizer& optimizer, std::size_t state) {
 
 }  // namespace
 
-TEST_CASE("rows come out once, in order, with the sum of their values as they came") {
+TEST_CASE("duplicate rows are summed in the order given") {
   for (const DType dtype : all_dtypes)
     for (const std::size_t count : {std::size_t{1}, std::size_t{7}, std::size_t{300},
                                     std::size_t{511}, std::size_t{512}, std::size_t{3000}})
@@ -85,7 +86,7 @@ TEST_CASE("rows come out once, in order, with the sum of their values as they ca
         }
 }
 
-TEST_CASE("what is kept from one step has no part in the next") {
+TEST_CASE("a step does not depend on the rows of the one before") {
   CoalescedRows coalesced;
   for (const std::size_t count : {std::size_t{900}, std::size_t{3}, std::size_t{600}}) {
     const std::vector<std::int64_t> rows = random_rows(700, count, count);
@@ -114,7 +115,7 @@ TEST_CASE("long rows are added part by part") {
   }
 }
 
-TEST_CASE("values of rising rows are read where they lie, and gathered ones follow each other") {
+TEST_CASE("values of ascending rows are read in place, and gathered values are contiguous") {
   const Array values = random_array(DType::float64, 12, 1);
   const std::vector<std::int64_t> rising{1, 5, 6}, mixed{6, 1, 6};
   CoalescedRows coalesced;
@@ -133,7 +134,7 @@ TEST_CASE("a gradient of no rows touches nothing") {
   const std::int64_t none = 0;
   coalesced.coalesce({nullptr, &none, 0}, 0, 0, DType::float32);
   CHECK(coalesced.size() == 0);
-  CHECK(coalesced.given() == 0);
+  CHECK(coalesced.row_count() == 0);
 }
 
 TEST_CASE("a step with rows is the dense step of these rows, with any number of threads") {
@@ -141,7 +142,7 @@ TEST_CASE("a step with rows is the dense step of these rows, with any number of 
   for (const RuleInfo* rule : all_rules())
     for (const DType dtype : all_dtypes)
       for (const int threads : {1, 2, 5}) {
-        if (!rule->takes_rows) continue;
+        if (!rule->supports_row_grad) continue;
         CAPTURE(rule->name);
         CAPTURE(name_of(dtype));
         CAPTURE(threads);
@@ -167,7 +168,7 @@ TEST_CASE("a step with rows is the dense step of these rows, with any number of 
           by_rows.step(&gradient);
           const void* const grads[] = {grad.at(0)};
           whole.step(grads);
-          // All rows that are not touched are brought back.
+          // All untouched rows are restored.
           const auto touched = positions(rows);
           for (std::size_t row = 0; row < table; ++row) {
             if (touched.contains(row)) continue;
@@ -189,20 +190,20 @@ TEST_CASE("a step with rows is the dense step of these rows, with any number of 
       }
 }
 
-TEST_CASE("optimizers that do more than a rule's update, and other rules, take no rows") {
+TEST_CASE("fused options, and some rules, do not support row-sparse gradients") {
   Array param = random_array(DType::float32, 6, 1);
   const TensorSpec spec{"p", param.at(0), 6, DType::float32, nullptr, {3, 2}};
   const std::int64_t row = 1;
   const Gradient gradient{param.at(0), &row, 1};
   for (const RuleInfo* rule : all_rules()) {
-    if (rule->takes_rows) continue;
+    if (rule->supports_row_grad) continue;
     const auto settings = settings_of(*rule, choices_of_hyper(*rule).front());
     Optimizer optimizer(rule->name, {{settings, {spec}}}, {});
     CHECK(message_of([&] { optimizer.step(&gradient); }) ==
           std::string(rule->name) + ": this optimizer takes no gradients of rows");
   }
-  Optimizer averaging("SGD", {{{}, {spec}}}, {.extras = {.ema_decay = 0.5}});
-  CHECK_FALSE(averaging.takes_rows());
+  Optimizer averaging("SGD", {{{}, {spec}}}, {.fused = {.ema_decay = 0.5}});
+  CHECK_FALSE(averaging.supports_row_grad());
   CHECK(message_of([&] { averaging.step(&gradient); }) ==
         "SGD: this optimizer takes no gradients of rows");
   CHECK(averaging.steps() == 0);

@@ -16,12 +16,12 @@ constexpr std::size_t offsets[] = {0, 1, 3};
 constexpr std::size_t room = longest + 5;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr Shaping shapings[] = {{},
-                                {.scale = -0.5, .bound = 0.75, .keep = 0.999},
-                                {.scale = 2, .bound = 1e30, .l2 = 0.01},
-                                {.scale = 0x1p-30, .rest = 0x1p-100}};
+constexpr Preprocess preprocesses[] = {{},
+                                       {.scale = -0.5, .bound = 0.75, .keep = 0.999},
+                                       {.scale = 2, .bound = 1e30, .l2 = 0.01},
+                                       {.scale = 0x1p-30, .rest = 0x1p-100}};
 
-/// What an update reads and writes.
+/// The arrays that an update reads and writes.
 struct Problem {
   Array param, grad;
   std::vector<Array> states;
@@ -40,14 +40,14 @@ struct Problem {
   }
 
   void update(Update kernel, const std::vector<double>& hyper, const Step& step,
-              const Shaping& shaping, std::size_t first, std::size_t size) {
+              const Preprocess& preprocess, std::size_t first, std::size_t size) {
     Span span{param.at(first), grad.at(first), {}, size};
     for (std::size_t k = 0; k < states.size(); ++k) span.state[k] = states[k].at(first);
-    kernel(hyper.data(), step, shaping, &span, 1, nullptr);
+    kernel(hyper.data(), step, preprocess, &span, 1, nullptr);
   }
 };
 
-/// Compares: inside of the span with `updated`, outside with `before`.
+/// Compares with `updated` inside of the span and with `before` outside.
 std::string difference(const Problem& got, const Problem& updated, const Problem& before,
                        std::size_t first, std::size_t size) {
   const auto compare = [&](const Array& a, const Array& inside, const Array& outside) {
@@ -65,19 +65,21 @@ std::string difference(const Problem& got, const Problem& updated, const Problem
   return text;
 }
 
-/// The first difference between one element at a time on the baseline and whole spans on `isa`.
+/// The first difference between updates of single elements on the baseline and of whole spans on
+/// `isa`.
 std::string try_rule(const RuleInfo& baseline, const RuleInfo& isa, DType dtype,
-                     const std::vector<double>& hyper, const Shaping& shaping, const Step& step) {
-  const int general = shaping.l2 != 0 || shaping.rest != 1 ? 1 : 0;
+                     const std::vector<double>& hyper, const Preprocess& preprocess,
+                     const Step& step) {
+  const int general = preprocess.l2 != 0 || preprocess.rest != 1 ? 1 : 0;
   const Update one = baseline.update[int(dtype)][general];
   const Update many = isa.update[int(dtype)][general];
   const Problem before(dtype, baseline.state_count);
   Problem updated = before;
-  for (std::size_t i = 0; i < room; ++i) updated.update(one, hyper, step, shaping, i, 1);
+  for (std::size_t i = 0; i < room; ++i) updated.update(one, hyper, step, preprocess, i, 1);
   for (std::size_t size = 0; size <= longest; ++size)
     for (const std::size_t first : offsets) {
       Problem got = before;
-      got.update(many, hyper, step, shaping, first, size);
+      got.update(many, hyper, step, preprocess, first, size);
       const std::string text = difference(got, updated, before, first, size);
       if (!text.empty())
         return "size " + std::to_string(size) + " from " + std::to_string(first) + ": " + text;
@@ -101,7 +103,7 @@ TEST_CASE("every instruction set lists the same rules") {
   }
 }
 
-TEST_CASE("every variant can be chosen, and by one set of hyper-parameters only") {
+TEST_CASE("every variant can be chosen, and by one set of hyperparameters only") {
   const auto rules = all_rules();
   for (const RuleInfo* rule : rules) {
     CAPTURE(rule->name);
@@ -128,15 +130,15 @@ TEST_CASE("every rule gives the same bits on every instruction set, length and a
         const Step step{count, 0.1, scalars, 0.01, sums, 100};
         for (const Isa isa : available_isas())
           for (const DType dtype : all_dtypes)
-            for (const Shaping& shaping : shapings) {
+            for (const Preprocess& preprocess : preprocesses) {
               CAPTURE(rules[i]->name);
               CAPTURE(i);
               CAPTURE(count);
               CAPTURE(isa_name(isa));
               CAPTURE(name_of(dtype));
-              CAPTURE(shaping.scale);
-              CHECK(try_rule(*rules[i], *pyoptim::all_rules(isa)[i], dtype, hyper, shaping, step) ==
-                    "");
+              CAPTURE(preprocess.scale);
+              CHECK(try_rule(*rules[i], *pyoptim::all_rules(isa)[i], dtype, hyper, preprocess,
+                             step) == "");
             }
         rules[i]->advance(hyper.data(), step, scalars);
       }
@@ -159,7 +161,7 @@ TEST_CASE("an optimizer gives the same bits on every instruction set, denormals 
         for (std::size_t i = 0; i < size; i += 2) grad.set(i, tiny * grad[i]);
         const auto hyper = choices_of_hyper(*rule).front();
         auto settings = settings_of(*rule, hyper);
-        settings.emplace_back("lr", 0.5);  // LARS takes a small share of it
+        settings.emplace_back("lr", 0.5);  // LARS makes steps of a small fraction of it
         Optimizer optimizer(rule->name, {{settings, {{"p", param.at(0), size, dtype}}}}, {});
         const void* grads[] = {grad.at(0)};
         for (int step = 0; step < 5; ++step) optimizer.step(grads);

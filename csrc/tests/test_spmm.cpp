@@ -1,5 +1,5 @@
-// Products with sparse matrices: right against naive loops, and the same bits for every instruction
-// set and number of threads.
+// Sparse matrix multiplication: correct compared with naive loops, and the same bits for every
+// instruction set and number of threads.
 #include <doctest.h>
 
 #include <stdexcept>
@@ -14,18 +14,18 @@ using namespace pyoptim::test;
 namespace {
 
 struct Shape {
-  std::size_t rows, columns, outputs, most_a_row;
+  std::size_t rows, columns, outputs, max_row_size;
 };
-// The last one gets its threads however busy the machine is.
+// The last one is enough for several threads even on a busy machine.
 constexpr Shape shapes[] = {{0, 3, 2, 0},    {1, 1, 1, 1},   {7, 5, 1, 9},
                             {20, 33, 16, 4}, {9, 40, 21, 7}, {700, 900, 33, 200}};
 
-/// A matrix with empty rows, columns in any order, and some of them twice.
+/// A matrix with empty rows, unordered columns and duplicates.
 struct Sparse {
   Sparse(DType dtype, const Shape& shape, bool wide) : values(dtype, 0) {
     std::mt19937_64 source(1);
     for (std::size_t i = 0; i < shape.rows; ++i) {
-      const std::size_t size = i % 3 == 1 ? 0 : source() % (shape.most_a_row + 1);
+      const std::size_t size = i % 3 == 1 ? 0 : source() % (shape.max_row_size + 1);
       for (std::size_t k = 0; k < size; ++k) {
         longs.push_back(std::int64_t(source() % shape.columns));
         ints.push_back(std::int32_t(longs.back()));
@@ -53,12 +53,11 @@ struct Products {
 
 Products multiply(const Sparse& x, const Shape& shape, Array& w, Array& d) {
   const DType dtype = x.matrix.dtype;
-  Products found{Array(dtype, shape.rows * shape.outputs),
-                 Array(dtype, shape.columns * shape.outputs)};
-  sparse_product(x.matrix, {w.at(0), shape.columns, shape.outputs, dtype}, found.product.at(0));
-  sparse_transposed_product(x.matrix, {d.at(0), shape.rows, shape.outputs, dtype},
-                            found.transposed.at(0));
-  return found;
+  Products result{Array(dtype, shape.rows * shape.outputs),
+                  Array(dtype, shape.columns * shape.outputs)};
+  spmm(x.matrix, {w.at(0), shape.columns, shape.outputs, dtype}, result.product.at(0));
+  spmm_transposed(x.matrix, {d.at(0), shape.rows, shape.outputs, dtype}, result.transposed.at(0));
+  return result;
 }
 
 Products naive(const Sparse& x, const Shape& shape, const Array& w, const Array& d) {
@@ -71,21 +70,21 @@ Products naive(const Sparse& x, const Shape& shape, const Array& w, const Array&
         product[i * outputs + j] += x.values[k] * w[column * outputs + j];
         transposed[column * outputs + j] += x.values[k] * d[i * outputs + j];
       }
-  Products found{Array(x.matrix.dtype, product.size()), Array(x.matrix.dtype, transposed.size())};
-  for (std::size_t i = 0; i < product.size(); ++i) found.product.set(i, product[i]);
-  for (std::size_t i = 0; i < transposed.size(); ++i) found.transposed.set(i, transposed[i]);
-  return found;
+  Products result{Array(x.matrix.dtype, product.size()), Array(x.matrix.dtype, transposed.size())};
+  for (std::size_t i = 0; i < product.size(); ++i) result.product.set(i, product[i]);
+  for (std::size_t i = 0; i < transposed.size(); ++i) result.transposed.set(i, transposed[i]);
+  return result;
 }
 
 double largest_difference(const Array& a, const Array& b) {
-  double most = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]));
-  return most;
+  double max = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) max = std::max(max, std::fabs(a[i] - b[i]));
+  return max;
 }
 
 }  // namespace
 
-TEST_CASE("products are those of naive loops, to the bit on every instruction set") {
+TEST_CASE("products equal naive loops, with the same bits on every instruction set") {
   const std::string before(isa_name(active_isa()));
   for (const DType dtype : layer_dtypes)
     for (const bool wide : {false, true})
@@ -112,7 +111,7 @@ TEST_CASE("products are those of naive loops, to the bit on every instruction se
       }
 }
 
-TEST_CASE("what is no matrix is refused") {
+TEST_CASE("invalid sparse matrices are refused") {
   const double values[] = {1, 2, 3};
   const std::int64_t right[] = {0, 2, 3};
   double w[6] = {}, out[6] = {};
@@ -120,9 +119,8 @@ TEST_CASE("what is no matrix is refused") {
                            std::int64_t last) {
     const std::int64_t starts[] = {a, b, c}, indices[] = {first, 2, last};
     const CsrMatrix x{values, indices, starts, 2, 3, 3, DType::float64, true};
-    CHECK_THROWS_AS(sparse_product(x, {w, 3, 2, DType::float64}, out), std::invalid_argument);
-    CHECK_THROWS_AS(sparse_transposed_product(x, {w, 2, 2, DType::float64}, out),
-                    std::invalid_argument);
+    CHECK_THROWS_AS(spmm(x, {w, 3, 2, DType::float64}, out), std::invalid_argument);
+    CHECK_THROWS_AS(spmm_transposed(x, {w, 2, 2, DType::float64}, out), std::invalid_argument);
   };
   refused(0, 2, 3, 0, 3);
   refused(0, 2, 3, -1, 1);
@@ -131,5 +129,5 @@ TEST_CASE("what is no matrix is refused") {
   refused(0, 3, 2, 0, 1);
   const std::int64_t indices[] = {0, 2, 1};
   const CsrMatrix x{values, indices, right, 2, 3, 3, DType::float64, true};
-  CHECK_NOTHROW(sparse_product(x, {w, 3, 2, DType::float64}, out));
+  CHECK_NOTHROW(spmm(x, {w, 3, 2, DType::float64}, out));
 }

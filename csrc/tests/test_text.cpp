@@ -1,4 +1,4 @@
-// Numbers in messages: the shortest text that reads back, whatever the locale. Names: escaped.
+// Numbers in messages: the shortest text that reads back, in every locale. Names: escaped.
 #include <doctest.h>
 
 #include <bit>
@@ -18,7 +18,7 @@ using namespace pyoptim::test;
 
 namespace {
 
-/// German numbers, for C++ always and for C where the system has the locale.
+/// German number formats, for C++ always and for C if the system has the locale.
 class German {
  public:
   German() : before_(std::locale::global(std::locale(std::locale::classic(), new Numbers))) {
@@ -67,7 +67,7 @@ TEST_CASE("a number is the shortest text that reads back") {
   }
 }
 
-TEST_CASE("names are shown with what a terminal would obey escaped") {
+TEST_CASE("control characters in names are escaped") {
   const std::string name = "a\x1b[31m\r\n\t\x7f\u009b\u202e\u200b\U000E0001\u00e4\U0001F600'\\";
   const std::string escaped =
       "a\\x1b[31m\\r\\n\\t\\x7f\\x9b\\u202e\\u200b\\U000e0001\u00e4\U0001F600'\\";
@@ -96,8 +96,8 @@ TEST_CASE("messages do not depend on the locale") {
                  "in [0, 1), got 1.0000000000000002");
   const pyoptim_argument arguments[] = {{"lr", -1234567.5, nullptr, nullptr, nullptr, 0},
                                         {"steps", 10, nullptr, nullptr, nullptr, 0}};
-  pyoptim_schedule* made = nullptr;
-  check_argument(pyoptim_schedule_create("linear", arguments, 2, &made), "got -1234567.5");
+  pyoptim_schedule* result = nullptr;
+  check_argument(pyoptim_schedule_create("linear", arguments, 2, &result), "got -1234567.5");
   check_argument(pyoptim_set_steps(f.opt, -1234567), "got -1234567");
   check_argument(pyoptim_set_num_threads(123456), "got 123456");
 }

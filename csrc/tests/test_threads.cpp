@@ -1,5 +1,5 @@
-// The plan of a step: the same bits for every number of threads and every split into tensors, from
-// several threads at once, and how many threads a step gets.
+// The plan of a step: the same bits for every number of threads and every division into tensors,
+// from several threads at once, and the number of threads of a step.
 #include <doctest.h>
 #include <omp.h>
 
@@ -22,7 +22,7 @@ constexpr std::size_t total = 40'007;  // above serial_below, and no multiple of
 static_assert(total > serial_below);
 constexpr std::uint64_t steps = 3;
 
-/// Cuts [0, total) into tensors: their sizes, some of them 0.
+/// A division of [0, total) into tensors: their sizes, some of them 0.
 using Split = std::vector<std::size_t>;
 
 const Split whole{total};
@@ -39,23 +39,23 @@ Split random_split() {
   return split;
 }
 
-/// The parameters to start from, and a gradient for each step.
+/// The initial parameters, and a gradient for each step.
 struct Inputs {
   Array start;
-  std::vector<Array> slopes;
+  std::vector<Array> grad_arrays;
 };
 
 const Inputs& inputs_of(DType dtype) {
-  static const std::vector<Inputs> made = [] {
+  static const std::vector<Inputs> result = [] {
     std::vector<Inputs> all;
     for (const DType kind : all_dtypes) {
       Inputs& inputs = all.emplace_back(Inputs{random_array(kind, total, 1), {}});
       for (std::uint64_t k = 0; k < steps; ++k)
-        inputs.slopes.push_back(random_array(kind, total, 2 + k));
+        inputs.grad_arrays.push_back(random_array(kind, total, 2 + k));
     }
     return all;
   }();
-  return made[std::size_t(dtype)];
+  return result[std::size_t(dtype)];
 }
 
 struct Outcome {
@@ -72,11 +72,11 @@ std::string difference(const Outcome& got, const Outcome& expected) {
   return text;
 }
 
-/// Some steps of a rule over parameters that are cut into tensors; `gap` elements lie unused
-/// between one and the next.
+/// Some steps of a rule over parameters that are divided into tensors, with `gap` unused elements
+/// between them.
 Outcome run(const RuleInfo& rule, DType dtype, int threads, const Split& split,
             std::size_t gap = 0) {
-  const auto& [start, slopes] = inputs_of(dtype);
+  const auto& [start, grad_arrays] = inputs_of(dtype);
   const std::size_t room = total + gap * split.size(), item = item_size(dtype);
   Array param(dtype, room), grad(dtype, room);
   GroupSpec group{settings_of(rule, choices_of_hyper(rule).front()), {}};
@@ -94,10 +94,10 @@ Outcome run(const RuleInfo& rule, DType dtype, int threads, const Split& split,
   }
 
   Optimizer optimizer(rule.name, {group}, {.clip_value = 1.5, .threads = threads});
-  for (const Array& slope : slopes) {
+  for (const Array& grad_array : grad_arrays) {
     from = 0;
     for (std::size_t i = 0; i < split.size(); from += split[i++])
-      if (split[i] > 0) std::memcpy(grad.at(places[i]), slope.at(from), split[i] * item);
+      if (split[i] > 0) std::memcpy(grad.at(places[i]), grad_array.at(from), split[i] * item);
     optimizer.step(grads.data());
   }
 
@@ -106,7 +106,7 @@ Outcome run(const RuleInfo& rule, DType dtype, int threads, const Split& split,
   for (std::size_t i = 0; i < split.size(); from += split[i++])
     if (split[i] > 0) std::memcpy(outcome.param.at(from), param.at(places[i]), split[i] * item);
   for (std::size_t k = 0; k < rule.state_count; ++k) {
-    if (optimizer.tensor(0).state[k] == nullptr) continue;  // vectors have no states of rows
+    if (optimizer.tensor(0).state[k] == nullptr) continue;  // vectors have no row states
     Array& state = outcome.states.emplace_back(state_dtype(dtype), total);
     from = 0;
     for (std::size_t i = 0; i < split.size(); from += split[i++])
@@ -137,7 +137,7 @@ TEST_CASE("every rule gives the same bits for every split into tensors") {
   const Split pieces = random_split();
   for (const RuleInfo* rule : all_rules())
     for (const DType dtype : all_dtypes) {
-      if (rule->sum_count > 0) continue;  // a norm of each tensor is not one of its pieces
+      if (rule->sum_count > 0) continue;  // norms of a tensor differ from those of its pieces
       CAPTURE(rule->name);
       CAPTURE(name_of(dtype));
       const Outcome expected = run(*rule, dtype, 1, whole);
@@ -243,7 +243,7 @@ TEST_CASE("the pieces of parallel work cover all of it once and are cut at grain
     }
 }
 
-TEST_CASE("how many threads there are") {
+TEST_CASE("the number of threads") {
   CHECK(usable_processors() >= 1);
   const int automatic = thread_count();
   if (const char* const outside = std::getenv("OMP_NUM_THREADS"))
@@ -271,5 +271,5 @@ TEST_CASE("values of OMP_NUM_THREADS are read as OpenMP reads them") {
     CHECK(!sets_thread_count(value));
   CHECK(!sets_thread_count(nullptr));
   CHECK(thread_limit() >= 1);
-  CHECK(thread_limit() <= most_threads);
+  CHECK(thread_limit() <= max_threads);
 }

@@ -1,4 +1,4 @@
-// exp, log, log(1 + x), tanh, the logistic function and the cube root against those of the standard
+// exp, log, log(1 + x), tanh, the logistic function and the cube root, compared with the standard
 // library in long double.
 #include <doctest.h>
 
@@ -12,7 +12,7 @@ using namespace pyoptim;
 
 namespace {
 
-// Where long double is computed in software, fewer.
+// Fewer if long double is computed in software.
 constexpr int samples = std::numeric_limits<long double>::digits == 64 ? 400'000 : 20'000;
 
 template <class F>
@@ -51,7 +51,7 @@ std::vector<F> by_bits(F low, F high) {
   return values;
 }
 
-/// Checks and reports the largest error, in units of the last place, over some samples.
+/// Checks and reports the largest error over some samples, in units of the last place.
 template <class F, class Function, class Exact>
 void measure(const char* name, const std::vector<F>& values, const Function& function,
              const Exact& exact, double allowed = 2) {

@@ -1,4 +1,4 @@
-// XXH64 against published values, and against itself where it must differ.
+// XXH64: published values, and different results for different inputs.
 #include "core/xxh64.hpp"
 
 #include <doctest.h>
@@ -25,26 +25,26 @@ TEST_CASE("published checksums") {
 
 TEST_CASE("every size and every alignment, and no byte beyond") {
   std::vector<unsigned char> bytes(300, 0xA5);
-  std::set<std::uint64_t> found;
+  std::set<std::uint64_t> result;
   for (std::size_t size = 0; size <= 200; ++size) {
     const std::uint64_t expected = xxh64(bytes.data(), size);
-    found.insert(expected);
+    result.insert(expected);
     for (std::size_t offset = 1; offset < 9; ++offset) {
-      std::vector<unsigned char> moved(offset + size);  // its end is the end of the memory
+      std::vector<unsigned char> moved(offset + size);  // ends at the end of the memory
       for (std::size_t i = 0; i < size; ++i) moved[offset + i] = bytes[i];
       CHECK(xxh64(moved.data() + offset, size) == expected);
     }
   }
-  CHECK(found.size() == 201);
+  CHECK(result.size() == 201);
 }
 
 TEST_CASE("every changed bit changes it") {
   std::string text(100, 'x');
-  std::set<std::uint64_t> found = {checksum(text)};
+  std::set<std::uint64_t> result = {checksum(text)};
   for (std::size_t bit = 0; bit < 8 * text.size(); ++bit) {
     std::string changed = text;
     changed[bit / 8] ^= char(1 << bit % 8);
-    found.insert(checksum(changed));
+    result.insert(checksum(changed));
   }
-  CHECK(found.size() == 801);
+  CHECK(result.size() == 801);
 }

@@ -188,7 +188,7 @@ class _ArrayGather:
             if count > len(self._memory):
                 self._memory = np.empty((count, *source.shape[1:]), out.dtype)
             out = self._out = self._memory[:count]
-        if not _core.take_rows(source, numbers, out):
+        if not _core.gather_rows(source, numbers, out):
             np.copyto(out, source if numbers is None else source[numbers], casting="unsafe")
         return out
 

@@ -111,7 +111,7 @@ class CSRGather:
         if values > len(self._data) or count >= len(self._indptr):
             self._allocate(max(values + values // 4, len(self._data)), count)
         indptr = self._indptr[: count + 1]
-        _core.take_csr_rows(*self._parts, rows, self._data, self._indices, indptr)
+        _core.gather_csr_rows(*self._parts, rows, self._data, self._indices, indptr)
         return CSR(self._data, self._indices, indptr, (count, self._source.shape[1]))
 
 

@@ -116,7 +116,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float, above 0 and finite, by default 1.0
-        The error from where on it is linear.
+        Error above which the loss is linear.
 
     Raises
     ------
@@ -140,7 +140,7 @@ class Huber(Loss):
 
     @property
     def delta(self) -> float:
-        """The error from where on it is linear."""
+        """Error above which the loss is linear."""
         return self.parameters["delta"]
 
 
@@ -160,7 +160,7 @@ class Quantile(Loss):
     Parameters
     ----------
     quantile : float, in (0, 1), by default 0.5
-        Fraction of the targets that lie below the scores.
+        Fraction of the targets that should be below the scores.
 
     Raises
     ------
@@ -184,12 +184,12 @@ class Quantile(Loss):
 
     @property
     def quantile(self) -> float:
-        """Fraction of the targets that lie below the scores."""
+        """Fraction of the targets that should be below the scores."""
         return self.parameters["quantile"]
 
 
 class EpsilonInsensitive(Loss):
-    """The absolute error beyond a margin that costs nothing: that of support vector regression.
+    """The absolute error beyond a tolerance of epsilon, as in support vector regression.
 
         l = max(0, |z - y| - epsilon)
 
@@ -201,7 +201,7 @@ class EpsilonInsensitive(Loss):
     Parameters
     ----------
     epsilon : float, at least 0 and finite, by default 0.1
-        The error up to which nothing is lost.
+        Largest error without loss.
 
     Raises
     ------
@@ -225,7 +225,7 @@ class EpsilonInsensitive(Loss):
 
     @property
     def epsilon(self) -> float:
-        """The error up to which nothing is lost."""
+        """Largest error without loss."""
         return self.parameters["epsilon"]
 
 
@@ -268,7 +268,7 @@ class Softmax(Loss):
         p_k = e^(z_k) / sum_j e^(z_j)
         l = -sum_k y_k log(p_k)
 
-    Targets are classes, whole numbers from 0, of which y is 1 at one place; or rows of
+    Targets are class labels from 0, for which y is a one-hot row, or rows of
     probabilities y. With label smoothing s, y_k becomes (1 - s) y_k + s / classes. It is
     torch's CrossEntropyLoss. The `hessian` is the diagonal of the row's Hessian.
 
@@ -310,7 +310,7 @@ class Softmax(Loss):
 
 
 class Focal(Loss):
-    """The focal loss: the logistic loss with less weight on samples that are right already.
+    """The focal loss: the logistic loss with less weight on samples that are classified well.
 
         p = 1 / (1 + e^-z)
         l = -y alpha (1 - p)^gamma log(p) - (1 - y) (1 - alpha) p^gamma log(1 - p)
@@ -326,9 +326,9 @@ class Focal(Loss):
     Parameters
     ----------
     gamma : float, at least 0 and finite, by default 2.0
-        How much less what is right counts; 0 is the logistic loss.
+        Strength of the focus on hard samples; 0 gives the logistic loss.
     alpha : float, in [-1, 1], by default 0.25
-        The weight of class 1, that of class 0 being 1 - alpha; below 0 both are 1.
+        Weight of class 1, where class 0 has 1 - alpha; a negative value gives both weight 1.
 
     Raises
     ------
@@ -352,17 +352,17 @@ class Focal(Loss):
 
     @property
     def gamma(self) -> float:
-        """How much less what is right counts; 0 is the logistic loss."""
+        """Strength of the focus on hard samples; 0 gives the logistic loss."""
         return self.parameters["gamma"]
 
     @property
     def alpha(self) -> float:
-        """The weight of class 1, that of class 0 being 1 - alpha; below 0 both are 1."""
+        """Weight of class 1, where class 0 has 1 - alpha; a negative value gives both weight 1."""
         return self.parameters["alpha"]
 
 
 class Hinge(Loss):
-    """The hinge loss of linear support vector machines: what a score lacks to a margin of 1.
+    """The hinge loss of linear support vector machines: the shortfall from a margin of 1.
 
         t = 2 y - 1
         l = max(0, 1 - t z)
@@ -429,13 +429,13 @@ class SquaredHinge(Loss):
 
 
 class ModifiedHuber(Loss):
-    """The modified Huber loss for classes: the squared hinge loss, linear for what is badly wrong.
+    """The modified Huber loss for classes: the squared hinge loss, but linear for large errors.
 
         t = 2 y - 1
         l = max(0, 1 - t z)^2    where t z >= -1
         l = -4 t z               elsewhere
 
-    Targets are classes 0 and 1, which t turns to -1 and 1. It is that of scikit-learn's
+    Targets are classes 0 and 1, which t turns to -1 and 1. It is the loss of scikit-learn's
     SGDClassifier.
 
     Zhang, Solving Large Scale Linear Prediction Problems Using Stochastic Gradient Descent
@@ -548,7 +548,7 @@ class Tweedie(Loss):
     Parameters
     ----------
     power : float, at least 1 and finite, by default 1.5
-        The power of the mean that the variance goes with.
+        Exponent of the mean in the variance.
 
     Raises
     ------
@@ -572,7 +572,7 @@ class Tweedie(Loss):
 
     @property
     def power(self) -> float:
-        """The power of the mean that the variance goes with."""
+        """Exponent of the mean in the variance."""
         return self.parameters["power"]
 
 

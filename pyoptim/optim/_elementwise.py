@@ -54,7 +54,7 @@ __all__ = [
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum where it is not zero.
+    """Stochastic gradient descent, optionally with momentum.
 
         b = momentum b + (1 - dampening) g        (b = g at the first step)
         p = p - lr b                              (nesterov: p - lr (g + momentum b))
@@ -70,11 +70,11 @@ class SGD(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     momentum : float or schedule, at least 0 and finite
-        Share of the last step kept.
+        Momentum: fraction of the previous step that is kept.
     dampening : float or schedule, a finite number
-        Share of the gradient left out.
+        Fraction of the gradient that momentum leaves out.
     nesterov : bool
-        Look ahead along the momentum.
+        Whether to use Nesterov momentum.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -472,7 +472,7 @@ class Lion(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta1 : float or schedule, in [0, 1)
-        Share of the momentum in the step.
+        Weight of the momentum in the step; the gradient has the rest.
     beta2 : float or schedule, in [0, 1)
         Decay of the momentum.
     weight_decay : float or schedule
@@ -609,9 +609,9 @@ class Adagrad(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     lr_decay : float or schedule, at least 0 and finite
-        Decay of the rate by steps.
+        Decay of the rate per step.
     initial_accumulator_value : float or schedule, at least 0 and finite
-        The value G starts from.
+        Initial value of G.
     eps : float or schedule, at least 0 and finite
         Added to the root of G.
     weight_decay : float or schedule
@@ -751,13 +751,13 @@ class RMSprop(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     alpha : float or schedule, in [0, 1)
-        Decay of the mean square.
+        Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     momentum : float or schedule, at least 0 and finite
-        Share of the last step kept.
+        Momentum: fraction of the previous step that is kept.
     centered : bool
-        Divide by the deviation, not the mean square.
+        Whether to divide by the standard deviation of gradients instead.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -900,7 +900,7 @@ class Adadelta(Optimizer):
     rho : float or schedule, in [0, 1]
         Decay of both mean squares.
     eps : float or schedule, at least 0 and finite
-        Added to both mean squares.
+        Constant added to both mean squares.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1026,7 +1026,7 @@ class Adam(Optimizer):
         v = beta2 v + (1 - beta2) g^2
         p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 
-    With amsgrad, the largest v so far takes the place of v.
+    amsgrad replaces v by the largest v so far.
 
     Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.
 
@@ -1042,9 +1042,9 @@ class Adam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     amsgrad : bool
-        Divide by the largest v so far.
+        Whether to divide by the largest v so far.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1167,7 +1167,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Optimizer):
-    """AdamW: Adam whose weight decay acts on the parameters, not through the gradient.
+    """AdamW: Adam with decoupled weight decay, which acts on the parameters directly instead of
+    through the gradient.
 
         p = p (1 - lr weight_decay), then Adam's step
 
@@ -1185,9 +1186,9 @@ class AdamW(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     amsgrad : bool
-        Divide by the largest v so far.
+        Whether to divide by the largest v so far.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1330,7 +1331,7 @@ class AMSGrad(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1470,9 +1471,9 @@ class Adamax(Optimizer):
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of the maximum.
+        Decay of the maximum of gradient magnitudes.
     eps : float or schedule, at least 0 and finite
-        Added to every gradient's magnitude.
+        Constant added to the magnitude of each gradient.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1615,9 +1616,9 @@ class NAdam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     momentum_decay : float or schedule, at least 0 and finite
-        How fast the momentum grows to beta1.
+        Speed at which the momentum grows to beta1.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1764,7 +1765,7 @@ class RAdam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -1903,9 +1904,9 @@ class Rprop(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     eta_minus : float or schedule, in (0, 1)
-        Shrinks a step size.
+        Factor that shrinks a step size, below 1.
     eta_plus : float or schedule, above 1 and finite
-        Grows a step size.
+        Factor that enlarges a step size, above 1.
     step_size_min : float or schedule, at least 0 and finite
         Smallest step size.
     step_size_max : float or schedule, above 0 and finite
@@ -2049,11 +2050,11 @@ class ASGD(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     lambd : float or schedule, at least 0 and finite
-        Decay of parameters and of the rate.
+        Decay of the parameters and of the rate.
     alpha : float or schedule, at least 0 and finite
-        Power of the rate's decay.
+        Exponent of the decay of the rate.
     t0 : float or schedule, at least 0 and finite
-        The step at which averaging starts.
+        Number of the step at which averaging starts.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2174,7 +2175,7 @@ class ASGD(Optimizer):
 
 
 class AdaBelief(Optimizer):
-    """AdaBelief: Adam divided by how far the gradient strays from its mean, not by its size.
+    """AdaBelief: Adam divided by the deviation of the gradient from its mean, not by its size.
 
         m = beta1 m + (1 - beta1) g
         s = beta2 s + (1 - beta2) (g - m)^2 + eps_root
@@ -2193,11 +2194,11 @@ class AdaBelief(Optimizer):
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of their mean variance.
+        Decay of the mean squared deviation from m.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     eps_root : float or schedule, at least 0 and finite
-        Added to the variance.
+        Constant added to the variance.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2340,11 +2341,11 @@ class Yogi(Optimizer):
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        How slowly v moves.
+        Decay of v.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     initial_accumulator_value : float or schedule, at least 0 and finite
-        The value m and v start from.
+        Initial value of m and v.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2467,7 +2468,7 @@ class Yogi(Optimizer):
 
 
 class Adan(Optimizer):
-    """Adan: Nesterov momentum from the differences of gradients that follow each other.
+    """Adan: Nesterov momentum from the differences of consecutive gradients.
 
         d = g - (the last g)                      (0 at the first step)
         m = beta1 m + (1 - beta1) g
@@ -2476,8 +2477,8 @@ class Adan(Optimizer):
         p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)
         m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)
 
-    The betas are shares kept, as in the authors' code; the paper writes 1 - beta,
-    and optax weighs d and v^ by 1 - beta2, though its b2 is the share kept.
+    The betas are decay factors, as in the authors' code. The paper writes 1 - beta, and optax
+    weights d and v^ by 1 - beta2, although its b2 is a decay factor.
 
     Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,
     2022, arXiv:2208.06677.
@@ -2492,11 +2493,11 @@ class Adan(Optimizer):
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of the mean of differences.
+        Decay of the mean of gradient differences.
     beta3 : float or schedule, in [0, 1)
-        Decay of the mean square.
+        Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2645,13 +2646,13 @@ class AdEMAMix(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     beta3 : float or schedule, in [0, 1)
         Decay of the slow mean.
     alpha : float or schedule, at least 0 and finite
-        Weight of the slow mean.
+        Weight of the slow mean of gradients.
     warmup_steps : float or schedule, at least 0 and finite
-        Steps in which beta3 and alpha reach their values; 0: from the start.
+        Number of steps until beta3 and alpha reach their values; 0 for no warm-up.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2802,7 +2803,7 @@ class ADOPT(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -2923,8 +2924,8 @@ class ADOPT(Optimizer):
 
 
 class LaProp(Optimizer):
-    """LaProp: Adam whose gradients are divided before their mean is taken, so that momentum and
-    adaptivity are apart.
+    """LaProp: Adam that divides gradients before it averages them, so that momentum and
+    adaptivity are independent.
 
         v = beta2 v + (1 - beta2) g^2
         m = beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps)
@@ -2945,7 +2946,7 @@ class LaProp(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3066,7 +3067,7 @@ class LaProp(Optimizer):
 
 
 class QHAdam(Optimizer):
-    """QHAdam: Adam whose mean gradient and mean square are mixed with those of the step itself.
+    """QHAdam: Adam that mixes its means with the gradient and the square of the current step.
 
         m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
         p = p - lr ((1 - nu1) g + nu1 m^) / (sqrt((1 - nu2) g^2 + nu2 v^) + eps)
@@ -3088,11 +3089,11 @@ class QHAdam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     nu1 : float or schedule, at least 0 and finite
-        Share of the mean gradient.
+        Weight of the mean gradient; the current gradient has the rest.
     nu2 : float or schedule, in [0, 1]
-        Share of the mean square.
+        Weight of the mean square; the current square has the rest.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3243,15 +3244,15 @@ class AdaBound(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     final_lr : float or schedule, at least 0 and finite
-        The rate at the end.
+        Rate that the bounds converge to.
     gamma : float or schedule, above 0 and finite
-        How fast the bounds close.
+        Speed at which the bounds close, per step.
     base_lr : float or schedule, at least 0 and finite
-        The lr that final_lr belongs to; 0 for the lr at construction.
+        Value of lr that final_lr refers to; 0 for the lr at construction.
     amsbound : bool
-        Divide by the largest v so far.
+        Whether to divide by the largest v so far.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3400,7 +3401,7 @@ class DiffGrad(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3541,9 +3542,9 @@ class PAdam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     partial : float or schedule, in (0, 1)
-        The power of v: 0.5, 0.25, 0.125 or 0.0625.
+        Exponent of v: 0.5, 0.25, 0.125 or 0.0625.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3822,7 +3823,7 @@ class FTML(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -3950,7 +3951,7 @@ class MADGRAD(Optimizer):
         z = x0 - s / (cbrt(n) + eps)              (x0: the parameters at the start)
         p = momentum p + (1 - momentum) z
 
-    Without momentum, x0 is not kept but found from p, s and n.
+    Without momentum, x0 is not stored but computed from p, s and n.
 
     Defazio and Jelassi, Adaptivity without Compromise: A Momentumized, Adaptive, Dual Averaged
     Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.
@@ -3963,9 +3964,9 @@ class MADGRAD(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     momentum : float or schedule, in [0, 1)
-        Share of the parameters kept.
+        Momentum: fraction of the previous parameters that is kept.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4104,11 +4105,11 @@ class FTRL(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta : float or schedule, at least 0 and finite
-        Added to the root, against large steps.
+        Constant added to the root, which limits the first steps.
     l1 : float or schedule, at least 0 and finite
-        Lasso penalty.
+        Weight of the L1 penalty.
     l2 : float or schedule, at least 0 and finite
-        Ridge penalty.
+        Weight of the L2 penalty.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4229,8 +4230,9 @@ class FTRL(Optimizer):
 
 
 class ScheduleFreeSGD(Optimizer):
-    """Schedule-free SGD: averages its points instead of lowering its rate. The parameters hold y,
-    where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+    """Schedule-free SGD: averages its iterates instead of lowering its rate. In train mode the
+    parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,
+    `train()` back to y.
 
         d = g + weight_decay y
         y = (1 - c) y + c z + lr (momentum (1 - c) - 1) d
@@ -4248,11 +4250,11 @@ class ScheduleFreeSGD(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     momentum : float or schedule, in (0, 1)
-        Share of the average in the point of the gradient.
+        Weight of the average x in the point y where gradients are taken.
     r : float or schedule, at least 0 and finite
-        Later steps weigh t^r.
+        Exponent of t in the weight of step t; above 0, later steps weigh more.
     weight_lr_power : float or schedule, at least 0 and finite
-        How much steps weigh by their rate.
+        Exponent of the rate in the weight of a step.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4373,8 +4375,9 @@ class ScheduleFreeSGD(Optimizer):
 
 
 class ScheduleFreeAdamW(Optimizer):
-    """Schedule-free AdamW: averages its points instead of lowering its rate. The parameters hold
-    y, where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+    """Schedule-free AdamW: averages its iterates instead of lowering its rate. In train mode the
+    parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,
+    `train()` back to y.
 
         v = beta2 v + (1 - beta2) g^2
         d = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay y
@@ -4393,15 +4396,15 @@ class ScheduleFreeAdamW(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta1 : float or schedule, in (0, 1)
-        Share of the average in the point of the gradient.
+        Weight of the average x in the point y where gradients are taken.
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     r : float or schedule, at least 0 and finite
-        Later steps weigh t^r.
+        Exponent of t in the weight of step t; above 0, later steps weigh more.
     weight_lr_power : float or schedule, at least 0 and finite
-        How much steps weigh by their rate.
+        Exponent of the rate in the weight of a step.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4531,7 +4534,7 @@ class Sophia(Optimizer):
         m = beta1 m + (1 - beta1) g
         p = p - lr clip(m / (1 - beta1^t) / max(gamma h, eps), -clip_threshold, clip_threshold)
 
-    Every ten steps or so, `update_hessian(estimates)` is to be called with estimates e of the
+    Call `update_hessian(estimates)` every ten steps or so, with estimates e of the
     diagonal (Hutchinson's, or batch size times the squared gradient at sampled labels):
 
         h = beta2 h + (1 - beta2) e
@@ -4549,13 +4552,13 @@ class Sophia(Optimizer):
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of the mean of estimates.
+        Decay of the mean of Hessian estimates.
     gamma : float or schedule, above 0 and finite
-        Less of it clips more elements.
+        Factor of h in the divisor; a smaller one clips more elements.
     eps : float or schedule, above 0 and finite
-        The least divisor.
+        Lower bound of the divisor.
     clip_threshold : float or schedule, above 0 and finite
-        The largest update of an element before lr.
+        Largest update of an element, before lr.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4680,13 +4683,14 @@ class Sophia(Optimizer):
 
 
 class LAMB(Optimizer):
-    """LAMB: Adam's direction, as long as the parameters of its array are; for large batches.
+    """LAMB: Adam's direction, scaled for each array to the norm of its parameters. Made for large
+    batches.
 
         m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
         u = m^ / (sqrt(v^) + eps) + weight_decay p
         p = p - lr |p| / |u| u                 (the ratio is 1 where a norm is 0)
 
-    Weight decay is inside of u unless it is made coupled.
+    Weight decay is part of u, unless decoupled_weight_decay is False.
 
     You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, 2019,
     arXiv:1904.00962.
@@ -4703,7 +4707,7 @@ class LAMB(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4824,7 +4828,7 @@ class LAMB(Optimizer):
 
 
 class LARS(Optimizer):
-    """LARS: momentum whose rate for an array is in proportion to the norm of its parameters.
+    """LARS: momentum whose rate for each array is proportional to the norm of its parameters.
 
         r = trust_coefficient |p| / (|g| + eps)      (1 where a norm is 0)
         b = momentum b + lr r g
@@ -4843,13 +4847,13 @@ class LARS(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     momentum : float or schedule, in [0, 1)
-        Share of the last step kept.
+        Momentum: fraction of the previous step that is kept.
     trust_coefficient : float or schedule, above 0 and finite
-        Share of the parameters' norm that a step has.
+        Ratio of a step's norm to the norm of the parameters, before lr.
     eps : float or schedule, at least 0 and finite
-        Added to the gradient's norm.
+        Constant added to the norm of the gradient.
     nesterov : bool
-        Look ahead along the momentum.
+        Whether to use Nesterov momentum.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -4990,11 +4994,11 @@ class NovoGrad(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta1 : float or schedule, in [0, 1)
-        Decay of the sum of directions.
+        Decay of the sum of normalized gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of the mean squared norm.
+        Decay of the mean of squared gradient norms.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5138,7 +5142,7 @@ class StableAdamW(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5259,8 +5263,8 @@ class StableAdamW(Optimizer):
 
 
 class Prodigy(Optimizer):
-    """Prodigy: Adam that finds its rate, from an estimate d of the distance to the solution. lr
-    is a factor of it: 1, or a schedule from 1 down.
+    """Prodigy: Adam that finds its own rate from an estimate d of the distance to the solution.
+    lr multiplies this rate: use 1, or a schedule that decays from 1.
 
         m = beta1 m + (1 - beta1) d g,  v = beta2 v + (1 - beta2) d^2 g^2
         s = beta3 s + d^2 / d0 lr g,  r = beta3 r + d^2 / d0 lr <g, p0 - p>,
@@ -5286,11 +5290,11 @@ class Prodigy(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     d0 : float or schedule, above 0 and finite
-        The first estimate of the distance.
+        Initial estimate of the distance to the solution.
     d_coef : float or schedule, above 0 and finite
-        A factor of the estimate.
+        Factor that multiplies the estimated distance.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5415,8 +5419,8 @@ class Prodigy(Optimizer):
 
 
 class DAdaptAdam(Optimizer):
-    """D-Adaptation: Adam that finds its rate, from a lower bound d of the distance to the
-    solution. lr is a factor of it: 1, or a schedule from 1 down.
+    """D-Adaptation: Adam that finds its own rate from a lower bound d of the distance to the
+    solution. lr multiplies this rate: use 1, or a schedule that decays from 1.
 
         r = b3 r + (1 - b3) d lr <g, s / (sqrt(v) + eps)>,  b3 = sqrt(beta2)
         m = beta1 m + (1 - beta1) d lr g,  v = beta2 v + (1 - beta2) g^2
@@ -5439,9 +5443,9 @@ class DAdaptAdam(Optimizer):
     beta2 : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, which prevents a division by 0.
     d0 : float or schedule, above 0 and finite
-        The first estimate.
+        Initial estimate of the distance to the solution.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5565,13 +5569,13 @@ class DAdaptAdam(Optimizer):
 
 class DoG(Optimizer):
     """DoG: SGD whose rate is the distance from the start over the root of all squared gradients.
-    lr is a factor of it, mostly 1.
+    lr multiplies this rate and is usually 1.
 
         r = max(r, |p - p0|)                    (r = reps_rel (1 + |p0|) at first)
         G = G + |g|^2                           (norms over all parameters together)
         p = p - lr r / sqrt(G + eps) g
 
-    The authors recommend to average the parameters.
+    The authors recommend averaging the parameters.
 
     Ivgi, Hinder and Carmon, DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size
     Schedule, 2023, arXiv:2302.12022.
@@ -5584,9 +5588,9 @@ class DoG(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     eps : float or schedule, at least 0 and finite
-        Added to the sum of squares.
+        Constant added to the sum of squares.
     reps_rel : float or schedule, above 0 and finite
-        The first step, beside |p0| + 1.
+        Length of the first step, relative to 1 + |p0|.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5713,8 +5717,8 @@ class Adafactor(Optimizer):
         p = p - lr weight_decay p - a u / max(1, RMS(u) / d)
 
     Matrices are over the last two axes of an array; one with fewer axes keeps all mean
-    squares. As in torch, but that NaN in RMS(u) reaches all of the array. optax decays
-    otherwise, adds eps to g^2, and divides RMS(u) per block.
+    squares. As in torch, except that a NaN in RMS(u) reaches the whole array. optax decays
+    in another order, adds eps to g^2, and divides by RMS(u) per block.
 
     Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,
     arXiv:1804.04235.
@@ -5727,13 +5731,13 @@ class Adafactor(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta2_decay : float or schedule, in (-inf, 0]
-        Exponent of t in the weight of new squares.
+        Exponent of t in the weight of new squares, at most 0.
     eps1 : float or schedule, at least 0 and finite
-        Least root of mean squares; 0 for the machine epsilon.
+        Lower bound of the root of mean squares; 0 for the machine epsilon.
     eps2 : float or schedule, at least 0 and finite
-        Least root mean square of the parameters that scales the rate.
+        Lower bound of the parameters' root mean square, which scales the rate.
     d : float or schedule, at least 1 and finite
-        Largest root mean square of an update.
+        Largest root mean square of an update, before the rate.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5805,7 +5809,7 @@ class Adafactor(Optimizer):
 
 
 class SM3(Optimizer):
-    """SM3: Adagrad whose sums of squares are bounded by one number a row and one a column.
+    """SM3: Adagrad whose sums of squares are bounded by one number per row and one per column.
 
         v = beta2 min(R, C) + w g^2                (w = 1 - beta2, or 1 where beta2 is 1)
         R = largest v of the row,  C = largest v of the column
@@ -5813,8 +5817,8 @@ class SM3(Optimizer):
         p = p - lr m
 
     An array of more than two axes is a matrix with a row for each index of the first; one
-    with fewer keeps all sums of squares. As in optax, which takes every axis of an array by
-    itself; but NaN does not count in R and C here.
+    with fewer keeps all sums of squares. As in optax, which treats every axis separately,
+    except that R and C ignore NaN.
 
     Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.
 
@@ -5826,11 +5830,11 @@ class SM3(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     beta1 : float or schedule, in [0, 1)
-        Decay of the mean of updates; 0 keeps none.
+        Decay of the mean of updates; 0 for no momentum.
     beta2 : float or schedule, in (0, 1]
-        Decay of the squares; 1 sums them up.
+        Decay of the squared gradients; 1 sums them up.
     eps : float or schedule, at least 0 and finite
-        Added to squares, against division by 0.
+        Constant added to the squares, which prevents a division by 0.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.
@@ -5905,7 +5909,7 @@ class RowwiseAdagrad(Optimizer):
         s = s + mean(g^2)                          (over the row)
         p = p - lr g / (sqrt(s) + eps)
 
-    A row is all of an array that has the same index of the first axis.
+    A row is the part of an array with the same index of the first axis.
 
     Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep Learning
     Recommendation Models, 2021, arXiv:2104.05158.
@@ -5918,9 +5922,9 @@ class RowwiseAdagrad(Optimizer):
     lr : float or schedule
         Learning rate; a schedule is called with the step, counted from 0.
     eps : float or schedule, at least 0 and finite
-        Added to the root.
+        Constant added to the root.
     initial_accumulator_value : float or schedule, at least 0 and finite
-        What the sums start from.
+        Initial value of the sums.
     weight_decay : float or schedule
         L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
         parameter itself if decoupled.

@@ -222,7 +222,7 @@ def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
         limits[name] = 0.0 if value is None else as_positive(name, value)
     threads = options.get("num_threads")
     if threads is not None:
-        threads = as_count("num_threads", threads, _core.most_threads)
+        threads = as_count("num_threads", threads, _core.max_threads)
     return {
         **limits,
         "skip_nonfinite": as_flag("skip_nonfinite", options.get("skip_nonfinite", False)),

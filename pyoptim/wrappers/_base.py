@@ -456,7 +456,7 @@ class AveragedWeights(Wrapper):
         self.optimizer.train()
         self._training = [param.copy() for param in self._params]
         if self._has_weights():
-            _core.give(self._averaged, self._params, self._threads)
+            _core.store_params(self._averaged, self._params, self._threads)
 
     def train(self) -> None:
         """Switch back to train mode after `eval`, with bit-identical parameters."""

@@ -84,7 +84,7 @@ class RowSums:
         sums = np.zeros((len(rows), *self.values.shape[1:]), self.values.dtype)
         np.add.at(sums, positions, self.values)
         means = np.empty(sums.shape, self._dtype)
-        _core.narrow([sums], [means], scale, threads)
+        _core.round_scaled([sums], [means], scale, threads)
         return RowGrad(rows, means)
 
 

@@ -157,7 +157,7 @@ class GradientAccumulation(Wrapper):
                 first.append((self._rows[i].prepare(grad.rows), grad.values))
             elif grad is not None:
                 (further if self._present[i] else first).append((self._sums[i], grad))
-        for operation, pairs in ((_core.weigh, first), (_core.add_weighed, further)):
+        for operation, pairs in ((_core.set_scaled, first), (_core.add_scaled, further)):
             if pairs:
                 sums, arrays = zip(*pairs, strict=True)
                 operation(sums, arrays, factor, self._threads)
@@ -209,7 +209,7 @@ class GradientAccumulation(Wrapper):
         for i, mean in zip(self._sums, self._means, strict=True):
             grads[i] = mean
         if self._rounds:
-            _core.narrow(list(self._sums.values()), self._means, scale, self._threads)
+            _core.round_scaled(list(self._sums.values()), self._means, scale, self._threads)
         for i, rows in self._rows.items():
             grads[i] = rows.mean(scale, self._threads) if self._rounds else rows.gradient()
         grads = [g if present else None for g, present in zip(grads, self._present, strict=True)]

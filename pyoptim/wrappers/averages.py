@@ -42,7 +42,7 @@ class _Average(AveragedWeights):
             return
         self.count += 1
         if self.count == 1:
-            _core.take(self._averaged, self._params, self._threads)
+            _core.load_params(self._averaged, self._params, self._threads)
         else:
             _core.lerp(self._averaged, self._params, self._weight(self.count), self._threads)
         self.unwrapped._constrain_averages(self._averaged)

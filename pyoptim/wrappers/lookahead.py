@@ -64,7 +64,7 @@ class Lookahead(AveragedWeights):
         self.alpha = as_fraction("alpha", alpha)
         super().__init__(optimizer, "slow", k=self.k, alpha=self.alpha)
         self.count = 0
-        _core.take(self._averaged, self._params, self._threads)
+        _core.load_params(self._averaged, self._params, self._threads)
 
     def _after_update(self) -> None:
         self.count += 1
@@ -72,7 +72,7 @@ class Lookahead(AveragedWeights):
             if self.unwrapped.penalized:
                 _core.lerp(self._averaged, self._params, self.alpha, self._threads)
                 self.unwrapped._constrain_averages(self._averaged)
-                _core.give(self._averaged, self._params, self._threads)
+                _core.store_params(self._averaged, self._params, self._threads)
             else:
-                _core.pull(self._averaged, self._params, self.alpha, self._threads)
+                _core.lerp_and_store(self._averaged, self._params, self.alpha, self._threads)
             self.count = 0

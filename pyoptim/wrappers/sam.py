@@ -163,7 +163,7 @@ class SAM(Wrapper):
             return
         for sign in (1.0, -1.0):
             selected = [part for part in parts if signs[part.number] == sign]
-            _core.ascend(
+            _core.perturb(
                 [part.weights for part in selected],
                 [part.grad for part in selected],
                 [part.original for part in selected],

@@ -45,11 +45,11 @@ def test_products_match_scipy(shape: Any, outputs: int, index: Any, dtype: str) 
     tolerance = {"rtol": 1e-6 if dtype == "float32" else 1e-13, "atol": 1e-14}
     w = RNG.normal(size=(shape[1], outputs)).astype(dtype)
     out = np.full((shape[0], outputs), 7, dtype)
-    _core.sparse_product(given.data, given.indices, given.indptr, w, out)
+    _core.spmm(given.data, given.indices, given.indptr, w, out)
     np.testing.assert_allclose(out, exact @ w.astype(np.float64), **tolerance)
     d = RNG.normal(size=(shape[0], outputs)).astype(dtype)
     out = np.full((shape[1], outputs), 7, dtype)
-    _core.sparse_transposed_product(given.data, given.indices, given.indptr, d, out)
+    _core.spmm_transposed(given.data, given.indices, given.indptr, d, out)
     np.testing.assert_allclose(out, exact.T @ d.astype(np.float64), **tolerance)
 
 
@@ -70,8 +70,8 @@ def test_products_have_the_same_bits_for_all_threads_and_instruction_sets(
         for threads in (1, 3):
             po.set_num_threads(threads)
             one, other = np.empty_like(d), np.empty_like(w)
-            _core.sparse_product(*parts, w, one)
-            _core.sparse_transposed_product(*parts, d, other)
+            _core.spmm(*parts, w, one)
+            _core.spmm_transposed(*parts, d, other)
             found.append((one, other))
     for pair in found[1:]:
         assert all(map(np.array_equal, pair, found[0]))
@@ -93,12 +93,12 @@ def test_invalid_matrices_are_rejected() -> None:
         ((data, indices, good.astype("i4")), "expected indices"),
     ):
         with pytest.raises(ValueError, match=message):
-            _core.sparse_product(*wrong, w, out)
+            _core.spmm(*wrong, w, out)
         with pytest.raises(ValueError, match=message):
-            _core.sparse_transposed_product(*wrong, np.ones((2, 2)), np.zeros((3, 2)))
+            _core.spmm_transposed(*wrong, np.ones((2, 2)), np.zeros((3, 2)))
     for factor, into in ((w[:, :1].copy(), out), (w, out[:1]), (w.astype("f4"), out)):
         with pytest.raises(ValueError, match=r"expected|dtype"):
-            _core.sparse_product(data, indices, good, factor, into)
+            _core.spmm(data, indices, good, factor, into)
     assert not out.any()
 
 

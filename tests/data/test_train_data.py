@@ -179,7 +179,7 @@ def test_gathered_rows_match_numpy(source: str, target: str) -> None:
     chosen = np.array([8, 0, 3, 3])
     for rows, numbers in ((table, chosen), (table[::2], None), (table[:, ::2], chosen)):
         out = np.empty((len(rows if numbers is None else numbers), *rows.shape[1:]), target)
-        assert _core.take_rows(rows, numbers, out)
+        assert _core.gather_rows(rows, numbers, out)
         expected = rows if numbers is None else rows[numbers]
         assert np.array_equal(out, expected.astype(target))
 
@@ -189,15 +189,15 @@ def test_rows_that_cannot_be_gathered() -> None:
     out = np.full((2, 6), 7.0)
     for rows in ([0, 4], [-1, 0]):
         with pytest.raises(IndexError, match="there is no row"):
-            _core.take_rows(table, np.array(rows), out)
-    assert not _core.take_rows(table[:, ::2], np.array([0, 1]), out[:, :3].copy())
-    assert not _core.take_rows(table.astype("f2"), np.array([0, 1]), out)
+            _core.gather_rows(table, np.array(rows), out)
+    assert not _core.gather_rows(table[:, ::2], np.array([0, 1]), out[:, :3].copy())
+    assert not _core.gather_rows(table.astype("f2"), np.array([0, 1]), out)
     assert (out == 7).all()
     for wrong in (out[:, :5].copy(), out[:1]):
         with pytest.raises(ValueError, match="out: expected 2 rows"):
-            _core.take_rows(table, np.array([0, 1]), wrong)
+            _core.gather_rows(table, np.array([0, 1]), wrong)
     with pytest.raises(TypeError, match="rows: expected a contiguous int64"):
-        _core.take_rows(table, np.array([0, 1], np.int32), out)
+        _core.gather_rows(table, np.array([0, 1], np.int32), out)
     parts = sparse.csr_array(np.eye(3))
     broken = np.array([0, 1, 9, 3])
     with pytest.raises(IndexError, match="row 1 is not within 3 values"):

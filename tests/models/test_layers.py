@@ -169,7 +169,7 @@ def test_invalid_arguments_are_rejected() -> None:
         _core.layer_forward(identity, x, gain, x, one)
     with pytest.raises(ValueError, match="factors: expected 3 values of float64"):
         _core.layer_norm(x, gain, x, np.zeros(3, np.float32), 1e-5)
-    with pytest.raises(ValueError, match="gain: expected 4 values"):
+    with pytest.raises(ValueError, match="weight: expected 4 values"):
         _core.layer_norm(x, gain[:3], x, None, 1e-5)
     with pytest.raises(ValueError, match="at least two rows"):
         _core.batch_norm(one, gain, one, gain, 1e-5, gain, gain, 0.1)

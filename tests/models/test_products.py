@@ -84,7 +84,7 @@ def test_sums_in_a_fixed_order(
         for threads in (1, 2, 3, 5):
             po.set_num_threads(threads)
             out = np.full(right.shape, np.nan, dtype)
-            _core.product(a, b, out)
+            _core.matmul(a, b, out)
             assert out.tobytes() == right.tobytes(), (isa, threads)
     np.testing.assert_allclose(right, a.astype(float) @ b.astype(float), rtol=0, atol=2e-4)
 
@@ -96,11 +96,11 @@ def test_any_strides(shape: tuple[int, int, int]) -> None:
     for left in layouts(a):
         for factor in layouts(b):
             out = np.full(right.shape, np.nan, np.float32)
-            _core.product(left, factor, out)
+            _core.matmul(left, factor, out)
             assert out.tobytes() == right.tobytes(), (left.strides, factor.strides)
     broadcast = np.broadcast_to(a[:1], a.shape)
     out = np.empty(right.shape, np.float32)
-    _core.product(broadcast, b, out)
+    _core.matmul(broadcast, b, out)
     assert out.tobytes() == expected(broadcast, b).tobytes()
 
 
@@ -109,7 +109,7 @@ def test_only_the_product_is_written() -> None:
     for columns in range(1, 30):
         memory = np.full(13 * columns + 64, 7, np.float32)
         out = memory[32 : 32 + 13 * columns].reshape(13, columns)
-        _core.product(a, b[:, :columns], out)
+        _core.matmul(a, b[:, :columns], out)
         assert (memory[:32] == 7).all()
         assert (memory[-32:] == 7).all()
 
@@ -118,7 +118,7 @@ def test_nonfinite_values_stay_in_their_row_and_column() -> None:
     a, b = matrices(20, 300, 70, np.float32)
     a[3, 7], b[200, 60] = np.nan, np.inf
     out = np.empty((20, 70), np.float32)
-    _core.product(a, b, out)
+    _core.matmul(a, b, out)
     strange = ~np.isfinite(out)
     assert np.isnan(out[3]).all()
     assert strange[:, 60].all()
@@ -139,7 +139,7 @@ def test_nan_of_both_signs_are_bit_identical_for_all_threads(
         for threads in (1, 2, 3):
             po.set_num_threads(threads)
             out = np.empty((shape[0], m), dtype)
-            _core.product(a, b, out)
+            _core.matmul(a, b, out)
             found.add(out.tobytes())
     assert len(found) == 1
 
@@ -158,5 +158,5 @@ def test_errors() -> None:
         ((a, out[1:4], out), ValueError, "out: overlaps a or b in memory"),
     ):
         with pytest.raises(error, match=re.escape(text)):
-            _core.product(*arguments)
+            _core.matmul(*arguments)
     assert (out == 0).all()

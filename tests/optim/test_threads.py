@@ -79,7 +79,7 @@ print(po.get_num_threads(), config["thread limit"], config["usable processors"],
 """
     threads, limit, processors, steps = map(int, run_python(code, OMP_NUM_THREADS=value).split())
     assert steps == 1
-    assert limit <= _core.most_threads
+    assert limit <= _core.max_threads
     # What OpenMP refuses counts as not set.
     expected = {"100000": limit, "2147483648": limit, "4,2": 4, " 3 ": 3}.get(value, processors)
     assert threads == expected

@@ -80,22 +80,32 @@ def test_extreme_numbers_act_as_in_float64(
 def result_of(kernel: str, x: Array, numbers: tuple[float, ...]) -> Array:
     """Return the result of a kernel for arrays filled with x, in the dtype of x."""
     params, wide = x.copy(), x.copy()
-    if kernel in ("lerp", "pull"):
+    if kernel in ("lerp", "lerp_and_store"):
         params *= 2
     arrays = {
-        "weigh": (wide, x),
-        "add_weighed": (wide, x),
+        "set_scaled": (wide, x),
+        "add_scaled": (wide, x),
         "lerp": (wide, params),
-        "pull": (wide, params),
-        "narrow": (x, params),
+        "lerp_and_store": (wide, params),
+        "round_scaled": (x, params),
         "scale": (params, x),
-        "shrink": (params,),
+        "soft_threshold": (params,),
     }[kernel]
     getattr(_core, kernel)(*([array] for array in arrays), *numbers, 1)
-    return params if kernel in ("narrow", "scale", "shrink", "pull") else wide
+    return (
+        params if kernel in ("round_scaled", "scale", "soft_threshold", "lerp_and_store") else wide
+    )
 
 
-KERNELS = {"weigh": 1, "add_weighed": 1, "lerp": 1, "pull": 1, "narrow": 1, "scale": 1, "shrink": 2}
+KERNELS = {
+    "set_scaled": 1,
+    "add_scaled": 1,
+    "lerp": 1,
+    "lerp_and_store": 1,
+    "round_scaled": 1,
+    "scale": 1,
+    "soft_threshold": 2,
+}
 
 
 @pytest.mark.parametrize("value", EXTREMES)

@@ -102,13 +102,13 @@ class Optimizer {
     using detail::check;
     check(pyoptim_check_abi(PYOPTIM_ABI_VERSION));
     if (groups.empty()) detail::refuse("an optimizer needs at least one group");
-    pyoptim_optimizer* made = nullptr;
-    check(
-        pyoptim_create(detail::c_name(groups.front().rule.name(), "the rule"), nullptr, 0, &made));
-    own_ = std::make_shared<Own>(made);
+    pyoptim_optimizer* raw_handle = nullptr;
+    check(pyoptim_create(detail::c_name(groups.front().rule.name(), "the rule"), nullptr, 0,
+                         &raw_handle));
+    own_ = std::make_shared<Own>(raw_handle);
     set_options(options);
     for (const Group& group : groups) add(group, groups.front().rule.name());
-    check(pyoptim_build(made));
+    check(pyoptim_build(raw_handle));
     for (std::size_t i = 0; i < groups.size(); ++i) {
       Rule::Settings scheduled = groups[i].rule.settings();
       std::erase_if(scheduled, [](const auto& setting) { return !setting.second.schedule(); });
@@ -184,17 +184,17 @@ class Optimizer {
   [[nodiscard]] std::vector<State> states(std::size_t buffer) const {
     std::size_t count = 0;
     detail::check(pyoptim_state_count(used(), buffer, &count));
-    std::vector<State> found;
+    std::vector<State> result;
     for (std::size_t i = 0; i < count; ++i) {
       pyoptim_state state{};
       state.struct_size = sizeof state;
       detail::check(pyoptim_get_state(used(), buffer, i, &state));
-      found.push_back({state.name,
-                       state.type,
-                       {static_cast<std::byte*>(state.data), state.bytes},
-                       {state.shape, state.ndim}});
+      result.push_back({state.name,
+                        state.type,
+                        {static_cast<std::byte*>(state.data), state.bytes},
+                        {state.shape, state.ndim}});
     }
-    return found;
+    return result;
   }
 
   /// Returns the handle for the C interface, which this still owns; nullptr if moved from.
@@ -210,7 +210,7 @@ class Optimizer {
   };
   /// The handle and its evaluations, which keep their address when the optimizer is moved.
   struct Own {
-    explicit Own(pyoptim_optimizer* made) : handle(made) {}
+    explicit Own(pyoptim_optimizer* raw_handle) : handle(raw_handle) {}
     Own(const Own&) = delete;
     Own& operator=(const Own&) = delete;
     ~Own() { pyoptim_destroy(handle); }
@@ -255,12 +255,12 @@ class Optimizer {
     info.struct_size = sizeof info;
     return info;
   }
-  StepInfo told(const pyoptim_step_info& info) const {
-    StepInfo made{info.step, {}, info.skipped != 0};
-    if (measured_) made.grad_norm = info.grad_norm;
-    return made;
+  StepInfo to_step_info(const pyoptim_step_info& info) const {
+    StepInfo raw_handle{info.step, {}, info.skipped != 0};
+    if (measured_) raw_handle.grad_norm = info.grad_norm;
+    return raw_handle;
   }
-  /// Gradients are Gradient or what derives from it.
+  /// G is Gradient or a class derived from it.
   template <class G>
   StepInfo step_with(std::span<const G> gradients, double grad_scale) {
     const Call call(*this);
@@ -279,7 +279,7 @@ class Optimizer {
     if (!by_rows) return step_on(pointers_.data(), grad_scale);
     pyoptim_step_info info = new_info();
     detail::check(pyoptim_step_rows(used(), of_rows_.data(), grad_scale, &info));
-    return told(info);
+    return to_step_info(info);
   }
   template <class G>
   void update_hessian_with(std::span<const G> estimates) {
@@ -296,7 +296,7 @@ class Optimizer {
   StepInfo step_on(const void* const* gradients, double grad_scale) {
     pyoptim_step_info info = new_info();
     detail::check(pyoptim_step(used(), gradients, grad_scale, &info));
-    return told(info);
+    return to_step_info(info);
   }
 
   void check_fits(const Gradient& gradient, std::size_t index) const {

@@ -360,10 +360,10 @@ typedef struct pyoptim_rule {
   int32_t averages;      /* whether pyoptim_eval moves its parameters */
   int32_t takes_hessian; /* whether pyoptim_update_hessian is for it */
   int32_t takes_rows;    /* whether pyoptim_step_rows is */
-  size_t field_count;    /* its own hyper-parameters */
+  size_t field_count;    /* its own hyperparameters */
 } pyoptim_rule;
 
-/* A hyper-parameter of a rule: its default and range. Set struct_size before. */
+/* A hyperparameter of a rule: its default and range. Set struct_size before. */
 typedef struct pyoptim_field {
   size_t struct_size;
   const char *name;
@@ -377,7 +377,7 @@ typedef struct pyoptim_field {
   int32_t reserved;
 } pyoptim_field;
 
-/* How many rules there are, one of them, and one of its hyper-parameters, all numbered from 0.
+/* How many rules there are, one of them, and one of its hyperparameters, all numbered from 0.
  * PYOPTIM_ERROR_ARGUMENT: there is none of this number, or struct_size is too small. */
 PYOPTIM_PUBLIC size_t pyoptim_rule_count(void);
 PYOPTIM_PUBLIC pyoptim_status pyoptim_get_rule(size_t index, pyoptim_rule *rule);

@@ -14,7 +14,7 @@
 namespace pyoptim {
 inline namespace v1 {
 
-/// Stochastic gradient descent, with momentum where it is not zero.
+/// Stochastic gradient descent, optionally with momentum.
 ///
 ///     b = momentum b + (1 - dampening) g        (b = g at the first step)
 ///     p = p - lr b                              (nesterov: p - lr (g + momentum b))
@@ -23,9 +23,9 @@ inline namespace v1 {
 /// importance of initialization and momentum in deep learning, 2013.
 struct SGD {
   Setting lr = 0.001;  ///< At least 0.
-  Setting momentum = 0.0;  ///< Share of the last step kept. At least 0 and finite.
-  Setting dampening = 0.0;  ///< Share of the gradient left out. A finite number.
-  bool nesterov = false;  ///< Look ahead along the momentum.
+  Setting momentum = 0.0;  ///< Momentum: fraction of the previous step that is kept. At least 0 and finite.
+  Setting dampening = 0.0;  ///< Fraction of the gradient that momentum leaves out. A finite number.
+  bool nesterov = false;  ///< Whether to use Nesterov momentum.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -99,7 +99,7 @@ struct Signum {
 /// Chen et al., Symbolic Discovery of Optimization Algorithms, 2023, arXiv:2302.06675.
 struct Lion {
   Setting lr = 0.0001;  ///< At least 0.
-  Setting beta1 = 0.9;  ///< Share of the momentum in the step. In [0, 1).
+  Setting beta1 = 0.9;  ///< Weight of the momentum in the step; the gradient has the rest. In [0, 1).
   Setting beta2 = 0.99;  ///< Decay of the momentum. In [0, 1).
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
@@ -126,8 +126,8 @@ struct Lion {
 /// Optimization, JMLR 12, 2011. As in torch, eps stands outside the root and G starts from 0.
 struct Adagrad {
   Setting lr = 0.01;  ///< At least 0.
-  Setting lr_decay = 0.0;  ///< Decay of the rate by steps. At least 0 and finite.
-  Setting initial_accumulator_value = 0.0;  ///< The value G starts from. At least 0 and finite.
+  Setting lr_decay = 0.0;  ///< Decay of the rate per step. At least 0 and finite.
+  Setting initial_accumulator_value = 0.0;  ///< Initial value of G. At least 0 and finite.
   Setting eps = 1e-10;  ///< Added to the root of G. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
@@ -156,10 +156,10 @@ struct Adagrad {
 /// arXiv:1308.0850. As in torch, eps stands outside the root.
 struct RMSprop {
   Setting lr = 0.01;  ///< At least 0.
-  Setting alpha = 0.99;  ///< Decay of the mean square. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root. At least 0 and finite.
-  Setting momentum = 0.0;  ///< Share of the last step kept. At least 0 and finite.
-  bool centered = false;  ///< Divide by the deviation, not the mean square.
+  Setting alpha = 0.99;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Constant added to the root. At least 0 and finite.
+  Setting momentum = 0.0;  ///< Momentum: fraction of the previous step that is kept. At least 0 and finite.
+  bool centered = false;  ///< Whether to divide by the standard deviation of gradients instead.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -190,7 +190,7 @@ struct RMSprop {
 struct Adadelta {
   Setting lr = 1.0;  ///< At least 0.
   Setting rho = 0.9;  ///< Decay of both mean squares. In [0, 1].
-  Setting eps = 1e-06;  ///< Added to both mean squares. At least 0 and finite.
+  Setting eps = 1e-06;  ///< Constant added to both mean squares. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -214,15 +214,15 @@ struct Adadelta {
 ///     v = beta2 v + (1 - beta2) g^2
 ///     p = p - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
 ///
-/// With amsgrad, the largest v so far takes the place of v.
+/// amsgrad replaces v by the largest v so far.
 ///
 /// Kingma and Ba, Adam: A Method for Stochastic Optimization, 2014, arXiv:1412.6980.
 struct Adam {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  bool amsgrad = false;  ///< Divide by the largest v so far.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  bool amsgrad = false;  ///< Whether to divide by the largest v so far.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -241,7 +241,8 @@ struct Adam {
   }
 };
 
-/// AdamW: Adam whose weight decay acts on the parameters, not through the gradient.
+/// AdamW: Adam with decoupled weight decay, which acts on the parameters directly instead of
+/// through the gradient.
 ///
 ///     p = p (1 - lr weight_decay), then Adam's step
 ///
@@ -250,8 +251,8 @@ struct AdamW {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  bool amsgrad = false;  ///< Divide by the largest v so far.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  bool amsgrad = false;  ///< Whether to divide by the largest v so far.
   Setting weight_decay = 0.01;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -281,7 +282,7 @@ struct AMSGrad {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -310,8 +311,8 @@ struct AMSGrad {
 struct Adamax {
   Setting lr = 0.002;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
-  Setting beta2 = 0.999;  ///< Decay of the maximum. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to every gradient's magnitude. At least 0 and finite.
+  Setting beta2 = 0.999;  ///< Decay of the maximum of gradient magnitudes. In [0, 1).
+  Setting eps = 1e-08;  ///< Constant added to the magnitude of each gradient. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -342,8 +343,8 @@ struct NAdam {
   Setting lr = 0.002;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting momentum_decay = 0.004;  ///< How fast the momentum grows to beta1. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting momentum_decay = 0.004;  ///< Speed at which the momentum grows to beta1. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -377,7 +378,7 @@ struct RAdam {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -406,8 +407,8 @@ struct RAdam {
 /// RPROP Algorithm, 1993.
 struct Rprop {
   Setting lr = 0.01;  ///< At least 0.
-  Setting eta_minus = 0.5;  ///< Shrinks a step size. In (0, 1).
-  Setting eta_plus = 1.2;  ///< Grows a step size. Above 1 and finite.
+  Setting eta_minus = 0.5;  ///< Factor that shrinks a step size, below 1. In (0, 1).
+  Setting eta_plus = 1.2;  ///< Factor that enlarges a step size, above 1. Above 1 and finite.
   Setting step_size_min = 1e-06;  ///< Smallest step size. At least 0 and finite.
   Setting step_size_max = 50.0;  ///< Largest step size. Above 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
@@ -438,9 +439,9 @@ struct Rprop {
 /// Polyak and Juditsky, Acceleration of Stochastic Approximation by Averaging, 1992.
 struct ASGD {
   Setting lr = 0.01;  ///< At least 0.
-  Setting lambd = 0.0001;  ///< Decay of parameters and of the rate. At least 0 and finite.
-  Setting alpha = 0.75;  ///< Power of the rate's decay. At least 0 and finite.
-  Setting t0 = 1000000.0;  ///< The step at which averaging starts. At least 0 and finite.
+  Setting lambd = 0.0001;  ///< Decay of the parameters and of the rate. At least 0 and finite.
+  Setting alpha = 0.75;  ///< Exponent of the decay of the rate. At least 0 and finite.
+  Setting t0 = 1000000.0;  ///< Number of the step at which averaging starts. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -458,7 +459,7 @@ struct ASGD {
   }
 };
 
-/// AdaBelief: Adam divided by how far the gradient strays from its mean, not by its size.
+/// AdaBelief: Adam divided by the deviation of the gradient from its mean, not by its size.
 ///
 ///     m = beta1 m + (1 - beta1) g
 ///     s = beta2 s + (1 - beta2) (g - m)^2 + eps_root
@@ -469,9 +470,9 @@ struct ASGD {
 struct AdaBelief {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
-  Setting beta2 = 0.999;  ///< Decay of their mean variance. In [0, 1).
-  Setting eps = 1e-16;  ///< Added to the root. At least 0 and finite.
-  Setting eps_root = 1e-16;  ///< Added to the variance. At least 0 and finite.
+  Setting beta2 = 0.999;  ///< Decay of the mean squared deviation from m. In [0, 1).
+  Setting eps = 1e-16;  ///< Constant added to the root. At least 0 and finite.
+  Setting eps_root = 1e-16;  ///< Constant added to the variance. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -502,9 +503,9 @@ struct AdaBelief {
 struct Yogi {
   Setting lr = 0.01;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
-  Setting beta2 = 0.999;  ///< How slowly v moves. In [0, 1).
-  Setting eps = 0.001;  ///< Added to the root. At least 0 and finite.
-  Setting initial_accumulator_value = 1e-06;  ///< The value m and v start from. At least 0 and finite.
+  Setting beta2 = 0.999;  ///< Decay of v. In [0, 1).
+  Setting eps = 0.001;  ///< Constant added to the root. At least 0 and finite.
+  Setting initial_accumulator_value = 1e-06;  ///< Initial value of m and v. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -523,7 +524,7 @@ struct Yogi {
   }
 };
 
-/// Adan: Nesterov momentum from the differences of gradients that follow each other.
+/// Adan: Nesterov momentum from the differences of consecutive gradients.
 ///
 ///     d = g - (the last g)                      (0 at the first step)
 ///     m = beta1 m + (1 - beta1) g
@@ -532,17 +533,17 @@ struct Yogi {
 ///     p = p - lr (m^ + beta2 v^) / (sqrt(n^) + eps)
 ///     m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t),  n^ = n / (1 - beta3^t)
 ///
-/// The betas are shares kept, as in the authors' code; the paper writes 1 - beta,
-/// and optax weighs d and v^ by 1 - beta2, though its b2 is the share kept.
+/// The betas are decay factors, as in the authors' code. The paper writes 1 - beta, and optax
+/// weights d and v^ by 1 - beta2, although its b2 is a decay factor.
 ///
 /// Xie et al., Adan: Adaptive Nesterov Momentum Algorithm for Faster Optimizing Deep Models,
 /// 2022, arXiv:2208.06677.
 struct Adan {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.98;  ///< Decay of the mean of gradients. In [0, 1).
-  Setting beta2 = 0.92;  ///< Decay of the mean of differences. In [0, 1).
-  Setting beta3 = 0.99;  ///< Decay of the mean square. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting beta2 = 0.92;  ///< Decay of the mean of gradient differences. In [0, 1).
+  Setting beta3 = 0.99;  ///< Decay of the mean of squared gradients. In [0, 1).
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -578,10 +579,10 @@ struct AdEMAMix {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting beta3 = 0.9999;  ///< Decay of the slow mean. In [0, 1).
-  Setting alpha = 5.0;  ///< Weight of the slow mean. At least 0 and finite.
-  Setting warmup_steps = 0.0;  ///< Steps in which beta3 and alpha reach their values; 0: from the start. At least 0 and finite.
+  Setting alpha = 5.0;  ///< Weight of the slow mean of gradients. At least 0 and finite.
+  Setting warmup_steps = 0.0;  ///< Number of steps until beta3 and alpha reach their values; 0 for no warm-up. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -617,7 +618,7 @@ struct ADOPT {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.9999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-06;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-06;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -635,8 +636,8 @@ struct ADOPT {
   }
 };
 
-/// LaProp: Adam whose gradients are divided before their mean is taken, so that momentum and
-/// adaptivity are apart.
+/// LaProp: Adam that divides gradients before it averages them, so that momentum and
+/// adaptivity are independent.
 ///
 ///     v = beta2 v + (1 - beta2) g^2
 ///     m = beta1 m + (1 - beta1) g / (sqrt(v / (1 - beta2^t)) + eps)
@@ -648,7 +649,7 @@ struct LaProp {
   Setting lr = 0.0004;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-15;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-15;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -666,7 +667,7 @@ struct LaProp {
   }
 };
 
-/// QHAdam: Adam whose mean gradient and mean square are mixed with those of the step itself.
+/// QHAdam: Adam that mixes its means with the gradient and the square of the current step.
 ///
 ///     m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
 ///     p = p - lr ((1 - nu1) g + nu1 m^) / (sqrt((1 - nu2) g^2 + nu2 v^) + eps)
@@ -679,9 +680,9 @@ struct QHAdam {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting nu1 = 1.0;  ///< Share of the mean gradient. At least 0 and finite.
-  Setting nu2 = 1.0;  ///< Share of the mean square. In [0, 1].
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting nu1 = 1.0;  ///< Weight of the mean gradient; the current gradient has the rest. At least 0 and finite.
+  Setting nu2 = 1.0;  ///< Weight of the mean square; the current square has the rest. In [0, 1].
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -718,11 +719,11 @@ struct AdaBound {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting final_lr = 0.1;  ///< The rate at the end. At least 0 and finite.
-  Setting gamma = 0.001;  ///< How fast the bounds close. Above 0 and finite.
-  Setting base_lr = 0.0;  ///< The lr that final_lr belongs to; 0 for the lr at construction. At least 0 and finite.
-  bool amsbound = false;  ///< Divide by the largest v so far.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting final_lr = 0.1;  ///< Rate that the bounds converge to. At least 0 and finite.
+  Setting gamma = 0.001;  ///< Speed at which the bounds close, per step. Above 0 and finite.
+  Setting base_lr = 0.0;  ///< Value of lr that final_lr refers to; 0 for the lr at construction. At least 0 and finite.
+  bool amsbound = false;  ///< Whether to divide by the largest v so far.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -755,7 +756,7 @@ struct DiffGrad {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -784,8 +785,8 @@ struct PAdam {
   Setting lr = 0.1;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting partial = 0.25;  ///< The power of v: 0.5, 0.25, 0.125 or 0.0625. In (0, 1).
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting partial = 0.25;  ///< Exponent of v: 0.5, 0.25, 0.125 or 0.0625. In (0, 1).
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -843,7 +844,7 @@ struct FTML {
   Setting lr = 0.0025;  ///< At least 0.
   Setting beta1 = 0.6;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -868,14 +869,14 @@ struct FTML {
 ///     z = x0 - s / (cbrt(n) + eps)              (x0: the parameters at the start)
 ///     p = momentum p + (1 - momentum) z
 ///
-/// Without momentum, x0 is not kept but found from p, s and n.
+/// Without momentum, x0 is not stored but computed from p, s and n.
 ///
 /// Defazio and Jelassi, Adaptivity without Compromise: A Momentumized, Adaptive, Dual Averaged
 /// Gradient Method for Stochastic Optimization, 2021, arXiv:2101.11075.
 struct MADGRAD {
   Setting lr = 0.01;  ///< At least 0.
-  Setting momentum = 0.9;  ///< Share of the parameters kept. In [0, 1).
-  Setting eps = 1e-06;  ///< Added to the root. At least 0 and finite.
+  Setting momentum = 0.9;  ///< Momentum: fraction of the previous parameters that is kept. In [0, 1).
+  Setting eps = 1e-06;  ///< Constant added to the root. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -905,9 +906,9 @@ struct MADGRAD {
 /// McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013.
 struct FTRL {
   Setting lr = 0.1;  ///< At least 0.
-  Setting beta = 1.0;  ///< Added to the root, against large steps. At least 0 and finite.
-  Setting l1 = 0.0;  ///< Lasso penalty. At least 0 and finite.
-  Setting l2 = 0.0;  ///< Ridge penalty. At least 0 and finite.
+  Setting beta = 1.0;  ///< Constant added to the root, which limits the first steps. At least 0 and finite.
+  Setting l1 = 0.0;  ///< Weight of the L1 penalty. At least 0 and finite.
+  Setting l2 = 0.0;  ///< Weight of the L2 penalty. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -925,8 +926,9 @@ struct FTRL {
   }
 };
 
-/// Schedule-free SGD: averages its points instead of lowering its rate. The parameters hold y,
-/// where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+/// Schedule-free SGD: averages its iterates instead of lowering its rate. In train mode the
+/// parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,
+/// `train()` back to y.
 ///
 ///     d = g + weight_decay y
 ///     y = (1 - c) y + c z + lr (momentum (1 - c) - 1) d
@@ -937,9 +939,9 @@ struct FTRL {
 /// Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.
 struct ScheduleFreeSGD {
   Setting lr = 1.0;  ///< At least 0.
-  Setting momentum = 0.9;  ///< Share of the average in the point of the gradient. In (0, 1).
-  Setting r = 0.0;  ///< Later steps weigh t^r. At least 0 and finite.
-  Setting weight_lr_power = 2.0;  ///< How much steps weigh by their rate. At least 0 and finite.
+  Setting momentum = 0.9;  ///< Weight of the average x in the point y where gradients are taken. In (0, 1).
+  Setting r = 0.0;  ///< Exponent of t in the weight of step t; above 0, later steps weigh more. At least 0 and finite.
+  Setting weight_lr_power = 2.0;  ///< Exponent of the rate in the weight of a step. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -957,8 +959,9 @@ struct ScheduleFreeSGD {
   }
 };
 
-/// Schedule-free AdamW: averages its points instead of lowering its rate. The parameters hold
-/// y, where gradients are taken; `eval()` brings the average x, `train()` brings y back.
+/// Schedule-free AdamW: averages its iterates instead of lowering its rate. In train mode the
+/// parameters hold y, where gradients are taken. `eval()` switches to the averaged weights x,
+/// `train()` back to y.
 ///
 ///     v = beta2 v + (1 - beta2) g^2
 ///     d = g / (sqrt(v / (1 - beta2^t)) + eps) + weight_decay y
@@ -970,11 +973,11 @@ struct ScheduleFreeSGD {
 /// Defazio et al., The Road Less Scheduled, 2024, arXiv:2405.15682.
 struct ScheduleFreeAdamW {
   Setting lr = 0.0025;  ///< At least 0.
-  Setting beta1 = 0.9;  ///< Share of the average in the point of the gradient. In (0, 1).
+  Setting beta1 = 0.9;  ///< Weight of the average x in the point y where gradients are taken. In (0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting r = 0.0;  ///< Later steps weigh t^r. At least 0 and finite.
-  Setting weight_lr_power = 2.0;  ///< How much steps weigh by their rate. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting r = 0.0;  ///< Exponent of t in the weight of step t; above 0, later steps weigh more. At least 0 and finite.
+  Setting weight_lr_power = 2.0;  ///< Exponent of the rate in the weight of a step. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -999,7 +1002,7 @@ struct ScheduleFreeAdamW {
 ///     m = beta1 m + (1 - beta1) g
 ///     p = p - lr clip(m / (1 - beta1^t) / max(gamma h, eps), -clip_threshold, clip_threshold)
 ///
-/// Every ten steps or so, `update_hessian(estimates)` is to be called with estimates e of the
+/// Call `update_hessian(estimates)` every ten steps or so, with estimates e of the
 /// diagonal (Hutchinson's, or batch size times the squared gradient at sampled labels):
 ///
 ///     h = beta2 h + (1 - beta2) e
@@ -1009,10 +1012,10 @@ struct ScheduleFreeAdamW {
 struct Sophia {
   Setting lr = 0.0001;  ///< At least 0.
   Setting beta1 = 0.965;  ///< Decay of the mean of gradients. In [0, 1).
-  Setting beta2 = 0.99;  ///< Decay of the mean of estimates. In [0, 1).
-  Setting gamma = 0.01;  ///< Less of it clips more elements. Above 0 and finite.
-  Setting eps = 1e-08;  ///< The least divisor. Above 0 and finite.
-  Setting clip_threshold = 1.0;  ///< The largest update of an element before lr. Above 0 and finite.
+  Setting beta2 = 0.99;  ///< Decay of the mean of Hessian estimates. In [0, 1).
+  Setting gamma = 0.01;  ///< Factor of h in the divisor; a smaller one clips more elements. Above 0 and finite.
+  Setting eps = 1e-08;  ///< Lower bound of the divisor. Above 0 and finite.
+  Setting clip_threshold = 1.0;  ///< Largest update of an element, before lr. Above 0 and finite.
   Setting weight_decay = 0.0001;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1032,13 +1035,14 @@ struct Sophia {
   }
 };
 
-/// LAMB: Adam's direction, as long as the parameters of its array are; for large batches.
+/// LAMB: Adam's direction, scaled for each array to the norm of its parameters. Made for large
+/// batches.
 ///
 ///     m, v as in Adam;  m^ = m / (1 - beta1^t),  v^ = v / (1 - beta2^t)
 ///     u = m^ / (sqrt(v^) + eps) + weight_decay p
 ///     p = p - lr |p| / |u| u                 (the ratio is 1 where a norm is 0)
 ///
-/// Weight decay is inside of u unless it is made coupled.
+/// Weight decay is part of u, unless decoupled_weight_decay is False.
 ///
 /// You et al., Large Batch Optimization for Deep Learning: Training BERT in 76 minutes, 2019,
 /// arXiv:1904.00962.
@@ -1046,7 +1050,7 @@ struct LAMB {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-06;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-06;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1064,7 +1068,7 @@ struct LAMB {
   }
 };
 
-/// LARS: momentum whose rate for an array is in proportion to the norm of its parameters.
+/// LARS: momentum whose rate for each array is proportional to the norm of its parameters.
 ///
 ///     r = trust_coefficient |p| / (|g| + eps)      (1 where a norm is 0)
 ///     b = momentum b + lr r g
@@ -1076,10 +1080,10 @@ struct LAMB {
 /// arXiv:1708.03888.
 struct LARS {
   Setting lr = 0.001;  ///< At least 0.
-  Setting momentum = 0.9;  ///< Share of the last step kept. In [0, 1).
-  Setting trust_coefficient = 0.001;  ///< Share of the parameters' norm that a step has. Above 0 and finite.
-  Setting eps = 0.0;  ///< Added to the gradient's norm. At least 0 and finite.
-  bool nesterov = false;  ///< Look ahead along the momentum.
+  Setting momentum = 0.9;  ///< Momentum: fraction of the previous step that is kept. In [0, 1).
+  Setting trust_coefficient = 0.001;  ///< Ratio of a step's norm to the norm of the parameters, before lr. Above 0 and finite.
+  Setting eps = 0.0;  ///< Constant added to the norm of the gradient. At least 0 and finite.
+  bool nesterov = false;  ///< Whether to use Nesterov momentum.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -1109,9 +1113,9 @@ struct LARS {
 /// of Deep Networks, 2019, arXiv:1905.11286.
 struct NovoGrad {
   Setting lr = 0.001;  ///< At least 0.
-  Setting beta1 = 0.95;  ///< Decay of the sum of directions. In [0, 1).
-  Setting beta2 = 0.98;  ///< Decay of the mean squared norm. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root. At least 0 and finite.
+  Setting beta1 = 0.95;  ///< Decay of the sum of normalized gradients. In [0, 1).
+  Setting beta2 = 0.98;  ///< Decay of the mean of squared gradient norms. In [0, 1).
+  Setting eps = 1e-08;  ///< Constant added to the root. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1143,7 +1147,7 @@ struct StableAdamW {
   Setting lr = 0.001;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.99;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.01;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1161,8 +1165,8 @@ struct StableAdamW {
   }
 };
 
-/// Prodigy: Adam that finds its rate, from an estimate d of the distance to the solution. lr
-/// is a factor of it: 1, or a schedule from 1 down.
+/// Prodigy: Adam that finds its own rate from an estimate d of the distance to the solution.
+/// lr multiplies this rate: use 1, or a schedule that decays from 1.
 ///
 ///     m = beta1 m + (1 - beta1) d g,  v = beta2 v + (1 - beta2) d^2 g^2
 ///     s = beta3 s + d^2 / d0 lr g,  r = beta3 r + d^2 / d0 lr <g, p0 - p>,
@@ -1179,9 +1183,9 @@ struct Prodigy {
   Setting lr = 1.0;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting d0 = 1e-06;  ///< The first estimate of the distance. Above 0 and finite.
-  Setting d_coef = 1.0;  ///< A factor of the estimate. Above 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting d0 = 1e-06;  ///< Initial estimate of the distance to the solution. Above 0 and finite.
+  Setting d_coef = 1.0;  ///< Factor that multiplies the estimated distance. Above 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1201,8 +1205,8 @@ struct Prodigy {
   }
 };
 
-/// D-Adaptation: Adam that finds its rate, from a lower bound d of the distance to the
-/// solution. lr is a factor of it: 1, or a schedule from 1 down.
+/// D-Adaptation: Adam that finds its own rate from a lower bound d of the distance to the
+/// solution. lr multiplies this rate: use 1, or a schedule that decays from 1.
 ///
 ///     r = b3 r + (1 - b3) d lr <g, s / (sqrt(v) + eps)>,  b3 = sqrt(beta2)
 ///     m = beta1 m + (1 - beta1) d lr g,  v = beta2 v + (1 - beta2) g^2
@@ -1216,8 +1220,8 @@ struct DAdaptAdam {
   Setting lr = 1.0;  ///< At least 0.
   Setting beta1 = 0.9;  ///< Decay of the mean of gradients. In [0, 1).
   Setting beta2 = 0.999;  ///< Decay of the mean of squared gradients. In [0, 1).
-  Setting eps = 1e-08;  ///< Added to the root, against division by 0. At least 0 and finite.
-  Setting d0 = 1e-06;  ///< The first estimate. Above 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the root, which prevents a division by 0. At least 0 and finite.
+  Setting d0 = 1e-06;  ///< Initial estimate of the distance to the solution. Above 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1237,20 +1241,20 @@ struct DAdaptAdam {
 };
 
 /// DoG: SGD whose rate is the distance from the start over the root of all squared gradients.
-/// lr is a factor of it, mostly 1.
+/// lr multiplies this rate and is usually 1.
 ///
 ///     r = max(r, |p - p0|)                    (r = reps_rel (1 + |p0|) at first)
 ///     G = G + |g|^2                           (norms over all parameters together)
 ///     p = p - lr r / sqrt(G + eps) g
 ///
-/// The authors recommend to average the parameters.
+/// The authors recommend averaging the parameters.
 ///
 /// Ivgi, Hinder and Carmon, DoG is SGD's Best Friend: A Parameter-Free Dynamic Step Size
 /// Schedule, 2023, arXiv:2302.12022.
 struct DoG {
   Setting lr = 1.0;  ///< At least 0.
-  Setting eps = 1e-08;  ///< Added to the sum of squares. At least 0 and finite.
-  Setting reps_rel = 1e-06;  ///< The first step, beside |p0| + 1. Above 0 and finite.
+  Setting eps = 1e-08;  ///< Constant added to the sum of squares. At least 0 and finite.
+  Setting reps_rel = 1e-06;  ///< Length of the first step, relative to 1 + |p0|. Above 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -1275,17 +1279,17 @@ struct DoG {
 ///     p = p - lr weight_decay p - a u / max(1, RMS(u) / d)
 ///
 /// Matrices are over the last two axes of an array; one with fewer axes keeps all mean
-/// squares. As in torch, but that NaN in RMS(u) reaches all of the array. optax decays
-/// otherwise, adds eps to g^2, and divides RMS(u) per block.
+/// squares. As in torch, except that a NaN in RMS(u) reaches the whole array. optax decays
+/// in another order, adds eps to g^2, and divides by RMS(u) per block.
 ///
 /// Shazeer and Stern, Adafactor: Adaptive Learning Rates with Sublinear Memory Cost, 2018,
 /// arXiv:1804.04235.
 struct Adafactor {
   Setting lr = 0.01;  ///< At least 0.
-  Setting beta2_decay = -0.8;  ///< Exponent of t in the weight of new squares. In (-inf, 0].
-  Setting eps1 = 0.0;  ///< Least root of mean squares; 0 for the machine epsilon. At least 0 and finite.
-  Setting eps2 = 0.001;  ///< Least root mean square of the parameters that scales the rate. At least 0 and finite.
-  Setting d = 1.0;  ///< Largest root mean square of an update. At least 1 and finite.
+  Setting beta2_decay = -0.8;  ///< Exponent of t in the weight of new squares, at most 0. In (-inf, 0].
+  Setting eps1 = 0.0;  ///< Lower bound of the root of mean squares; 0 for the machine epsilon. At least 0 and finite.
+  Setting eps2 = 0.001;  ///< Lower bound of the parameters' root mean square, which scales the rate. At least 0 and finite.
+  Setting d = 1.0;  ///< Largest root mean square of an update, before the rate. At least 1 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = true;
   bool maximize = false;  ///< Go up the gradient.
@@ -1304,7 +1308,7 @@ struct Adafactor {
   }
 };
 
-/// SM3: Adagrad whose sums of squares are bounded by one number a row and one a column.
+/// SM3: Adagrad whose sums of squares are bounded by one number per row and one per column.
 ///
 ///     v = beta2 min(R, C) + w g^2                (w = 1 - beta2, or 1 where beta2 is 1)
 ///     R = largest v of the row,  C = largest v of the column
@@ -1312,15 +1316,15 @@ struct Adafactor {
 ///     p = p - lr m
 ///
 /// An array of more than two axes is a matrix with a row for each index of the first; one
-/// with fewer keeps all sums of squares. As in optax, which takes every axis of an array by
-/// itself; but NaN does not count in R and C here.
+/// with fewer keeps all sums of squares. As in optax, which treats every axis separately,
+/// except that R and C ignore NaN.
 ///
 /// Anil et al., Memory-Efficient Adaptive Optimization, 2019, arXiv:1901.11150.
 struct SM3 {
   Setting lr = 0.01;  ///< At least 0.
-  Setting beta1 = 0.9;  ///< Decay of the mean of updates; 0 keeps none. In [0, 1).
-  Setting beta2 = 1.0;  ///< Decay of the squares; 1 sums them up. In (0, 1].
-  Setting eps = 1e-08;  ///< Added to squares, against division by 0. At least 0 and finite.
+  Setting beta1 = 0.9;  ///< Decay of the mean of updates; 0 for no momentum. In [0, 1).
+  Setting beta2 = 1.0;  ///< Decay of the squared gradients; 1 sums them up. In (0, 1].
+  Setting eps = 1e-08;  ///< Constant added to the squares, which prevents a division by 0. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.
@@ -1343,14 +1347,14 @@ struct SM3 {
 ///     s = s + mean(g^2)                          (over the row)
 ///     p = p - lr g / (sqrt(s) + eps)
 ///
-/// A row is all of an array that has the same index of the first axis.
+/// A row is the part of an array with the same index of the first axis.
 ///
 /// Mudigere et al., Software-Hardware Co-design for Fast and Scalable Training of Deep Learning
 /// Recommendation Models, 2021, arXiv:2104.05158.
 struct RowwiseAdagrad {
   Setting lr = 0.01;  ///< At least 0.
-  Setting eps = 1e-10;  ///< Added to the root. At least 0 and finite.
-  Setting initial_accumulator_value = 0.0;  ///< What the sums start from. At least 0 and finite.
+  Setting eps = 1e-10;  ///< Constant added to the root. At least 0 and finite.
+  Setting initial_accumulator_value = 0.0;  ///< Initial value of the sums. At least 0 and finite.
   Setting weight_decay = 0.0;  ///< At least 0.
   bool decoupled_weight_decay = false;
   bool maximize = false;  ///< Go up the gradient.

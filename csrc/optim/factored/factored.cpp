@@ -11,12 +11,13 @@
 namespace pyoptim {
 namespace {
 
-// A tile is of so many rows and columns, of longer ones where there are fewer of the others. Sums
-// are over tiles, so that their bits depend on these numbers, and on nothing else.
+// The size of a tile in rows and columns. If a matrix has fewer rows than that, tiles have more
+// columns, and vice versa. Sums are over tiles, so their bits depend on these numbers and on
+// nothing else.
 constexpr std::size_t tall = 64;
-constexpr std::size_t wide = 8192;  // on end in memory, so that it is fetched ahead
+constexpr std::size_t wide = 8192;  // contiguous in memory, so that it is prefetched
 constexpr std::size_t lane_count = 16;
-constexpr std::size_t small_matrices = 1 << 15;  // elements of them that make a tile together
+constexpr std::size_t small_matrices = 1 << 15;  // elements of small matrices in one tile
 
 std::size_t product(Shape::const_iterator begin, Shape::const_iterator end) {
   return std::accumulate(begin, end, std::size_t{1}, std::multiplies<>());
@@ -27,10 +28,10 @@ bool keeps_columns(const RuleInfo& rule) {
   return std::count(shapes, shapes + rule.state_count, StateShape::column) > 0;
 }
 
-/// A tensor's matrices cut into tiles.
+/// A tensor's matrices, divided into tiles.
 struct Cut {
   MatrixShape shape;
-  std::size_t matrices;  // of a tile
+  std::size_t matrices;  // in a tile
   std::size_t rows;
   std::size_t columns;
   std::size_t row_tiles;
@@ -51,7 +52,7 @@ struct Cut {
   }
 };
 
-/// A run, and where what is found in its tiles is put.
+/// A run, and the memory for the results of its tiles.
 class Work {
  public:
   explicit Work(const Run& run)
@@ -80,68 +81,68 @@ class Work {
   void run(Pass pass, std::size_t index) const {
     const Tile part = tile(index);
     double* const total = totals_ + (pass == Pass::measure ? cut_.tiles : 0) + index;
-    kernel(pass)(run_->hyper, run_->step, run_->shaping, part, total);
+    kernel(pass)(run_->hyper, run_->step, run_->preprocess, part, total);
   }
 
-  /// The doubles that a thread needs for touched rows.
+  /// The number of doubles that a thread needs for touched rows.
   [[nodiscard]] std::size_t row_memory() const {
     const std::size_t bytes = run_->rows->row_length() * item_size(run_->dtype);
     return cut_.column_tiles + (bytes + sizeof(double) - 1) / sizeof(double);
   }
-  /// All of a step for touched rows; only for rules that keep nothing of columns.
-  void run_rows(std::size_t begin, std::size_t end, double* found) const {
+  /// Makes a whole step for touched rows. Only for rules without column states.
+  void run_rows(std::size_t begin, std::size_t end, double* stats) const {
     const CoalescedRows& rows = *run_->rows;
-    auto* const sum = reinterpret_cast<std::byte*>(found + cut_.column_tiles);
+    auto* const sum = reinterpret_cast<std::byte*>(stats + cut_.column_tiles);
     for (std::size_t index = begin; index < end; ++index) {
       const std::byte* grad = sum;
       if (rows.is_sum(index))
         rows.write(index, 0, rows.row_length(), sum);
       else
         grad = rows.values(index, 0);
-      run_row(rows.row(index), grad, found);
+      run_row(rows.row(index), grad, stats);
     }
   }
 
-  /// Puts together what a pass found, for the next one or the next step.
+  /// Combines the results of a pass for the next pass or step.
   void finish(Pass pass) const {
     if (pass != Pass::update) {
       const double* const totals = totals_ + (pass == Pass::measure ? cut_.tiles : 0);
       run_->sums[pass == Pass::measure ? 1 : 0] = std::accumulate(totals, totals + cut_.tiles, 0.0);
     }
     if (pass != kernels_->collecting || cut_.tiles == 0) return;
-    Found found{{},
-                row_factors_,
-                column_factors_,
-                keeps_rows_ ? row_values_ : nullptr,
-                keeps_columns_ ? column_values_ : nullptr,
-                cut_.shape.count,
-                cut_.shape.rows,
-                cut_.shape.columns,
-                cut_.row_tiles,
-                cut_.column_tiles};
-    std::copy_n(run_->tensor->state, max_states, found.state);
-    combine(found);
+    RowColumnStats stats{{},
+                         row_factors_,
+                         column_factors_,
+                         keeps_rows_ ? row_values_ : nullptr,
+                         keeps_columns_ ? column_values_ : nullptr,
+                         cut_.shape.count,
+                         cut_.shape.rows,
+                         cut_.shape.columns,
+                         cut_.row_tiles,
+                         cut_.column_tiles};
+    std::copy_n(run_->tensor->state, max_states, stats.state);
+    combine(stats);
   }
 
  private:
-  void run_row(std::size_t row, const std::byte* grad, double* found) const {
+  void run_row(std::size_t row, const std::byte* grad, double* stats) const {
     const std::size_t columns = cut_.shape.columns;
     const auto over_tiles = [&](Pass pass) {
       for (std::size_t left = 0; left < columns; left += cut_.columns) {
         Tile tile = piece(row, 0, left);
         tile.grad = grad + left * item_size(run_->dtype);
-        tile.row_values = found + left / cut_.columns;
+        tile.row_values = stats + left / cut_.columns;
         tile.row_stride = tile.matrices = tile.rows = 1;
         tile.columns = std::min(cut_.columns, columns - left);
         double total = 0;
-        kernel(pass)(run_->hyper, run_->step, run_->shaping, tile, &total);
+        kernel(pass)(run_->hyper, run_->step, run_->preprocess, tile, &total);
       }
     };
     over_tiles(Pass::collect);
-    Found all{};
+    RowColumnStats all{};
     const Tile start = piece(row, 0, 0);
     std::copy_n(start.state, max_states, all.state);
-    all.row_values = found;
+    all.row_values = stats;
     all.matrices = all.rows = all.row_tiles = 1;
     all.columns = columns;
     all.column_tiles = cut_.column_tiles;
@@ -150,12 +151,12 @@ class Work {
   }
 
   [[nodiscard]] FactoredPass kernel(Pass pass) const {
-    const bool general = run_->shaping.l2 != 0 || run_->shaping.rest != 1;
+    const bool general = run_->preprocess.l2 != 0 || run_->preprocess.rest != 1;
     return kernels_->pass[int(pass)][int(run_->dtype)][general ? 1 : 0];
   }
 
-  void combine(const Found& found) const {
-    kernels_->combine[run_->dtype == DType::float64 ? 1 : 0](run_->hyper, run_->step, found);
+  void combine(const RowColumnStats& stats) const {
+    kernels_->combine[run_->dtype == DType::float64 ? 1 : 0](run_->hyper, run_->step, stats);
   }
 
   [[nodiscard]] std::size_t row_values() const {
@@ -209,8 +210,8 @@ class Work {
     return tile;
   }
 
-  /// A tile's pointers: to what belongs to a row of all matrices' rows, and to the columns from
-  /// `left` on of the matrix whose first column is `first_column` of all.
+  /// The pointers of a tile. `row` counts the rows of all matrices, and `left` the columns of the
+  /// matrix whose first column is number `first_column` of all.
   [[nodiscard]] Tile piece(std::size_t row, std::size_t first_column, std::size_t left) const {
     const std::size_t element = row * cut_.shape.columns + left;
     const std::size_t item = item_size(run_->dtype);
@@ -235,9 +236,9 @@ class Work {
   const FactoredKernels* kernels_;
   Cut cut_;
   bool keeps_rows_;
-  bool keeps_columns_;  // and not as they are found
+  bool keeps_columns_;  // whether column results need memory in the dtype of arithmetic
   double* row_values_ = nullptr;
-  double* column_values_ = nullptr;  // this and the next in the type of arithmetic
+  double* column_values_ = nullptr;  // this and the next one in the dtype of arithmetic
   double* row_factors_ = nullptr;
   double* column_factors_ = nullptr;
   double* totals_ = nullptr;
@@ -271,15 +272,15 @@ Shape state_shape(const RuleInfo& rule, std::size_t state, const Shape& shape) {
   if (kind == StateShape::element || shape.size() < 2) return shape;
   if (rule.factored->matrices == Matrices::first_axis)
     return kind == StateShape::row ? Shape{shape.front()} : Shape(shape.begin() + 1, shape.end());
-  Shape kept = shape;
-  kept.end()[kind == StateShape::row ? -1 : -2] = 1;
-  return kept;
+  Shape result = shape;
+  result.end()[kind == StateShape::row ? -1 : -2] = 1;
+  return result;
 }
 
 const char* state_name(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices) {
-  const bool renamed = matrices.vector && rule.factored->vector_state != nullptr &&
+  const bool renamed = matrices.vector && rule.factored->one_row_state != nullptr &&
                        rule.factored->shape[state] == StateShape::column;
-  return renamed ? rule.factored->vector_state : rule.states[state];
+  return renamed ? rule.factored->one_row_state : rule.states[state];
 }
 
 struct FactoredPlan::Parts {
@@ -293,10 +294,10 @@ struct FactoredPlan::Parts {
   std::vector<Work> works;
   std::vector<Work> by_rows;
   std::vector<Wave> waves;
-  std::vector<std::size_t> work_of;  // each tile
+  std::vector<std::size_t> work_of;  // for each tile
   std::vector<std::size_t> first_tile;
   std::vector<double> scratch;
-  std::vector<double> row_memory;  // of all threads
+  std::vector<double> row_memory;  // for all threads
   std::size_t row_memory_of_thread = 0;
 };
 
@@ -318,8 +319,8 @@ void FactoredPlan::prepare(const std::vector<Run>& runs, int threads) {
   for (const Pass pass : {Pass::collect, Pass::measure, Pass::update})
     if (kernels.pass[int(pass)][0][0] != nullptr) passes.push_back(pass);
 
-  const std::size_t most = wave * std::size_t(std::max(1, threads / 2));
-  std::size_t in_wave = most, memory = 0;
+  const std::size_t max_elements = wave * std::size_t(std::max(1, threads / 2));
+  std::size_t in_wave = max_elements, memory = 0;
   of_thread = 0;
   for (const Run& run : runs) {
     if (run.rows != nullptr) {
@@ -327,7 +328,7 @@ void FactoredPlan::prepare(const std::vector<Run>& runs, int threads) {
       of_thread = std::max(of_thread, by_rows.back().row_memory());
       continue;
     }
-    if (waves.empty() || in_wave + run.elements > most) {
+    if (waves.empty() || in_wave + run.elements > max_elements) {
       waves.push_back({works.size(), work_of.size()});
       in_wave = 0;
     }

@@ -1,4 +1,4 @@
-// Steps of rules that keep states for the rows and columns of matrices, and what these are.
+// Steps of rules with factored states, and the shapes of these states.
 #pragma once
 
 #include <cstddef>
@@ -11,15 +11,14 @@ namespace pyoptim {
 
 using Shape = std::vector<std::size_t>;
 
-/// The matrices that a rule sees an array as.
+/// The matrices that a rule views an array as.
 MatrixShape matrices_of(const RuleInfo& rule, const Shape& shape);
 
-/// Whether anything is kept for a state: an array of one row has no numbers of rows, if it has
-/// some of columns.
+/// Whether a state exists. An array of one row has no row state if it has a column state.
 bool keeps_state(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices);
-/// How many numbers a state has.
+/// The number of elements of a state.
 std::size_t state_size(const RuleInfo& rule, std::size_t state, const Tensor& tensor);
-/// The shape that a state is shown in, for an array of this one.
+/// The shape of a state for an array of the given shape.
 Shape state_shape(const RuleInfo& rule, std::size_t state, const Shape& shape);
 const char* state_name(const RuleInfo& rule, std::size_t state, const MatrixShape& matrices);
 

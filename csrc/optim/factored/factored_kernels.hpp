@@ -1,17 +1,17 @@
-// Steps of rules that keep states for the rows and columns of matrices. Such a rule has, besides
-// what every rule has,
-//   shapes              what each state has a number for; those of elements come last
-//   matrices            what matrices an array is seen as
-//   no_row              what it is given for a row where no state of rows is kept
-//   combination         what it makes of the values found in a row or column
-//   combine<F>(t)       the state of a row or column, of its old one and the mean or the largest of
-//                       those values
-//   step<F>(t)          the update of an element, given the numbers of its row and column
-// and, where it needs them, collect<F>(t) and measure<F>(t), passes before that. What they sum up
-// is in t.sums[0] and [1] in later passes. If there is no collect, values are found by the update.
-// With least_mean<F>(), a row's number is its state divided by the mean over all rows, but not by
-// less than that; with factor<F>(), rows' and columns' numbers are that of theirs. See
-// adafactor.hpp, sm3.hpp and rowwise_adagrad.hpp.
+// Steps of rules with factored states: states for the rows and columns of matrices. Besides the
+// members of every rule, such a rule has
+//   shapes              the shape of each state; states of elements come last
+//   matrices            how an array is viewed as matrices
+//   no_row              the argument for a row if there is no row state
+//   combination         how the results in a row or column are combined: sum or largest
+//   combine<F>(t)       computes the state of a row or column from its old value and the mean or
+//                       the largest of the results
+//   step<F>(t)          the update of an element, with the arguments of its row and column
+// and optionally the earlier passes collect<F>(t) and measure<F>(t), whose sums are t.sums[0] and
+// t.sums[1] in later passes. Without collect, the update computes the results. With min_mean<F>(),
+// the argument of a row is its state divided by the mean over all rows, which counts as at least
+// min_mean. With factor<F>(), the arguments of rows and columns are factor of these numbers.
+// Examples are adafactor.hpp, sm3.hpp and rowwise_adagrad.hpp.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ concept Measures = requires(const R& rule, const Step& t) {
 };
 template <class R, class F>
 concept RelativeRows = requires(const R& rule) {
-  rule.template least_mean<F>();
+  rule.template min_mean<F>();
 };
 
 template <class R>
@@ -71,9 +71,9 @@ auto function_of(const R& rule, const Step& step) {
     return rule.template step<F>(step);
 }
 
-inline constexpr std::size_t summed = 512;  // elements that are added up in their own type
+inline constexpr std::size_t summed = 512;  // elements that are added in the dtype of arithmetic
 
-/// What passes are given for the state of a row or column.
+/// The argument of passes for the state of a row or column.
 template <class R, class F>
 auto factor_of(const R& rule) {
   if constexpr (TakesFactors<R>)
@@ -82,12 +82,12 @@ auto factor_of(const R& rule) {
     return [](F state) { return state; };
 }
 
-/// Rows with more columns than this are worked on four at a time: what belongs to columns, which
-/// the nearest cache does not hold, is then fetched once for all of them.
+/// Rows with more columns than this are processed four at a time. Data of columns does not fit the
+/// first-level cache then, and is loaded once for all four rows.
 inline constexpr std::size_t near_columns = 2048;
 
-/// One pass over neighbouring rows in a tile. What is found of them and summed up goes over blocks
-/// of a row, in the type of arithmetic and 16 lanes, and then on in double.
+/// One pass over neighbouring rows of a tile. Sums run over blocks of a row in 16 lanes of the
+/// dtype of arithmetic, and then in double.
 template <class R, class T, Pass P, bool General, bool Direct, class Rows, class States>
 class RowPass;
 template <class R, class T, Pass P, bool General, bool Direct, std::size_t... I, std::size_t... K>
@@ -98,11 +98,11 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
   static constexpr std::size_t rows = sizeof...(I);
 
  public:
-  RowPass(const R& rule, const Step& step, const Shaping& shaping)
+  RowPass(const R& rule, const Step& step, const Preprocess& preprocess)
       : function_(function_of<R, P, F>(rule, step)),
         combine_(rule.template combine<F>(step)),
         factor_(factor_of<R, F>(rule)),
-        shape_(shaping) {}
+        shape_(preprocess) {}
 
   void columns(const F* numbers, F* values) {
     columns_ = numbers;
@@ -116,30 +116,30 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
     ((states_[row][K] = states[K]), ...);
   }
 
-  /// Sets what is found in each row, and adds to the total.
-  void run(std::size_t size, double (&found)[rows], double& total) const {
-    const RowPass all = *this;  // nothing that is written can be a part of it
+  /// Writes the result of each row, and adds to the total.
+  void run(std::size_t size, double (&stats)[rows], double& total) const {
+    const RowPass all = *this;  // a copy, which stores through pointers cannot change
     double sum[rows][longest_row / summed];
     std::size_t blocks = 0;
     for (std::size_t begin = 0; begin < size; begin += summed, ++blocks)
-      all.block(begin, smaller(summed, size - begin), found, sum, blocks);
+      all.block(begin, smaller(summed, size - begin), stats, sum, blocks);
     if constexpr (P != Pass::update)
       for (std::size_t row = 0; row < rows; ++row)
         for (std::size_t block = 0; block < blocks; ++block) total += sum[row][block];
   }
 
-  /// One element a row: what is found of each, or its update.
-  void run_single(std::size_t count, const F* row_factor, double* found) {
+  /// Rows of one element: computes their results or updates them.
+  void run_single(std::size_t count, const F* row_factor, double* stats) {
     for (std::size_t i = 0; i < count; ++i) {
       row_[0] = row_factor == nullptr ? F(R::no_row) : row_factor[i];
       Element element[1];
       update(i, element);
-      if constexpr (collects) found[i] = double(element[0].value);
+      if constexpr (collects) stats[i] = double(element[0].value);
     }
   }
 
  private:
-  void block(std::size_t begin, std::size_t size, double (&found)[rows],
+  void block(std::size_t begin, std::size_t size, double (&stats)[rows],
              double (&sum)[rows][longest_row / summed], std::size_t number) const {
     Lanes<kind, F> values[rows];
     Lanes<Combination::sum, F> terms[rows];
@@ -147,8 +147,8 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
     for (std::size_t i = begin; i < whole; i += lanes) lines(i, lanes, values, terms);
     if (whole < end) lines(whole, end - whole, values, terms);
     if constexpr (collects)
-      ((found[I] = kind == Combination::sum ? found[I] + values[I].folded()
-                                            : larger(values[I].folded(), found[I])),
+      ((stats[I] = kind == Combination::sum ? stats[I] + values[I].folded()
+                                            : larger(values[I].folded(), stats[I])),
        ...);
     if constexpr (P != Pass::update) ((sum[I][number] = terms[I].folded()), ...);
   }
@@ -176,11 +176,11 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
   struct Element {
     F param, grad;
     F state[sizeof...(K) + 1];
-    F value = 0, term = 0;  // what is found of it, and what is added to the total
+    F value = 0, term = 0;  // the result, and the term of the total
   };
 
-  /// An element of each row. All are read before one is written: rows are often apart by a multiple
-  /// of 4096 bytes, and a read waits for a write that is alike modulo that.
+  /// Updates one element of each row. All are read before one is written, because rows often differ
+  /// by a multiple of 4096 bytes, and a load waits for a store to an equal address modulo 4096.
   void update(std::size_t i, Element (&elements)[rows]) const {
     (read<I>(i, elements[I]), ...);
     const F number = column(i);
@@ -199,8 +199,8 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
   void work_out(Element& element, F row, F column) const {
     auto& [param, grad, state, value, term] = element;
     if constexpr (P == Pass::collect) {
-      F kept = param;
-      shape_(kept, grad);  // what is measured of parameters is measured before they decay
+      F updated = param;
+      shape_(updated, grad);  // parameters are measured before weight decay
       function_(param, grad, value, term);
     } else if constexpr (P == Pass::measure) {
       shape_(param, grad);
@@ -244,7 +244,7 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
   decltype(function_of<R, P, F>(std::declval<R>(), std::declval<Step>())) function_;
   decltype(std::declval<R>().template combine<F>(std::declval<Step>())) combine_;
   decltype(factor_of<R, F>(std::declval<R>())) factor_;
-  Shaper<F, General> shape_;
+  Preprocessor<F, General> shape_;
   T* p_[rows] = {};
   const T* g_[rows] = {};
   F row_[rows] = {};
@@ -254,7 +254,7 @@ class RowPass<R, T, P, General, Direct, std::index_sequence<I...>, std::index_se
 };
 
 template <class R, class T, Pass P, bool General, bool Direct, std::size_t... K>
-void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Tile& tile,
+void over_tile(const R& rule, const Step& step, const Preprocess& preprocess, const Tile& tile,
                double* total, std::index_sequence<K...> states) {
   using F = Arithmetic<T>;
   constexpr std::size_t first_state = R::states.size - sizeof...(K);
@@ -274,7 +274,7 @@ void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Ti
   if constexpr (!keeps_columns<R>) {
     if (tile.stride == 1) {
       RowPass<R, T, P, General, Direct, std::index_sequence<0>, decltype(states)> pass(rule, step,
-                                                                                       shaping);
+                                                                                       preprocess);
       place(pass, 0, 0);
       pass.run_single(tile.rows, row_factor, tile.row_values);
       return;
@@ -283,15 +283,15 @@ void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Ti
   const auto over_rows = [&]<std::size_t... I>(std::size_t first, std::size_t end, const F* numbers,
                                                F* values, std::index_sequence<I...> at_once) {
     RowPass<R, T, P, General, Direct, decltype(at_once), decltype(states)> pass(rule, step,
-                                                                                shaping);
+                                                                                preprocess);
     pass.columns(numbers, values);
     constexpr std::size_t count = sizeof...(I);
     for (; first + count <= end; first += count) {
       (place(pass, I, first + I), ...);
-      double found[count] = {};
-      pass.run(tile.columns, found, *total);
+      double stats[count] = {};
+      pass.run(tile.columns, stats, *total);
       if (collects && tile.row_values != nullptr)
-        ((tile.row_values[(first + I) * tile.row_stride] = found[I]), ...);
+        ((tile.row_values[(first + I) * tile.row_stride] = stats[I]), ...);
     }
     return first;
   };
@@ -310,65 +310,66 @@ void over_tile(const R& rule, const Step& step, const Shaping& shaping, const Ti
 }
 
 template <class R, class T, Pass P, bool General>
-void factored_pass(const double* hyper, const Step& step, const Shaping& shaping, const Tile& tile,
-                   double* total) {
+void factored_pass(const double* hyper, const Step& step, const Preprocess& preprocess,
+                   const Tile& tile, double* total) {
   constexpr std::size_t first_state = state_of<R>(StateShape::element);
   constexpr std::make_index_sequence<R::states.size - first_state> states{};
   const R rule = from_values<R>(hyper);
   if (tile.column_values == nullptr)
-    over_tile<R, T, P, General, true>(rule, step, shaping, tile, total, states);
+    over_tile<R, T, P, General, true>(rule, step, preprocess, tile, total, states);
   else
-    over_tile<R, T, P, General, false>(rule, step, shaping, tile, total, states);
+    over_tile<R, T, P, General, false>(rule, step, preprocess, tile, total, states);
 }
 
 template <class R, class F>
-void combine_rows(const R& rule, const Step& step, const Found& found) {
+void combine_rows(const R& rule, const Step& step, const RowColumnStats& stats) {
   constexpr Combination kind = R::combination;
   const auto combine = rule.template combine<F>(step);
   [[maybe_unused]] const auto factor = factor_of<R, F>(rule);
-  auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::row)]);
-  for (std::size_t i = 0; i < found.matrices * found.rows; ++i) {
-    const double* const values = found.row_values + i * found.column_tiles;
+  auto* const state = static_cast<F*>(stats.state[state_of<R>(StateShape::row)]);
+  for (std::size_t i = 0; i < stats.matrices * stats.rows; ++i) {
+    const double* const values = stats.row_values + i * stats.column_tiles;
     double all = values[0];
-    for (std::size_t k = 1; k < found.column_tiles; ++k)
+    for (std::size_t k = 1; k < stats.column_tiles; ++k)
       all = kind == Combination::sum ? all + values[k] : larger(values[k], all);
-    state[i] = combine(state[i], F(kind == Combination::sum ? all / double(found.columns) : all));
+    state[i] = combine(state[i], F(kind == Combination::sum ? all / double(stats.columns) : all));
   }
   if constexpr (RelativeRows<R, F>) {
-    for (std::size_t m = 0; m < found.matrices; ++m) {
-      const F* const rows = state + m * found.rows;
+    for (std::size_t m = 0; m < stats.matrices; ++m) {
+      const F* const rows = state + m * stats.rows;
       double sum = 0;
-      for (std::size_t i = 0; i < found.rows; ++i) sum += double(rows[i]);
-      const F mean = larger(rule.template least_mean<F>(), F(sum / double(found.rows)));
-      F* const factors = static_cast<F*>(found.row_factor) + m * found.rows;
-      for (std::size_t i = 0; i < found.rows; ++i) factors[i] = factor(rows[i] / mean);
+      for (std::size_t i = 0; i < stats.rows; ++i) sum += double(rows[i]);
+      const F mean = larger(rule.template min_mean<F>(), F(sum / double(stats.rows)));
+      F* const factors = static_cast<F*>(stats.row_factor) + m * stats.rows;
+      for (std::size_t i = 0; i < stats.rows; ++i) factors[i] = factor(rows[i] / mean);
     }
   }
 }
 
 template <class R, class F>
-void combine_columns(const R& rule, const Step& step, const Found& found) {
+void combine_columns(const R& rule, const Step& step, const RowColumnStats& stats) {
   constexpr Combination kind = R::combination;
-  constexpr std::size_t most = 256;  // columns at a time, each tile's behind each other
+  constexpr std::size_t max_columns = 256;  // columns at a time, for all tiles one after the other
   const auto combine = rule.template combine<F>(step);
   const auto factor = factor_of<R, F>(rule);
-  auto* const state = static_cast<F*>(found.state[state_of<R>(StateShape::column)]);
-  for (std::size_t m = 0; m < found.matrices; ++m) {
+  auto* const state = static_cast<F*>(stats.state[state_of<R>(StateShape::column)]);
+  for (std::size_t m = 0; m < stats.matrices; ++m) {
     const F* const values =
-        static_cast<const F*>(found.column_values) + m * found.row_tiles * found.columns;
-    F* const columns = state + m * found.columns;
-    F* const factors = static_cast<F*>(found.column_factor) + m * found.columns;
-    for (std::size_t first = 0; first < found.columns; first += most) {
-      const std::size_t size = found.columns - first < most ? found.columns - first : most;
-      double all[most] = {};
-      for (std::size_t k = 0; k < found.row_tiles; ++k) {
-        const F* const tile = values + k * found.columns + first;
+        static_cast<const F*>(stats.column_values) + m * stats.row_tiles * stats.columns;
+    F* const columns = state + m * stats.columns;
+    F* const factors = static_cast<F*>(stats.column_factor) + m * stats.columns;
+    for (std::size_t first = 0; first < stats.columns; first += max_columns) {
+      const std::size_t size =
+          stats.columns - first < max_columns ? stats.columns - first : max_columns;
+      double all[max_columns] = {};
+      for (std::size_t k = 0; k < stats.row_tiles; ++k) {
+        const F* const tile = values + k * stats.columns + first;
 #pragma omp simd
         for (std::size_t j = 0; j < size; ++j)
           all[j] =
               kind == Combination::sum ? all[j] + double(tile[j]) : larger(double(tile[j]), all[j]);
       }
-      const double items = kind == Combination::sum ? double(found.rows) : 1;
+      const double items = kind == Combination::sum ? double(stats.rows) : 1;
 #pragma omp simd
       for (std::size_t j = 0; j < size; ++j)
         columns[first + j] = combine(columns[first + j], F(all[j] / items));
@@ -381,12 +382,12 @@ void combine_columns(const R& rule, const Step& step, const Found& found) {
 }
 
 template <class R, class F>
-void combine(const double* hyper, const Step& step, const Found& found) {
+void combine(const double* hyper, const Step& step, const RowColumnStats& stats) {
   const R rule = from_values<R>(hyper);
   if constexpr (keeps_rows<R>)
-    if (found.row_values != nullptr) combine_rows<R, F>(rule, step, found);
+    if (stats.row_values != nullptr) combine_rows<R, F>(rule, step, stats);
   if constexpr (keeps_columns<R>)
-    if (found.column_values != nullptr) combine_columns<R, F>(rule, step, found);
+    if (stats.column_values != nullptr) combine_columns<R, F>(rule, step, stats);
 }
 
 template <class R>
@@ -395,7 +396,7 @@ constexpr FactoredKernels make_factored_kernels() {
   FactoredKernels kernels{};
   for (std::size_t k = 0; k < R::states.size; ++k) kernels.shape[k] = R::shapes.item[k];
   kernels.matrices = R::matrices;
-  if constexpr (requires { R::vector_state; }) kernels.vector_state = R::vector_state;
+  if constexpr (requires { R::one_row_state; }) kernels.one_row_state = R::one_row_state;
   static_assert(!TakesFactors<R> || RelativeRows<R, float> || !keeps_rows<R>);
   kernels.relative_rows = RelativeRows<R, float>;
   kernels.takes_factors = TakesFactors<R>;

@@ -1,4 +1,4 @@
-// A step of rules that keep states for the rows and columns of matrices, cut over threads.
+// The plan of a step of rules with factored states.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@ namespace pyoptim {
 
 struct Run;
 
-/// The work of runs of one tensor each.
+/// The work of runs with one tensor each.
 class PYOPTIM_API FactoredPlan {
  public:
   FactoredPlan();
@@ -18,9 +18,9 @@ class PYOPTIM_API FactoredPlan {
   FactoredPlan(const FactoredPlan&) = delete;
   FactoredPlan& operator=(const FactoredPlan&) = delete;
 
-  /// Takes all memory that the runs need; again for runs of the same tensors allocates nothing.
+  /// Allocates the memory of the runs. Does not allocate again for runs of the same tensors.
   void prepare(const std::vector<Run>& runs, int threads);
-  /// Does the work in one parallel region, and allocates nothing.
+  /// Runs the plan in one parallel region, without allocation.
   void execute();
 
  private:

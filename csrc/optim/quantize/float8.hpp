@@ -1,29 +1,30 @@
-// Blocks of values in float8: how far they extend, and how they are encoded.
+// Blocks of float8: their scales and their encoding.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-#include "optim/quantize/codes.hpp"
+#include "optim/quantize/encoding.hpp"
 #include "optim/quantize/groups.hpp"
 #include "rules/kernel_table.hpp"
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// The largest of sixteen numbers, or 0.
+/// The maximum of sixteen numbers, or 0.
 template <class T, class Vector>
 [[gnu::always_inline]] inline T largest_of(const Vector& vectors) {
   T numbers[lanes];
   __builtin_memcpy(numbers, vectors, sizeof numbers);
-  T most = 0;
-#pragma omp simd reduction(max : most)
-  for (std::size_t i = 0; i < lanes; ++i) most = numbers[i] > most ? numbers[i] : most;
-  return most;
+  T max = 0;
+#pragma omp simd reduction(max : max)
+  for (std::size_t i = 0; i < lanes; ++i) max = numbers[i] > max ? numbers[i] : max;
+  return max;
 }
 
-/// A block's largest magnitude, and whether a sign is set: found of the bits, as numbers with a
-/// sign and without. Vectors of the compiler's own stay in registers, where arrays would not.
+/// The largest magnitude of a block, and whether a value is negative. Both are computed from the
+/// bits, as maxima of signed and unsigned integers. Vector types of the compiler stay in registers,
+/// unlike arrays.
 class Extent {
  public:
   void add(const float* values) {
@@ -40,8 +41,8 @@ class Extent {
     any_[0][0] = larger(__builtin_bit_cast(std::uint32_t, value), any_[0][0]);
   }
 
-  /// What the block is kept with: its largest magnitude, negative if no value is; 0 if all are
-  /// (or are below 2^-124, which the unit of a scale cannot stand for); NaN if one is not finite.
+  /// The scale of the block: its largest magnitude, negated if no value is negative. It is 0 if the
+  /// magnitude is below 2^-124, and NaN if a value is not finite.
   [[nodiscard]] float scale() const {
     const auto word = largest_of<std::uint32_t>(any_);
     const auto above = largest_of<std::int32_t>(above_);
@@ -50,8 +51,8 @@ class Extent {
     const std::int32_t magnitude = larger(above, below);
     if (magnitude >= 0x7F800000) return __builtin_nanf("");
     if (magnitude < 3 << 23) return 0;
-    const auto most = __builtin_bit_cast(float, magnitude);
-    return is_signed ? most : -most;
+    const auto max = __builtin_bit_cast(float, magnitude);
+    return is_signed ? max : -max;
   }
 
  private:
@@ -72,42 +73,43 @@ inline Extent extent_of(const float* values, std::size_t size) {
   return extent;
 }
 
-/// The codes of a block whose first element has the number `first` in its tensor.
+/// Encodes a block whose first element has the number `first` in its tensor.
 template <bool Signed, bool Stochastic>
-void encode_values(const float* values, std::uint8_t* codes, float most, std::size_t size,
+void encode_values(const float* values, std::uint8_t* quantized, float max, std::size_t size,
                    std::size_t first, std::uint32_t key) {
-  const Float8Rounding<Signed, Stochastic> rounding(most);
+  const Float8Rounding<Signed, Stochastic> rounding(max);
   const Thresholds thresholds(first, key);
   std::size_t done = 0;
 #if PYOPTIM_GROUPS
-  GroupThresholds here(thresholds);
+  GroupThresholds group_thresholds(thresholds);
   for (; done + lanes <= size; done += lanes) {
     Group group;
-    const auto threshold = here.next();
+    const auto threshold = group_thresholds.next();
 #pragma omp simd
     for (std::size_t j = 0; j < lanes; ++j)
       group[j] = rounding.encode(values[done + j], threshold.item[j]);
-    narrow(group, codes + done);
+    narrow(group, quantized + done);
   }
 #endif
 #pragma omp simd
   for (std::size_t i = done; i < size; ++i)
-    codes[i] = std::uint8_t(rounding.encode(values[i], thresholds[i]));
+    quantized[i] = std::uint8_t(rounding.encode(values[i], thresholds[i]));
 }
 
-/// The same for values of this scale.
-[[gnu::noinline]] inline void encode_block(const float* values, float scale, std::uint8_t* codes,
-                                           std::size_t size, std::size_t first, Rounding rounding) {
+/// The same for a given scale.
+[[gnu::noinline]] inline void encode_block(const float* values, float scale,
+                                           std::uint8_t* quantized, std::size_t size,
+                                           std::size_t first, Rounding rounding) {
   if (scale == 0 || scale != scale) {
-    __builtin_memset(codes, scale == 0 ? 0 : 1, size);
+    __builtin_memset(quantized, scale == 0 ? 0 : 1, size);
   } else if (scale > 0) {
     const auto encode =
         rounding.stochastic ? encode_values<true, true> : encode_values<true, false>;
-    encode(values, codes, scale, size, first, rounding.key);
+    encode(values, quantized, scale, size, first, rounding.key);
   } else {
     const auto encode =
         rounding.stochastic ? encode_values<false, true> : encode_values<false, false>;
-    encode(values, codes, -scale, size, first, rounding.key);
+    encode(values, quantized, -scale, size, first, rounding.key);
   }
 }
 

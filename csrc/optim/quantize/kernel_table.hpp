@@ -12,10 +12,10 @@ namespace pyoptim {
 /// All pointers are to the first element of a block. `first` is that element's number in its
 /// tensor, and `key` is the key of stochastic rounding.
 struct QuantizeKernels {
-  void (*decode[state_format_count])(const void* codes, const float* scales, float* values,
+  void (*decode[state_format_count])(const void* quantized, const float* scales, float* values,
                                      std::size_t size);
   /// Indexed by format, then by rounding: to nearest, stochastic.
-  void (*encode[state_format_count][2])(const float* values, void* codes, float* scales,
+  void (*encode[state_format_count][2])(const float* values, void* quantized, float* scales,
                                         std::size_t size, std::size_t first, std::uint32_t key);
   /// Joins the upper and lower halves of the bits of float32 values.
   void (*join)(const void* high, const void* low, float* values, std::size_t size);

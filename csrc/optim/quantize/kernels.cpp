@@ -1,34 +1,35 @@
-// Quantization of states, and master weights in halves. Compiled once for each instruction set.
+// Quantization of states, and split master weights. Compiled once for each instruction set.
 #include "optim/quantize/kernel_table.hpp"
 
 #include <cstddef>
 #include <cstdint>
 
-#include "optim/quantize/codes.hpp"
+#include "optim/quantize/encoding.hpp"
 #include "optim/quantize/float8.hpp"
 #include "simd/element.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
 namespace {
 
-void decode_bfloat16(const void* codes, const float* /*scales*/, float* values, std::size_t size) {
-  const auto* const from = static_cast<const bfloat16*>(codes);
+void decode_bfloat16(const void* quantized, const float* /*scales*/, float* values,
+                     std::size_t size) {
+  const auto* const from = static_cast<const bfloat16*>(quantized);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i) values[i] = load(from[i]);
 }
 
 template <bool Stochastic>
-void encode_bfloat16(const float* values, void* codes, float* /*scales*/, std::size_t size,
+void encode_bfloat16(const float* values, void* quantized, float* /*scales*/, std::size_t size,
                      std::size_t first, std::uint32_t key) {
-  auto* const to = static_cast<std::uint16_t*>(codes);
+  auto* const to = static_cast<std::uint16_t*>(quantized);
   const Thresholds thresholds(first, key);
 #pragma omp simd
   for (std::size_t i = 0; i < size; ++i)
     to[i] = static_cast<std::uint16_t>(to_bfloat16<Stochastic>(values[i], thresholds[i]));
 }
 
-/// Calls work(begin, size) for each block of values that share a scale; the size of all but the
-/// last is a constant of the compiler's.
+/// Calls work(begin, size) for each block of values with a common scale. The size is a compile-time
+/// constant except for the last block.
 template <class Work>
 [[gnu::always_inline]] inline void by_scale(std::size_t size, const Work& work) {
   const std::size_t whole = size - size % scale_block;
@@ -36,8 +37,8 @@ template <class Work>
   if (whole < size) work(whole, size - whole);
 }
 
-void decode_float8(const void* codes, const float* scales, float* values, std::size_t size) {
-  const auto* const code = static_cast<const std::int8_t*>(codes);
+void decode_float8(const void* quantized, const float* scales, float* values, std::size_t size) {
+  const auto* const code = static_cast<const std::int8_t*>(quantized);
   by_scale(
       size, [=](std::size_t begin, std::size_t part) __attribute__((always_inline)) {
         const Float8 block(scales[begin / scale_block]);
@@ -48,9 +49,9 @@ void decode_float8(const void* codes, const float* scales, float* values, std::s
 }
 
 template <bool Stochastic>
-void encode_float8(const float* values, void* codes, float* scales, std::size_t size,
+void encode_float8(const float* values, void* quantized, float* scales, std::size_t size,
                    std::size_t first, std::uint32_t key) {
-  auto* const code = static_cast<std::uint8_t*>(codes);
+  auto* const code = static_cast<std::uint8_t*>(quantized);
   by_scale(
       size, [=](std::size_t begin, std::size_t part) __attribute__((always_inline)) {
         const float scale = extent_of(values + begin, part).scale();
@@ -59,7 +60,7 @@ void encode_float8(const float* values, void* codes, float* scales, std::size_t 
       });
 }
 
-/// float32 from the halves of its bits, and back.
+/// Joins the halves of the bits of float32 numbers, and splits them.
 void join(const void* high, const void* low, float* values, std::size_t size) {
   const auto* const upper = static_cast<const std::uint16_t*>(high);
   const auto* const lower = static_cast<const std::uint16_t*>(low);

@@ -1,4 +1,4 @@
-// Memory that stays from call to call.
+// Memory that is reused from call to call.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,13 @@
 
 namespace pyoptim {
 
-/// Bytes that grow only. They are not touched here, so that each part is near the thread that
-/// writes it first.
-class KeptMemory {
+/// Uninitialized bytes that only grow. They are not touched here, so that each part is allocated
+/// near the thread that writes it first.
+class ScratchBuffer {
  public:
-  /// So many bytes, from a line of cache on; what was in them may be gone. Throws std::bad_alloc,
-  /// and has none then.
-  std::byte* take(std::size_t bytes) {
+  /// Returns at least so many bytes, aligned to a cache line. Their contents may be lost. Throws
+  /// std::bad_alloc, and is empty then.
+  std::byte* allocate(std::size_t bytes) {
     if (size_ < bytes) {
       size_ = 0;
       memory_.reset();

@@ -1,5 +1,4 @@
-// How one element of a state is kept in fewer bits: what its codes stand for, and how it is
-// rounded to one.
+// The encoding of one element of a quantized state, and its rounding.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +8,9 @@
 
 namespace pyoptim::PYOPTIM_ISA {
 
-/// Where elements are rounded up in 2^32 equal steps: spread evenly over any stretch of elements,
-/// as multiples of the golden ratio are. The key of a step is random, so that each element's place
-/// is.
+/// The thresholds of stochastic rounding, in units of 2^-32. As multiples of the golden ratio they
+/// are spread evenly over any stretch of elements. The key of a step is random, so each element's
+/// threshold is too.
 class Thresholds {
  public:
   Thresholds(std::size_t first, std::uint32_t key)
@@ -26,9 +25,9 @@ class Thresholds {
   std::uint32_t start_;
 };
 
-/// The bits of a bfloat16: rounded to nearest and of two to the even one, or at random. What is
-/// rounded at random comes from arithmetic, so that NaN is a quiet one, whose upper half is NaN.
-/// Infinity stays what it is: its lower half is 0.
+/// Rounds to bfloat16: to nearest even, or stochastically. With stochastic rounding every NaN is a
+/// quiet one, because it comes from arithmetic, and so the upper half of its bits is a NaN. The
+/// lower half of infinity is 0, so infinity is unchanged.
 template <bool Stochastic>
 std::uint32_t to_bfloat16(float value, std::uint32_t threshold) {
   const auto bits = __builtin_bit_cast(std::uint32_t, value);
@@ -40,18 +39,18 @@ std::uint32_t to_bfloat16(float value, std::uint32_t threshold) {
   }
 }
 
-/// What the codes of a block stand for. The 8 bits are those of a float below the block's largest:
-/// a sign, 4 bits of exponent and 3 of mantissa, or 5 of exponent where all of a block's values are
-/// at least 0; then its scale is negative. Squares of values so reach as far down as the values do.
-/// Code 0 is 0. A scale is NaN where a value is not finite.
+/// The decoding of a block. The 8 bits of a code are a float relative to the largest magnitude of
+/// the block: a sign, 4 bits of exponent and 3 of mantissa. If no value of the block is negative,
+/// there is no sign but a fifth bit of exponent, and the scale is negative. So squares have the
+/// same dynamic range as the values. Code 0 is 0. The scale is NaN if a value is not finite.
 struct Float8 {
-  std::int32_t digits;  ///< Where a shifted code's digits are, and its sign.
-  std::int32_t bias;    ///< What is to be added to them, so that they are those of a float.
-  float unit;           ///< What the largest code but for its exponent stands for.
+  std::int32_t digits;  ///< The mask of the shifted code's digits and sign.
+  std::int32_t bias;    ///< Added to the digits to get those of a float.
+  float unit;           ///< The unit of a code: the value of the largest code without its exponent.
 
-  static constexpr int shift = 20;  ///< Bits of a float's mantissa that a code does not have.
+  static constexpr int shift = 20;  ///< The number of mantissa bits of a float that a code lacks.
   static constexpr std::int32_t magnitude = 0x0FFFFFFF;
-  static constexpr float most = 1.875F;
+  static constexpr float max = 1.875F;
   static constexpr std::int32_t bias_of(bool is_signed) {
     return (127 - (is_signed ? 15 : 31)) << 23;
   }
@@ -60,9 +59,9 @@ struct Float8 {
   Float8(float scale, bool is_signed)
       : digits(is_signed ? ~std::int32_t{0x78000000} : magnitude),
         bias(bias_of(is_signed)),
-        unit((is_signed ? scale : -scale) / most) {}
+        unit((is_signed ? scale : -scale) / max) {}
 
-  /// `code` has the sign of its highest bit.
+  /// `code` is sign-extended from 8 bits.
   [[nodiscard]] float decode(std::int32_t code) const {
     const auto bits = static_cast<std::int32_t>(static_cast<std::uint32_t>(code) << shift) & digits;
     const float value = __builtin_bit_cast(float, bits + bias) * unit;
@@ -70,13 +69,14 @@ struct Float8 {
   }
 };
 
-/// How values become the codes of a block whose largest magnitude is `most`.
+/// The encoding of a block whose largest magnitude is `max`.
 template <bool Signed, bool Stochastic>
 class Float8Rounding {
  public:
-  // Nothing is rounded to more than the largest code. Values are taken four times as large as what
-  // codes stand for: by no float of 2^-124 or more does that divide to a denormal or to infinity.
-  explicit Float8Rounding(float most) : unit_(4 * Float8::most * (1 - 0x1p-20F) / most) {}
+  // The factor just below 1 prevents rounding beyond the largest code. Values are scaled four times
+  // as large as codes, so that no division by a float of 2^-124 or more gives a denormal or
+  // infinity.
+  explicit Float8Rounding(float max) : unit_(4 * Float8::max * (1 - 0x1p-20F) / max) {}
 
   [[nodiscard]] std::int32_t encode(float value, std::uint32_t threshold) const {
     constexpr int shift = Float8::shift;
@@ -87,10 +87,10 @@ class Float8Rounding {
     const std::int32_t magnitude = Signed ? bits & 0x7FFFFFFF : bits;
     const std::int32_t rounded = (magnitude + (rounding - bias)) >> shift;
     if constexpr (Signed) return (rounded > 0 ? rounded : 0) | ((bits >> 24) & 0x80);
-    // What is above 0 and is to be divided by stays so.
+    // Positive values, by which rules divide, are never rounded to 0.
     const auto word = __builtin_bit_cast(std::uint32_t, value);
-    const auto least = std::int32_t(word < 1 ? word : 1);
-    return rounded > least ? rounded : least;
+    const auto min_code = std::int32_t(word < 1 ? word : 1);
+    return rounded > min_code ? rounded : min_code;
   }
 
  private:
