@@ -14,9 +14,9 @@ _FUNCTION = ctypes.CFUNCTYPE(None).__mro__[1]  # all function pointers of ctypes
 def native_function(function: Any, size: int, data: int = 0) -> _core.NativeFunction:
     """Return a compiled function as an objective, which runs without Python in the loop.
 
-    The function is called from one thread at a time, without the GIL. Its signature in C is
+    The function is called without the GIL. Its signature in C is
     ``double function(size_t size, const double *x, double *grad, void *data)``. It returns the
-    value at x and writes the gradient.
+    value at x and writes the gradient. An objective is for one run at a time.
 
     Parameters
     ----------
