@@ -27,18 +27,21 @@ struct SolverKernels {
   /// out <- x clamped to [low, high]; NaN stays.
   void (*clamp)(const double* x, const double* low, const double* high, double* out,
                 std::size_t size);
-  /// out <- g, but 0 where x is at a bound and -g points out of the bounds; returns the sum of
-  /// squares of out.
+  /// out <- g, but 0 where x is within `margin`, or a hundredth of the bounds' distance, of a bound
+  /// that -g points to; returns the sum of squares of out.
   double (*free_gradient)(const double* x, const double* g, const double* low, const double* high,
-                          double* out, std::size_t size);
+                          double margin, double* out, std::size_t size);
+  /// The sum of squares of clamped(x - g) - x.
+  double (*projected_step)(const double* x, const double* g, const double* low, const double* high,
+                           std::size_t size);
   /// The sum of g (trial - x).
   double (*arc_decrease)(const double* x, const double* trial, const double* g, std::size_t size);
   /// The terms from `begin` to `end` of the Rosenbrock function of `size` variables, and as many
   /// elements of its gradient.
   double (*rosenbrock)(const double* x, double* grad, std::size_t begin, std::size_t end,
                        std::size_t size);
-  /// d <- d, but 0 where g is 0.
-  void (*keep_free)(const double* g, double* d, std::size_t size);
+  /// d <- d, but -g where free_g is 0.
+  void (*keep_free)(const double* free_g, const double* g, double* d, std::size_t size);
 };
 
 }  // namespace pyoptim

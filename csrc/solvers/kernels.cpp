@@ -82,12 +82,22 @@ void clamp(const double* x, const double* low, const double* high, double* out, 
 }
 
 double free_gradient(const double* x, const double* g, const double* low, const double* high,
-                     double* out, std::size_t size) {
+                     double margin, double* out, std::size_t size) {
   return sum_in_lanes(size, [=](std::size_t i) {
-    const bool blocked = (x[i] <= low[i] && g[i] > 0) || (x[i] >= high[i] && g[i] < 0);
+    const double near = smaller(margin, 0.01 * (high[i] - low[i]));
+    const bool blocked =
+        (x[i] - low[i] <= near && g[i] > 0) || (high[i] - x[i] <= near && g[i] < 0);
     const double value = blocked ? 0 : g[i];
     out[i] = value;
     return value * value;
+  });
+}
+
+double projected_step(const double* x, const double* g, const double* low, const double* high,
+                      std::size_t size) {
+  return sum_in_lanes(size, [=](std::size_t i) {
+    const double step = smaller(high[i], larger(low[i], x[i] - g[i])) - x[i];
+    return step * step;
   });
 }
 
@@ -124,9 +134,9 @@ double rosenbrock(const double* x, double* grad, std::size_t begin, std::size_t 
   return sum;
 }
 
-void keep_free(const double* g, double* d, std::size_t size) {
+void keep_free(const double* free_g, const double* g, double* d, std::size_t size) {
 #pragma omp simd
-  for (std::size_t i = 0; i < size; ++i) d[i] = g[i] == 0 ? 0 : d[i];
+  for (std::size_t i = 0; i < size; ++i) d[i] = free_g[i] == 0 ? -g[i] : d[i];
 }
 
 }  // namespace
@@ -142,6 +152,7 @@ constinit const SolverKernels solver_kernels = {
     .correction = correction,
     .clamp = clamp,
     .free_gradient = free_gradient,
+    .projected_step = projected_step,
     .arc_decrease = arc_decrease,
     .rosenbrock = rosenbrock,
     .keep_free = keep_free,

@@ -120,6 +120,7 @@ class LBFGS final : public Method {
   /// direction <- -H g, whose product with the gradient is returned.
   double set_direction(Point& point) {
     const std::size_t k = pairs_;
+    if (point.options.low != nullptr) multiply_free(point);
     double scale = 1;
     if (k > 0) {
       scale = scale_;
@@ -154,17 +155,38 @@ class LBFGS final : public Method {
                                for (std::size_t i = 0; i < k; ++i)
                                  kernels.add_two(row(i, 0) + begin, s_weights_[i],
                                                  row(i, 1) + begin, y_weights_[i], d, size);
-                               if (bounded) kernels.keep_free(grad + begin, d, size);
-                               sum[0] = kernels.dot(grad + begin, d, size);
+                               if (bounded)
+                                 kernels.keep_free(grad + begin, point.grad + begin, d, size);
+                               sum[0] = kernels.dot(point.grad + begin, d, size);
                              });
     return derivative;
+  }
+
+  /// The products of all pairs with the free gradient. Variables close to a bound that the gradient
+  /// points to are not free, as a step that bends there would be too short.
+  void multiply_free(Point& point) {
+    constexpr double largest_margin = 0.01;
+    point.free_gradient(std::min(point.projected_step(), largest_margin));
+    const std::size_t k = pairs_;
+    double* const totals = sums_.data();
+    point.vectors.sum_blocks(
+        1 + 2 * k, 2 * k, totals, [&](std::size_t begin, std::size_t end, double* sums) {
+          const SolverKernels& kernels = point.vectors.kernels();
+          for (std::size_t i = 0; i < k; ++i)
+            for (std::size_t kind = 0; kind < 2; ++kind)
+              sums[2 * i + kind] =
+                  kernels.dot(row(i, kind) + begin, point.projected_grad + begin, end - begin);
+        });
+    for (std::size_t i = 0; i < k; ++i) {
+      sg_[i] = totals[2 * i];
+      yg_[i] = totals[2 * i + 1];
+    }
   }
 
   /// Takes in the pair of the point and its trial, unless its curvature is not above 0, and the
   /// products of all pairs with the trial's gradient.
   void update(Point& point) {
     const std::size_t k = pairs_;
-    const bool bounded = point.options.low != nullptr;
     const SolverKernels& kernels = point.vectors.kernels();
     double *const s = row(k, 0), *const y = row(k, 1);
     double* const totals = sums_.data();
@@ -173,12 +195,7 @@ class LBFGS final : public Method {
           const std::size_t size = end - begin;
           kernels.correction(point.trial_x + begin, point.x + begin, point.trial_grad + begin,
                              point.grad + begin, s + begin, y + begin, sums, size);
-          const double* grad = point.trial_grad + begin;
-          if (bounded) {
-            kernels.free_gradient(point.trial_x + begin, grad, point.options.low + begin,
-                                  point.options.high + begin, point.projected_grad + begin, size);
-            grad = point.projected_grad + begin;
-          }
+          const double* const grad = point.trial_grad + begin;
           sums[3] = kernels.dot(s + begin, grad, size);
           sums[4] = kernels.dot(y + begin, grad, size);
           for (std::size_t i = 0; i < k; ++i) {

@@ -324,23 +324,27 @@ class HagerZhang {
 
 /// Within bounds the path is bent: backtracking on the decrease that the gradient predicts for the
 /// point reached.
-double projected_armijo(Point& point, double derivative, double first_step) {
+double projected_armijo(Point& point, double first_step) {
   const SolverOptions& options = point.options;
   const double reference = std::max(point.value, point.reference_value);
   double step = first_step;
   for (std::int64_t i = 0; i < options.maxls; ++i) {
     point.move(step);
-    point.evaluate_trial();
     double predicted = 0;
     point.vectors.sum_blocks(
         3, 1, &predicted, [&](std::size_t begin, std::size_t end, double* sum) {
           sum[0] = point.vectors.kernels().arc_decrease(point.x + begin, point.trial_x + begin,
                                                         point.grad + begin, end - begin);
         });
-    if (predicted < 0 && point.trial_value <= reference + options.c1 * predicted) return step;
+    if (!(predicted < 0)) {
+      step *= 0.1;
+      continue;
+    }
+    point.evaluate_trial();
+    if (point.trial_value <= reference + options.c1 * predicted) return step;
     if (options.maxfun > 0 && point.objective->counts.value >= options.maxfun) return 0;
-    const double bend = point.trial_value - point.value - step * derivative;
-    double next = -derivative * step * step / (2 * bend);
+    const double bend = point.trial_value - point.value - predicted;
+    double next = -predicted * step / (2 * bend);
     if (!(next >= 0.1 * step)) next = 0.1 * step;
     step = std::min(next, 0.5 * step);
   }
@@ -350,7 +354,7 @@ double projected_armijo(Point& point, double derivative, double first_step) {
 }  // namespace
 
 double search_line(Point& point, double derivative, double first_step, LineSearch kind) {
-  if (point.options.low) return projected_armijo(point, derivative, first_step);
+  if (point.options.low) return projected_armijo(point, first_step);
   Ray ray(point, derivative);
   switch (kind) {
     case LineSearch::strong_wolfe:

@@ -41,6 +41,11 @@ struct Point {
   void move(double step);
   /// Norms of x and of the gradient, of which only free components count within bounds.
   void measure();
+  /// projected_grad <- the gradient, with 0 for components that bounds block, or will block within
+  /// a distance of `margin`.
+  void free_gradient(double margin);
+  /// The length of a step along the gradient, within bounds.
+  double projected_step();
   /// The gradient, with 0 for components that bounds block.
   [[nodiscard]] const double* free_grad() const { return options.low ? projected_grad : grad; }
 

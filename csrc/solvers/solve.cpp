@@ -104,15 +104,28 @@ void Point::move(double step) {
   });
 }
 
+void Point::free_gradient(double margin) {
+  double squares = 0;
+  vectors.sum_blocks(5, 1, &squares, [&](std::size_t begin, std::size_t end, double* sum) {
+    sum[0] = vectors.kernels().free_gradient(x + begin, grad + begin, options.low + begin,
+                                             options.high + begin, margin, projected_grad + begin,
+                                             end - begin);
+  });
+}
+
+double Point::projected_step() {
+  double squares = 0;
+  vectors.sum_blocks(4, 1, &squares, [&](std::size_t begin, std::size_t end, double* sum) {
+    sum[0] = vectors.kernels().projected_step(x + begin, grad + begin, options.low + begin,
+                                              options.high + begin, end - begin);
+  });
+  return std::sqrt(squares);
+}
+
 void Point::measure() {
   x_norm = vectors.norm(x);
   if (options.low) {
-    double squares = 0;
-    vectors.sum_blocks(5, 1, &squares, [&](std::size_t begin, std::size_t end, double* sum) {
-      sum[0] = vectors.kernels().free_gradient(x + begin, grad + begin, options.low + begin,
-                                               options.high + begin, projected_grad + begin,
-                                               end - begin);
-    });
+    free_gradient(0);
     grad_norm = vectors.norm(projected_grad);
   } else {
     grad_norm = vectors.norm(grad);

@@ -96,6 +96,30 @@ def test_most_problems_are_solved(method: str) -> None:
     assert np.median(calls) <= {"gradient_descent": 80, "lbfgs": 41}.get(method, 24)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "meyer"])
+@pytest.mark.parametrize("seed", range(3))
+def test_bounded_runs_end_at_stationary_points(name: str, seed: int) -> None:
+    """Bounds around the start and the minimum, some of which cut the minimum off.
+
+    Meyer's problem is too badly scaled: scipy's L-BFGS-B does not solve it within bounds, either.
+    """
+    problem, rng = Problem(name), np.random.default_rng(seed)
+    x0 = problem.x0
+    best = po.minimize(problem, x0).x
+    width = np.maximum(abs(best - x0), 0.1)
+    low = np.minimum(x0, best) - width * rng.uniform(-0.4, 1, problem.size)
+    high = np.maximum(x0, best) + width * rng.uniform(-0.4, 1, problem.size)
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    bounds = list(zip(low, high, strict=True))
+    result = po.minimize(problem, x0, bounds=bounds, options={"maxiter": 3000})
+    assert result.success, result
+    assert np.all((low <= result.x) & (result.x <= high))
+    at_low = (result.x <= low) & (result.jac > 0)
+    at_high = (result.x >= high) & (result.jac < 0)
+    free = np.where(at_low | at_high, 0, result.jac)
+    assert np.linalg.norm(free) <= 1e-4 * max(1, float(np.linalg.norm(result.x)))
+
+
 def test_wrong_names_and_sizes_are_refused() -> None:
     with pytest.raises(ValueError, match="name: expected the name of a test problem, got 'sphere'"):
         Problem("sphere")
