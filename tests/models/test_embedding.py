@@ -113,6 +113,14 @@ def test_bags_may_be_sparse_matrices_with_weights() -> None:
             np.testing.assert_allclose(grad, expected[1][name], rtol=1e-9, atol=1e-13)
 
 
+def test_a_mean_of_weights_that_sum_to_zero_is_zero() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    model, x = embedding_mlp(), columns(2)
+    weights = sparse.csr_array(np.array([[1.0, -1, 0, 0, 0, 0]] * 2))
+    empty = model.scores({**x, "tags": [[], []]})
+    assert same_bits(model.scores({**x, "tags": weights}), empty)
+
+
 def test_slices_and_many_rows() -> None:
     model = embedding_mlp()
     x = model.cast_inputs(columns(5000))
