@@ -1,6 +1,6 @@
 """The class of each elementwise rule, with its signature and documentation."""
 
-# Written by tools/generate from the engine's list of rules; do not edit.
+# Written by tools/generate from the registry of rules; do not edit.
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ class SGD(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, at least 0 and finite
         Momentum: fraction of the previous step that is kept.
     dampening : float or schedule, a finite number
@@ -76,62 +76,67 @@ class SGD(Optimizer):
     nesterov : bool
         Whether to use Nesterov momentum.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -205,67 +210,72 @@ class SignSGD(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -334,69 +344,74 @@ class Signum(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -467,71 +482,76 @@ class Lion(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Weight of the momentum in the step; the gradient has the rest.
     beta2 : float or schedule, in [0, 1)
         Decay of the momentum.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -604,10 +624,10 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     lr_decay : float or schedule, at least 0 and finite
         Decay of the rate per step.
     initial_accumulator_value : float or schedule, at least 0 and finite
@@ -615,62 +635,67 @@ class Adagrad(Optimizer):
     eps : float or schedule, at least 0 and finite
         Added to the root of G.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -746,10 +771,10 @@ class RMSprop(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     alpha : float or schedule, in [0, 1)
         Decay of the mean of squared gradients.
     eps : float or schedule, at least 0 and finite
@@ -759,62 +784,67 @@ class RMSprop(Optimizer):
     centered : bool
         Whether to divide by the standard deviation of gradients instead.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -893,71 +923,76 @@ class Adadelta(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     rho : float or schedule, in [0, 1]
         Decay of both mean squares.
     eps : float or schedule, at least 0 and finite
         Constant added to both mean squares.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1033,10 +1068,10 @@ class Adam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1046,62 +1081,67 @@ class Adam(Optimizer):
     amsgrad : bool
         Whether to divide by the largest v so far.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1177,10 +1217,10 @@ class AdamW(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1190,62 +1230,67 @@ class AdamW(Optimizer):
     amsgrad : bool
         Whether to divide by the largest v so far.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1322,10 +1367,10 @@ class AMSGrad(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1333,62 +1378,67 @@ class AMSGrad(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1464,10 +1514,10 @@ class Adamax(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1475,62 +1525,67 @@ class Adamax(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the magnitude of each gradient.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1607,10 +1662,10 @@ class NAdam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1620,62 +1675,67 @@ class NAdam(Optimizer):
     momentum_decay : float or schedule, at least 0 and finite
         Speed at which the momentum grows to beta1.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1756,10 +1816,10 @@ class RAdam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -1767,62 +1827,67 @@ class RAdam(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -1899,10 +1964,10 @@ class Rprop(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     eta_minus : float or schedule, in (0, 1)
         Factor that shrinks a step size, below 1.
     eta_plus : float or schedule, above 1 and finite
@@ -1912,62 +1977,67 @@ class Rprop(Optimizer):
     step_size_max : float or schedule, above 0 and finite
         Largest step size.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2045,10 +2115,10 @@ class ASGD(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     lambd : float or schedule, at least 0 and finite
         Decay of the parameters and of the rate.
     alpha : float or schedule, at least 0 and finite
@@ -2056,62 +2126,67 @@ class ASGD(Optimizer):
     t0 : float or schedule, at least 0 and finite
         Number of the step at which averaging starts.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2187,10 +2262,10 @@ class AdaBelief(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2200,62 +2275,67 @@ class AdaBelief(Optimizer):
     eps_root : float or schedule, at least 0 and finite
         Constant added to the variance.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2334,10 +2414,10 @@ class Yogi(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2347,62 +2427,67 @@ class Yogi(Optimizer):
     initial_accumulator_value : float or schedule, at least 0 and finite
         Initial value of m and v.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2486,10 +2571,10 @@ class Adan(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2499,62 +2584,67 @@ class Adan(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2637,10 +2727,10 @@ class AdEMAMix(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2654,62 +2744,67 @@ class AdEMAMix(Optimizer):
     warmup_steps : float or schedule, at least 0 and finite
         Number of steps until beta3 and alpha reach their values; 0 for no warm-up.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2794,10 +2889,10 @@ class ADOPT(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2805,62 +2900,67 @@ class ADOPT(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -2937,10 +3037,10 @@ class LaProp(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -2948,62 +3048,67 @@ class LaProp(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3080,10 +3185,10 @@ class QHAdam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -3095,62 +3200,67 @@ class QHAdam(Optimizer):
     nu2 : float or schedule, in [0, 1]
         Weight of the mean square; the current square has the rest.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3235,10 +3345,10 @@ class AdaBound(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -3254,62 +3364,67 @@ class AdaBound(Optimizer):
     amsbound : bool
         Whether to divide by the largest v so far.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3392,10 +3507,10 @@ class DiffGrad(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -3403,62 +3518,67 @@ class DiffGrad(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3533,10 +3653,10 @@ class PAdam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -3546,62 +3666,67 @@ class PAdam(Optimizer):
     partial : float or schedule, in (0, 1)
         Exponent of v: 0.5, 0.25, 0.125 or 0.0625.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3678,69 +3803,74 @@ class Tiger(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3814,10 +3944,10 @@ class FTML(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -3825,62 +3955,67 @@ class FTML(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -3959,71 +4094,76 @@ class MADGRAD(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
         Momentum: fraction of the previous parameters that is kept.
     eps : float or schedule, at least 0 and finite
         Constant added to the root.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4100,10 +4240,10 @@ class FTRL(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta : float or schedule, at least 0 and finite
         Constant added to the root, which limits the first steps.
     l1 : float or schedule, at least 0 and finite
@@ -4111,62 +4251,67 @@ class FTRL(Optimizer):
     l2 : float or schedule, at least 0 and finite
         Weight of the L2 penalty.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4245,10 +4390,10 @@ class ScheduleFreeSGD(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in (0, 1)
         Weight of the average x in the point y where gradients are taken.
     r : float or schedule, at least 0 and finite
@@ -4256,62 +4401,67 @@ class ScheduleFreeSGD(Optimizer):
     weight_lr_power : float or schedule, at least 0 and finite
         Exponent of the rate in the weight of a step.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4391,10 +4541,10 @@ class ScheduleFreeAdamW(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in (0, 1)
         Weight of the average x in the point y where gradients are taken.
     beta2 : float or schedule, in [0, 1)
@@ -4406,62 +4556,67 @@ class ScheduleFreeAdamW(Optimizer):
     weight_lr_power : float or schedule, at least 0 and finite
         Exponent of the rate in the weight of a step.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4545,10 +4700,10 @@ class Sophia(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -4560,62 +4715,67 @@ class Sophia(Optimizer):
     clip_threshold : float or schedule, above 0 and finite
         Largest update of an element, before lr.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4698,10 +4858,10 @@ class LAMB(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -4709,62 +4869,67 @@ class LAMB(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4842,10 +5007,10 @@ class LARS(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
         Momentum: fraction of the previous step that is kept.
     trust_coefficient : float or schedule, above 0 and finite
@@ -4855,62 +5020,67 @@ class LARS(Optimizer):
     nesterov : bool
         Whether to use Nesterov momentum.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -4989,10 +5159,10 @@ class NovoGrad(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the sum of normalized gradients.
     beta2 : float or schedule, in [0, 1)
@@ -5000,62 +5170,67 @@ class NovoGrad(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5133,10 +5308,10 @@ class StableAdamW(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -5144,62 +5319,67 @@ class StableAdamW(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the root, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5281,10 +5461,10 @@ class Prodigy(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -5296,62 +5476,67 @@ class Prodigy(Optimizer):
     d_coef : float or schedule, above 0 and finite
         Factor that multiplies the estimated distance.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5434,10 +5619,10 @@ class DAdaptAdam(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of gradients.
     beta2 : float or schedule, in [0, 1)
@@ -5447,62 +5632,67 @@ class DAdaptAdam(Optimizer):
     d0 : float or schedule, above 0 and finite
         Initial estimate of the distance to the solution.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5583,71 +5773,76 @@ class DoG(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     eps : float or schedule, at least 0 and finite
         Constant added to the sum of squares.
     reps_rel : float or schedule, above 0 and finite
         Length of the first step, relative to 1 + |p0|.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     state_dtype : {"float32", "bfloat16", "float8"}, optional
-        How states are kept between steps; they are computed with in float32. float8 takes 1.02
-        bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a sign and
-        4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state that starts
-        as a copy of the parameters, or takes in estimates of the Hessian, is kept whole. The
-        gradients of 256 elements in a row may differ by a factor of 30,000: smaller ones have
-        no momentum, and a mean of squares that is too large, never 0, so that their elements
-        move more slowly. A number that is not finite makes all of the 256 NaN.
+        Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes
+        per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa,
+        and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is
+        nonnegative. So gradients within a block should differ by a factor of at most 30,000:
+        elements with smaller gradients have no momentum and too large a mean square, and move
+        more slowly. A nonfinite number makes its block NaN. States that start as a copy of the
+        parameters, and estimates of the Hessian, stay in float32.
     stochastic_rounding : bool
-        Round reduced states up or down at random, with the mean they had: small changes then
-        add up over steps instead of being lost. Depends on seed, step and element only. False
-        rounds to nearest, which is a little faster, and biased where a state changes slowly.
+        Whether to round quantized states up or down at random, so that the expected value is
+        exact and small changes accumulate over steps. The random numbers depend only on seed,
+        step and element. False rounds to nearest, which is slightly faster, and biased for
+        states that change slowly.
     seed : int, from 0 to 2^64 - 1
-        Seed of the stochastic rounding.
+        Seed for stochastic rounding.
     ema_decay : float in [0, 1), optional
-        Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + (1 -
-        ema_decay) p`` after each step, starting with the parameters after the first step. It is
-        ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless another
-        average was loaded.
+        Decay of an exponential moving average (EMA) of the parameters, in
+        ``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``.
+        The first average is the parameters after the first step, unless another average was
+        loaded.
     bfloat16_copy : bool
-        Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, as
-        they are after each step, `eval` and `train`; what else writes them does not change it.
+        Whether to keep a bfloat16 copy of float32 parameters, in
+        ``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and
+        not if you write to the parameters.
     master_weights : {"float32", "split"}, optional
-        For bfloat16 parameters: update float32 ones, of which the parameters are the rounded
-        values ("float32"), or the upper halves of their bits, the lower being kept ("split",
-        which takes 2 bytes an element instead of 4). Parameters that are written between steps
-        are taken for what they are then. Parameters of other types are updated as they are.
+        Float32 master weights of bfloat16 parameters, which the step updates and rounds to the
+        parameters. "float32" stores them with 4 bytes per element. "split" stores only the
+        lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you write
+        to the parameters between steps, the master weights take the new values. Parameters of
+        other dtypes have no master weights.
     modifier : {"cautious", "grams"}, optional
-        Change the direction of updates. "cautious" leaves out elements that do not go against
-        their gradient, and scales the others by the inverse of their share, 1000 at most (Liang
-        et al., 2024, arXiv:2411.16085); not for rules that measure norms. "grams" gives all the
-        sign that goes against it (Cao et al., 2024, arXiv:2412.17107).
+        Modification of the update's signs. "cautious" zeroes elements whose update has the sign
+        of the gradient, and scales the others by the inverse of their fraction, at most 1000
+        (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need norms.
+        "grams" gives every element the sign opposite to its gradient (Cao et al., 2024,
+        arXiv:2412.17107).
     zero_grads : bool
-        Set gradients to 0 after their use, skipped steps included; they must be C-contiguous,
-        writable, and not overlap.
+        Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients
+        must be C-contiguous and writable, and must not overlap.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5726,10 +5921,10 @@ class Adafactor(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta2_decay : float or schedule, in (-inf, 0]
         Exponent of t in the weight of new squares, at most 0.
     eps1 : float or schedule, at least 0 and finite
@@ -5739,27 +5934,28 @@ class Adafactor(Optimizer):
     d : float or schedule, at least 1 and finite
         Largest root mean square of an update, before the rate.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5825,10 +6021,10 @@ class SM3(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
         Decay of the mean of updates; 0 for no momentum.
     beta2 : float or schedule, in (0, 1]
@@ -5836,27 +6032,28 @@ class SM3(Optimizer):
     eps : float or schedule, at least 0 and finite
         Constant added to the squares, which prevents a division by 0.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------
@@ -5917,36 +6114,37 @@ class RowwiseAdagrad(Optimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     eps : float or schedule, at least 0 and finite
         Constant added to the root.
     initial_accumulator_value : float or schedule, at least 0 and finite
         Initial value of the sums.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What an optimizer may do around its update, in the same pass over memory."""
+"""The options of optimizers: clipping, threads, and options fused into the update loop."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Option:
 
     @property
     def indented_doc(self) -> str:
-        """The description as docstrings have it, without a newline at its end."""
+        """The description, wrapped and indented for docstrings, without a trailing newline."""
         return textwrap.fill(self.doc, 92, initial_indent="    ", subsequent_indent="    ")
 
 
@@ -46,28 +46,29 @@ STEP_OPTIONS = (
         "float | None",
         "float, optional",
         None,
-        "Scale the gradients of all groups together down to this Euclidean norm if it is larger.",
+        "Maximum Euclidean norm of the gradients of all groups together. Larger gradients are "
+        "scaled down to it.",
     ),
     Option(
         "clip_value",
         "float | None",
         "float, optional",
         None,
-        "Bound every element of the gradients by this magnitude, after clip_norm.",
+        "Maximum magnitude of each element of the gradients, applied after `clip_norm`.",
     ),
     Option(
         "skip_nonfinite",
         "bool",
         "bool",
         False,
-        "Leave everything as it is where a gradient has NaN or infinity.",
+        "Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.",
     ),
     Option(
         "num_threads",
         "int | None",
         "int, optional",
         None,
-        "Threads of a step; by default those of `pyoptim.set_num_threads`.",
+        "Number of threads of a step. By default that of `pyoptim.set_num_threads`.",
     ),
 )
 """The options of all optimizers."""
@@ -78,71 +79,70 @@ FUSED_OPTIONS = (
         "StateDType | None",
         '{"float32", "bfloat16", "float8"}, optional',
         None,
-        "How states are kept between steps; they are computed with in float32. float8 takes "
-        "1.02 bytes an element: 3 bits of mantissa and, below the largest of 256 elements, a "
-        "sign and 4 bits of exponent, or 5 bits where all of the 256 are at least 0. A state "
-        "that starts as a copy of the parameters, or takes in estimates of the Hessian, is "
-        "kept whole. The gradients of 256 elements in a row may differ by a factor of 30,000: "
-        "smaller ones have no momentum, and a mean of squares that is too large, never 0, so "
-        "that their elements move more slowly. A number that is not finite makes all of the "
-        "256 NaN.",
+        "Dtype of the states between steps. Computations are in float32. float8 needs 1.02 bytes "
+        "per element. Blocks of 256 elements share a scale; each element has 3 bits of mantissa, "
+        "and a sign and 4 bits of exponent, or 5 bits of exponent if the whole block is "
+        "nonnegative. So gradients within a block should differ by a factor of at most 30,000: "
+        "elements with smaller gradients have no momentum and too large a mean square, and move "
+        "more slowly. A nonfinite number makes its block NaN. States that start as a copy of the "
+        "parameters, and estimates of the Hessian, stay in float32.",
     ),
     Option(
         "stochastic_rounding",
         "bool",
         "bool",
         True,
-        "Round reduced states up or down at random, with the mean they had: small changes "
-        "then add up over steps instead of being lost. Depends on seed, step and element "
-        "only. False rounds to nearest, which is a little faster, and biased where a state "
-        "changes slowly.",
+        "Whether to round quantized states up or down at random, so that the expected value is "
+        "exact and small changes accumulate over steps. The random numbers depend only on seed, "
+        "step and element. False rounds to nearest, which is slightly faster, and biased for "
+        "states that change slowly.",
     ),
     Option(
         "seed",
         "int",
         "int, from 0 to 2^64 - 1",
         0,
-        "Seed of the stochastic rounding.",
+        "Seed for stochastic rounding.",
     ),
     Option(
         "ema_decay",
         "float | None",
         "float in [0, 1), optional",
         None,
-        "Keep an exponential moving average (EMA) of the parameters: ``ema = ema_decay ema + "
-        "(1 - ema_decay) p`` after each step, starting with the parameters after the first step. "
-        'It is ``opt.state[name]["ema"]``. Before the first step that is the parameters, unless '
-        "another average was loaded.",
+        "Decay of an exponential moving average (EMA) of the parameters, in "
+        '``opt.state[name]["ema"]``. After each step ``ema = ema_decay ema + (1 - ema_decay) p``. '
+        "The first average is the parameters after the first step, unless another average was "
+        "loaded.",
     ),
     Option(
         "bfloat16_copy",
         "bool",
         "bool",
         False,
-        'Keep a copy of float32 parameters in bfloat16: ``opt.state[name]["bfloat16_copy"]``, '
-        "as they are after each step, `eval` and `train`; what else writes them does not "
-        "change it.",
+        "Whether to keep a bfloat16 copy of float32 parameters, in "
+        '``opt.state[name]["bfloat16_copy"]``. It is updated by steps, `eval` and `train`, and '
+        "not if you write to the parameters.",
     ),
     Option(
         "master_weights",
         "MasterWeights | None",
         '{"float32", "split"}, optional',
         None,
-        "For bfloat16 parameters: update float32 ones, of which the parameters are the "
-        'rounded values ("float32"), or the upper halves of their bits, the lower being kept '
-        '("split", which takes 2 bytes an element instead of 4). Parameters that are written '
-        "between steps are taken for what they are then. Parameters of other types are "
-        "updated as they are.",
+        "Float32 master weights of bfloat16 parameters, which the step updates and rounds to the "
+        'parameters. "float32" stores them with 4 bytes per element. "split" stores only the '
+        "lower 16 bits, with 2 bytes per element: the parameters are the upper ones. If you "
+        "write to the parameters between steps, the master weights take the new values. "
+        "Parameters of other dtypes have no master weights.",
     ),
     Option(
         "modifier",
         "Modifier | None",
         '{"cautious", "grams"}, optional',
         None,
-        'Change the direction of updates. "cautious" leaves out elements that do not go '
-        "against their gradient, and scales the others by the inverse of their share, 1000 at "
-        "most (Liang et al., 2024, arXiv:2411.16085); not for rules that measure norms. "
-        '"grams" gives all the sign that goes against it (Cao et al., 2024, '
+        'Modification of the update\'s signs. "cautious" zeroes elements whose update has the '
+        "sign of the gradient, and scales the others by the inverse of their fraction, at most "
+        "1000 (Liang et al., 2024, arXiv:2411.16085). It is not supported for rules that need "
+        'norms. "grams" gives every element the sign opposite to its gradient (Cao et al., 2024, '
         "arXiv:2412.17107).",
     ),
     Option(
@@ -150,8 +150,8 @@ FUSED_OPTIONS = (
         "bool",
         "bool",
         False,
-        "Set gradients to 0 after their use, skipped steps included; they must be "
-        "C-contiguous, writable, and not overlap.",
+        "Whether to set the gradients to 0 at the end of a step, also of a skipped one. Gradients "
+        "must be C-contiguous and writable, and must not overlap.",
     ),
 )
 """The options of elementwise rules, computed in the same pass over memory as the update."""
@@ -182,14 +182,14 @@ _WORDS: dict[str, dict[str | None, Enum]] = {
 
 
 def native_extras(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as the engine takes them.
+    """Return the fused options as the native optimizer takes them.
 
     Raises
     ------
     ValueError
-        If one has none of its values.
+        If an option has a value that is not a valid choice, or is out of range.
     TypeError
-        If one has the wrong type.
+        If an option has the wrong type.
     """
     extras = {
         **FUSED_DEFAULTS,
@@ -215,7 +215,7 @@ def _chosen(name: str, value: Any) -> Enum:
 
 
 def native_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options as the engine takes them, 0 for None."""
+    """Return the step options as the native optimizer takes them, with 0 for None."""
     limits = {}
     for name in ("clip_norm", "clip_value"):
         value = options.get(name)

@@ -15,7 +15,7 @@ from pyoptim.optim.matrix._base import ADAMW_PARAMS
 _HEAD = '''\
 """The class of each elementwise rule, with its signature and documentation."""
 
-# Written by tools/generate from the engine's list of rules; do not edit.
+# Written by tools/generate from the registry of rules; do not edit.
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pyoptim.optim._options import MasterWeights, Modifier, StateDType
 _MATRIX_HEAD = '''\
 """The class of each matrix rule, with its signature and documentation."""
 
-# Written by tools/generate from the list of matrix rules; do not edit.
+# Written by tools/generate from the matrix rules; do not edit.
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ from pyoptim.optim.matrix._base import MatrixOptimizer
 
 _SHARED_DOC = """\
 weight_decay : float or schedule
-    L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-    parameter itself if decoupled.
+    Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+    as an L2 penalty does, unless it is decoupled.
 decoupled_weight_decay : bool
-    Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+    Whether to multiply the parameter by (1 - lr weight_decay) instead.
 maximize : bool
-    Go up the gradient instead of down.
+    Whether to maximize the objective instead of minimizing it.
 """
 
 _EXAMPLE = """\
@@ -67,10 +67,10 @@ True
 _MATRIX_NOTES = """\
 Notes
 -----
-Parameters of two axes are updated by this rule, all others by AdamW with the settings that
-start with ``adamw_``; clipping, maximize and skipped steps are common to both. Matrices are
-multiplied by NumPy's BLAS, on the threads it has: for one number of threads, results are the
-same to the bit. A bfloat16 gradient of a matrix is rounded again after it is scaled.
+This rule updates parameters with two axes. AdamW updates all others, with the hyperparameters
+that start with ``adamw_``. Clipping, maximize and skipped steps apply to both. NumPy's BLAS
+multiplies the matrices, with its own threads. Results are bit-identical for the same number of
+BLAS threads. A bfloat16 gradient of a matrix is rounded again after it is scaled.
 
 """
 
@@ -90,17 +90,17 @@ def document(rule: Rule, options: list[Option], notes: str, example: str) -> str
 Parameters
 ----------
 params : array, list or mapping of arrays, Parameters, or list of groups
-    What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-    is a dict with "params" and settings of its own.
+    Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+    bfloat16. A group is a dict with "params" and hyperparameters for this group.
 lr : float or schedule
-    Learning rate; a schedule is called with the step, counted from 0.
+    Learning rate. A schedule is a function of the step, which starts from 0.
 {fields}{_SHARED_DOC}{described}
 Raises
 ------
 ValueError
-    If a setting is out of range, or arrays overlap or cannot be updated in place.
+    If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
 TypeError
-    If a setting or an array has the wrong type.
+    If a hyperparameter or an array has the wrong type.
 
 {notes}Examples
 --------
@@ -134,7 +134,7 @@ def optimizer_class(
 
 
 def elementwise() -> str:
-    """Return the source of the classes of all rules of the engine."""
+    """Return the source of the classes of all native rules."""
     classes = [
         optimizer_class(
             rule,

@@ -17,14 +17,14 @@ ADAMW_PARAMS = Option(
     "Collection[str | int]",
     "collection of names or numbers",
     (),
-    "Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys in "
-    "a mapping, or their places in a list, counted over all groups. A group with "
-    '``"adamw": True`` has all of its parameters updated by AdamW.',
+    "Matrices to update with AdamW, often the embeddings and the last layer: their keys in a "
+    "mapping, or their indices in a list, counted over all groups. AdamW updates all parameters "
+    'of a group with ``"adamw": True``.',
 )
 
 
 class MatrixOptimizer(Optimizer):
-    """Base class of `pyoptim.Muon` and its like: a rule for matrices, AdamW for all the rest."""
+    """Base class of Muon, Shampoo and SOAP: a rule for matrices, and AdamW for other parameters."""
 
     _matrix_rule: ClassVar[MatrixRule]
 
@@ -49,8 +49,8 @@ class MatrixOptimizer(Optimizer):
         unknown = sorted(self._adamw_params - set(self._keys))
         if unknown:
             raise ValueError(
-                f"adamw_params: there is no parameter {listed(unknown)}; "
-                f"there are {listed(self._keys)}"
+                f"adamw_params: no parameter {listed(unknown)}; the parameters are "
+                f"{listed(self._keys)}"
             )
         chosen = {i for i, key in enumerate(self._keys) if key in self._adamw_params}
         return MatrixEngine(self._matrix_rule, groups, options, chosen)

@@ -1,6 +1,6 @@
 """The class of each matrix rule, with its signature and documentation."""
 
-# Written by tools/generate from the list of matrix rules; do not edit.
+# Written by tools/generate from the matrix rules; do not edit.
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = [
 
 
 class Muon(MatrixOptimizer):
-    """Muon: the momentum of a matrix, all of its singular values brought near 1.
+    """Muon: the orthogonalized momentum of a matrix, with all singular values close to 1.
 
         b = momentum b + (1 - momentum) g
         u = g + momentum (b - g)                     (without nesterov: b)
-        x = u / max(|u|, eps), the norm Frobenius's
+        x = u / max(|u|, eps), with the Frobenius norm
         ns_steps times: x = A x + B (x x') x + C (x x')^2 x, (A, B, C) = ns_coefficients
         p = p (1 - lr weight_decay) - lr scale x
 
-    The iteration is that of Newton and Schulz with a quintic polynomial: it takes products of
-    matrices only, and brings singular values somewhere into [0.7, 1.2] within five steps. For a
-    matrix of r rows and c columns scale is sqrt(max(1, r/c)) ("original") or
-    0.2 sqrt(max(r, c)) ("match_rms_adamw": steps as large as AdamW's, so that its lr and
-    weight_decay can be taken over).
+    The Newton-Schulz iteration with a quintic polynomial needs only matrix multiplications. It
+    moves the singular values into about [0.7, 1.2] in five steps. For a matrix of r rows and c
+    columns, scale is sqrt(max(1, r/c)) for adjust_lr_fn="original", and 0.2 sqrt(max(r, c)) for
+    "match_rms_adamw". With the latter, steps are as large as those of AdamW, so that you can use
+    the lr and weight_decay of AdamW.
 
-    Equals torch.optim.Muon, but that rounds x to bfloat16 in every product: here everything is
-    computed in the parameter's type (bfloat16 parameters in float32).
+    It equals torch.optim.Muon, except that torch rounds x to bfloat16 in every multiplication.
+    Here the computation is in the dtype of the parameter, and in float32 for bfloat16.
 
     Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024,
     https://kellerjordan.github.io/posts/muon; Liu et al., Muon is Scalable for LLM Training, 2025,
@@ -41,22 +41,22 @@ class Muon(MatrixOptimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
-        Decay of the mean of gradients.
+        Decay rate of the running mean of gradients.
     nesterov : bool
-        Look ahead along the momentum.
+        Whether to use Nesterov momentum.
     ns_coefficients : three finite numbers
-        A, B and C of the Newton-Schulz iteration.
+        Coefficients A, B and C of the Newton-Schulz iteration.
     eps : float or schedule, above 0 and finite
-        The least norm that u is divided by.
+        Lower bound of the norm by which u is divided.
     ns_steps : float or schedule, a whole number of at least 1
-        Steps of the Newton-Schulz iteration.
+        Number of Newton-Schulz iterations.
     adjust_lr_fn : 'original' or 'match_rms_adamw'
-        How the rate depends on the shape.
+        Adjustment of the learning rate to the shape of a matrix.
     adamw : bool
         Whether AdamW updates all of them, matrices too.
     adamw_lr : float or schedule, at least 0 and finite
@@ -70,38 +70,39 @@ class Muon(MatrixOptimizer):
     adamw_weight_decay : float or schedule, at least 0 and finite
         AdamW's weight_decay, see `pyoptim.AdamW`.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     adamw_params : collection of names or numbers
-        Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys
-        in a mapping, or their places in a list, counted over all groups. A group with
-        ``"adamw": True`` has all of its parameters updated by AdamW.
+        Matrices to update with AdamW, often the embeddings and the last layer: their keys in a
+        mapping, or their indices in a list, counted over all groups. AdamW updates all
+        parameters of a group with ``"adamw": True``.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Notes
     -----
-    Parameters of two axes are updated by this rule, all others by AdamW with the settings that
-    start with ``adamw_``; clipping, maximize and skipped steps are common to both. Matrices are
-    multiplied by NumPy's BLAS, on the threads it has: for one number of threads, results are the
-    same to the bit. A bfloat16 gradient of a matrix is rounded again after it is scaled.
+    This rule updates parameters with two axes. AdamW updates all others, with the hyperparameters
+    that start with ``adamw_``. Clipping, maximize and skipped steps apply to both. NumPy's BLAS
+    multiplies the matrices, with its own threads. Results are bit-identical for the same number of
+    BLAS threads. A bfloat16 gradient of a matrix is rounded again after it is scaled.
 
     Examples
     --------
@@ -171,19 +172,19 @@ class Muon(MatrixOptimizer):
 
 
 class Shampoo(MatrixOptimizer):
-    """Shampoo: the gradient between roots of the sums of g g' and g' g.
+    """Shampoo: the gradient, preconditioned on both sides by sums of g g' and g' g.
 
         L = L + g g',  R = R + g' g                  (beta2 below 1: running means instead)
         m = momentum m + (1 - momentum) g            (without momentum: g)
         p = p - lr (L + eps I)^(-1/4) m (R + eps I)^(-1/4)
 
-    The roots come from eigenvalues, anew at the first step and each precondition_frequency steps.
-    More than 1 saves most of the time, and needs a smaller lr or a warm-up, as the first roots
-    know one gradient only. Eigenvalues below the largest times the side's length and the machine
-    epsilon are rounding errors, and count as that number. A side longer than max_precond_dim has no
-    preconditioner, and the other one's power is -1/2 then; if both are longer, v = v + g^2 and
-    p = p - lr m / sqrt(v + eps), as Adagrad. With grafting the step has this direction and the norm
-    of SGD's, lr m.
+    The roots are computed from eigenvalues, at the first step and then every
+    precondition_frequency steps. Values above 1 save most of the time, and need a smaller lr or a
+    warmup, because the first roots are based on one gradient. Eigenvalues are at least the largest
+    eigenvalue times the length of the side and the machine epsilon. A side longer than
+    max_precond_dim has no preconditioner, and the power of the other one is -1/2. If both sides are
+    longer, v = v + g^2 and p = p - lr m / sqrt(v + eps), as in Adagrad. With grafting, the step has
+    this direction and the norm of the SGD step lr m.
 
     Gupta, Koren and Singer, Shampoo: Preconditioned Stochastic Tensor Optimization, 2018,
     arXiv:1802.09568.
@@ -191,22 +192,22 @@ class Shampoo(MatrixOptimizer):
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     momentum : float or schedule, in [0, 1)
-        Decay of the mean of gradients.
+        Decay rate of the running mean of gradients.
     beta2 : float or schedule, in (0, 1]
-        Decay of L and R; 1 for sums.
+        Decay rate of L and R; 1 for sums.
     eps : float or schedule, above 0 and finite
-        Added to eigenvalues, against division by 0.
+        Constant added to the eigenvalues, to avoid division by 0.
     precondition_frequency : float or schedule, a whole number of at least 1
-        Steps between new roots.
+        Number of steps between updates of the roots.
     max_precond_dim : float or schedule, a whole number of at least 1
-        The longest side with a preconditioner.
+        Maximum length of a side with a preconditioner.
     grafting : bool
-        Make the step's norm that of lr m.
+        Whether steps have the norm of lr m.
     adamw : bool
         Whether AdamW updates all of them, matrices too.
     adamw_lr : float or schedule, at least 0 and finite
@@ -220,38 +221,39 @@ class Shampoo(MatrixOptimizer):
     adamw_weight_decay : float or schedule, at least 0 and finite
         AdamW's weight_decay, see `pyoptim.AdamW`.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     adamw_params : collection of names or numbers
-        Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys
-        in a mapping, or their places in a list, counted over all groups. A group with
-        ``"adamw": True`` has all of its parameters updated by AdamW.
+        Matrices to update with AdamW, often the embeddings and the last layer: their keys in a
+        mapping, or their indices in a list, counted over all groups. AdamW updates all
+        parameters of a group with ``"adamw": True``.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Notes
     -----
-    Parameters of two axes are updated by this rule, all others by AdamW with the settings that
-    start with ``adamw_``; clipping, maximize and skipped steps are common to both. Matrices are
-    multiplied by NumPy's BLAS, on the threads it has: for one number of threads, results are the
-    same to the bit. A bfloat16 gradient of a matrix is rounded again after it is scaled.
+    This rule updates parameters with two axes. AdamW updates all others, with the hyperparameters
+    that start with ``adamw_``. Clipping, maximize and skipped steps apply to both. NumPy's BLAS
+    multiplies the matrices, with its own threads. Results are bit-identical for the same number of
+    BLAS threads. A bfloat16 gradient of a matrix is rounded again after it is scaled.
 
     Examples
     --------
@@ -321,40 +323,40 @@ class Shampoo(MatrixOptimizer):
 
 
 class SOAP(MatrixOptimizer):
-    """SOAP: Adam, its squares taken in the eigenbases of Shampoo's preconditioners.
+    """SOAP: Adam in the eigenbases of the preconditioners of Shampoo.
 
         m = beta1 m + (1 - beta1) g
         v = beta2 v + (1 - beta2) (Q_L' g Q_R)^2
         n = Q_L' m Q_R / (sqrt(v) + eps),  rate = lr sqrt(1 - beta2^t) / (1 - beta1^t)
         p = (p - rate Q_L n Q_R') (1 - lr weight_decay)
-        L = shampoo_beta L + (1 - shampoo_beta) g g',  R the same of g' g
+        L = shampoo_beta L + (1 - shampoo_beta) g g',  and R alike with g' g
 
-    The first step only takes L, R and their eigenvectors Q_L, Q_R from the gradient; t counts from
-    the second on. Each precondition_frequency steps Q is brought up to date by one step of power
-    iteration, the QR decomposition of L Q, its columns and v in the order of falling eigenvalues.
-    A side longer than max_precond_dim keeps its own basis.
+    The first step only computes L, R and their eigenvectors Q_L, Q_R; t counts from the second
+    step. Every precondition_frequency steps, Q is updated by one power iteration, the QR
+    decomposition of L Q, with its columns and v in the order of decreasing eigenvalues. A side
+    longer than max_precond_dim is not rotated.
 
     Vyas et al., SOAP: Improving and Stabilizing Shampoo using Adam, 2024, arXiv:2409.11321.
 
     Parameters
     ----------
     params : array, list or mapping of arrays, Parameters, or list of groups
-        What is updated in place: float32, float64 or bfloat16, writable and C-contiguous. A group
-        is a dict with "params" and settings of its own.
+        Parameters to update in place: writable, C-contiguous arrays of float32, float64 or
+        bfloat16. A group is a dict with "params" and hyperparameters for this group.
     lr : float or schedule
-        Learning rate; a schedule is called with the step, counted from 0.
+        Learning rate. A schedule is a function of the step, which starts from 0.
     beta1 : float or schedule, in [0, 1)
-        Decay of the mean of gradients.
+        Decay rate of the running mean of gradients.
     beta2 : float or schedule, in [0, 1)
-        Decay of the mean of squared gradients.
+        Decay rate of the running mean of squared gradients.
     shampoo_beta : float or schedule, in [0, 1)
-        Decay of L and R.
+        Decay rate of L and R.
     eps : float or schedule, at least 0 and finite
-        Added to the root, against division by 0.
+        Constant added to the root, to avoid division by 0.
     precondition_frequency : float or schedule, a whole number of at least 1
-        Steps between new eigenbases.
+        Number of steps between updates of the eigenbases.
     max_precond_dim : float or schedule, a whole number of at least 1
-        The longest side with an eigenbasis.
+        Maximum length of a side with an eigenbasis.
     adamw : bool
         Whether AdamW updates all of them, matrices too.
     adamw_lr : float or schedule, at least 0 and finite
@@ -368,38 +370,39 @@ class SOAP(MatrixOptimizer):
     adamw_weight_decay : float or schedule, at least 0 and finite
         AdamW's weight_decay, see `pyoptim.AdamW`.
     weight_decay : float or schedule
-        L2 penalty: adds weight_decay times the parameter to the gradient, or acts on the
-        parameter itself if decoupled.
+        Strength of the weight decay. It adds weight_decay times the parameter to the gradient,
+        as an L2 penalty does, unless it is decoupled.
     decoupled_weight_decay : bool
-        Whether weight decay multiplies the parameter by (1 - lr weight_decay) instead.
+        Whether to multiply the parameter by (1 - lr weight_decay) instead.
     maximize : bool
-        Go up the gradient instead of down.
+        Whether to maximize the objective instead of minimizing it.
     clip_norm : float, optional
-        Scale the gradients of all groups together down to this Euclidean norm if it is larger.
+        Maximum Euclidean norm of the gradients of all groups together. Larger gradients are
+        scaled down to it.
     clip_value : float, optional
-        Bound every element of the gradients by this magnitude, after clip_norm.
+        Maximum magnitude of each element of the gradients, applied after `clip_norm`.
     skip_nonfinite : bool
-        Leave everything as it is where a gradient has NaN or infinity.
+        Whether to skip a step if a gradient contains NaN or infinity. Nothing changes then.
     num_threads : int, optional
-        Threads of a step; by default those of `pyoptim.set_num_threads`.
+        Number of threads of a step. By default that of `pyoptim.set_num_threads`.
     adamw_params : collection of names or numbers
-        Matrices that AdamW updates, too, as embeddings and the last layer often are: their keys
-        in a mapping, or their places in a list, counted over all groups. A group with
-        ``"adamw": True`` has all of its parameters updated by AdamW.
+        Matrices to update with AdamW, often the embeddings and the last layer: their keys in a
+        mapping, or their indices in a list, counted over all groups. AdamW updates all
+        parameters of a group with ``"adamw": True``.
 
     Raises
     ------
     ValueError
-        If a setting is out of range, or arrays overlap or cannot be updated in place.
+        If a hyperparameter is out of range, or arrays overlap or cannot be updated in place.
     TypeError
-        If a setting or an array has the wrong type.
+        If a hyperparameter or an array has the wrong type.
 
     Notes
     -----
-    Parameters of two axes are updated by this rule, all others by AdamW with the settings that
-    start with ``adamw_``; clipping, maximize and skipped steps are common to both. Matrices are
-    multiplied by NumPy's BLAS, on the threads it has: for one number of threads, results are the
-    same to the bit. A bfloat16 gradient of a matrix is rounded again after it is scaled.
+    This rule updates parameters with two axes. AdamW updates all others, with the hyperparameters
+    that start with ``adamw_``. Clipping, maximize and skipped steps apply to both. NumPy's BLAS
+    multiplies the matrices, with its own threads. Results are bit-identical for the same number of
+    BLAS threads. A bfloat16 gradient of a matrix is rounded again after it is scaled.
 
     Examples
     --------

@@ -23,22 +23,22 @@ from pyoptim.parameters._types import Array, Shape
 
 
 class Muon(MatrixRule):
-    """Muon: the momentum of a matrix, all of its singular values brought near 1.
+    """Muon: the orthogonalized momentum of a matrix, with all singular values close to 1.
 
         b = momentum b + (1 - momentum) g
         u = g + momentum (b - g)                     (without nesterov: b)
-        x = u / max(|u|, eps), the norm Frobenius's
+        x = u / max(|u|, eps), with the Frobenius norm
         ns_steps times: x = A x + B (x x') x + C (x x')^2 x, (A, B, C) = ns_coefficients
         p = p (1 - lr weight_decay) - lr scale x
 
-    The iteration is that of Newton and Schulz with a quintic polynomial: it takes products of
-    matrices only, and brings singular values somewhere into [0.7, 1.2] within five steps. For a
-    matrix of r rows and c columns scale is sqrt(max(1, r/c)) ("original") or
-    0.2 sqrt(max(r, c)) ("match_rms_adamw": steps as large as AdamW's, so that its lr and
-    weight_decay can be taken over).
+    The Newton-Schulz iteration with a quintic polynomial needs only matrix multiplications. It
+    moves the singular values into about [0.7, 1.2] in five steps. For a matrix of r rows and c
+    columns, scale is sqrt(max(1, r/c)) for adjust_lr_fn="original", and 0.2 sqrt(max(r, c)) for
+    "match_rms_adamw". With the latter, steps are as large as those of AdamW, so that you can use
+    the lr and weight_decay of AdamW.
 
-    Equals torch.optim.Muon, but that rounds x to bfloat16 in every product: here everything is
-    computed in the parameter's type (bfloat16 parameters in float32).
+    It equals torch.optim.Muon, except that torch rounds x to bfloat16 in every multiplication.
+    Here the computation is in the dtype of the parameter, and in float32 for bfloat16.
 
     Jordan et al., Muon: An optimizer for hidden layers in neural networks, 2024,
     https://kellerjordan.github.io/posts/muon; Liu et al., Muon is Scalable for LLM Training, 2025,
@@ -49,21 +49,21 @@ class Muon(MatrixRule):
     lr = 1e-3
     weight_decay = 0.1
     settings = (
-        Setting("momentum", 0.95, FRACTION, "Decay of the mean of gradients."),
-        Setting("nesterov", True, FLAG, "Look ahead along the momentum."),
+        Setting("momentum", 0.95, FRACTION, "Decay rate of the running mean of gradients."),
+        Setting("nesterov", True, FLAG, "Whether to use Nesterov momentum."),
         Setting(
             "ns_coefficients",
             (3.4445, -4.7750, 2.0315),
             THREE_NUMBERS,
-            "A, B and C of the Newton-Schulz iteration.",
+            "Coefficients A, B and C of the Newton-Schulz iteration.",
         ),
-        Setting("eps", 1e-7, POSITIVE, "The least norm that u is divided by."),
-        Setting("ns_steps", 5, COUNT, "Steps of the Newton-Schulz iteration."),
+        Setting("eps", 1e-7, POSITIVE, "Lower bound of the norm by which u is divided."),
+        Setting("ns_steps", 5, COUNT, "Number of Newton-Schulz iterations."),
         Setting(
             "adjust_lr_fn",
             "original",
             choice("original", "match_rms_adamw"),
-            "How the rate depends on the shape.",
+            "Adjustment of the learning rate to the shape of a matrix.",
         ),
     )
 

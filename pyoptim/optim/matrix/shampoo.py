@@ -27,19 +27,19 @@ from pyoptim.parameters._types import Array, Shape
 
 
 class Shampoo(MatrixRule):
-    """Shampoo: the gradient between roots of the sums of g g' and g' g.
+    """Shampoo: the gradient, preconditioned on both sides by sums of g g' and g' g.
 
         L = L + g g',  R = R + g' g                  (beta2 below 1: running means instead)
         m = momentum m + (1 - momentum) g            (without momentum: g)
         p = p - lr (L + eps I)^(-1/4) m (R + eps I)^(-1/4)
 
-    The roots come from eigenvalues, anew at the first step and each precondition_frequency steps.
-    More than 1 saves most of the time, and needs a smaller lr or a warm-up, as the first roots
-    know one gradient only. Eigenvalues below the largest times the side's length and the machine
-    epsilon are rounding errors, and count as that number. A side longer than max_precond_dim has no
-    preconditioner, and the other one's power is -1/2 then; if both are longer, v = v + g^2 and
-    p = p - lr m / sqrt(v + eps), as Adagrad. With grafting the step has this direction and the norm
-    of SGD's, lr m.
+    The roots are computed from eigenvalues, at the first step and then every
+    precondition_frequency steps. Values above 1 save most of the time, and need a smaller lr or a
+    warmup, because the first roots are based on one gradient. Eigenvalues are at least the largest
+    eigenvalue times the length of the side and the machine epsilon. A side longer than
+    max_precond_dim has no preconditioner, and the power of the other one is -1/2. If both sides are
+    longer, v = v + g^2 and p = p - lr m / sqrt(v + eps), as in Adagrad. With grafting, the step has
+    this direction and the norm of the SGD step lr m.
 
     Gupta, Koren and Singer, Shampoo: Preconditioned Stochastic Tensor Optimization, 2018,
     arXiv:1802.09568.
@@ -49,12 +49,16 @@ class Shampoo(MatrixRule):
     lr = 0.1
     gradient_range = PRODUCTS
     settings = (
-        Setting("momentum", 0.0, FRACTION, "Decay of the mean of gradients."),
-        Setting("beta2", 1.0, POSITIVE_FRACTION, "Decay of L and R; 1 for sums."),
-        Setting("eps", 1e-4, POSITIVE, "Added to eigenvalues, against division by 0."),
-        Setting("precondition_frequency", 1, COUNT, "Steps between new roots."),
-        Setting("max_precond_dim", 1024, COUNT, "The longest side with a preconditioner."),
-        Setting("grafting", False, FLAG, "Make the step's norm that of lr m."),
+        Setting("momentum", 0.0, FRACTION, "Decay rate of the running mean of gradients."),
+        Setting("beta2", 1.0, POSITIVE_FRACTION, "Decay rate of L and R; 1 for sums."),
+        Setting(
+            "eps", 1e-4, POSITIVE, "Constant added to the eigenvalues, to avoid division by 0."
+        ),
+        Setting(
+            "precondition_frequency", 1, COUNT, "Number of steps between updates of the roots."
+        ),
+        Setting("max_precond_dim", 1024, COUNT, "Maximum length of a side with a preconditioner."),
+        Setting("grafting", False, FLAG, "Whether steps have the norm of lr m."),
     )
 
     def states(self, shape: Shape, settings: Settings) -> dict[str, Shape]:

@@ -21,18 +21,18 @@ from pyoptim.parameters._types import Array, Shape
 
 
 class SOAP(MatrixRule):
-    """SOAP: Adam, its squares taken in the eigenbases of Shampoo's preconditioners.
+    """SOAP: Adam in the eigenbases of the preconditioners of Shampoo.
 
         m = beta1 m + (1 - beta1) g
         v = beta2 v + (1 - beta2) (Q_L' g Q_R)^2
         n = Q_L' m Q_R / (sqrt(v) + eps),  rate = lr sqrt(1 - beta2^t) / (1 - beta1^t)
         p = (p - rate Q_L n Q_R') (1 - lr weight_decay)
-        L = shampoo_beta L + (1 - shampoo_beta) g g',  R the same of g' g
+        L = shampoo_beta L + (1 - shampoo_beta) g g',  and R alike with g' g
 
-    The first step only takes L, R and their eigenvectors Q_L, Q_R from the gradient; t counts from
-    the second on. Each precondition_frequency steps Q is brought up to date by one step of power
-    iteration, the QR decomposition of L Q, its columns and v in the order of falling eigenvalues.
-    A side longer than max_precond_dim keeps its own basis.
+    The first step only computes L, R and their eigenvectors Q_L, Q_R; t counts from the second
+    step. Every precondition_frequency steps, Q is updated by one power iteration, the QR
+    decomposition of L Q, with its columns and v in the order of decreasing eigenvalues. A side
+    longer than max_precond_dim is not rotated.
 
     Vyas et al., SOAP: Improving and Stabilizing Shampoo using Adam, 2024, arXiv:2409.11321.
     """
@@ -43,12 +43,17 @@ class SOAP(MatrixRule):
     fused_weight_decay = True
     gradient_range = PRODUCTS
     settings = (
-        Setting("beta1", 0.95, FRACTION, "Decay of the mean of gradients."),
-        Setting("beta2", 0.95, FRACTION, "Decay of the mean of squared gradients."),
-        Setting("shampoo_beta", 0.95, FRACTION, "Decay of L and R."),
-        Setting("eps", 1e-8, NOT_NEGATIVE, "Added to the root, against division by 0."),
-        Setting("precondition_frequency", 10, COUNT, "Steps between new eigenbases."),
-        Setting("max_precond_dim", 10000, COUNT, "The longest side with an eigenbasis."),
+        Setting("beta1", 0.95, FRACTION, "Decay rate of the running mean of gradients."),
+        Setting("beta2", 0.95, FRACTION, "Decay rate of the running mean of squared gradients."),
+        Setting("shampoo_beta", 0.95, FRACTION, "Decay rate of L and R."),
+        Setting("eps", 1e-8, NOT_NEGATIVE, "Constant added to the root, to avoid division by 0."),
+        Setting(
+            "precondition_frequency",
+            10,
+            COUNT,
+            "Number of steps between updates of the eigenbases.",
+        ),
+        Setting("max_precond_dim", 10000, COUNT, "Maximum length of a side with an eigenbasis."),
     )
 
     def states(self, shape: Shape, settings: Settings) -> dict[str, Shape]:

@@ -184,7 +184,7 @@ def test_who_is_updated_by_adamw(rule: MatrixRule) -> None:
     assert adamw_alone(named, adamw=True) == ["w", "head", "b"]
     assert adamw_alone(po.Parameters({"w": (2, 2), "b": (2,)}), adamw_params={"w"}) == ["w", "b"]
     assert adamw_alone(w) == []
-    with pytest.raises(ValueError, match=r"adamw_params: there is no parameter hed; .*w, head, b"):
+    with pytest.raises(ValueError, match=r"adamw_params: no parameter hed; .*w, head, b"):
         make(rule, named, adamw_params=["hed"])
 
 
