@@ -1,4 +1,4 @@
-"""What every loss can do, whatever its formula."""
+"""The base class of losses."""
 
 from __future__ import annotations
 
@@ -26,29 +26,28 @@ from pyoptim.parameters._types import Array
 _ENTRIES = {entry["name"]: entry for entry in _core.losses()}
 
 _KINDS = "biuf"  # of NumPy's types: bool, integers, floats
-_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of losses that have an accuracy
-_MANY = 2**63 - 1  # classes, where their number is not known
+_OF_CLASSES = ("softmax", "sign", "logistic")  # the links of classification losses
+_MANY = 2**63 - 1  # the number of classes if it is not known
 
 
 class Loss:
-    """A loss of scores against targets; see `pyoptim.losses` for those there are.
+    """A loss of scores and targets. `pyoptim.losses` lists all losses.
 
-    ``loss(scores, targets)`` is its mean, weighted by ``sample_weight`` if that is given:
-    ``sum_i w_i l_i / sum_i w_i``. Scores are float32 or float64, one row a sample. The mean is over
-    all scores; for the softmax loss, which has one value for a row of them, over rows. Rows of
-    weight 0 count for nothing, whatever stands in them, NaN included; if all weights are 0 the
-    mean and its derivatives are 0.
+    ``loss(scores, targets)`` is the mean loss, weighted by ``sample_weight`` if you pass it:
+    ``sum_i w_i l_i / sum_i w_i``. Scores are float32 or float64, with one row per sample. The mean
+    is over all scores, or over rows for the softmax loss. Rows of weight 0 do not count, even if
+    they contain NaN. If all weights are 0, the mean and its derivatives are 0.
 
     Attributes
     ----------
     name : str
+        Name of the loss, for `pyoptim.losses.get`.
     labels : bool
-        Whether targets may be class labels, one a row, of scores with one column a class.
+        Whether targets may be class labels, one per row, for scores with one column per class.
     link : str
-        What the scores of a model tell that was trained with the loss: "identity" the predicted
-        value, "exponential" its logarithm, "sign" class 1 where they are above 0, "logistic" the
-        same and the log-odds of class 1, "softmax" the logarithms of all classes' probabilities,
-        up to a constant.
+        Meaning of a model's scores: "identity" is the predicted value, "exponential" its logarithm.
+        "sign" is class 1 if the score is above 0, and "logistic" is also the log-odds of class 1.
+        "softmax" is the logarithm of each class's probability, up to a constant.
     """
 
     name: ClassVar[str]
@@ -64,7 +63,7 @@ class Loss:
         cls.fields = tuple(Field(*field) for field in entry["fields"])
 
     def __new__(cls, *_: float, **parameters: float) -> Self:
-        """Raise a TypeError that lists the parameters if a keyword is not one of them."""
+        """Raise TypeError for an unknown keyword, with a list of the parameters."""
         names = [field.name for field in cls.fields]
         check_keywords(cls.__name__, names, parameters.keys())
         return super().__new__(cls)
@@ -76,11 +75,11 @@ class Loss:
 
     @property
     def parameters(self) -> dict[str, float]:
-        """The numbers that the loss was made with, by name."""
+        """The parameters of the loss by name."""
         return dict(self._parameters)
 
     def config(self) -> str | dict[str, Any]:
-        """Return what `pyoptim.losses.get` makes the loss from again, as JSON can hold it."""
+        """Return JSON values from which `pyoptim.losses.get` creates the same loss."""
         if self == type(self)():
             return self.name
         return {"name": self.name, **self._parameters}
@@ -96,19 +95,20 @@ class Loss:
         Parameters
         ----------
         scores : array of shape (rows,) or (rows, columns), float32 or float64
+            Scores of each row.
         targets : array
-            One for each score: bools, integers or floats. Scores of shape (rows, 1) take targets
-            of shape (rows,), too. Where ``loss.labels``, whole numbers of shape (rows,), or
+            A bool, integer or float for each score. Targets of shape (rows,) are accepted for
+            scores of shape (rows, 1). If ``loss.labels``, integer labels of shape (rows,), or
             probabilities of shape (rows, columns).
         sample_weight : array of shape (rows,), optional
-            Numbers of at least 0.
+            Nonnegative weights of the rows.
 
         Raises
         ------
         ValueError
-            If a shape does not fit, or a target or weight is out of range.
+            If shapes do not fit, or a target or weight is out of range.
         TypeError
-            If scores are not of float32 or float64, or targets or weights are no numbers.
+            If scores are not float32 or float64, or targets or weights are not numbers.
         """
         return self._mean(as_plain(scores), targets, sample_weight, None, None)
 
@@ -157,7 +157,7 @@ class Loss:
         return _core.mean_loss(self.name, self._values, scores, fitting, weights, grad, hessian)
 
     def as_targets(self, targets: npt.ArrayLike, scores: Array) -> Array:
-        """Return targets in the type and shape that the loss of these scores takes."""
+        """Return targets in the dtype and shape for the loss of `scores`."""
         values = self.cast_targets(targets, scores.dtype)
         if values.ndim == 1 and scores.ndim == 2 and scores.shape[1] == 1 and not self.labels:
             values = values.reshape(-1, 1)
@@ -171,18 +171,18 @@ class Loss:
         *,
         first: int = 0,
     ) -> None:
-        """Raise ValueError if the loss of scores would, before there are any.
+        """Raise ValueError for targets or weights that the loss would reject, without scores.
 
         Parameters
         ----------
         targets : array
-            Such as `cast_targets` returns.
+            Targets as returned by `cast_targets`.
         outputs : int, optional
-            The columns of scores; by default as many as targets have.
+            Number of columns of the scores. By default that of the targets.
         weights : array of float64, of shape (rows,), optional
-            Targets of rows of weight 0 may be any.
+            Weights. Targets of rows of weight 0 are not checked.
         first : int
-            The number of the first row, for the message.
+            Index of the first row, for the message.
         """
         if outputs is None:
             labels = self.labels and targets.ndim == 1
@@ -190,9 +190,9 @@ class Loss:
         _core.check_targets(self.name, targets, weights, outputs, first)
 
     def like_predictions(self, targets: Array, predicted: Array) -> Array:
-        """Return targets in the shape of what `predict` returns, as metrics compare the two.
+        """Return targets in the shape of predictions, so that metrics can compare them.
 
-        A single column becomes one axis, and rows of class probabilities the most probable class.
+        A single column becomes one axis. Rows of probabilities become the most probable class.
 
         Raises
         ------
@@ -206,46 +206,46 @@ class Loss:
             fitting = targets[:, 0]
         if fitting.shape != predicted.shape:
             raise ValueError(
-                f"y: expected shape {predicted.shape}, as predictions have, got {targets.shape}"
+                f"y: expected shape {predicted.shape}, like the predictions, got {targets.shape}"
             )
         return fitting
 
     def cast_targets(self, targets: npt.ArrayLike, dtype: npt.DTypeLike) -> Array:
-        """Return targets in the type that the loss of scores of `dtype` takes.
+        """Return targets in the dtype for the loss of scores of `dtype`.
 
         Raises
         ------
         TypeError
-            If they are no numbers, or class labels that are not whole.
+            If the targets are not numbers, or class labels are not integers.
         ValueError
             If a class label is missing.
         """
         refuse_masked("targets", targets)
-        given = np.asarray(targets)
-        if self.labels and given.ndim < 2:
-            refuse_missing("targets", "whole-number class labels", given)
-        given = with_nan(given)
-        if given.dtype.kind not in _KINDS:
-            raise TypeError(f"targets: expected numbers, got dtype {dtype_text(given.dtype)}")
-        if self.labels and given.ndim < 2:
-            if given.dtype.kind == "f":
+        values = np.asarray(targets)
+        if self.labels and values.ndim < 2:
+            refuse_missing("targets", "whole-number class labels", values)
+        values = with_nan(values)
+        if values.dtype.kind not in _KINDS:
+            raise TypeError(f"targets: expected numbers, got dtype {dtype_text(values.dtype)}")
+        if self.labels and values.ndim < 2:
+            if values.dtype.kind == "f":
                 raise TypeError(
                     "targets: expected whole-number class labels, got dtype "
-                    f"{dtype_text(given.dtype)}"
+                    f"{dtype_text(values.dtype)}"
                 )
-            return as_indices(given)
-        return as_plain(given, dtype)
+            return as_indices(values)
+        return as_plain(values, dtype)
 
     def predict(self, scores: Array) -> Array:
-        """Return what a model with these scores, of shape (rows, columns), predicts.
+        """Return the predictions for scores of shape (rows, columns).
 
-        Classes from 0 where the loss is one of classes, values elsewhere: of shape (rows,) if
-        there is one for each row, else (rows, columns).
+        They are classes, counted from 0, for classification losses, and values for others. Their
+        shape is (rows,) for one prediction per row, else (rows, columns).
 
         Raises
         ------
         ValueError
-            If a score is NaN, and classes are predicted.
+            If a score is NaN and the predictions are classes.
         """
         if self.link in _OF_CLASSES:
             _check_scores(scores)
@@ -256,51 +256,51 @@ class Loss:
             best: Array = scores.argmax(axis=1)
             return best
         if self.link in ("sign", "logistic"):
-            found = (scores > 0).astype(np.int64)
+            predictions = (scores > 0).astype(np.int64)
         elif self.link == "exponential":
             with np.errstate(over="ignore", under="ignore"):
-                found = np.exp(scores)
+                predictions = np.exp(scores)
         else:
-            found = scores
-        return found[:, 0] if found.shape[1] == 1 else found
+            predictions = scores
+        return predictions[:, 0] if predictions.shape[1] == 1 else predictions
 
     def predict_proba(self, scores: Array) -> Array:
-        """Return the probability of each class, one row a sample.
+        """Return the probability of each class, one row per sample.
 
-        With the logistic loss and several columns, each column is a question of its own, and its
-        probability of class 1 is returned.
+        With the logistic loss and several columns, each column is a separate binary problem, and
+        the result is the probability of class 1 in each.
 
         Raises
         ------
         AttributeError
-            If the scores tell no probabilities.
+            If the loss has no probabilities.
         ValueError
             If a score is NaN.
         """
         if self.link in ("softmax", "logistic"):
             _check_scores(scores)
         if self.link == "softmax":
-            chances = np.array(scores, order="C")
-            _core.softmax(chances)
-            return chances
+            probabilities = np.array(scores, order="C")
+            _core.softmax(probabilities)
+            return probabilities
         if self.link != "logistic":
             raise AttributeError(f"a model with the loss {self.name!r} has no probabilities")
-        chances = np.stack([np.zeros_like(scores), scores], axis=-1).reshape(-1, 2)
-        _core.softmax(chances)
-        return chances if scores.shape[1] == 1 else chances[:, 1].reshape(scores.shape)
+        probabilities = np.stack([np.zeros_like(scores), scores], axis=-1).reshape(-1, 2)
+        _core.softmax(probabilities)
+        return probabilities if scores.shape[1] == 1 else probabilities[:, 1].reshape(scores.shape)
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The names of what is measured with the loss: itself, and the accuracy of classes."""
+        """The names of the metrics: the loss, and the accuracy for classification losses."""
         return ("loss", "accuracy") if self.link in _OF_CLASSES else ("loss",)
 
     def accuracy(
         self, scores: Array, targets: Array, sample_weight: npt.ArrayLike | None = None
     ) -> float | None:
-        """Return the fraction of rows predicted right, or None if targets are not classes.
+        """Return the fraction of correct rows, or None if targets are not classes.
 
-        With several columns, all of a row must be right, as in scikit-learn's ``accuracy_score``.
-        Targets are such as `as_targets` returns. Rows of weight 0 do not count.
+        With several columns, all columns of a row must be correct, as in scikit-learn's
+        ``accuracy_score``. Targets are as returned by `as_targets`. Rows of weight 0 do not count.
         """
         if self.link == "softmax":
             if targets.ndim > 1:
@@ -312,7 +312,7 @@ class Loss:
         else:
             return None
         right = self._predict(scores).reshape(targets.shape) == targets
-        if np.isnan(scores).any():  # which no class can be told from
+        if np.isnan(scores).any():  # such a row has no predicted class
             right &= ~np.isnan(scores).any(axis=-1).reshape(-1, *[1] * (right.ndim - 1))
         of_rows = right.reshape(len(right), -1).all(axis=1)
         if sample_weight is None:
@@ -338,7 +338,7 @@ class Loss:
 
 
 def _check_scores(scores: Array) -> None:
-    """Raise ValueError if a score is NaN: the first class is not more likely than others then."""
+    """Raise ValueError if a score is NaN, because argmax would then return the first class."""
     wrong = np.isnan(scores)
     if wrong.any():
         row = int(wrong.reshape(len(wrong), -1).any(axis=1).argmax())

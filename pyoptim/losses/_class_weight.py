@@ -1,4 +1,4 @@
-"""Weights of samples, and of classes."""
+"""Sample weights and class weights."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pyoptim.parameters._types import Array
 
 ClassWeight = Mapping[Any, float] | str
 
-_PART = 2**20  # labels that are counted at a time
+_PART = 2**20  # number of labels to count at a time
 
 
 def as_sample_weight(weights: npt.ArrayLike) -> Array:
-    """Return weights as losses take them; TypeError unless they are bools, integers or floats."""
+    """Return weights as float64; raise TypeError unless they are bools, integers or floats."""
     refuse_masked("sample_weight", weights)
     given = with_nan(np.asarray(weights))
     if given.dtype.kind not in "biuf":
@@ -30,24 +30,24 @@ def as_sample_weight(weights: npt.ArrayLike) -> Array:
 def drop_zero_weights(
     x: Any, y: npt.ArrayLike, weights: Array | None
 ) -> tuple[Any, Any, Array | None]:
-    """Return the rows whose weight is not 0, whatever the other ones hold.
+    """Return the rows whose weight is not 0.
 
-    ``x`` is what a model takes: something that takes row numbers in ``[]``, or a tuple of such.
-    Nothing is copied where all rows count. Where none does, all are returned.
+    `x` is an array or another object that is indexed by rows, or a tuple of them. Nothing is copied
+    if no weight is 0. If all weights are 0, all rows are returned.
     """
     if weights is None or weights.ndim != 1 or weights.all() or not weights.any():
         return x, y, weights
     targets = np.asarray(y)
     parts = x if isinstance(x, tuple) else (x,)
     if any(part.shape[:1] != weights.shape for part in (*parts, targets)):
-        return x, y, weights  # an error of who uses them
+        return x, y, weights  # the caller raises the error
     rows = np.flatnonzero(weights)
     some = tuple(part[rows] for part in parts)
     return some if isinstance(x, tuple) else some[0], targets[rows], weights[rows]
 
 
 def all_weights_zero(weights: Array | None) -> bool:
-    """Whether there are weights, and all of them are 0."""
+    """Return whether there are weights and all of them are 0."""
     return weights is not None and weights.size > 0 and not weights.any()
 
 
@@ -57,16 +57,16 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
     Parameters
     ----------
     class_weight : mapping of class to weight, or "balanced"
-        Classes that a mapping does not name weigh 1. "balanced" is
-        ``rows / (classes * rows of the class)``: all classes weigh the same in sum.
+        Weight of each class. Classes that a mapping lacks have the weight 1. "balanced" gives
+        ``rows / (classes * rows of the class)``, so that all classes have the same total weight.
     targets : array of shape (rows,)
-        The class of each row.
+        Class of each row.
 
     Raises
     ------
     ValueError
-        If targets are not one class a row, a weight is out of range, class_weight is another word,
-        or it names classes by words where they are numbers.
+        If `targets` are not one class per row, a weight is out of range, `class_weight` is another
+        string, or it has strings as keys although the classes are numbers.
 
     Examples
     --------
@@ -84,7 +84,9 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
         named = {key: as_not_negative("class_weight", w) for key, w in class_weight.items()}
         words = [key for key in named if isinstance(key, str | bytes)]
         if words and labels.dtype.kind in "biuf":
-            raise ValueError(f"class_weight: classes are numbers, and {words[0]!r} is none")
+            raise ValueError(
+                f"class_weight: expected numbers as keys, like the classes, got {words[0]!r}"
+            )
         return {label: named.get(label, 1.0) for label in counts} | named
     if class_weight != "balanced":
         raise ValueError(f"class_weight must be a mapping or 'balanced', got {class_weight!r}")
@@ -92,7 +94,7 @@ def compute_class_weight(class_weight: ClassWeight, targets: npt.ArrayLike) -> d
 
 
 def _count_classes(labels: Array) -> dict[Any, int]:
-    """Return how often each label is there; a part at a time, without a copy of all."""
+    """Return the count of each label, in parts, without a copy of all labels."""
     found: Counter[Any] = Counter()
     for start in range(0, len(labels), _PART):
         classes, counts = np.unique(labels[start : start + _PART], return_counts=True)
@@ -105,20 +107,21 @@ def compute_sample_weight(
     targets: npt.ArrayLike,
     sample_weight: npt.ArrayLike | None = None,
 ) -> Array:
-    """Return the weight of each row: that of its class, times its own.
+    """Return the weight of each row: the weight of its class times its sample weight.
 
     Parameters
     ----------
     class_weight : mapping of class to weight, or "balanced"
         See `compute_class_weight`.
     targets : array of shape (rows,)
-        The class of each row.
+        Class of each row.
     sample_weight : array of shape (rows,), optional
+        Weight of each row.
 
     Raises
     ------
     ValueError
-        As `compute_class_weight`, or if there are not as many weights as rows.
+        As `compute_class_weight`, or if the number of weights is not the number of rows.
 
     Examples
     --------
