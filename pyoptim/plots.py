@@ -142,13 +142,13 @@ def plot_schedule(
     """
     lines = schedule if isinstance(schedule, Mapping) else {"": schedule}
     if not lines:
-        raise ValueError("there is no schedule to draw")
+        raise ValueError("schedule: expected at least one schedule, got none")
     range_of_steps = range(as_count("steps", steps))
     figure = _new_figure(6)
     axes = figure.subplots()
     for name, function in lines.items():
         if not callable(function):
-            raise TypeError(f"schedule must be a schedule, got {type(function).__name__}")
+            raise TypeError(f"schedule: expected a schedule, got {type(function).__name__}")
         rates = [as_number(f"schedule({step})", function(step)) for step in range_of_steps]
         axes.plot(range_of_steps, rates, label=_plain(str(name)), linewidth=1.6)
     axes.update_datalim([(0, 0)])  # so that a rate that hardly changes looks so

@@ -114,9 +114,9 @@ def test_several_schedules_have_names():
     ("schedule", "steps", "error", "message"),
     [
         (po.schedules.constant(1), 0, ValueError, "steps must be a whole number of at least 1"),
-        ({}, 5, ValueError, "there is no schedule to draw"),
-        (0.1, 5, TypeError, "schedule must be a schedule, got float"),
-        ({"a": 0.1}, 5, TypeError, "schedule must be a schedule, got float"),
+        ({}, 5, ValueError, "schedule: expected at least one schedule"),
+        (0.1, 5, TypeError, "schedule: expected a schedule, got float"),
+        ({"a": 0.1}, 5, TypeError, "schedule: expected a schedule, got float"),
         (lambda step: None, 5, TypeError, r"schedule\(0\) must be a number, got None"),
     ],
 )

@@ -1,8 +1,8 @@
-"""Learning rates, and other settings, that change with the step.
+"""Schedules of learning rates and other hyperparameters.
 
-A schedule is a small frozen object: ``schedule(step)`` is the rate of the step with that number,
-counted from 0. Give one to an optimizer as ``lr``, or in place of any other number, and its n-th
-step uses ``schedule(n - 1)``. `pyoptim.plot_schedule` draws one.
+A schedule is a small immutable object: ``schedule(step)`` is the rate at a step, counted from 0.
+Pass a schedule to an optimizer as ``lr`` or as any other numeric hyperparameter. The n-th step then
+uses ``schedule(n - 1)``. `pyoptim.plot_schedule` draws schedules.
 
 Examples
 --------

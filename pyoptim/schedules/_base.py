@@ -1,4 +1,4 @@
-"""What every schedule is, and how schedules take their arguments."""
+"""The base class of schedules, and the checks of their arguments."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from pyoptim._utils.validation import (
 
 
 class Schedule:
-    """What every schedule is: a function of the step, counted from 0, that gives a rate.
+    """Base class of schedules: functions from the step, counted from 0, to a learning rate.
 
-    Schedules compare by their arguments, show them in their repr, and can be pickled.
+    Schedules with equal arguments are equal. The repr shows the arguments, and schedules can be
+    pickled.
     """
 
     def __call__(self, step: SupportsIndex) -> float:
-        """Return the rate of this step.
+        """Return the learning rate of a step.
 
         Parameters
         ----------
         step : int, from 0 to 2^53
-            NumPy's integers are taken, too.
+            Step. NumPy integers are accepted, too.
 
         Raises
         ------
         ValueError
-            If the step is none of these.
+            If `step` is not an integer in this range.
         OverflowError
             If the rate is too large for a float.
         """
         return self._evaluate(self._at, step)
 
     def _at(self, step: int) -> float:
-        """Return the rate of a step that was checked."""
+        """Return the rate of a valid step."""
         raise NotImplementedError
 
     def _evaluate(self, function: Callable[[int], float], step: SupportsIndex) -> float:
-        """Return the value of a function at a step, which is checked."""
+        """Check a step, and return the value of a function at it."""
         if type(step) is not int or not 0 <= step <= LARGEST_COUNT:
             step = as_count("step", step, LARGEST_COUNT, minimum=0)
         try:
@@ -54,7 +55,7 @@ class Schedule:
             ) from error
 
     def _take(self, take: Callable[[str, Any], Any], *names: str) -> None:
-        """Check these arguments, and keep each as `take` returns it."""
+        """Replace attributes by what `take` returns for their name and value."""
         for name in names:
             object.__setattr__(self, name, take(name, getattr(self, name)))
 
@@ -81,26 +82,26 @@ def counts(name: str, value: Any) -> tuple[int, ...]:
 def schedule(name: str, value: Any) -> Callable[[int], float]:
     """Return a schedule, or any other function of the step."""
     if not callable(value):
-        raise TypeError(f"{name} must be a schedule, got {type(value).__name__}")
+        raise TypeError(f"{name}: expected a schedule, got {type(value).__name__}")
     function: Callable[[int], float] = value
     return function
 
 
 def schedules(name: str, value: Any) -> tuple[Callable[[int], float], ...]:
-    """Return one schedule or more."""
+    """Return a nonempty tuple of schedules."""
     if not isinstance(value, Iterable):
-        raise TypeError(f"{name} must be a sequence of schedules, got {value!r}")
-    found = tuple(schedule(f"{name}[{i}]", member) for i, member in enumerate(value))
-    if not found:
-        raise ValueError(f"{name} must have at least one schedule")
-    return found
+        raise TypeError(f"{name}: expected a sequence of schedules, got {value!r}")
+    result = tuple(schedule(f"{name}[{i}]", member) for i, member in enumerate(value))
+    if not result:
+        raise ValueError(f"{name}: expected at least one schedule, got none")
+    return result
 
 
 def between(start: float, end: float, left: float) -> float:
-    """Return `start` where all is left (1), `end` where nothing is (0): both exactly."""
+    """Interpolate from `start` at left = 1 to `end` at left = 0; both are exact."""
     return start * left + end * (1 - left)
 
 
-def half_cosine(share: float) -> float:
-    """Return the value of half a cosine, from 1 to 0, at this fraction of its length."""
-    return 0.5 * (1 + math.cos(math.pi * share))
+def half_cosine(fraction: float) -> float:
+    """Return the value at a fraction of half a cosine, which falls from 1 to 0."""
+    return 0.5 * (1 + math.cos(math.pi * fraction))

@@ -1,4 +1,4 @@
-"""Schedules made of parts: one after another, or multiplied."""
+"""Combinations of schedules: in sequence, or multiplied."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from pyoptim.schedules._base import (
 
 @dataclass(frozen=True)
 class warmup(Schedule):
-    """A straight line from `start` up to the first rate of `then` in `steps` steps, then `then`.
+    """A linear warmup from `start` to the first rate of another schedule, then that schedule.
 
-    ``start + (then(0) - start) step / steps``, then ``then(step - steps)``: `then` counts its own
-    steps from 0 when the warm-up ends.
+    ``start + (then(0) - start) step / steps``, then ``then(step - steps)``. So the steps of `then`
+    count from 0 at the end of the warmup.
 
     Parameters
     ----------
     steps : int, at least 1
-        Steps of the warm-up.
+        Number of steps of the warmup.
     then : schedule
-        What follows; any function of the step.
+        Schedule after the warmup, or another function of the step.
     start : float, at least 0
-        The first rate.
+        Initial learning rate.
 
     Raises
     ------
     ValueError
         If a number is out of range.
     TypeError
-        If `then` is no function.
+        If `then` is not callable.
 
     References
     ----------
@@ -75,29 +75,28 @@ class warmup(Schedule):
 
 @dataclass(frozen=True)
 class warmup_stable_decay(Schedule):
-    """WSD: a warm-up, then a constant rate, then a decay at the end.
+    """WSD: a warmup, then a constant rate, then a decay.
 
-    The rate in the middle does not depend on how long it lasts: training can continue from any
-    step there, or end with the decay. With t the fraction of `decay_steps` that is done, the
-    decay is ``end + (lr - end) f(t)``, f(t) = ``1 - sqrt(t)``, ``1 - t`` or
-    ``(1 + cos(pi t)) / 2``.
+    The constant rate does not depend on the length of the run. So you can continue training from
+    any step in this phase, or start the decay there. At the fraction t of `decay_steps`, the decay
+    is ``end + (lr - end) f(t)`` with f(t) = ``1 - sqrt(t)``, ``1 - t`` or ``(1 + cos(pi t)) / 2``.
 
     Parameters
     ----------
     lr : float, at least 0
-        The rate in the middle.
+        Learning rate of the constant phase.
     warmup_steps : int, at least 0
-        Steps of the straight line from `start` to `lr`.
+        Number of steps from `start` to `lr`.
     stable_steps : int, at least 0
-        Steps at `lr`.
+        Number of steps at `lr`.
     decay_steps : int, at least 1
-        Steps from `lr` to `end`.
+        Number of steps from `lr` to `end`.
     shape : "1-sqrt", "linear" or "cosine"
-        The shape of the decay.
+        Shape of the decay.
     end : float, at least 0
-        The last rate, which stays.
+        Final learning rate, also for later steps.
     start : float, at least 0
-        The first rate, if there is a warm-up.
+        Initial learning rate, if there is a warmup.
 
     Raises
     ------
@@ -108,7 +107,7 @@ class warmup_stable_decay(Schedule):
     ----------
     Hu et al., MiniCPM: Unveiling the Potential of Small Language Models, 2024, arXiv:2404.06395;
     Hagele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations,
-    2024, arXiv:2405.18392, compare the shapes and find 1-sqrt the best.
+    2024, arXiv:2405.18392, who find 1-sqrt to be the best shape.
 
     Examples
     --------
@@ -138,34 +137,34 @@ class warmup_stable_decay(Schedule):
         if step < self.warmup_steps:
             return between(self.lr, self.start, step / self.warmup_steps)
         decayed = step - self.warmup_steps - self.stable_steps
-        share = min(max(decayed, 0), self.decay_steps) / self.decay_steps
+        done = min(max(decayed, 0), self.decay_steps) / self.decay_steps
         if self.shape == "1-sqrt":
-            left = 1 - math.sqrt(share)
+            left = 1 - math.sqrt(done)
         else:
-            left = half_cosine(share) if self.shape == "cosine" else 1 - share
+            left = half_cosine(done) if self.shape == "cosine" else 1 - done
         return between(self.lr, self.end, left)
 
 
 @dataclass(frozen=True)
 class sequence(Schedule):
-    """One schedule after another: the next takes over at each of the steps in `boundaries`.
+    """Schedules in sequence: the next one starts at each step of `boundaries`.
 
-    ``schedules[i](step - boundaries[i - 1])`` from ``boundaries[i - 1]`` on: each counts its own
-    steps from 0 when it takes over.
+    ``schedules[i](step - boundaries[i - 1])`` from ``boundaries[i - 1]`` on. So the steps of each
+    schedule count from 0 at its start.
 
     Parameters
     ----------
     schedules : sequence of schedules
-        At least one; any functions of the step.
+        Schedules, or other functions of the step; at least one.
     boundaries : sequence of int, at least 1
-        Rising steps, one less than schedules.
+        Increasing steps, one fewer than schedules.
 
     Raises
     ------
     ValueError
-        If the boundaries do not rise, or their number does not fit.
+        If the boundaries do not increase, or their number does not fit.
     TypeError
-        If one of the schedules is no function.
+        If a schedule is not callable.
 
     References
     ----------
@@ -189,11 +188,11 @@ class sequence(Schedule):
         self._take(counts, "boundaries")
         if len(self.boundaries) != len(self.schedules) - 1:
             raise ValueError(
-                f"{len(self.schedules)} schedules need {len(self.schedules) - 1} boundaries, "
-                f"got {len(self.boundaries)}"
+                f"boundaries: expected {len(self.schedules) - 1} for {len(self.schedules)} "
+                f"schedules, got {len(self.boundaries)}"
             )
         if list(self.boundaries) != sorted(set(self.boundaries)):
-            raise ValueError(f"boundaries must rise, got {self.boundaries}")
+            raise ValueError(f"boundaries: expected increasing steps, got {self.boundaries}")
 
     def _at(self, step: int) -> float:
         started = bisect_right(self.boundaries, step)
@@ -203,26 +202,26 @@ class sequence(Schedule):
 
 @dataclass(frozen=True)
 class chain(Schedule):
-    """All schedules at once, multiplied: ``schedules[0](step) * schedules[1](step) * ...``.
+    """The product of schedules: ``schedules[0](step) * schedules[1](step) * ...``.
 
-    One gives the rate, the others are factors of it, around 1. All count the same steps.
+    One schedule gives the rate, and the others are factors around 1. All have the same step.
 
     Parameters
     ----------
     schedules : sequence of schedules
-        At least one; any functions of the step.
+        Schedules, or other functions of the step; at least one.
 
     Raises
     ------
     ValueError
-        If there is none.
+        If there is no schedule.
     TypeError
-        If one is no function.
+        If a schedule is not callable.
 
     References
     ----------
-    ``torch.optim.lr_scheduler.ChainedScheduler``: the same product where its schedulers multiply
-    the rate (all but those with an ``eta_min`` above 0).
+    ``torch.optim.lr_scheduler.ChainedScheduler``. It is the same product for schedulers that
+    multiply the rate, which are all but those with an ``eta_min`` above 0.
 
     Examples
     --------

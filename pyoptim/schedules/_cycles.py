@@ -1,4 +1,4 @@
-"""Rates that go up and down, or start again."""
+"""Cyclic learning rates and warm restarts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from pyoptim.schedules._base import Schedule, between, count, half_cosine, posit
 
 @dataclass(frozen=True)
 class cosine_restarts(Schedule):
-    """SGDR: half a cosine from `lr` to `end`, over and over.
+    """SGDR: repeated half cosines from `lr` to `end`.
 
-    ``end + (lr - end) (1 + cos(pi t / T)) / 2``, step t of a cycle of T steps. The first cycle
-    takes `T0` steps, each next one `T_mult` times as many as the one before.
+    ``end + (lr - end) (1 + cos(pi t / T)) / 2`` at step t of a cycle of T steps. The first cycle
+    has `T0` steps, and each following one `T_mult` times as many as the previous one.
 
     Parameters
     ----------
     lr : float, at least 0
-        The rate that each cycle starts with.
+        Learning rate at the start of each cycle.
     T0 : int, at least 1
-        Steps of the first cycle.
+        Number of steps of the first cycle.
     T_mult : int, at least 1
-        How many times as long each cycle is as the one before.
+        Ratio of the lengths of a cycle and the previous one.
     end : float, at least 0
-        What each cycle falls to.
+        Learning rate at the end of each cycle.
 
     Raises
     ------
@@ -70,17 +70,17 @@ class cosine_restarts(Schedule):
 class geometric_restarts(Schedule):
     """A rate that changes by the same ratio every `T` steps: ``lr (lr / lr_max)^floor(step / T)``.
 
-    A form of SGDR found in tutorials. With `lr_max` above `lr` the rate falls; the published form
-    is `cosine_restarts`.
+    This form of SGDR is common in tutorials. The rate decreases if `lr_max` is above `lr`. The
+    published form is `cosine_restarts`.
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     lr_max : float, above 0
-        The rate is multiplied by lr / lr_max.
+        Denominator of the factor lr / lr_max of the learning rate.
     T : int, at least 1
-        Steps between two changes.
+        Number of steps between two changes.
 
     Raises
     ------
@@ -109,20 +109,20 @@ class geometric_restarts(Schedule):
 
 
 class Cycle(Schedule, ABC):
-    """A rate that goes up and down, and that momentum can go against."""
+    """A rate that rises and falls, with a momentum that changes in the opposite direction."""
 
     def height(self, step: SupportsIndex) -> float:
-        """Return how far up a step is: 0 at the bottom, 1 at the top."""
+        """Return the height of a step in the cycle: 0 at the minimum, 1 at the maximum."""
         return self._evaluate(self._height, step)
 
     @abstractmethod
     def _height(self, step: int) -> float:
-        """Return the height at a step that was checked."""
+        """Return the height of a valid step."""
 
 
 @dataclass(frozen=True, repr=False)
 class CycleMomentum(Schedule):
-    """The momentum that goes against a cycle; made by the cycle's method `momentum`."""
+    """The momentum opposite to a cycle, as returned by the method `momentum` of the cycle."""
 
     cycle: Cycle
     base_momentum: float
@@ -143,29 +143,30 @@ class CycleMomentum(Schedule):
 
 @dataclass(frozen=True)
 class one_cycle(Cycle):
-    """Super-convergence: up to a large rate, then down far below the first, in one cycle.
+    """Super-convergence: one cycle up to a large rate and down to a very small one.
 
-    From ``max_lr / div_factor`` at step 0 up to `max_lr` at step ``pct_start * steps - 1``, then
-    down to ``max_lr / div_factor / final_div_factor`` at step ``steps - 1``, and on with that.
-    With `three_phase` the way down to the first rate takes as long as the way up, and the rest
-    continues to the last rate. Every part is half a cosine or a straight line.
+    The rate rises from ``max_lr / div_factor`` at step 0 to `max_lr` at step
+    ``pct_start * steps - 1``. Then it falls to ``max_lr / div_factor / final_div_factor`` at step
+    ``steps - 1``, and stays there. With `three_phase`, the fall to the initial rate takes as many
+    steps as the rise, and the remaining steps lead to the final rate. Each phase is half a cosine
+    or a straight line.
 
     Parameters
     ----------
     max_lr : float, at least 0
-        The largest rate.
+        Maximum learning rate.
     steps : int, at least 1
-        Steps of the whole cycle.
+        Number of steps of the cycle.
     pct_start : float, from 0 to 1
-        Share of the steps that the way up takes; at most 0.5 with `three_phase`.
+        Fraction of the steps for the rise, at most 0.5 with `three_phase`.
     anneal_strategy : "cosine" or "linear"
-        The shape of every way.
+        Shape of each phase.
     div_factor : float, above 0
-        How many times the first rate is below `max_lr`.
+        Ratio of `max_lr` to the initial rate.
     final_div_factor : float, above 0
-        How many times the last rate is below the first.
+        Ratio of the initial rate to the final rate.
     three_phase : bool
-        Whether the way down has two parts, as in the paper.
+        Whether the fall has two phases, as in the paper.
 
     Raises
     ------
@@ -175,8 +176,8 @@ class one_cycle(Cycle):
     References
     ----------
     Smith and Topin, Super-Convergence: Very Fast Training of Neural Networks Using Large
-    Learning Rates, 2017, arXiv:1708.07120; ``torch.optim.lr_scheduler.OneCycleLR``, whose rates
-    and defaults these are.
+    Learning Rates, 2017, arXiv:1708.07120; ``torch.optim.lr_scheduler.OneCycleLR``, with the same
+    rates and defaults.
 
     Examples
     --------
@@ -201,9 +202,9 @@ class one_cycle(Cycle):
         self._take(positive, "div_factor", "final_div_factor")
         self._take(as_flag, "three_phase")
         check_choice("anneal_strategy", self.anneal_strategy, "cosine", "linear")
-        most, when = (0.5, " with three_phase") if self.three_phase else (1, "")
-        if self.pct_start > most:
-            raise ValueError(f"pct_start must be at most {most}{when}, got {self.pct_start}")
+        limit, when = (0.5, " with three_phase") if self.three_phase else (1, "")
+        if self.pct_start > limit:
+            raise ValueError(f"pct_start must be at most {limit}{when}, got {self.pct_start}")
 
     def _at(self, step: int) -> float:
         phase, left = self._phase(step)
@@ -218,31 +219,31 @@ class one_cycle(Cycle):
         return between(corners[phase], corners[phase + 1], left)
 
     def _phase(self, step: int) -> tuple[int, float]:
-        """Return the number of the phase that a step is in, and what is left of its way."""
+        """Return the phase of a step, and the remaining part of that phase."""
         last = self.steps - 1
         top = self.pct_start * self.steps - 1
         ends = (top, 2 * top, last) if self.three_phase else (top, last)
         step = min(step, last)
         phase = next(i for i, end in enumerate(ends) if step <= end)
         start, end = (0, *ends)[phase], ends[phase]
-        share = (step - start) / (end - start) if end > start else 1
-        return phase, half_cosine(share) if self.anneal_strategy == "cosine" else 1 - share
+        done = (step - start) / (end - start) if end > start else 1
+        return phase, half_cosine(done) if self.anneal_strategy == "cosine" else 1 - done
 
     def momentum(self, base_momentum: float = 0.85, max_momentum: float = 0.95) -> Schedule:
-        """Return the momentum that goes against this cycle.
+        """Return a momentum that falls while the rate rises.
 
-        It is `max_momentum` at the first and last rate and `base_momentum` at `max_lr`. Give it
-        as ``momentum``, or as ``beta1`` of an optimizer like Adam.
+        It is `max_momentum` at the initial and final rate, and `base_momentum` at `max_lr`. Pass it
+        as ``momentum``, or as ``beta1`` of optimizers such as Adam.
 
         Parameters
         ----------
         base_momentum, max_momentum : float, at least 0
-            The smallest and the largest momentum.
+            Minimum and maximum momentum.
 
         Raises
         ------
         ValueError
-            If one is negative or not finite.
+            If a momentum is negative or not finite.
 
         Examples
         --------
@@ -256,26 +257,26 @@ class one_cycle(Cycle):
 
 @dataclass(frozen=True)
 class cyclic(Cycle):
-    """Up and down between two rates along straight lines, over and over.
+    """Triangular cycles between two rates.
 
-    ``base_lr + (max_lr - base_lr) h s``, where h goes from 0 to 1 in `step_size_up` steps and
-    back to 0 in `step_size_down`, and s is 1 (triangular), ``1 / 2^cycle`` (triangular2), or
-    ``gamma^step`` (exp_range), so that cycles become lower.
+    ``base_lr + (max_lr - base_lr) h s``, where h rises from 0 to 1 in `step_size_up` steps and
+    falls to 0 in `step_size_down` steps. The scale s is 1 (triangular), ``1 / 2^cycle``
+    (triangular2), or ``gamma^step`` (exp_range).
 
     Parameters
     ----------
     base_lr : float, at least 0
-        The rate at the bottom.
+        Minimum learning rate.
     max_lr : float, at least 0
-        The rate at the top of the first cycle.
+        Maximum learning rate of the first cycle.
     step_size_up : int, at least 1
-        Steps of the way up.
+        Number of steps of the rise.
     step_size_down : int, at least 1, optional
-        Steps of the way down; by default those of the way up.
+        Number of steps of the fall. By default `step_size_up`.
     mode : "triangular", "triangular2" or "exp_range"
-        How cycles become lower.
+        Scale of the cycles.
     gamma : float, above 0
-        The factor of exp_range.
+        Base of the scale for exp_range.
 
     Raises
     ------
@@ -285,7 +286,7 @@ class cyclic(Cycle):
     References
     ----------
     Smith, Cyclical Learning Rates for Training Neural Networks, 2015, arXiv:1506.01186;
-    ``torch.optim.lr_scheduler.CyclicLR``, whose rates and defaults these are.
+    ``torch.optim.lr_scheduler.CyclicLR``, with the same rates and defaults.
 
     Examples
     --------
@@ -322,20 +323,20 @@ class cyclic(Cycle):
         return height * self.gamma**step if self.mode == "exp_range" else height
 
     def momentum(self, base_momentum: float = 0.8, max_momentum: float = 0.9) -> Schedule:
-        """Return the momentum that goes against this cycle.
+        """Return a momentum that falls while the rate rises.
 
-        It is `max_momentum` at `base_lr` and `base_momentum` at `max_lr`. Give it as
-        ``momentum``, or as ``beta1`` of an optimizer like Adam.
+        It is `max_momentum` at `base_lr` and `base_momentum` at `max_lr`. Pass it as ``momentum``,
+        or as ``beta1`` of optimizers such as Adam.
 
         Parameters
         ----------
         base_momentum, max_momentum : float, at least 0
-            The smallest and the largest momentum.
+            Minimum and maximum momentum.
 
         Raises
         ------
         ValueError
-            If one is negative or not finite.
+            If a momentum is negative or not finite.
 
         Examples
         --------

@@ -1,4 +1,4 @@
-"""Rates that stay, or that change in one direction."""
+"""Constant learning rates, and rates that change in one direction."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pyoptim.schedules._base import Schedule, between, count, counts, half_cosin
 
 @dataclass(frozen=True)
 class constant(Schedule):
-    """The same rate at every step: ``lr``.
+    """A constant rate: ``lr``.
 
     Parameters
     ----------
     lr : float, at least 0
-        The rate.
+        Learning rate.
 
     Raises
     ------
     ValueError
-        If the rate is negative or not finite.
+        If `lr` is negative or not finite.
 
     Examples
     --------
@@ -41,18 +41,18 @@ class constant(Schedule):
 
 @dataclass(frozen=True)
 class step(Schedule):
-    """A staircase: the rate is multiplied by `factor` every so many steps.
+    """A staircase: the rate is multiplied by `factor` every `every` steps.
 
     ``lr * factor^floor(step / every)``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     every : int, at least 1
-        How many steps a stair is long.
+        Number of steps between two changes.
     factor : float, above 0
-        What the rate is multiplied by.
+        Factor of the learning rate.
 
     Raises
     ------
@@ -86,28 +86,28 @@ class step(Schedule):
 
 @dataclass(frozen=True)
 class multi_step(Schedule):
-    """Stairs of any length: the rate is multiplied by `factor` at each of the `milestones`.
+    """A staircase: the rate is multiplied by `factor` at each of the `milestones`.
 
     ``lr * factor^(number of milestones <= step)``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     milestones : sequence of int, at least 1
-        Steps from which on the rate is multiplied once more; one that stands twice counts twice.
+        Nondecreasing steps at which the rate is multiplied. A step that occurs twice counts twice.
     factor : float, above 0
-        What the rate is multiplied by.
+        Factor of the learning rate.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or the milestones fall.
+        If an argument is out of range, or the milestones decrease.
 
     References
     ----------
     ``torch.optim.lr_scheduler.MultiStepLR``; He et al., Deep Residual Learning for Image
-    Recognition, 2015, arXiv:1512.03385, trained with it.
+    Recognition, 2015, arXiv:1512.03385, which uses it.
 
     Examples
     --------
@@ -126,7 +126,9 @@ class multi_step(Schedule):
         self._take(counts, "milestones")
         self._take(positive, "factor")
         if list(self.milestones) != sorted(self.milestones):
-            raise ValueError(f"milestones must not fall, got {self.milestones}")
+            raise ValueError(
+                f"milestones: expected steps that do not decrease, got {self.milestones}"
+            )
 
     def _at(self, step: int) -> float:
         return self.lr * self.factor ** bisect_right(self.milestones, step)
@@ -139,9 +141,9 @@ class exponential(Schedule):
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     factor : float, above 0
-        What the rate is multiplied by; the rate falls if it is below 1.
+        Factor of each step. The rate decreases if it is below 1.
 
     Raises
     ------
@@ -173,18 +175,18 @@ class exponential(Schedule):
 
 @dataclass(frozen=True)
 class linear(Schedule):
-    """A straight line from `lr` at step 0 to `end` at step `steps`, and `end` from there on.
+    """A straight line from `lr` at step 0 to `end` at step `steps`, then `end`.
 
     ``lr + (end - lr) step / steps``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     steps : int, at least 1
-        When `end` is reached.
+        Number of steps until `end`.
     end : float, at least 0
-        The last rate, below or above the first.
+        Final learning rate, below or above `lr`.
 
     Raises
     ------
@@ -218,20 +220,20 @@ class linear(Schedule):
 
 @dataclass(frozen=True)
 class polynomial(Schedule):
-    """A power of the steps left: fast at first if `power` is above 1; then `end`.
+    """A polynomial decay from `lr` to `end` in `steps` steps, then `end`.
 
     ``end + (lr - end) (1 - step / steps)^power``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     steps : int, at least 1
-        When `end` is reached.
+        Number of steps until `end`.
     power : float, above 0
-        1 is a straight line, 2 a parabola.
+        Exponent: 1 gives a straight line, 2 a parabola.
     end : float, at least 0
-        The last rate.
+        Final learning rate.
 
     Raises
     ------
@@ -267,17 +269,17 @@ class polynomial(Schedule):
 
 @dataclass(frozen=True)
 class inverse_time(Schedule):
-    """A rate that falls as 1 / step in the long run: ``lr / (1 + rate * step)``.
+    """A rate that decreases like 1 / step: ``lr / (1 + rate * step)``.
 
-    Its sum over all steps is infinite and the sum of its squares is not, as the classic proofs
-    of convergence ask.
+    The sum of the rates over all steps is infinite, and the sum of their squares is finite. Classic
+    proofs of convergence need both.
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     rate : float, at least 0
-        How fast it falls: after 1 / rate steps it is half.
+        Decay: after 1 / rate steps, the learning rate is half of `lr`.
 
     Raises
     ------
@@ -309,18 +311,18 @@ class inverse_time(Schedule):
 
 @dataclass(frozen=True)
 class cosine(Schedule):
-    """Half a cosine from `lr` at step 0 to `end` at step `steps`, and `end` from there on.
+    """Half a cosine from `lr` at step 0 to `end` at step `steps`, then `end`.
 
     ``end + (lr - end) (1 + cos(pi step / steps)) / 2``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     steps : int, at least 1
-        When `end` is reached.
+        Number of steps until `end`.
     end : float, at least 0
-        The last rate.
+        Final learning rate.
 
     Raises
     ------
@@ -329,7 +331,7 @@ class cosine(Schedule):
 
     References
     ----------
-    ``torch.optim.lr_scheduler.CosineAnnealingLR``, which goes up again after `steps`; Loshchilov
+    ``torch.optim.lr_scheduler.CosineAnnealingLR``, which rises again after `steps`; Loshchilov
     and Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2016, arXiv:1608.03983.
 
     Examples

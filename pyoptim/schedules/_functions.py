@@ -1,4 +1,4 @@
-"""Rates given by a function of the caller's."""
+"""Learning rates given by a function of the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pyoptim.schedules._base import Schedule, rate, schedule
 
 
 def _shown(function: object) -> str:
-    """Return the name of a function of a module; of a function without one, where it stands."""
+    """Return the name of a module's function, or the file and line of a nameless one."""
     if isinstance(function, BuiltinFunctionType):
         return function.__qualname__
     if not isinstance(function, FunctionType):
@@ -28,22 +28,22 @@ def _shown(function: object) -> str:
 class lambda_(Schedule):
     """Any function of the step, times `lr`: ``lr * function(step)``.
 
-    Two are equal if their function is the same. To be pickled, the function must have a name in a
-    module.
+    Two of them are equal if their functions are the same. Pickling needs a function with a name in
+    a module.
 
     Parameters
     ----------
     function : callable
-        Gives the rate of a step, or a factor of `lr`.
+        Function of the step that returns the rate, or a factor of `lr`.
     lr : float, at least 0
-        What it is multiplied by.
+        Factor of the function.
 
     Raises
     ------
     ValueError
         If `lr` is negative or not finite.
     TypeError
-        If `function` is none, or (when called) gives no number.
+        If `function` is not callable, or does not return a number.
 
     References
     ----------
@@ -77,25 +77,26 @@ class lambda_(Schedule):
 
 @dataclass(frozen=True, repr=False)
 class multiplicative(Schedule):
-    """The rate is multiplied at every step by a factor of its own.
+    """The rate is multiplied by a different factor at every step.
 
     ``lr * function(1) * function(2) * ... * function(step)``
 
-    Steps that follow each other cost one multiplication each; going back costs all of them.
+    Consecutive steps cost one multiplication each. Going back repeats all multiplications.
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     function : callable
-        Gives the factor of a step, counted from 1. To be pickled, it must have a name in a module.
+        Function of the step, counted from 1, that returns its factor. Pickling needs a function
+        with a name in a module.
 
     Raises
     ------
     ValueError
         If `lr` is negative or not finite.
     TypeError
-        If `function` is none, or (when called) gives no number.
+        If `function` is not callable, or does not return a number.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Rates given by their value at some steps."""
+"""Piecewise constant and piecewise interpolated learning rates."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ Pairs: TypeAlias = Iterable[tuple[int, float]]
 
 def _pairs(name: str, value: Any) -> Pairs:
     """Return pairs of a boundary and a scale, sorted."""
-    given = value.items() if isinstance(value, Mapping) else value
+    items = value.items() if isinstance(value, Mapping) else value
     try:
-        pairs = [(boundary, scale) for boundary, scale in given]
+        pairs = [(boundary, scale) for boundary, scale in items]
     except (TypeError, ValueError):
         raise TypeError(
-            f"{name} must be a mapping or pairs of a boundary and a scale, got {value!r}"
+            f"{name}: expected a mapping, or pairs of a boundary and a scale, got {value!r}"
         ) from None
     checked = sorted((count(name, boundary), rate(name, scale)) for boundary, scale in pairs)
     if len({boundary for boundary, _ in checked}) < len(checked):
-        raise ValueError(f"{name} must not have a boundary twice, got {value}")
+        raise ValueError(f"{name}: expected distinct boundaries, got {value}")
     return tuple(checked)
 
 
 @dataclass(frozen=True)
 class piecewise_constant(Schedule):
-    """Stairs of any length and height: at each boundary the rate is multiplied by its scale.
+    """A staircase: at each boundary the rate is multiplied by its scale.
 
     ``lr * (product of all scales whose boundary <= step)``
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     boundaries_and_scales : mapping of int to float, or pairs of them
-        Steps, at least 1, and what the rate is multiplied by from there on, at least 0.
+        Steps, at least 1, and the factors of the rate from these steps on, at least 0.
 
     Raises
     ------
     ValueError
-        If a number is out of range, or a boundary is there twice.
+        If a number is out of range, or a boundary occurs twice.
 
     References
     ----------
@@ -76,25 +76,25 @@ class piecewise_constant(Schedule):
 
 @dataclass(frozen=True)
 class piecewise_interpolate(Schedule):
-    """From value to value along lines or half cosines; a boundary's scale gives its value.
+    """Interpolation between values at boundaries, along lines or half cosines.
 
-    The value at a boundary is `lr` times its scale and all scales before. Between two boundaries
-    with values a and b it is ``b + (a - b) left``, where left goes from 1 to 0 along a straight
-    line or half a cosine. The last value stays.
+    The value at a boundary is `lr` times the product of the scales up to there. Between two
+    boundaries with the values a and b, the rate is ``b + (a - b) left``, where left falls from 1 to
+    0 along a straight line or half a cosine. After the last boundary the rate is constant.
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     boundaries_and_scales : mapping of int to float, or pairs of them
-        Steps, at least 1, and the ratio of the rate there to that at the boundary before.
+        Steps, at least 1, and the ratios of their rates to the rates at the previous boundaries.
     interpolate_type : "linear" or "cosine"
-        The shape between boundaries.
+        Shape of the curve between boundaries.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or a boundary is there twice.
+        If an argument is out of range, or a boundary occurs twice.
 
     References
     ----------
@@ -123,8 +123,8 @@ class piecewise_interpolate(Schedule):
         start, value = 0, next(values)
         for (boundary, _), following in zip(pairs, values, strict=True):
             if step < boundary:
-                share = (step - start) / (boundary - start)
+                fraction = (step - start) / (boundary - start)
                 cosine = self.interpolate_type == "cosine"
-                return between(value, following, half_cosine(share) if cosine else 1 - share)
+                return between(value, following, half_cosine(fraction) if cosine else 1 - fraction)
             start, value = boundary, following
         return value

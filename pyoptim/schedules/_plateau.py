@@ -1,4 +1,4 @@
-"""A rate that falls when training no longer improves."""
+"""A learning rate that is reduced when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ from pyoptim.schedules._base import Schedule, count_or_zero, positive, rate
 class reduce_on_plateau(Schedule):
     """The rate is multiplied by `factor` when a metric has not improved for `patience` updates.
 
-    ``lr = max(lr * factor, min_lr)`` at the first update that is not an improvement after
-    `patience` others. It depends on no step: call `update` with the metric, once an epoch for
-    example. NaN is never an improvement.
+    ``lr = max(lr * factor, min_lr)`` when more than `patience` updates in a row are not
+    improvements. The rate does not depend on the step: call `update` with the metric, for example
+    after every epoch. NaN is never an improvement.
 
-    It is the one schedule with a state: save `state_dict` along with the optimizer's,
-    and two are equal if they also remember the same.
+    It is the only schedule with a state. Save its `state_dict` together with the optimizer's. Two
+    such schedules are equal if their states are equal, too.
 
     Parameters
     ----------
     lr : float, at least 0
-        The first rate.
+        Initial learning rate.
     mode : "min" or "max"
         Whether a smaller or a larger metric is better.
     factor : float, above 0 and below 1
-        What the rate is multiplied by.
+        Factor of the learning rate.
     patience : int, at least 0
-        How many updates in a row may bring no improvement.
+        Number of updates in a row without improvement before a reduction.
     threshold : float, at least 0
-        A metric is an improvement if it is better than the best one by more than this.
+        Minimum improvement: a metric must be better than the best one by more than this.
     threshold_mode : "rel" or "abs"
         Whether `threshold` is a fraction of the magnitude of the best metric, or a difference.
     cooldown : int, at least 0
-        How many updates after a reduction are not counted.
+        Number of updates after a reduction that do not count towards the patience.
     min_lr : float, at least 0
-        The smallest rate.
+        Minimum learning rate.
     eps : float, at least 0
-        A reduction by no more than this is not made.
+        Minimum size of a reduction. Smaller ones are not made.
 
     Raises
     ------
@@ -98,12 +98,12 @@ class reduce_on_plateau(Schedule):
         return value
 
     def update(self, metric: float) -> float:
-        """Take note of a metric and return the rate from now on.
+        """Record a metric, and return the learning rate for the next steps.
 
         Raises
         ------
         TypeError
-            If the metric is not a number.
+            If `metric` is not a number.
         """
         metric = as_number("metric", metric)
         state = self._state
@@ -124,7 +124,7 @@ class reduce_on_plateau(Schedule):
         return self._at(0)
 
     def _improves(self, metric: float) -> bool:
-        """Whether a metric is better than the best by more than the threshold; NaN is not."""
+        """Return whether a metric is better than the best one by more than the threshold."""
         best: float = self._state["best"]
         sign = -1 if self.mode == "min" else 1
         if self.threshold_mode == "rel":
@@ -134,16 +134,16 @@ class reduce_on_plateau(Schedule):
         return metric < border if self.mode == "min" else metric > border
 
     def state_dict(self) -> dict[str, float]:
-        """Return what it remembers: the rate, the best metric, and two counts."""
+        """Return the state: the rate, the best metric, and two counts."""
         return dict(self._state)
 
     def load_state_dict(self, state_dict: Mapping[str, float]) -> None:
-        """Take over what `state_dict` gave; where it does not fit, nothing is changed.
+        """Restore a state that `state_dict` returned. After an error nothing is changed.
 
         Raises
         ------
         ValueError
-            If names are missing or unknown, or a number is out of range.
+            If keys are missing or unknown, or a number is out of range.
         TypeError
             If a value is not a number.
         """

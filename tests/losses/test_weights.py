@@ -193,7 +193,7 @@ def test_errors_name_what_is_wrong() -> None:
         trainer.fit(x, y, sample_weight=list("abcd"))
     with pytest.raises(ValueError, match="class_weight must be a mapping or 'balanced'"):
         trainer.fit(x, y, class_weight="even")
-    with pytest.raises(ValueError, match="class_weight: expected numbers as keys, .*got '1'"):
+    with pytest.raises(ValueError, match=r"class_weight: expected numbers as keys, .*got '1'"):
         trainer.fit(x, y, class_weight={"1": 5.0})
     assert po.losses.compute_sample_weight({"a": 5}, ["a", "b"]).tolist() == [5, 1]
     for weights in ([1.0, 2.0], [[1.0, 2.0, 3.0]]):
