@@ -1,4 +1,4 @@
-"""What the library runs on: version, instruction set, threads."""
+"""Version, instruction sets and threads."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pyoptim._utils.validation import as_count
 
 
 def set_num_threads(count: int | None) -> None:
-    """Set how many threads a step uses, for the whole process.
+    """Set the number of threads of a step for the whole process.
 
     Parameters
     ----------
     count : int or None
-        None goes back to the automatic choice: OMP_NUM_THREADS if set, up to a limit of 8 threads
-        for each processor, or 64 if that is more; else the processors that affinity and cgroup
-        quota leave to the process.
+        Number of threads. None restores the automatic choice. That is OMP_NUM_THREADS if it is
+        set, at most 8 threads per processor or 64, whichever is more. Otherwise it is the number of
+        processors that affinity and cgroup quota leave to the process.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def set_num_threads(count: int | None) -> None:
 
 
 def get_num_threads() -> int:
-    """Return how many threads a step uses where nothing else is said."""
+    """Return the default number of threads of a step."""
     return _core.num_threads()
 
 
@@ -59,6 +59,6 @@ def config() -> dict[str, str | int]:
 
 
 def show_config() -> None:
-    """Print version, instruction set in use and available, and threads."""
+    """Print the version, the instruction sets in use and available, and the threads."""
     for name, value in config().items():
         print(f"{name + ':':<24}{value}")

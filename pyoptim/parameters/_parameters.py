@@ -1,4 +1,4 @@
-"""Named arrays in one contiguous piece of memory."""
+"""Named parameters in one contiguous block of memory."""
 
 from __future__ import annotations
 
@@ -77,47 +77,46 @@ def to_dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 
 class Parameters(Mapping[str, Array]):
-    """Named parameters and their gradients, all in one contiguous piece of memory.
+    """Named parameters and their gradients in one contiguous block of memory.
 
-    A mapping from names to arrays. The arrays are views: write into them, ``params["w"][...] =``
-    or ``params["w"] =`` (which copies), and the memory stays one piece, so that an optimizer
-    updates all of it in one sweep.
+    A mapping from names to arrays. The arrays are views of one block, so that an optimizer updates
+    all of them in one pass. Write to them with ``params["w"][...] = value``, or with
+    ``params["w"] = value``, which copies the value.
 
     Parameters
     ----------
     spec : mapping of str to shape or array
-        Shapes give zeros; arrays are copied.
+        Shapes of the parameters, which start from 0, or arrays, which are copied.
     dtype : {"float32", "float64", "bfloat16"}, or mapping of str to these, optional
-        By default the arrays' common type, and float32 if there are only shapes. A mapping has the
-        type of each name; the parameters of one type are then one piece of memory.
+        Dtype of all parameters, or of each name. By default the common dtype of the arrays, or
+        float32 if there are only shapes. With several dtypes, there is a block for each.
     row_sparse : sequence of str
-        Parameters such as embedding tables, of which a batch reads a few rows: there is no memory
-        for their gradients, each of which is a `RowGrad`.
+        Names of parameters of which a batch reads only some rows, such as embedding tables. Their
+        gradients are `RowGrad` objects, and no memory is allocated for them.
 
     Attributes
     ----------
     grads : mapping of str to array or RowGrad
-        The gradients; an optimizer over these parameters reads them. They are views of the same
-        shapes, or, of a row-sparse parameter, the `RowGrad` that ``params.grads[name] =`` set last;
-        before that one of no rows.
+        Gradients of the parameters, which optimizers read. They are views with the shapes of the
+        parameters. The gradient of a row-sparse parameter is the `RowGrad` last assigned by
+        ``params.grads[name] = row_grad``, or one without rows.
     flat, flat_grad : array, 1-D
-        All parameters, and all gradients that are arrays, in the order of `spec`. Row-sparse ones
-        are left out of `flat_grad`, which is empty if there are no others. TypeError if they are of
-        several types.
+        All parameters and all gradients, in the order of `spec`. `flat_grad` does not contain the
+        gradients of row-sparse parameters. A TypeError if there are several dtypes.
     row_sparse : tuple of str
-        The row-sparse ones.
+        Names of the row-sparse parameters.
     dtype : dtype
-        The type of all; TypeError if there are several.
+        Dtype of all parameters. A TypeError if there are several.
     size : int
-        The number of parameters, all arrays together.
+        Total number of elements.
 
     Raises
     ------
     TypeError
         If a dtype is not float32, float64 or bfloat16.
     ValueError
-        If a mapping of dtypes lacks a name, or has another.
-        If a row-sparse one is not in `spec`, or has no rows, being a single number.
+        If a mapping of dtypes does not have exactly the names in `spec`, or a row-sparse parameter
+        is not in `spec` or has no axis.
 
     Examples
     --------
@@ -131,7 +130,7 @@ class Parameters(Mapping[str, Array]):
     >>> params["w"][0]
     array([0.5, 0.5], dtype=float32)
 
-    With a table of a million rows, whose gradient takes no memory but for the rows in use:
+    The gradient of a row-sparse table needs memory only for the rows in use:
 
     >>> params = po.Parameters({"table": (1_000_000, 2), "b": (2,)}, row_sparse=["table"])
     >>> params.grads["table"] = po.RowGrad([7, 999_999], np.ones((2, 2), np.float32))
@@ -150,22 +149,24 @@ class Parameters(Mapping[str, Array]):
         dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike] | None = None,
         row_sparse: Iterable[str] = (),
     ) -> None:
-        given: dict[str, Array] = {}
+        initial: dict[str, Array] = {}
         shapes: dict[str, Shape] = {}
         for name, value in spec.items():
             if not isinstance(name, str):
-                raise TypeError(f"names must be strings, got {name!r}")
+                raise TypeError(f"names: expected strings, got {name!r}")
             shape = _as_shape(value)
             if shape is None:
-                given[name] = np.asarray(value)
-                shape = given[name].shape
+                initial[name] = np.asarray(value)
+                shape = initial[name].shape
             shapes[name] = shape
         if dtype is None:
-            found = {to_dtype(array.dtype) for array in given.values()}
-            if len(found) > 1:
-                kinds = ", ".join(sorted(map(str, found)))
-                raise TypeError(f"the arrays have several dtypes ({kinds}): choose one with dtype=")
-            dtype = found.pop() if found else np.dtype(np.float32)
+            found_dtypes = {to_dtype(array.dtype) for array in initial.values()}
+            if len(found_dtypes) > 1:
+                kinds = ", ".join(sorted(map(str, found_dtypes)))
+                raise TypeError(
+                    f"dtype: expected one for arrays of several dtypes ({kinds}), got None"
+                )
+            dtype = found_dtypes.pop() if found_dtypes else np.dtype(np.float32)
         dtypes = _dtypes(dtype, shapes)
         by_rows = {row_sparse} if isinstance(row_sparse, str) else set(row_sparse)
         self._row_sparse = tuple(name for name in shapes if name in by_rows)
@@ -173,23 +174,23 @@ class Parameters(Mapping[str, Array]):
         self._size = _elements(shapes)
         _check_size(len(shapes), self.size)
         if self.size * 8 > sys.maxsize // 4:
-            raise MemoryError(f"{self.size} parameters are more than any memory holds")
+            raise MemoryError(f"{self.size} elements do not fit into memory")
         self._pieces: dict[np.dtype[Any], tuple[Array, Array]] = {}
         arrays: dict[str, Array] = {}
         kept: dict[str, Array | RowSlot] = {}
         for kind in dict.fromkeys(dtypes.values()) or [np.dtype(np.float32)]:
-            mine = {name: shape for name, shape in shapes.items() if dtypes[name] == kind}
-            dense = {name: shape for name, shape in mine.items() if name not in by_rows}
-            nbytes = [_elements(each) * kind.itemsize for each in (mine, dense)]
+            same_dtype = {name: shape for name, shape in shapes.items() if dtypes[name] == kind}
+            dense = {name: shape for name, shape in same_dtype.items() if name not in by_rows}
+            nbytes = [_elements(each) * kind.itemsize for each in (same_dtype, dense)]
             flat, flat_grad = (piece.view(kind) for piece in _core.allocate(nbytes))
             self._pieces[kind] = flat, flat_grad
-            arrays |= _views(flat, mine)
+            arrays |= _views(flat, same_dtype)
             kept |= _views(flat_grad, dense)
         self._arrays = {name: arrays[name] for name in shapes}
         for name in self.row_sparse:
             kept[name] = RowSlot(self._no_rows(name))
         self._grads = Gradients({name: kept[name] for name in shapes})
-        for name, array in given.items():
+        for name, array in initial.items():
             self._arrays[name][...] = array.astype(dtypes[name], copy=False)
 
     @property
@@ -199,12 +200,12 @@ class Parameters(Mapping[str, Array]):
 
     @property
     def size(self) -> int:
-        """The number of parameters, all arrays together."""
+        """The total number of elements."""
         return self._size
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The type of all parameters."""
+        """The dtype of all parameters."""
         return self._piece()[0].dtype
 
     @property
@@ -214,13 +215,13 @@ class Parameters(Mapping[str, Array]):
 
     @property
     def flat_grad(self) -> Array:
-        """All gradients that are arrays as one array."""
+        """All gradients as one array, except those of row-sparse parameters."""
         return self._piece()[1]
 
     def _piece(self) -> tuple[Array, Array]:
         if len(self._pieces) > 1:
             kinds = ", ".join(map(str, self._pieces))
-            raise TypeError(f"the parameters are of several dtypes ({kinds}), not in one array")
+            raise TypeError(f"the parameters have several dtypes ({kinds}), and no common array")
         return next(iter(self._pieces.values()))
 
     @property
@@ -233,11 +234,11 @@ class Parameters(Mapping[str, Array]):
 
     def __setitem__(self, name: str, value: npt.ArrayLike) -> None:
         if name not in self._arrays:
-            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
+            raise KeyError(f"no parameter {name!r}; the parameters are {listed(self)}")
         self._arrays[name][...] = value
 
     def __eq__(self, other: object) -> bool:
-        """Whether the parameters have the same names, types, shapes and values, in this order."""
+        """Return whether names, dtypes, shapes and values are equal, in the same order."""
         if not isinstance(other, Parameters):
             return NotImplemented
         return self.row_sparse == other.row_sparse and same_values(self._arrays, other._arrays)
@@ -251,17 +252,17 @@ class Parameters(Mapping[str, Array]):
         return len(self._arrays)
 
     def select(self, *patterns: str) -> Selection:
-        """Return those whose names fit a pattern, for a group of an optimizer with its settings.
+        """Return the parameters whose names match a pattern, for a group of an optimizer.
 
         Parameters
         ----------
         *patterns : str
-            Names, with ``*``, ``?`` and ``[...]`` as file names have them in a shell.
+            Names or shell patterns with ``*``, ``?`` and ``[...]``.
 
         Raises
         ------
         ValueError
-            If a pattern fits no name.
+            If a pattern matches no name.
 
         Examples
         --------
@@ -270,23 +271,23 @@ class Parameters(Mapping[str, Array]):
         >>> opt = po.SGD([{"params": params.select("head.*"), "lr": 1.0},
         ...               {"params": params.select("*.b"), "lr": 0.5}])
         >>> params.flat_grad[...] = 1
-        >>> info = opt.step()  # "base.w" is in no group, and stays
+        >>> info = opt.step()  # "base.w" is in no group, so it does not change
         >>> params.flat
         array([ 0. ,  0. ,  0. , -0.5, -1. , -1. , -1. ], dtype=float32)
         """
         return Selection(self, match(self, patterns))
 
     def zero_grad(self) -> None:
-        """Set all gradients to zero; those of row-sparse parameters are of no rows then."""
+        """Set all gradients to 0. Gradients of row-sparse parameters then have no rows."""
         for _, flat_grad in self._pieces.values():
             flat_grad[...] = 0
         for name in self.row_sparse:
             self.grads[name] = self._no_rows(name)
 
     def scale_grad(self, factor: float) -> None:
-        """Multiply all gradients by a number; products that are too large are infinite.
+        """Multiply all gradients by a number. Overflow gives infinity.
 
-        Those of row-sparse parameters are replaced: the values they had are not written.
+        Gradients of row-sparse parameters are replaced by new ones.
         """
         with np.errstate(all="ignore"):
             for kind, (_, flat_grad) in self._pieces.items():
@@ -314,7 +315,7 @@ class Parameters(Mapping[str, Array]):
 
 
 def _restore(arrays: dict[str, Array], grads: dict[str, Array | tuple[Array, Array]]) -> Parameters:
-    """Rebuild what pickling or copying took apart."""
+    """Create a copy or an unpickled object."""
     by_rows = [name for name, grad in grads.items() if isinstance(grad, tuple)]
     dtypes = {name: array.dtype for name, array in arrays.items()}
     params = Parameters(arrays, dtype=dtypes, row_sparse=by_rows)
@@ -330,13 +331,15 @@ def _restore(arrays: dict[str, Array], grads: dict[str, Array | tuple[Array, Arr
 def _dtypes(
     dtype: npt.DTypeLike | Mapping[str, npt.DTypeLike], names: Collection[str]
 ) -> dict[str, np.dtype[Any]]:
-    """Return the type of each parameter."""
+    """Return the dtype of each parameter."""
     if not isinstance(dtype, Mapping):
         return dict.fromkeys(names, to_dtype(dtype))
     of_names: Mapping[str, Any] = dtype
     if of_names.keys() != set(names):
         wrong = listed(sorted(of_names.keys() ^ set(names)))
-        raise ValueError(f"dtype must have the names of the parameters; different: {wrong}")
+        raise ValueError(
+            f"dtype: expected the names of the parameters as keys; different are {wrong}"
+        )
     return {name: to_dtype(of_names[name]) for name in names}
 
 
@@ -345,7 +348,7 @@ def _elements(shapes: Mapping[str, Shape]) -> int:
 
 
 def _views(flat: Array, shapes: Mapping[str, Shape]) -> dict[str, Array]:
-    """Return views of these shapes, one after the other."""
+    """Return consecutive views with these shapes."""
     views, end = {}, 0
     for name, shape in shapes.items():
         start, end = end, end + math.prod(shape)
@@ -357,21 +360,21 @@ def _check_row_sparse(names: set[str], shapes: Mapping[str, Shape]) -> None:
     unknown = sorted(names - shapes.keys())
     if unknown:
         raise ValueError(
-            f"row_sparse: there is no parameter {unknown[0]!r}; there are {listed(shapes)}"
+            f"row_sparse: no parameter {unknown[0]!r}; the parameters are {listed(shapes)}"
         )
     for name in names:
         if shapes[name] == ():
-            raise ValueError(f"row_sparse: {name!r} is a single number, which has no rows")
+            raise ValueError(f"row_sparse: expected parameters with rows, got {name!r} of shape ()")
 
 
 def _as_shape(value: object) -> Shape | None:
-    """Return the shape that a whole number or a tuple of them means; None for anything else."""
+    """Return the shape for an integer or a tuple of integers, and None for anything else."""
     numbers = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(number, int | np.integer) for number in numbers):
         return None
     if any(isinstance(number, bool) for number in numbers):
-        raise TypeError(f"a shape must have whole numbers, got {value}")
+        raise TypeError(f"shape: expected whole numbers, got {value}")
     sizes = tuple(map(int, numbers))
     if any(size < 0 for size in sizes):
-        raise ValueError(f"a shape must not have negative sizes, got {value}")
+        raise ValueError(f"shape: expected sizes of at least 0, got {value}")
     return sizes

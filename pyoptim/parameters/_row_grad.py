@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowGrad:
-    """A gradient that is 0 but for some rows of a parameter, as embedding tables have it.
+    """A row-sparse gradient: 0 except in some rows of a parameter, such as an embedding table.
 
     A step reads and writes only these rows and their states, however large the table is. All other
     rows stay bit-identical: their momentum does not decay, and no weight decay is applied to them.
@@ -29,20 +29,22 @@ class RowGrad:
     Parameters
     ----------
     rows : 1-D array or list of n integers
-        The numbers of rows, along the parameter's first axis, from 0, in any order.
+        Row indices along the parameter's first axis, from 0, in any order.
     values : array of shape (n, *param.shape[1:])
-        What belongs to them, of the parameter's dtype. Strided arrays are copied.
+        Gradients of these rows, in the parameter's dtype. Strided arrays are copied.
 
     Raises
     ------
     TypeError
-        If `rows` are no integers.
+        If `rows` are not integers.
     ValueError
         If `rows` are not 1-D.
 
-    `Optimizer.step` raises IndexError, too, for a number that is negative or of no row; ValueError
-    for values of another shape; TypeError for values of another dtype, and where gradients of rows
-    are not taken. Nothing is changed then.
+    Notes
+    -----
+    `Optimizer.step` raises an IndexError for row indices out of range, a ValueError for values of
+    another shape, and a TypeError for values of another dtype, or if the optimizer does not support
+    row-sparse gradients. Nothing changes then.
 
     Examples
     --------
@@ -73,12 +75,12 @@ class RowGrad:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _as_rows(given: Sequence[int] | Array) -> Array:
-    if isinstance(given, np.ma.MaskedArray):
+def _as_rows(value: Sequence[int] | Array) -> Array:
+    if isinstance(value, np.ma.MaskedArray):
         raise TypeError("rows: expected an array without a mask, got a masked one")
-    rows = np.asarray(given)
-    if rows.size == 0 and not isinstance(given, np.ndarray):
-        rows = rows.astype(np.int64)  # an empty list has no type
+    rows = np.asarray(value)
+    if rows.size == 0 and not isinstance(value, np.ndarray):
+        rows = rows.astype(np.int64)  # an empty list has no integer dtype
     if rows.dtype.kind not in "iu":
         raise TypeError(f"rows: expected integers, got {dtype_text(rows.dtype)}")
     if rows.ndim != 1:
@@ -87,7 +89,7 @@ def _as_rows(given: Sequence[int] | Array) -> Array:
 
 
 class RowSlot:
-    """Where Parameters keep the gradient of a row-sparse one, for optimizers to find every step."""
+    """The gradient of a row-sparse parameter, which optimizers look up at every step."""
 
     __slots__ = ("grad",)
 
@@ -96,9 +98,10 @@ class RowSlot:
 
 
 class Gradients(Mapping[str, Any]):
-    """The gradients of Parameters by name: an array, or the RowGrad that was set last.
+    """The gradients of Parameters by name: arrays, or the last assigned RowGrad.
 
-    ``grads["w"] = values`` copies into the array; ``grads["table"] = RowGrad(...)`` keeps it.
+    ``grads["w"] = values`` copies into the array. ``grads["table"] = RowGrad(...)`` stores the
+    object.
     """
 
     __slots__ = ("_kept",)
@@ -112,16 +115,19 @@ class Gradients(Mapping[str, Any]):
 
     def __setitem__(self, name: str, value: RowGrad | npt.ArrayLike) -> None:
         if name not in self._kept:
-            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
+            raise KeyError(f"no parameter {name!r}; the parameters are {listed(self)}")
         kept = self._kept[name]
         if isinstance(kept, RowSlot):
             if not isinstance(value, RowGrad):
                 raise TypeError(
-                    f"{name!r} is row-sparse: its gradient is a RowGrad, got {type(value).__name__}"
+                    f"gradient of {name!r}: expected a RowGrad, as it is row-sparse, got "
+                    f"{type(value).__name__}"
                 )
             kept.grad = value
         elif isinstance(value, RowGrad):
-            raise TypeError(f"{name!r} is not row-sparse: its gradient is an array, got a RowGrad")
+            raise TypeError(
+                f"gradient of {name!r}: expected an array, as it is not row-sparse, got a RowGrad"
+            )
         else:
             kept[...] = value
 
@@ -143,5 +149,5 @@ class Gradients(Mapping[str, Any]):
         return len(self._kept)
 
     def kept(self, name: str) -> Array | RowSlot:
-        """Return what an optimizer is to hold, to see the gradient of every step there."""
+        """Return the array or slot in which an optimizer finds the gradient of every step."""
         return self._kept[name]

@@ -1,4 +1,4 @@
-"""Some of the parameters, by patterns of their names."""
+"""Selections of parameters by name patterns."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
     from pyoptim.parameters._parameters import Parameters
 
 Patterns: TypeAlias = str | Sequence[str]
-"""A name, or several, with ``*``, ``?`` and ``[...]`` as file names have them in a shell."""
+"""One or several names or shell patterns with ``*``, ``?`` and ``[...]``."""
 
 
 class Selection(Mapping[str, npt.NDArray[Any]]):
-    """Some of the parameters in `Parameters`, as a group of an optimizer: `Parameters.select`.
+    """Some of the parameters in `Parameters`, for a group of an optimizer.
 
-    A mapping from names to the arrays themselves. An optimizer whose groups are selections steps
-    without arguments, from the gradients in ``whole.grads``; what is in no group stays as it is.
+    `Parameters.select` creates it. It is a mapping from names to the arrays themselves. If all
+    groups of an optimizer are selections, its `step` needs no arguments and reads ``whole.grads``.
+    Parameters in no group do not change.
 
     Attributes
     ----------
     whole : Parameters
-        All of them.
+        The parameters from which these are selected.
     grads : mapping of str to array
-        The gradients of those that are selected.
+        Gradients of the selected parameters.
     """
 
     __slots__ = ("__weakref__", "_names", "_whole")
@@ -39,17 +40,17 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
 
     @property
     def whole(self) -> Parameters:
-        """All of the parameters."""
+        """The parameters from which these are selected."""
         return self._whole
 
     @property
     def grads(self) -> Mapping[str, Any]:
-        """The gradients of those that are selected."""
+        """The gradients of the selected parameters."""
         return {name: self.whole.grads[name] for name in self._names}
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         if name not in self._names:
-            raise KeyError(f"there is no parameter {name!r}; there are {listed(self)}")
+            raise KeyError(f"no parameter {name!r}; the parameters are {listed(self)}")
         return self.whole[name]
 
     def __eq__(self, other: object) -> bool:
@@ -71,12 +72,12 @@ class Selection(Mapping[str, npt.NDArray[Any]]):
 
 
 def match(names: Iterable[str], patterns: Patterns, what: str = "pattern") -> list[str]:
-    """Return the names that fit one of the patterns, in their order.
+    """Return the names that match a pattern, in their order.
 
     Raises
     ------
     ValueError
-        If a pattern fits none of the names.
+        If a pattern matches none of the names.
 
     Examples
     --------
@@ -87,5 +88,5 @@ def match(names: Iterable[str], patterns: Patterns, what: str = "pattern") -> li
     patterns = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise ValueError(f"{what} {pattern!r} fits none of {listed(names)}")
+            raise ValueError(f"{what} {pattern!r} matches none of {listed(names)}")
     return [name for name in names if any(fnmatchcase(name, each) for each in patterns)]

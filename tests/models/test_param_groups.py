@@ -63,9 +63,11 @@ def test_selections_share_the_arrays() -> None:
     assert chosen.grads["layers.2.bias"] is params.grads["layers.2.bias"]
     assert len(chosen) == 3
     assert "layers.0.weight: (4, 6)" in repr(chosen)
-    with pytest.raises(KeyError, match=r"no parameter 'layers.1.bias'; there are layers.0.weight"):
+    with pytest.raises(
+        KeyError, match=r"no parameter 'layers.1.bias'; the parameters are layers.0.weight"
+    ):
         chosen["layers.1.bias"]
-    with pytest.raises(ValueError, match=r"pattern 'layer.\*' fits none of layers.0.weight"):
+    with pytest.raises(ValueError, match=r"pattern 'layer.\*' matches none of layers.0.weight"):
         params.select("layer.*")
     params.flat_grad[...] = 1
     before = params.flat.copy()
@@ -146,9 +148,9 @@ def test_errors_name_what_is_wrong() -> None:
             param_groups(other)  # type: ignore[arg-type]
     params = make().params
     for keywords, message in (
-        ({"freeze": "layer.*"}, r"freeze 'layer.\*' fits none of layers.0.weight"),
+        ({"freeze": "layer.*"}, r"freeze 'layer.\*' matches none of layers.0.weight"),
         ({"freeze": ["*"]}, r"freeze: .* got \['\*'\], which matches all"),
-        ({"lr": {"head": 1.0}}, "lr 'head' fits none of"),
+        ({"lr": {"head": 1.0}}, "lr 'head' matches none of"),
         ({"lr": 1.0, "layer_decay": 0.0}, "layer_decay must be above 0"),
         ({"layer_decay": 0.5}, r"lr: expected a learning rate for layers.0.weight"),
         ({"lr": 1.0, "layer_decay": 0.5, "layers": ["layers.0.*"]}, "layers: .* layers.1.weight"),

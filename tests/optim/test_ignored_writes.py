@@ -197,7 +197,7 @@ def test_a_grad_scale_that_is_no_number(value: Any) -> None:
 
 def test_a_shape_has_no_bools() -> None:
     for shape in (True, (True, 3)):
-        with pytest.raises(TypeError, match="a shape must have whole numbers, got"):
+        with pytest.raises(TypeError, match="shape: expected whole numbers, got"):
             po.Parameters({"w": shape})
 
 

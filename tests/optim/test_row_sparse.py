@@ -73,16 +73,16 @@ def test_gradients_are_set_and_reset() -> None:
 
 
 def test_errors_name_what_is_wrong() -> None:
-    with pytest.raises(ValueError, match="row_sparse: there is no parameter 'v'; there are w, b"):
+    with pytest.raises(ValueError, match="row_sparse: no parameter 'v'; the parameters are w, b"):
         po.Parameters({"w": (3,), "b": ()}, row_sparse=["v"])
-    with pytest.raises(ValueError, match="row_sparse: 'b' is a single number"):
+    with pytest.raises(ValueError, match="row_sparse: expected parameters with rows, got 'b'"):
         po.Parameters({"w": (3,), "b": ()}, row_sparse=["b"])
     params = make_params("users")
-    with pytest.raises(TypeError, match="'users' is row-sparse: its gradient is a RowGrad, got nd"):
+    with pytest.raises(TypeError, match="gradient of 'users': expected a RowGrad"):
         params.grads["users"] = np.zeros((6, 3), np.float32)
-    with pytest.raises(TypeError, match="'w' is not row-sparse: its gradient is an array"):
+    with pytest.raises(TypeError, match="gradient of 'w': expected an array"):
         params.grads["w"] = po.RowGrad([0], np.zeros((1, 2), np.float32))
-    with pytest.raises(KeyError, match="there is no parameter 'v'"):
+    with pytest.raises(KeyError, match="no parameter 'v'"):
         params.grads["v"] = 1
     opt = po.SGD(params)
     params.grads["users"] = po.RowGrad([6], np.zeros((1, 3), np.float32))

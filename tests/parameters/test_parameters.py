@@ -48,14 +48,14 @@ def test_errors_name_what_is_wrong() -> None:
         po.Parameters({"w": np.arange(3)})
     with pytest.raises(TypeError, match=r"several dtypes \(float32, float64\)"):
         po.Parameters({"w": np.ones(3), "b": np.ones(3, np.float32)})
-    with pytest.raises(ValueError, match="the names of the parameters; different: b, v"):
+    with pytest.raises(ValueError, match="the names of the parameters as keys; different are b, v"):
         po.Parameters({"w": (3,), "b": (1,)}, dtype={"w": "float32", "v": "float32"})
-    with pytest.raises(ValueError, match="negative sizes"):
+    with pytest.raises(ValueError, match="sizes of at least 0"):
         po.Parameters({"w": (3, -1)})
-    with pytest.raises(TypeError, match="names must be strings"):
+    with pytest.raises(TypeError, match="names: expected strings"):
         po.Parameters({1: (3,)})  # type: ignore[dict-item]
     params = po.Parameters({"w": (3,), "b": (1,)})
-    with pytest.raises(KeyError, match="there is no parameter 'v'; there are w, b"):
+    with pytest.raises(KeyError, match="no parameter 'v'; the parameters are w, b"):
         params["v"] = 1
 
 
