@@ -111,7 +111,7 @@ DenseRows Design::dense_rows(const Interval& rows, void* memory) const {
 }
 
 SparseRows Design::sparse_rows(const Interval& rows) const {
-  const CsrMatrix& x = std::get<CsrMatrix>(x_);
+  const auto& x = std::get<CsrMatrix>(x_);
   return {x.values, x.indices, x.starts + rows.begin, rows.size()};
 }
 

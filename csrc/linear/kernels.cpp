@@ -1,6 +1,9 @@
 // Products of rows of a design matrix with vectors. Compiled once for each instruction set.
 #include "linear/kernel_table.hpp"
 
+#include <cstddef>
+#include <utility>
+
 #include "simd/reduce.hpp"
 
 namespace pyoptim::PYOPTIM_ISA {
@@ -59,27 +62,21 @@ template <std::size_t Half, std::size_t... J>
 [[gnu::always_inline]] inline Vector fold_pair(const Vector& a, const Vector& b,
                                                std::index_sequence<J...> /*lanes*/) {
   // Groups of 2 Half elements of both vectors become groups of Half sums.
-  using Lanes [[gnu::vector_size(sizeof(Vector))]] = long long;
-  return __builtin_shuffle(a, b, Lanes{(long long)(J / Half * 2 * Half + J % Half)...}) +
-         __builtin_shuffle(a, b, Lanes{(long long)(J / Half * 2 * Half + J % Half + Half)...});
+  return __builtin_shufflevector(a, b, int(J / Half * 2 * Half + J % Half)...) +
+         __builtin_shufflevector(a, b, int(J / Half * 2 * Half + J % Half + Half)...);
 }
 
 /// The same tree for as many vectors as a vector has elements. Sum i becomes element i.
-template <std::size_t Half = width / 2>
-[[gnu::always_inline]] inline Vector fold_all(const Vector* sums) {
-  constexpr std::make_index_sequence<width> all{};
-  if constexpr (Half == width / 2 && Half == 1) {
-    return fold_pair<1>(sums[0], sums[1], all);
+template <std::size_t Count>
+[[gnu::always_inline]] inline Vector fold_all(const Vector (&sums)[Count]) {
+  if constexpr (Count == 1) {
+    return sums[0];
   } else {
-    Vector half[width / 2];
-    for (std::size_t i = 0; i < width / 2; ++i)
-      half[i] = fold_pair<width / 2>(sums[2 * i], sums[2 * i + 1], all);
-    if constexpr (width == 4) {
-      return fold_pair<1>(half[0], half[1], all);
-    } else {
-      return fold_pair<1>(fold_pair<2>(half[0], half[1], all), fold_pair<2>(half[2], half[3], all),
-                          all);
-    }
+    Vector half[Count / 2];
+    for (std::size_t i = 0; i < Count / 2; ++i)
+      half[i] =
+          fold_pair<Count / 2>(sums[2 * i], sums[2 * i + 1], std::make_index_sequence<width>());
+    return fold_all(half);
   }
 }
 

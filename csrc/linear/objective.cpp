@@ -195,7 +195,7 @@ double LinearObjective::evaluate_tile(const Interval& rows, const Scratch& scrat
 double LinearObjective::value(const double* coef, double* gradient, double* score_hessian) {
   const bool derive = gradient != nullptr || score_hessian != nullptr;
   const std::size_t sums = gradient == nullptr ? 1 : 1 + size_;
-  double* const out = reinterpret_cast<double*>(sums_.data());
+  auto* const out = reinterpret_cast<double*>(sums_.data());
   over_tiles(
       sums, out,
       [&](const DesignTile& tile, const Interval& rows, const Scratch& memory, double* partial) {
@@ -254,7 +254,7 @@ void LinearObjective::scale_by_hessian(const Interval& rows, const double* score
 }
 
 void LinearObjective::hessian_product(const double* score_hessian, const double* v, double* out) {
-  double* const sums = reinterpret_cast<double*>(sums_.data());
+  auto* const sums = reinterpret_cast<double*>(sums_.data());
   over_tiles(
       size_, sums,
       [&](const DesignTile& tile, const Interval& rows, const Scratch& memory, double* partial) {
@@ -277,9 +277,6 @@ void LinearObjective::scores(const double* coef, double* scores) {
 void LinearObjective::hessian(const double* score_hessian, double* out) {
   const std::size_t outputs = problem_.outputs, coefs = outputs * columns_;
   std::fill_n(out, size_ * size_, 0.0);
-  const auto at = [&](std::size_t row, std::size_t column) -> double& {
-    return out[row * size_ + column];
-  };
   Gram gram(design_, problem_.intercept);
   for (std::size_t k = 0; k < outputs; ++k)
     for (std::size_t l = k; l < (problem_.loss->of_rows ? outputs : k + 1); ++l) {
@@ -290,8 +287,8 @@ void LinearObjective::hessian(const double* score_hessian, double* out) {
         return row_factor(row) * second[k] * ((k == l ? 1 : 0) - second[l]);
       });
       // A block is symmetric, and so is the matrix of blocks.
-      const auto set = [&](std::size_t row, std::size_t column, double value) {
-        at(row, column) = at(column, row) = value;
+      const auto set = [&](std::size_t i, std::size_t j, double value) {
+        out[i * size_ + j] = out[j * size_ + i] = value;
       };
       const std::size_t a = k * columns_, b = l * columns_;
       for (std::size_t i = 0; i < columns_; ++i)
@@ -306,7 +303,7 @@ void LinearObjective::hessian(const double* score_hessian, double* out) {
       }
       set(coefs + k, coefs + l, gram.of_intercept(columns_));
     }
-  for (std::size_t i = 0; i < coefs; ++i) at(i, i) += problem_.l2;
+  for (std::size_t i = 0; i < coefs; ++i) out[i * size_ + i] += problem_.l2;
 }
 
 }  // namespace pyoptim

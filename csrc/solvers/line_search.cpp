@@ -354,7 +354,7 @@ double projected_armijo(Point& point, double first_step) {
 }  // namespace
 
 double search_line(Point& point, double derivative, double first_step, LineSearch kind) {
-  if (point.options.low) return projected_armijo(point, first_step);
+  if (point.options.low != nullptr) return projected_armijo(point, first_step);
   Ray ray(point, derivative);
   switch (kind) {
     case LineSearch::strong_wolfe:

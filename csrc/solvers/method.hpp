@@ -30,7 +30,7 @@ class Buffers {
 
 /// The point of a run, the objective there, and what a step needs.
 struct Point {
-  Point(std::size_t size, const SolverOptions& options, std::size_t max_sums);
+  Point(std::size_t size, const SolverOptions& settings, std::size_t max_sums);
 
   /// f and its gradient at `trial_x` go to `trial_value` and `trial_grad`. A value that is not a
   /// number counts as infinite.

@@ -16,7 +16,7 @@ class Newton final : public Method {
  public:
   Newton(std::size_t size, const SolverOptions& options)
       : size_(size), kind_(options.line_search), hessian_(size * size), cholesky_(size) {
-    if (options.low) throw std::invalid_argument("bounds: not supported by newton");
+    if (options.low != nullptr) throw std::invalid_argument("bounds: not supported by newton");
   }
 
   bool step(Point& point) override {

@@ -17,7 +17,7 @@ class NewtonCG final : public Method {
  public:
   NewtonCG(std::size_t size, const SolverOptions& options)
       : kind_(options.line_search), model_(size) {
-    if (options.low) throw std::invalid_argument("bounds: not supported by newton_cg");
+    if (options.low != nullptr) throw std::invalid_argument("bounds: not supported by newton_cg");
   }
 
   bool step(Point& point) override {

@@ -20,7 +20,8 @@ class OptimizerSteps final : public Method {
         optimizer_(options.rule,
                    {{options.hyperparameters, {{"x", param_[0], size, DType::float64}}}},
                    Options{.threads = options.threads}) {
-    if (options.low) throw std::invalid_argument("bounds: not supported by " + options.rule);
+    if (options.low != nullptr)
+      throw std::invalid_argument("bounds: not supported by " + options.rule);
   }
 
   void start(Point& point) override { point.vectors.copy(point.x, param_[0]); }

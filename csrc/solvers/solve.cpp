@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
+#include <utility>
 
 #include "solvers/method.hpp"
 
@@ -75,13 +76,13 @@ Buffers::Buffers(std::size_t size, std::size_t count) {
 Point::Point(std::size_t size, const SolverOptions& settings, std::size_t max_sums)
     : options(settings),
       vectors(size, settings.threads, max_sums),
-      buffers(size, settings.low ? 6 : 5),
+      buffers(size, settings.low != nullptr ? 6 : 5),
       x(buffers[0]),
       grad(buffers[1]),
       trial_x(buffers[2]),
       trial_grad(buffers[3]),
       direction(buffers[4]),
-      projected_grad(settings.low ? buffers[5] : nullptr) {}
+      projected_grad(settings.low != nullptr ? buffers[5] : nullptr) {}
 
 void Point::evaluate_trial() {
   trial_value = objective->value_and_grad(trial_x, trial_grad);
@@ -95,7 +96,7 @@ void Point::accept_trial() {
 }
 
 void Point::move(double step) {
-  if (!options.low) return vectors.move(x, direction, step, trial_x);
+  if (options.low == nullptr) return vectors.move(x, direction, step, trial_x);
   vectors.over_blocks(5, [&](std::size_t begin, std::size_t end) {
     const SolverKernels& kernels = vectors.kernels();
     kernels.move(x + begin, direction + begin, step, trial_x + begin, end - begin);
@@ -124,7 +125,7 @@ double Point::projected_step() {
 
 void Point::measure() {
   x_norm = vectors.norm(x);
-  if (options.low) {
+  if (options.low != nullptr) {
     free_gradient(0);
     grad_norm = vectors.norm(projected_grad);
   } else {
@@ -133,8 +134,8 @@ void Point::measure() {
 }
 
 struct Solver::Parts {
-  Parts(const std::string& name, std::size_t size, const SolverOptions& settings)
-      : options(settings),
+  Parts(const std::string& name, std::size_t size, SolverOptions settings)
+      : options(std::move(settings)),
         method_name(name),
         method(make(name, size, options)),
         point(size, options, 8 + 4 * std::size_t(std::max<std::int64_t>(options.memory, 1))) {
@@ -157,7 +158,7 @@ struct Solver::Parts {
   /// Evaluates x0. Returns whether it is finite.
   bool begin(const double* x0) {
     Vectors& vectors = point.vectors;
-    if (options.low)
+    if (options.low != nullptr)
       vectors.over_blocks(4, [&](std::size_t begin, std::size_t end) {
         vectors.kernels().clamp(x0 + begin, options.low + begin, options.high + begin,
                                 point.trial_x + begin, end - begin);

@@ -15,7 +15,8 @@ class TrustRegion final : public Method {
  public:
   TrustRegion(std::size_t size, const SolverOptions& options)
       : radius_(options.radius), model_(size) {
-    if (options.low) throw std::invalid_argument("bounds: not supported by trust_region");
+    if (options.low != nullptr)
+      throw std::invalid_argument("bounds: not supported by trust_region");
   }
 
   bool step(Point& point) override {
