@@ -13,7 +13,7 @@ from pyoptim import _core
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]+")
 
 TESTS = Path(__file__).parent
-# Files, or single tests of files, with the mark `fast`: together they take at most 20 seconds.
+# Files, or single tests, with the mark `fast`. Together they should take at most 20 seconds.
 FAST = (
     "_utils/test_blas.py",
     "checkpoint/test_checkpoint.py::test_a_policy_keeps_the_right_number_and_the_best",

@@ -27,10 +27,10 @@ struct LinearProblem {
 
 /// f(coef) = sum_i w_i loss(x_i coef + b + offset_i, y_i) / sum_i w_i + l2 / 2 |coef|^2
 ///
-/// Coefficients are in double: those of all columns for the first output, then for the next output,
-/// and so on, and finally the intercepts. A call reads the data once. Rows of weight 0 are not
-/// read. Sums are in a fixed order, so the bits are the same for every number of threads and
-/// instruction set. Calls do not allocate. An object allows one call at a time.
+/// The vector of coefficients, in double, has all columns for the first output, then for the next
+/// output, and so on, and finally the intercepts. A call reads the data once. Rows of weight 0 are
+/// not read. Sums are in a fixed order, so the bits are the same for every number of threads and
+/// instruction set. Only hessian() allocates. An object allows one call at a time.
 class PYOPTIM_API LinearObjective {
  public:
   /// Throws std::invalid_argument if a target or a weight is out of range, or all weights are 0.

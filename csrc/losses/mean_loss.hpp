@@ -23,7 +23,7 @@ PYOPTIM_API const LossInfo* find_loss(std::string_view name);
 /// Throws std::invalid_argument unless there is one parameter for each field, within its range.
 PYOPTIM_API void check_parameters(const LossInfo& loss, const std::vector<double>& parameters);
 
-/// The arguments of mean_loss(). Derivatives are those of the mean.
+/// The arguments of mean_loss(). The derivatives are derivatives of the mean.
 struct LossCall {
   const LossInfo* loss;
   const double* parameters;
